@@ -1,0 +1,39 @@
+# Two commands: `make demo` shows Conclave at work, `make test` checks everything.
+# Both need python3 and nothing else; they make .venv on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint format types imports unit clean
+
+demo: $(STAMP)
+	$(BIN)/conclave demo $(GRAPH)
+
+test: lint types imports unit
+
+unit: $(STAMP)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .conclave out .mypy_cache .ruff_cache .pytest_cache .hypothesis
