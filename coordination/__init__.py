@@ -1,0 +1,1 @@
+"""Runtime, registry and tasks: how agents find each other and share work."""

@@ -1,0 +1,1 @@
+"""Who is here, what they can do, and are they alive."""

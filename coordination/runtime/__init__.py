@@ -1,0 +1,1 @@
+"""The kernel under every service: bus, journal, host, clock, errors."""

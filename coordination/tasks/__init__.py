@@ -1,0 +1,1 @@
+"""Durable allocation of work to agents."""

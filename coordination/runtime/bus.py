@@ -1,0 +1,205 @@
+"""The bus: publish, subscribe, request. `NatsBus` is the real one, `memory.MemoryBus` its twin."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from coordination.runtime.errors import ClosedError, UnavailableError
+from coordination.runtime.names import inbox_prefix
+
+PING_INTERVAL_S: Final = 5
+"""nats-py's default of two minutes leaves a dead read loop unnoticed for as long."""
+_CONNECT_TIMEOUT_S: Final = 3
+_RECONNECT_WAIT_S: Final = 0.25
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message as it arrived."""
+
+    subject: str
+    payload: bytes
+    reply_to: str = ""
+    """Empty when the sender wants no answer."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Delivery], Awaitable[None]]
+
+
+class Subscription(Protocol):
+    """A live subscription; ends with `unsubscribe`."""
+
+    async def unsubscribe(self) -> None:
+        """Stop receiving at once."""
+
+    async def drain(self) -> None:
+        """Stop receiving new messages and finish those already here."""
+
+
+class Bus(Protocol):
+    """Subject-based messaging, at most once."""
+
+    async def publish(
+        self, subject: str, payload: bytes, *, reply_to: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send without waiting for anybody.
+
+        Raises:
+            UnavailableError: The outbound buffer is full (the connection is down).
+            ClosedError: The bus was closed.
+        """
+
+    async def request(
+        self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> Delivery:
+        """Send and wait for the first answer.
+
+        Raises:
+            UnavailableError: Nobody listens, or no answer within `timeout_s`; the outcome is unknown.
+            ClosedError: The bus was closed.
+        """
+
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
+        """Call `handler` for each message, one after another, until unsubscribed."""
+
+    async def flush(self) -> None:
+        """Return when the server has taken everything sent or subscribed so far."""
+
+    async def close(self) -> None:
+        """End the connection; idempotent."""
+
+
+async def _log_error(error: Exception) -> None:
+    # Must never raise: an exception here ends nats-py's read loop and leaves a deaf client.
+    _log.warning("nats", error=type(error).__name__)
+
+
+class NatsBus:
+    """The bus over one NATS connection, known to the server by `agent`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    @classmethod
+    async def connect(cls, url: str, *, agent: str) -> NatsBus:
+        """Connect as `agent`, whose replies arrive below ``_INBOX_<agent>.``.
+
+        The first attempt fails at once; afterwards the connection is restored for ever.
+
+        Raises:
+            UnavailableError: No server answers at `url`, or it refuses us.
+        """
+        try:
+            # With reconnecting allowed nats-py would loop for minutes on a dead or refusing server.
+            probe = await nats.connect(
+                url,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                error_cb=_log_error,
+                name=f"{agent} (probe)",
+            )
+            await probe.close()
+            client = await nats.connect(
+                url,
+                name=agent,
+                inbox_prefix=inbox_prefix(agent),
+                ping_interval=PING_INTERVAL_S,
+                max_outstanding_pings=2,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=_RECONNECT_WAIT_S * random.uniform(0.5, 1.5),
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                error_cb=_log_error,
+            )
+        except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
+            reason = str(error).removeprefix("nats: ") or type(error).__name__
+            raise UnavailableError(f"no NATS server at {url}: {reason}") from None
+        return cls(client)
+
+    async def publish(
+        self, subject: str, payload: bytes, *, reply_to: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """See `Bus.publish`."""
+        try:
+            await self.client.publish(subject, payload, reply=reply_to, headers=dict(headers or {}) or None)
+        except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError):
+            raise ClosedError("the NATS connection is closed") from None
+        except nats.errors.OutboundBufferLimitError:
+            raise UnavailableError("the NATS connection is down and its buffer is full") from None
+
+    async def request(
+        self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
+    ) -> Delivery:
+        """See `Bus.request`."""
+        try:
+            message = await self.client.request(
+                subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None
+            )
+        except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError):
+            raise ClosedError("the NATS connection is closed") from None
+        except nats.errors.NoRespondersError:
+            raise UnavailableError(f"nobody serves {subject}") from None
+        except (nats.errors.Error, TimeoutError):
+            raise UnavailableError(f"no answer on {subject} within {timeout_s:g} s") from None
+        return _delivery(message)
+
+    async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
+        """See `Bus.subscribe`."""
+
+        async def receive(message: Msg) -> None:
+            try:
+                await handler(_delivery(message))
+            except Exception:  # noqa: BLE001 - one bad message must not end the subscription
+                _log.exception("message handler failed", subject=subject)
+
+        return _NatsSubscription(await self.client.subscribe(subject, queue=queue, cb=receive))
+
+    async def flush(self) -> None:
+        """See `Bus.flush`."""
+        try:
+            await self.client.flush(timeout=_CONNECT_TIMEOUT_S)
+        except (nats.errors.Error, TimeoutError):
+            raise UnavailableError("the NATS server did not confirm in time") from None
+
+    async def close(self) -> None:
+        """See `Bus.close`."""
+        if not self.client.is_closed:
+            await self.client.close()
+
+
+class _NatsSubscription:
+    def __init__(self, inner: NatsSubscription) -> None:
+        self._inner = inner
+
+    async def unsubscribe(self) -> None:
+        try:
+            await self._inner.unsubscribe()
+        except (nats.errors.ConnectionClosedError, nats.errors.BadSubscriptionError):
+            return  # it is gone already, which is what was asked for
+
+    async def drain(self) -> None:
+        try:
+            await self._inner.drain()  # type: ignore[no-untyped-call]
+        except (nats.errors.ConnectionClosedError, nats.errors.BadSubscriptionError):
+            return
+
+
+def _delivery(message: Msg) -> Delivery:
+    return Delivery(
+        subject=message.subject,
+        payload=message.data,
+        reply_to=message.reply,
+        headers=message.headers or {},
+    )

@@ -1,0 +1,100 @@
+"""Calls services: typed requests in, typed replies or typed refusals out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from coordination.runtime.bus import Bus, Delivery
+from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
+from coordination.runtime.limits import REQUEST_TIMEOUT_S
+from coordination.runtime.names import Subjects, require_id
+from coordination.runtime.wire import HEADER_COMMAND_ID, HEADER_ERROR_CODE, ErrorBody
+
+R = TypeVar("R", bound=BaseModel)
+_RETRY_FIRST_S: Final = 0.05
+_RETRY_LAST_S: Final = 1.0
+
+
+class Caller:
+    """One agent's way to all services.
+
+    Commands carry an id and are retried under it while a service is away, so that each takes effect
+    once however often it was sent.
+
+    Args:
+        bus: The agent's connection.
+        agent: The agent's id; the server's permissions must grant it.
+        subjects: The deployment's subjects.
+        patience_s: How long a call is retried before it gives up.
+    """
+
+    def __init__(
+        self, bus: Bus, *, agent: str, subjects: Subjects | None = None, patience_s: float = 15.0
+    ) -> None:
+        self.bus = bus
+        self.agent = require_id(agent)
+        self.subjects = subjects or Subjects()
+        self._patience_s = patience_s
+
+    async def command(
+        self, service: str, verb: str, request: BaseModel, reply: type[R], *, command_id: str | None = None
+    ) -> R:
+        """Have `service` do `verb`, exactly once.
+
+        Args:
+            service: Name of the service.
+            verb: Its endpoint.
+            request: The body.
+            reply: Type of the answer.
+            command_id: Give the same id to repeat a command whose outcome is unknown; by default
+                every call is a new command.
+
+        Raises:
+            RejectedError: The service refused.
+            UnavailableError: No answer within the patience; the outcome is unknown, and repeating
+                with the same `command_id` is safe.
+            PeerProtocolError: The answer is not what the contract says.
+        """
+        headers = {HEADER_COMMAND_ID: command_id or uuid.uuid4().hex}
+        return await self._call(service, verb, request, reply, headers)
+
+    async def query(self, service: str, verb: str, request: BaseModel, reply: type[R]) -> R:
+        """Ask `service` for `verb`; same errors as `command`."""
+        return await self._call(service, verb, request, reply, {})
+
+    async def _call(
+        self, service: str, verb: str, request: BaseModel, reply: type[R], headers: dict[str, str]
+    ) -> R:
+        subject = self.subjects.call(service, verb, self.agent)
+        payload = request.model_dump_json(exclude_defaults=True).encode()
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + self._patience_s
+        delay_s = _RETRY_FIRST_S
+        while True:
+            try:
+                timeout_s = max(min(REQUEST_TIMEOUT_S, give_up_s - loop.time()), 0.1)
+                answer = await self.bus.request(subject, payload, timeout_s=timeout_s, headers=headers)
+                return _read(answer, reply)
+            except (UnavailableError, RejectedError) as error:
+                if isinstance(error, RejectedError) and not error.retryable:
+                    raise
+                if loop.time() + delay_s >= give_up_s:
+                    raise
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))
+            delay_s = min(delay_s * 2, _RETRY_LAST_S)
+
+
+def _read(answer: Delivery, reply: type[R]) -> R:
+    try:
+        if answer.headers.get(HEADER_ERROR_CODE):
+            raise ErrorBody.model_validate_json(answer.payload).as_error()
+        return reply.model_validate_json(answer.payload)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise PeerProtocolError(f"the answer is not a {reply.__name__}: {place}: {problem['msg']}") from None

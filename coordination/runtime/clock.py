@@ -1,0 +1,34 @@
+"""Time as an interface, so that a simulation can own it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where the shell gets its time from; the pure core gets it as an argument."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+
+    async def wait(self, event: asyncio.Event, timeout_ms: int | None) -> bool:
+        """Wait until `event` is set (True) or `timeout_ms` has passed (False); None waits for ever."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the Unix epoch, by the machine's wall clock."""
+        return time.time_ns() // 1_000_000
+
+    async def wait(self, event: asyncio.Event, timeout_ms: int | None) -> bool:
+        """Wait until `event` is set (True) or `timeout_ms` has passed (False)."""
+        try:
+            async with asyncio.timeout(None if timeout_ms is None else max(timeout_ms, 0) / 1000):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True

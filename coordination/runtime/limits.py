@@ -1,0 +1,45 @@
+"""Every bound of the kernel in one place, with units as the last word of the name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_REQUEST_BYTES: Final = 256 * 1024
+"""Largest request body. Larger things belong into the object store."""
+
+MAX_RECORD_BYTES: Final = 768 * 1024
+"""Largest journal record; one record is one JetStream message (``max_payload`` 1 MiB)."""
+
+MAX_COMMAND_EVENTS_BYTES: Final = 512 * 1024
+"""Largest set of events that one command may persist."""
+
+MAX_BATCH_COMMANDS: Final = 512
+"""Commands framed into one record (group commit)."""
+
+MAX_PENDING_COMMANDS: Final = 4096
+"""Commands and queries waiting in one host; one more is refused as ``overloaded``."""
+
+MAX_IN_FLIGHT_REQUESTS: Final = 4096
+"""Requests that one service process works on at a time."""
+
+MAX_ANSWERS: Final = 65_536
+"""Answered command ids remembered per shard."""
+
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of remembered answers per shard."""
+
+MAX_COMMAND_ID_CHARS: Final = 128
+"""Length of a command id (header ``Nats-Msg-Id``)."""
+
+REQUEST_TIMEOUT_S: Final = 5.0
+"""How long a client waits for one attempt."""
+
+DRAIN_TIMEOUT_S: Final = 5.0
+"""How long a stopping service finishes what it has accepted."""
+
+DUPLICATE_WINDOW_S: Final = 120
+"""JetStream's own deduplication of appends by message id."""
+
+assert MAX_COMMAND_EVENTS_BYTES < MAX_RECORD_BYTES < 1024 * 1024
+assert MAX_REQUEST_BYTES < MAX_COMMAND_EVENTS_BYTES
+assert MAX_BATCH_COMMANDS <= MAX_PENDING_COMMANDS

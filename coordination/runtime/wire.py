@@ -1,0 +1,62 @@
+"""What every service's wire contract is made of: bodies, headers and the shape of an error."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from coordination.runtime.errors import RejectedError
+
+HEADER_COMMAND_ID: Final = "Nats-Msg-Id"
+"""Request header: the command id; a retry with the same id gets the first answer."""
+HEADER_TRACE: Final = "traceparent"
+"""W3C trace context, handed on unread."""
+HEADER_ERROR: Final = "Nats-Service-Error"
+HEADER_ERROR_CODE: Final = "Nats-Service-Error-Code"
+"""Reply headers of an error, as ADR-32 (NATS micro) defines them."""
+
+
+_JSON: Final = TypeAdapter[Any](Any)
+
+
+def to_json(body: Any) -> bytes:
+    """The JSON bytes of plain data, dataclasses or pydantic models."""
+    return _JSON.dump_json(body)
+
+
+class Body(BaseModel):
+    """A request or reply body. Unknown fields are refused: a misspelt option must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ErrorBody(Body):
+    """The body of every error reply."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    details: dict[str, Any] = {}
+    correlation_id: str = ""
+
+    @classmethod
+    def of(cls, error: RejectedError) -> ErrorBody:
+        """The wire form of a refusal."""
+        return cls(
+            code=error.code,
+            message=error.message,
+            retryable=error.retryable,
+            details=dict(error.details),
+            correlation_id=error.correlation_id,
+        )
+
+    def as_error(self) -> RejectedError:
+        """The refusal as the caller raises it."""
+        return RejectedError(
+            self.code,
+            self.message,
+            retryable=self.retryable,
+            details=self.details,
+            correlation_id=self.correlation_id,
+        )
