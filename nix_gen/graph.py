@@ -1,0 +1,212 @@
+"""The deployment graph: typed nodes and edges in networkx node-link form, and its one canonical spelling.
+
+Pure: reading a file is `nix_gen.document`, judging a graph is `nix_gen.validate`. A `Graph` may hold dangling
+edges and cycles; those are findings, not construction errors. What a `Graph` guarantees: every part has the
+right type and size, and node ids are unique.
+
+Placement: a node stands on the host its `host` field names. Without the field it stands on the only host of
+the graph. A graph without any host node has one implicit host, named after the graph (`Graph.hosts`). A
+storage node without `host` stands where its mounters stand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import networkx as nx
+from pydantic import AfterValidator, Field, model_validator
+
+from nix_gen.edges import Edge, MountsVolume
+from nix_gen.nodes import Host, Node, Storage
+from nix_gen.scalars import EDGES_MAX_COUNT, NODES_MAX_COUNT, HostId, Part, Text
+
+DEFAULT_NAME = "deployment"
+_SETTABLE = ("kind", "id", "source", "target")
+"""Fields that stand in the canonical form even where they equal their default."""
+
+
+class GraphAttributes(Part):
+    """What is said of the graph as a whole."""
+
+    name: HostId = DEFAULT_NAME
+    """Also the name of the implicit host."""
+    description: Text | None = None
+
+
+class Graph(Part):
+    """A deployment graph. Fields are those of networkx node-link form; only `nodes` is required in a file.
+
+    `links` is accepted for `edges`, a top-level `name` for `graph.name`, and the `key` that networkx writes
+    on the edges of a multigraph is ignored.
+    """
+
+    directed: Literal[True] = True
+    multigraph: Annotated[bool, AfterValidator(lambda _: True)] = True
+    """Accepted as written by networkx; parallel edges are always allowed."""
+    graph: GraphAttributes = Field(default_factory=GraphAttributes)
+    nodes: Annotated[tuple[Node, ...], Field(max_length=NODES_MAX_COUNT)]
+    edges: Annotated[tuple[Edge, ...], Field(max_length=EDGES_MAX_COUNT)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spellings(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = dict(given)
+        if "links" in fields and "edges" not in fields:
+            fields["edges"] = fields.pop("links")
+        if "name" in fields:
+            name = fields.pop("name")
+            attributes = fields.get("graph") or {}
+            if isinstance(attributes, dict):
+                fields["graph"] = {"name": name, **attributes}
+        if isinstance(fields.get("edges"), list):
+            fields["edges"] = [_without_key(edge) for edge in fields["edges"]]
+        return fields
+
+    @model_validator(mode="after")
+    def _unique_ids(self) -> Graph:
+        seen: set[str] = set()
+        for node in self.nodes:
+            if node.id in seen:
+                raise ValueError(f"two nodes have the id {node.id!r}")
+            seen.add(node.id)
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name of the graph, and of its implicit host."""
+        return self.graph.name
+
+    @cached_property
+    def by_id(self) -> dict[str, Node]:
+        """Nodes by id."""
+        return {node.id: node for node in self.nodes}
+
+    @cached_property
+    def hosts(self) -> tuple[Host, ...]:
+        """Host nodes by id; the implicit host, named after the graph, where the graph has none."""
+        explicit = tuple(
+            sorted((node for node in self.nodes if isinstance(node, Host)), key=lambda host: host.id)
+        )
+        return explicit or (Host(id=self.name),)
+
+    @cached_property
+    def _mounters(self) -> dict[str, list[str]]:
+        mounters: dict[str, list[str]] = {}
+        for edge in self.edges:
+            if isinstance(edge, MountsVolume):
+                mounters.setdefault(edge.target, []).append(edge.source)
+        return mounters
+
+    def host_of(self, node_id: str) -> str | None:
+        """Id of the host a node stands on; None where the graph does not say or there is no such node.
+
+        A storage node without `host` stands where its first mounter (by id) that has a host stands.
+        """
+        node = self.by_id.get(node_id)
+        if node is None:
+            return None
+        if isinstance(node, Host):
+            return node.id
+        if node.host is not None:
+            return node.host
+        if len(self.hosts) == 1:
+            return self.hosts[0].id
+        if isinstance(node, Storage):
+            for mounter in sorted(self._mounters.get(node_id, ())):
+                place = self.by_id.get(mounter)
+                if place is not None and not isinstance(place, Host | Storage) and place.host is not None:
+                    return place.host
+        return None
+
+    def nodes_on(self, host_id: str) -> tuple[Node, ...]:
+        """Nodes that stand on a host, by id, without the host itself (one pass over the graph, cached)."""
+        return self._placement.get(host_id, ())
+
+    @cached_property
+    def _placement(self) -> dict[str, tuple[Node, ...]]:
+        placed: dict[str, list[Node]] = {}
+        for node in sorted(self.nodes, key=lambda one: one.id):
+            host = self.host_of(node.id)
+            if host is not None and not isinstance(node, Host):
+                placed.setdefault(host, []).append(node)
+        return {host: tuple(nodes) for host, nodes in placed.items()}
+
+    @cached_property
+    def _by_end(self) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
+        outgoing: dict[str, list[Edge]] = {}
+        incoming: dict[str, list[Edge]] = {}
+        for edge in sorted(self.edges, key=_edge_order):
+            outgoing.setdefault(edge.source, []).append(edge)
+            incoming.setdefault(edge.target, []).append(edge)
+        return outgoing, incoming
+
+    def edges_from(self, node_id: str) -> tuple[Edge, ...]:
+        """Edges whose source is the node, in canonical order."""
+        return tuple(self._by_end[0].get(node_id, ()))
+
+    def edges_to(self, node_id: str) -> tuple[Edge, ...]:
+        """Edges whose target is the node, in canonical order."""
+        return tuple(self._by_end[1].get(node_id, ()))
+
+    def to_node_link(self) -> dict[str, Any]:
+        """Node-link form as plain data, in canonical order, defaults left out."""
+        attributes: dict[str, Any] = {"name": self.name}
+        if self.graph.description is not None:
+            attributes["description"] = self.graph.description
+        return {
+            "directed": True,
+            "multigraph": True,
+            "graph": attributes,
+            "nodes": [_plain(node) for node in sorted(self.nodes, key=lambda node: node.id)],
+            "edges": [_plain(edge) for edge in sorted(self.edges, key=_edge_order)],
+        }
+
+    def canonical_json(self) -> bytes:
+        """The one spelling of this graph: sorted keys, sorted nodes and edges, defaults left out, UTF-8.
+
+        Invariants: two files that say the same give the same bytes; the bytes read back give the same bytes.
+        """
+        return json.dumps(
+            self.to_node_link(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        ).encode()
+
+    def digest(self) -> str:
+        """SHA-256 of `canonical_json`, 64 hexadecimal digits: what a vote binds."""
+        return hashlib.sha256(self.canonical_json()).hexdigest()
+
+    def to_networkx(self) -> nx.MultiDiGraph[str]:
+        """The graph for networkx, with the attributes of `to_node_link`."""
+        plain = self.to_node_link()
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(**plain["graph"])
+        for node in plain["nodes"]:
+            graph.add_node(node["id"], **{key: value for key, value in node.items() if key != "id"})
+        for edge in plain["edges"]:
+            ends = ("source", "target")
+            graph.add_edge(edge["source"], edge["target"], **{k: v for k, v in edge.items() if k not in ends})
+        return graph
+
+
+def _without_key(edge: Any) -> Any:
+    return {name: value for name, value in edge.items() if name != "key"} if isinstance(edge, dict) else edge
+
+
+def _plain(part: Part) -> dict[str, Any]:
+    fields: dict[str, Any] = part.model_dump(mode="json", exclude_defaults=True)
+    for name in _SETTABLE:
+        if name in type(part).model_fields:
+            fields[name] = getattr(part, name)
+    return fields
+
+
+def _edge_order(edge: Edge) -> tuple[str, str, str, str]:
+    return (edge.source, edge.target, edge.kind, json.dumps(edge.model_dump(mode="json"), sort_keys=True))
+
+
+def graph_json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a graph file. Cross-references between nodes and edges are for `validate`."""
+    return Graph.model_json_schema()
