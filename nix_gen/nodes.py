@@ -152,6 +152,10 @@ class _Running(_Placed):
     ports: Annotated[
         tuple[PortBinding, ...], Field(max_length=ITEMS_MAX_COUNT), AfterValidator(in_one_order)
     ] = ()
+    aliases: Annotated[
+        tuple[Name, ...], Field(max_length=ITEMS_MAX_COUNT), AfterValidator(lambda a: tuple(sorted(set(a))))
+    ] = ()
+    """Names other than the id by which peers reach it on the network: a hostname, `My_DB.1`."""
     environment: Environment = Field(default_factory=dict)
     secrets: Annotated[
         tuple[SecretRef, ...], Field(max_length=ITEMS_MAX_COUNT), AfterValidator(in_one_order)
