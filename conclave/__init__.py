@@ -1,0 +1,1 @@
+"""The front door: SDK, CLI, embedded host and demo."""

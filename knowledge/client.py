@@ -1,0 +1,55 @@
+"""Typed client of the knowledge service, for programs without a replica of their own."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from coordination.runtime.client import Caller
+from knowledge import wire
+
+
+class KnowledgeClient:
+    """What one agent asks of the knowledge service; errors as in `coordination.runtime.client.Caller`."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def assert_fact(
+        self,
+        topic: str,
+        subject: str,
+        predicate: str,
+        object: Any,  # noqa: A002 - the field's own word: subject, predicate, object
+        *,
+        asserted_at_ms: int | None = None,
+    ) -> wire.AssertReply:
+        """State a fact in the caller's name; the time defaults to this machine's clock."""
+        request = wire.AssertRequest(
+            topic=topic,
+            subject=subject,
+            predicate=predicate,
+            object=object,
+            # Fixed here, so that a retry on the way states the same fact and not a second one.
+            asserted_at_ms=time.time_ns() // 1_000_000 if asserted_at_ms is None else asserted_at_ms,
+        )
+        return await self._caller.command("knowledge", "assert", request, wire.AssertReply)
+
+    async def query(
+        self,
+        topic: str,
+        *,
+        subject: str | None = None,
+        predicate: str | None = None,
+        source: str | None = None,
+        limit: int = 100,
+    ) -> wire.QueryReply:
+        """Facts of `topic` whose given fields match exactly, oldest first."""
+        request = wire.QueryRequest(
+            topic=topic, subject=subject, predicate=predicate, source=source, limit=limit
+        )
+        return await self._caller.query("knowledge", "query", request, wire.QueryReply)
+
+    async def topics(self) -> wire.TopicsReply:
+        """All topics of the space."""
+        return await self._caller.query("knowledge", "topics", wire.TopicsRequest(), wire.TopicsReply)

@@ -1,0 +1,102 @@
+"""Binds the knowledge endpoints to a replica that the service keeps itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from coordination.runtime.bus import NatsBus
+from coordination.runtime.errors import RejectedError
+from coordination.runtime.runner import Shell
+from coordination.runtime.service import Action, Call, ServiceDefinition
+from knowledge import wire
+from knowledge.changes import JetStreamChanges
+from knowledge.facts import Fact, Pattern
+from knowledge.gate import KNOWLEDGE_AGENT
+from knowledge.replica import Replica
+
+NAME: Final = "knowledge"
+assert NAME == KNOWLEDGE_AGENT
+
+
+def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
+    """The knowledge service over the change stream of the default space."""
+    changes = JetStreamChanges(bus, shell.subjects)
+    replica = Replica(changes, agent=NAME)
+    current = asyncio.Event()
+
+    async def follow(_: Any) -> None:
+        await changes.open()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(replica.follow())
+            await replica.catch_up()
+            current.set()
+
+    async def state(call: Call, request: wire.AssertRequest) -> wire.AssertReply:
+        _require(current)
+        fact = Fact.of(
+            subject=request.subject,
+            predicate=request.predicate,
+            object=request.object,
+            source=call.caller,
+            asserted_at_ms=shell.clock.now_ms() if request.asserted_at_ms is None else request.asserted_at_ms,
+        )
+        is_new = await replica.assert_fact(request.topic, fact)
+        return wire.AssertReply(fact=wire.FactBody.of(fact), is_new=is_new)
+
+    async def query(_: Call, request: wire.QueryRequest) -> wire.QueryReply:
+        _require(current)
+        pattern = Pattern(
+            subject=request.subject,
+            subject_prefix=request.subject_prefix,
+            predicate=request.predicate,
+            source=request.source,
+        )
+        found = replica.query(request.topic, pattern)[: request.limit]
+        facts = tuple(wire.FactBody.of(fact) for fact in found)
+        return wire.QueryReply(facts=facts, heads=replica.heads(request.topic))
+
+    async def topics(_: Call, __: wire.TopicsRequest) -> wire.TopicsReply:
+        _require(current)
+        return wire.TopicsReply(
+            topics=tuple(
+                wire.Topic(topic=topic, facts_count=replica.count(topic), heads=replica.heads(topic))
+                for topic in replica.topics()
+            ),
+            quarantined_count=replica.quarantined_count,
+        )
+
+    return ServiceDefinition(
+        name=NAME,
+        version="0.1.0",
+        description="Facts that agents share, replicated as Automerge documents.",
+        companions=(follow,),
+        endpoints=(
+            Action(
+                verb="assert",
+                description="State a fact in the caller's name.",
+                request=wire.AssertRequest,
+                reply=wire.AssertReply,
+                act=state,
+            ),
+            Action(
+                verb="query",
+                description="Facts of a topic by pattern, oldest first.",
+                request=wire.QueryRequest,
+                reply=wire.QueryReply,
+                act=query,
+            ),
+            Action(
+                verb="topics",
+                description="All topics with their number of facts and their heads.",
+                request=wire.TopicsRequest,
+                reply=wire.TopicsReply,
+                act=topics,
+            ),
+        ),
+    )
+
+
+def _require(current: asyncio.Event) -> None:
+    if not current.is_set():
+        raise RejectedError("unavailable", "knowledge is still catching up, try again", retryable=True)
