@@ -11,6 +11,7 @@ waiting is refused as retryable, and the host ends with `NotLeaderError`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -73,6 +74,8 @@ class _Batch:
 
     events: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
+    taken: list[asyncio.Future[Any]] = field(default_factory=list)
+    """The futures of all requests taken from the queue, whether or not they have a result yet."""
     results: list[tuple[asyncio.Future[Any], Any]] = field(default_factory=list)
     messages: list[Push | Notice] = field(default_factory=list)
 
@@ -107,6 +110,7 @@ class Host(Generic[M]):
         self._batch = _Batch()
         self._last_ms = 0
         self._stopping = False
+        self._ended = False
         self._failure: Exception | None = None
 
     async def run(self) -> None:
@@ -115,6 +119,8 @@ class Host(Generic[M]):
         Raises:
             NotLeaderError: Another host took over.
             CorruptJournalError: The journal cannot be read; nothing was served from it.
+            UnavailableError: The journal did not answer while it was opened or replayed.
+            ClosedError: The connection under the journal was closed.
         """
         try:
             await self._journal.open()
@@ -129,6 +135,7 @@ class Host(Generic[M]):
             self._failure = error
             raise
         finally:
+            self._ended = True
             self._refuse_waiting()
 
     def stop(self) -> None:
@@ -177,8 +184,8 @@ class Host(Generic[M]):
         reply_type: TypeAdapter[Any],
         key: CommandKey | None = None,
     ) -> Any:
-        if self._stopping or self._failure is not None:
-            raise UnavailableError(f"{self.name} is stopping")
+        if self._stopping or self._ended:
+            raise UnavailableError(f"{self.name}: {self._why_not()}")
         if len(self._pending) >= MAX_PENDING_COMMANDS:
             raise RejectedError("overloaded", "too many requests are waiting, try again", retryable=True)
         result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -187,16 +194,17 @@ class Host(Generic[M]):
         return await result
 
     async def _replay(self) -> None:
-        async for entry in self._journal.replay():
-            try:
-                record = unframe(entry.payload, self._codec)
-            except PeerProtocolError as error:
-                raise CorruptJournalError(self.name, entry.sequence, str(error)) from None
-            for event in record.events:
-                self._apply(event)
-            self.epoch = record.epoch
-            self._last_ms = max(self._last_ms, record.at_ms)
-            self.sequence = entry.sequence
+        async with contextlib.aclosing(self._journal.replay()) as entries:
+            async for entry in entries:
+                try:
+                    record = unframe(entry.payload, self._codec)
+                    for event in record.events:
+                        self._apply(event)
+                except (PeerProtocolError, _ApplyError) as error:
+                    raise CorruptJournalError(self.name, entry.sequence, str(error)) from error
+                self.epoch = record.epoch
+                self._last_ms = max(self._last_ms, record.at_ms)
+                self.sequence = entry.sequence
 
     async def _turn(self) -> None:
         deadline_ms = self.model.next_deadline_ms()
@@ -217,8 +225,10 @@ class Host(Generic[M]):
         outcome = self.model.tick(now_ms)
         self._stage(batch, list(outcome.events), [self._codec.encode(event) for event in outcome.events])
         batch.messages.extend(outcome.messages)
+        assert batch.size_bytes <= MAX_RECORD_BYTES, f"{self.name}: tick stores more than a record can hold"
         due_ms = self.model.next_deadline_ms()
-        assert due_ms is None or due_ms > now_ms, f"{self.name}: tick left a deadline in the past"
+        progress = due_ms is None or due_ms > now_ms or bool(outcome.events)
+        assert progress, f"{self.name}: tick did nothing about a deadline in the past"
 
     def _gather(self, now_ms: int, batch: _Batch) -> None:
         for _ in range(MAX_BATCH_COMMANDS):
@@ -226,6 +236,7 @@ class Host(Generic[M]):
                 return
             pending = self._pending.popleft()
             if not pending.result.done():  # the caller may have given up waiting
+                batch.taken.append(pending.result)
                 batch.results.append((pending.result, self._result(pending, now_ms, batch)))
 
     def _result(self, pending: _Pending, now_ms: int, batch: _Batch) -> Any:
@@ -255,6 +266,7 @@ class Host(Generic[M]):
                 return _first_answer(known, key)
         outcome = pending.run(self.model, now_ms)
         if isinstance(outcome, Rejected):
+            self._store(batch, list(outcome.events))
             raise RejectedError(
                 outcome.code, outcome.message, retryable=outcome.retryable, details=outcome.details
             )
@@ -266,12 +278,16 @@ class Host(Generic[M]):
                     caller=key.caller, command_id=key.command_id, fingerprint=key.fingerprint, reply=reply
                 )
             )
-        encoded = [self._codec.encode(event) for event in events]
-        if sum(map(len, encoded)) > MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES:
-            raise RejectedError("too_large", "the request would store more than one record can hold")
-        self._stage(batch, events, encoded)
+        self._store(batch, events)
         batch.messages.extend(outcome.messages)
         return reply
+
+    def _store(self, batch: _Batch, events: list[Any]) -> None:
+        """Stage what one command leads to; nothing of it is applied unless all of it can be stored."""
+        encoded = [self._codec.encode(event) for event in events]
+        if sum(map(len, encoded)) > MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES - len(encoded):
+            raise RejectedError("too_large", "the request would store more than one record can hold")
+        self._stage(batch, events, encoded)
 
     def _stage(self, batch: _Batch, events: list[Any], encoded: list[bytes]) -> None:
         for event in events:
@@ -302,6 +318,8 @@ class Host(Generic[M]):
             except UnavailableError as error:
                 # At most once on this path; recipients see the gap and ask for history.
                 _log.warning("push not sent", host=self.name, error=str(error))
+            except Exception:  # noqa: BLE001 - what it rests on is durable: the callers must hear of it
+                _log.exception("push failed", host=self.name)
         for result, value in batch.results:
             if result.done():
                 continue
@@ -315,14 +333,17 @@ class Host(Generic[M]):
         return max(self._clock.now_ms(), self._last_ms)
 
     def _refuse_waiting(self) -> None:
-        lost = isinstance(self._failure, NotLeaderError)
-        why = "another process leads now" if lost else "it has stopped"
-        waiting = [result for result, _ in self._batch.results]
-        waiting += [pending.result for pending in self._pending]
+        waiting = [*self._batch.taken, *(pending.result for pending in self._pending)]
         self._pending.clear()
         for result in waiting:
             if not result.done():
-                result.set_exception(UnavailableError(f"{self.name}: {why}"))
+                result.set_exception(UnavailableError(f"{self.name}: {self._why_not()}"))
+
+    def _why_not(self) -> str:
+        """Why a request is not served any more."""
+        if isinstance(self._failure, NotLeaderError):
+            return "another process leads now"
+        return "it has stopped" if self._ended else "it is stopping"
 
 
 def _as_json(reply_type: TypeAdapter[Any], value: Any) -> str:

@@ -7,6 +7,9 @@ from typing import Final
 MAX_REQUEST_BYTES: Final = 256 * 1024
 """Largest request body. Larger things belong into the object store."""
 
+MAX_PAGE_BYTES: Final = 512 * 1024
+"""Items in one reply to a query that pages (a reply is one NATS message, ``max_payload`` 1 MiB)."""
+
 MAX_RECORD_BYTES: Final = 768 * 1024
 """Largest journal record; one record is one JetStream message (``max_payload`` 1 MiB)."""
 

@@ -46,12 +46,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """An expected refusal; nothing is persisted."""
+    """An expected refusal; nothing is persisted, unless the refusal itself must be on record."""
 
     code: str
     message: str
     retryable: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[Any, ...] = ()
+    """Persisted and applied before the caller is refused. A retry is decided anew, so the model must
+    not record the same refusal twice."""
 
 
 NOTHING = Outcome()
@@ -79,7 +82,9 @@ class Model(Protocol):
     def tick(self, now_ms: int) -> Outcome:
         """What the passing of time leads to; changes nothing.
 
-        Invariants: after its events are applied, `next_deadline_ms` is later than `now_ms`.
+        Bounded: its events fit into one record. What is left over stays due, and the host asks again.
+        Invariants: after its events are applied, `next_deadline_ms` is later than `now_ms`, unless there
+        were events.
         """
 
     def snapshot(self) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from coordination.runtime.errors import RejectedError
+from coordination.runtime.limits import MAX_PAGE_BYTES
 
 HEADER_COMMAND_ID: Final = "Nats-Msg-Id"
 """Request header: the command id; a retry with the same id gets the first answer."""
@@ -29,6 +31,24 @@ class Body(BaseModel):
     """A request or reply body. Unknown fields are refused: a misspelt option must not be ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+B = TypeVar("B", bound=Body)
+
+
+def page(bodies: Iterable[B], *, max_bytes: int = MAX_PAGE_BYTES) -> tuple[B, ...]:
+    """As many `bodies` as one reply can carry, from the first; at least one if there is one.
+
+    Takes no more from `bodies` than it returns and one.
+    """
+    taken: list[B] = []
+    size_bytes = 0
+    for body in bodies:
+        size_bytes += len(body.model_dump_json().encode()) + 1
+        if taken and size_bytes > max_bytes:
+            break
+        taken.append(body)
+    return tuple(taken)
 
 
 class ErrorBody(Body):
