@@ -49,15 +49,19 @@ class Answers:
         key = (answered.caller, answered.command_id)
         replaced = self._by_command.pop(key, None)
         if replaced is not None:
-            self._size_bytes -= len(replaced.reply)
+            self._size_bytes -= _size_bytes(replaced)
         self._by_command[key] = answered
-        self._size_bytes += len(answered.reply)
+        self._size_bytes += _size_bytes(answered)
         while len(self._by_command) > self._max_count or (
             self._size_bytes > self._max_bytes and len(self._by_command) > 1
         ):
             _, forgotten = self._by_command.popitem(last=False)
-            self._size_bytes -= len(forgotten.reply)
+            self._size_bytes -= _size_bytes(forgotten)
 
     def snapshot(self) -> tuple[CommandAnswered, ...]:
         """All remembered answers, oldest first."""
         return tuple(self._by_command.values())
+
+
+def _size_bytes(answered: CommandAnswered) -> int:
+    return len(answered.reply) if answered.reply.isascii() else len(answered.reply.encode())

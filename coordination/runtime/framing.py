@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -43,9 +43,18 @@ class EventCodec:
             self._heads[event_type] = b'{"type":"%s","data":' % name.encode()
 
     def encode(self, event: Any) -> bytes:
-        """The bytes of one event."""
+        """The bytes of one event.
+
+        Raises:
+            ValueError: A field holds what its type does not allow (our mistake). Written all the same,
+                the record could never be read again.
+        """
         head = self._heads[type(event)]
-        return head + self._adapters[type(event).__name__].dump_json(event) + b"}"
+        adapter = self._adapters[type(event).__name__]
+        data = adapter.dump_json(event, warnings="error")
+        if b"null" in data:  # a NaN or infinity is written as null without a warning
+            adapter.validate_json(data)
+        return head + data + b"}"
 
     def decode(self, raw: Any) -> Any:
         """The event behind one element of ``events``.
@@ -55,15 +64,16 @@ class EventCodec:
         """
         if not isinstance(raw, dict) or "type" not in raw or "data" not in raw:
             raise PeerProtocolError("an event is not an object with type and data")
-        adapter = self._adapters.get(raw["type"])
+        name = raw["type"]
+        adapter = self._adapters.get(name) if isinstance(name, str) else None
         if adapter is None:
-            raise PeerProtocolError(f"unknown event type {str(raw['type'])[:80]!r}")
+            raise PeerProtocolError(f"unknown event type {str(name)[:80]!r}")
         try:
             return adapter.validate_python(raw["data"])
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise PeerProtocolError(f"event {raw['type']}: {place}: {first['msg']}") from None
+            raise PeerProtocolError(f"event {name}: {place[:80]}: {first['msg'][:200]}") from None
 
 
 def frame(epoch: int, at_ms: int, encoded_events: Sequence[bytes]) -> bytes:
@@ -84,9 +94,14 @@ def unframe(payload: bytes, codec: EventCodec) -> Record:
         raise PeerProtocolError("not JSON") from None
     if not isinstance(raw, dict):
         raise PeerProtocolError("not a JSON object")
-    if raw.get("v") != RECORD_VERSION:
+    if not _is_count(raw.get("v")) or raw["v"] != RECORD_VERSION:
         raise PeerProtocolError(f"record version {str(raw.get('v'))[:20]} is not {RECORD_VERSION}")
     epoch, at_ms, events = raw.get("epoch"), raw.get("at_ms"), raw.get("events")
-    if not (isinstance(epoch, int) and isinstance(at_ms, int) and isinstance(events, list)):
+    if not (_is_count(epoch) and _is_count(at_ms) and isinstance(events, list)):
         raise PeerProtocolError("epoch, at_ms or events is missing or of the wrong type")
     return Record(epoch=epoch, at_ms=at_ms, events=tuple(codec.decode(event) for event in events))
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    """Whether `value` is a JSON integer of at least 0; to Python, ``true`` is an integer as well."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
