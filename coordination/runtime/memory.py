@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
 from coordination.runtime.bus import Delivery, Handler, Subscription
@@ -27,7 +27,7 @@ class MemoryJournal:
     async def open(self) -> None:
         """Nothing to create."""
 
-    async def replay(self) -> AsyncIterator[Entry]:
+    async def replay(self) -> AsyncGenerator[Entry, None]:
         """Every record present at the call."""
         for sequence, (_, payload) in enumerate(tuple(self.records), start=1):
             yield Entry(sequence, payload)
