@@ -18,7 +18,7 @@ from coordination.registry.model import (
 )
 from coordination.registry.presence import HEARTBEAT_INTERVAL_MS, Presence, Status
 from coordination.runtime.bus import Delivery
-from coordination.runtime.errors import RejectedError
+from coordination.runtime.errors import RejectedError, UnavailableError
 from coordination.runtime.host import Host
 from coordination.runtime.model import Notice
 from coordination.runtime.runner import Shell
@@ -159,7 +159,11 @@ async def _listen(host: Host[RegistryModel], shell: Shell, presence: Presence) -
     try:
         while True:
             for notice in _changes(host.model, presence, announced, shell.clock.now_ms()):
-                await shell.deliver(NAME, notice)
+                try:
+                    await shell.deliver(NAME, notice)
+                except UnavailableError as error:
+                    # NATS is away; a change of status must not end the registry.
+                    _log.warning("notice not sent", event_name=notice.event, reason=str(error))
             await shell.clock.wait(never, presence.interval_ms // 4)
     finally:
         await subscription.unsubscribe()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -14,13 +16,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from coordination.runtime.errors import ClosedError, UnavailableError
+from coordination.runtime.errors import ClosedError, UnavailableError, UsageError
 from coordination.runtime.names import inbox_prefix
 
 PING_INTERVAL_S: Final = 5
 """nats-py's default of two minutes leaves a dead read loop unnoticed for as long."""
 _CONNECT_TIMEOUT_S: Final = 3
 _RECONNECT_WAIT_S: Final = 0.25
+_DRAIN_TIMEOUT_S: Final = 3.0
+"""nats-py would wait 10 s for the server, and without end for a handler."""
 _log = structlog.get_logger(__name__)
 
 
@@ -59,6 +63,7 @@ class Bus(Protocol):
         Raises:
             UnavailableError: The outbound buffer is full (the connection is down).
             ClosedError: The bus was closed.
+            UsageError: No valid subject, or more bytes than the server takes.
         """
 
     async def request(
@@ -69,13 +74,26 @@ class Bus(Protocol):
         Raises:
             UnavailableError: Nobody listens, or no answer within `timeout_s`; the outcome is unknown.
             ClosedError: The bus was closed.
+            UsageError: No valid subject, or more bytes than the server takes.
         """
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
-        """Call `handler` for each message, one after another, until unsubscribed."""
+        """Call `handler` for each message, one after another, until unsubscribed.
+
+        An exception in `handler` is logged and ends nothing.
+
+        Raises:
+            ClosedError: The bus was closed.
+            UsageError: No valid subject.
+        """
 
     async def flush(self) -> None:
-        """Return when the server has taken everything sent or subscribed so far."""
+        """Return when the server has taken everything sent or subscribed so far.
+
+        Raises:
+            UnavailableError: It did not confirm in time.
+            ClosedError: The bus was closed.
+        """
 
     async def close(self) -> None:
         """End the connection; idempotent."""
@@ -132,26 +150,19 @@ class NatsBus:
         self, subject: str, payload: bytes, *, reply_to: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         """See `Bus.publish`."""
-        try:
+        with _our_errors(subject):
             await self.client.publish(subject, payload, reply=reply_to, headers=dict(headers or {}) or None)
-        except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError):
-            raise ClosedError("the NATS connection is closed") from None
-        except nats.errors.OutboundBufferLimitError:
-            raise UnavailableError("the NATS connection is down and its buffer is full") from None
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> Delivery:
         """See `Bus.request`."""
         try:
-            message = await self.client.request(
-                subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None
-            )
-        except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError):
-            raise ClosedError("the NATS connection is closed") from None
-        except nats.errors.NoRespondersError:
-            raise UnavailableError(f"nobody serves {subject}") from None
-        except (nats.errors.Error, TimeoutError):
+            with _our_errors(subject):
+                message = await self.client.request(
+                    subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None
+                )
+        except TimeoutError:
             raise UnavailableError(f"no answer on {subject} within {timeout_s:g} s") from None
         return _delivery(message)
 
@@ -164,13 +175,15 @@ class NatsBus:
             except Exception:  # noqa: BLE001 - one bad message must not end the subscription
                 _log.exception("message handler failed", subject=subject)
 
-        return _NatsSubscription(await self.client.subscribe(subject, queue=queue, cb=receive))
+        with _our_errors(subject):
+            return _NatsSubscription(await self.client.subscribe(subject, queue=queue, cb=receive))
 
     async def flush(self) -> None:
         """See `Bus.flush`."""
         try:
-            await self.client.flush(timeout=_CONNECT_TIMEOUT_S)
-        except (nats.errors.Error, TimeoutError):
+            with _our_errors("flush"):
+                await self.client.flush(timeout=_CONNECT_TIMEOUT_S)
+        except TimeoutError:
             raise UnavailableError("the NATS server did not confirm in time") from None
 
     async def close(self) -> None:
@@ -184,16 +197,47 @@ class _NatsSubscription:
         self._inner = inner
 
     async def unsubscribe(self) -> None:
-        try:
+        with contextlib.suppress(*_GONE):
             await self._inner.unsubscribe()
-        except (nats.errors.ConnectionClosedError, nats.errors.BadSubscriptionError):
-            return  # it is gone already, which is what was asked for
 
     async def drain(self) -> None:
         try:
-            await self._inner.drain()  # type: ignore[no-untyped-call]
-        except (nats.errors.ConnectionClosedError, nats.errors.BadSubscriptionError):
+            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
+                await self._inner.drain()  # type: ignore[no-untyped-call]
+        except _GONE:
             return
+        except (nats.errors.Error, TimeoutError):
+            _log.warning("subscription not drained, ending it", subject=self._inner.subject)
+            await self.unsubscribe()
+
+
+_GONE: Final = (
+    nats.errors.ConnectionClosedError,
+    nats.errors.ConnectionDrainingError,
+    nats.errors.BadSubscriptionError,
+)
+"""The subscription has ended already, which is what was asked for."""
+
+
+@contextlib.contextmanager
+def _our_errors(subject: str) -> Iterator[None]:
+    """Raise nats-py's errors as ours; `TimeoutError` passes, because only the caller knows the limit."""
+    try:
+        yield
+    except TimeoutError:
+        raise
+    except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError):
+        raise ClosedError("the NATS connection is closed") from None
+    except nats.errors.NoRespondersError:
+        raise UnavailableError(f"nobody serves {subject}") from None
+    except nats.errors.OutboundBufferLimitError:
+        raise UnavailableError("the NATS connection is down and its buffer is full") from None
+    except nats.errors.MaxPayloadError:
+        raise UsageError(f"the message on {subject} is larger than the NATS server takes") from None
+    except nats.errors.BadSubjectError:
+        raise UsageError(f"{subject[:200]!r} is not a valid subject") from None
+    except nats.errors.Error as error:
+        raise UnavailableError(f"NATS refused {subject}: {type(error).__name__}") from None
 
 
 def _delivery(message: Msg) -> Delivery:

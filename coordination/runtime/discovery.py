@@ -34,6 +34,7 @@ class Discovery:
         self._started = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         self._counters = {endpoint.verb: _Counters() for endpoint in definition.endpoints}
         self._subscriptions: list[Subscription] = []
+        self._schemas = {endpoint.verb: _schemas(endpoint) for endpoint in definition.endpoints}
 
     @property
     def _name(self) -> str:
@@ -61,7 +62,8 @@ class Discovery:
             counters.processing_ns += int(elapsed_s * _NANOSECONDS)
 
     async def _answer(self, delivery: Delivery) -> None:
-        if not delivery.reply_to:
+        # Only ever into an inbox: anybody may ask, and a reply subject is not checked by the server.
+        if not delivery.reply_to.startswith(("_INBOX.", "_INBOX_")):
             return
         verb = delivery.subject.split(".")[1]
         body = {"PING": self._ping, "INFO": self._info, "STATS": self._stats}[verb]()
@@ -84,7 +86,7 @@ class Discovery:
             **self._identity("info"),
             "description": self._definition.description,
             "endpoints": [
-                {**self._endpoint(endpoint), "metadata": _schemas(endpoint)}
+                {**self._endpoint(endpoint), "metadata": self._schemas[endpoint.verb]}
                 for endpoint in self._definition.endpoints
             ],
         }

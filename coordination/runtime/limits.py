@@ -10,6 +10,9 @@ MAX_REQUEST_BYTES: Final = 256 * 1024
 MAX_PAGE_BYTES: Final = 512 * 1024
 """Items in one reply to a query that pages (a reply is one NATS message, ``max_payload`` 1 MiB)."""
 
+MAX_REPLY_BYTES: Final = 1000 * 1024
+"""Largest reply body; what is left to ``max_payload`` is for headers."""
+
 MAX_RECORD_BYTES: Final = 768 * 1024
 """Largest journal record; one record is one JetStream message (``max_payload`` 1 MiB)."""
 
@@ -44,5 +47,6 @@ DUPLICATE_WINDOW_S: Final = 120
 """JetStream's own deduplication of appends by message id."""
 
 assert MAX_COMMAND_EVENTS_BYTES < MAX_RECORD_BYTES < 1024 * 1024
+assert MAX_PAGE_BYTES + MAX_REQUEST_BYTES < MAX_REPLY_BYTES < 1024 * 1024
 assert MAX_REQUEST_BYTES < MAX_COMMAND_EVENTS_BYTES
 assert MAX_BATCH_COMMANDS <= MAX_PENDING_COMMANDS

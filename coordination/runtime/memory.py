@@ -11,10 +11,14 @@ import itertools
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from coordination.runtime.bus import Delivery, Handler, Subscription
 from coordination.runtime.errors import ClosedError, NotLeaderError, UnavailableError
 from coordination.runtime.journal import Entry
 from coordination.runtime.names import inbox_prefix
+
+_log = structlog.get_logger(__name__)
 
 
 class MemoryJournal:
@@ -59,6 +63,8 @@ class _MemorySubscription:
     exchange: MemoryExchange
     pattern: str
     queue: str
+    siblings: set[_MemorySubscription]
+    """The live subscriptions of the same bus."""
     waiting: asyncio.Queue[Delivery | None] = field(default_factory=asyncio.Queue)
     reader: asyncio.Task[None] | None = None
 
@@ -71,14 +77,18 @@ class _MemorySubscription:
         self._leave()
         self.waiting.put_nowait(None)
         if self.reader is not None and self.reader is not asyncio.current_task():
-            await self.reader
+            await asyncio.wait([self.reader])
 
     def _leave(self) -> None:
         self.exchange.remove(self)
+        self.siblings.discard(self)
 
     async def read(self, handler: Handler) -> None:
         while (delivery := await self.waiting.get()) is not None:
-            await handler(delivery)
+            try:
+                await handler(delivery)
+            except Exception:  # noqa: BLE001 - one bad message must not end the subscription
+                _log.exception("message handler failed", subject=delivery.subject)
 
 
 class MemoryExchange:
@@ -130,7 +140,7 @@ class MemoryBus:
     def __init__(self, exchange: MemoryExchange, *, agent: str) -> None:
         self._exchange = exchange
         self._agent = agent
-        self._own: list[_MemorySubscription] = []
+        self._own: set[_MemorySubscription] = set()
         self._inboxes = itertools.count()
         self._closed = False
 
@@ -167,10 +177,10 @@ class MemoryBus:
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """See `Bus.subscribe`."""
         self._require_open()
-        subscription = _MemorySubscription(self._exchange, subject, queue)
+        subscription = _MemorySubscription(self._exchange, subject, queue, self._own)
         subscription.reader = asyncio.create_task(subscription.read(handler))
         self._exchange.add(subscription)
-        self._own.append(subscription)
+        self._own.add(subscription)
         return subscription
 
     async def flush(self) -> None:
@@ -180,9 +190,8 @@ class MemoryBus:
     async def close(self) -> None:
         """See `Bus.close`."""
         self._closed = True
-        for subscription in self._own:
+        for subscription in tuple(self._own):
             await subscription.unsubscribe()
-        self._own.clear()
 
     def _require_open(self) -> None:
         if self._closed:

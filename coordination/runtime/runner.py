@@ -16,6 +16,7 @@ from coordination.runtime.client import Caller
 from coordination.runtime.clock import Clock, SystemClock
 from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal
+from coordination.runtime.limits import DRAIN_TIMEOUT_S
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
 from coordination.runtime.server import Server
@@ -91,17 +92,43 @@ class Runner:
             ExceptionGroup: Holding what ended the service, such as `NotLeaderError`.
         """
         async with asyncio.TaskGroup() as group:
-            if self.host is not None:
-                group.create_task(self.host.run())
-                await self.host.ready.wait()
-            await self._server.start()
-            companions = [group.create_task(work(self.host)) for work in self.definition.companions]
-            self.ready.set()
-            _log.info("serving", service=self.definition.name)
-            await self._stop.wait()
-            await self._server.drain()
+            hosting = group.create_task(self.host.run()) if self.host is not None else None
+            companions: list[asyncio.Task[None]] = []
+            try:
+                await self._lead(group)
+                if not self._stop.is_set():
+                    await self._server.start()
+                    companions += [group.create_task(work(self.host)) for work in self.definition.companions]
+                    self.ready.set()
+                    _log.info("serving", service=self.definition.name)
+                    await self._stop.wait()
+            finally:
+                # Also when the host or a companion failed: a server that goes on receiving would
+                # take requests away from the process that leads now, only to refuse them.
+                await self._server.drain()
             for companion in companions:
                 companion.cancel()
-            if self.host is not None:
-                self.host.stop()
+            if companions:
+                await asyncio.wait(companions, timeout=DRAIN_TIMEOUT_S)
+            if hosting is not None:
+                await self._end(hosting)
         _log.info("stopped", service=self.definition.name)
+
+    async def _lead(self, group: asyncio.TaskGroup) -> None:
+        """Return when the host is ready, or when there is no more need for it."""
+        if self.host is None:
+            return
+        waits = [group.create_task(event.wait()) for event in (self.host.ready, self._stop)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _end(self, hosting: asyncio.Task[None]) -> None:
+        assert self.host is not None
+        self.host.stop()
+        # A host that is not ready has accepted nothing; one without its journal would wait for ever.
+        timeout_s = DRAIN_TIMEOUT_S if self.host.ready.is_set() else 0
+        _, late = await asyncio.wait([hosting], timeout=timeout_s)
+        if late:
+            _log.warning("the journal does not answer, giving up", service=self.definition.name)
+            hosting.cancel()

@@ -11,7 +11,7 @@ import hashlib
 import secrets
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -24,6 +24,7 @@ from coordination.runtime.limits import (
     DRAIN_TIMEOUT_S,
     MAX_COMMAND_ID_CHARS,
     MAX_IN_FLIGHT_REQUESTS,
+    MAX_REPLY_BYTES,
     MAX_REQUEST_BYTES,
 )
 from coordination.runtime.names import Subjects, inbox_prefix, is_id
@@ -36,6 +37,7 @@ from coordination.runtime.wire import (
     ErrorBody,
 )
 
+_MAX_SHOWN_CHARS: Final = 200
 _log = structlog.get_logger(__name__)
 
 
@@ -95,13 +97,17 @@ class Server:
         task.add_done_callback(self._in_flight.discard)
 
     async def _serve(self, delivery: Delivery) -> None:
-        started_ns = asyncio.get_running_loop().time()
+        started_s = asyncio.get_running_loop().time()
         verb = delivery.subject.rsplit(".", 2)[-2]
         failed = True
         try:
-            body = await self._answer(delivery)
+            body = (await self._answer(delivery)).encode()
+            if len(body) > MAX_REPLY_BYTES:
+                raise RejectedError(
+                    "reply_too_large", "the answer does not fit into one message; ask for less"
+                )
             failed = False
-            await self._respond(delivery, body.encode(), {})
+            await self._respond(delivery, body, {})
         except RejectedError as error:
             await self._refuse(delivery, error)
         except (UnavailableError, ClosedError) as error:
@@ -112,7 +118,7 @@ class Server:
             message = "the service failed on this request"
             await self._refuse(delivery, RejectedError("internal", message, correlation_id=correlation_id))
         finally:
-            elapsed_s = asyncio.get_running_loop().time() - started_ns
+            elapsed_s = asyncio.get_running_loop().time() - started_s
             self._discovery.count(verb, elapsed_s=elapsed_s, failed=failed)
 
     async def _answer(self, delivery: Delivery) -> str:
@@ -191,7 +197,7 @@ def _parse(endpoint: Endpoint, payload: bytes) -> Any:
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         shown = [
-            {"field": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+            {"field": _place(problem["loc"]), "problem": problem["msg"][:_MAX_SHOWN_CHARS]}
             for problem in problems[:10]
         ]
         first = shown[0]
@@ -199,6 +205,11 @@ def _parse(endpoint: Endpoint, payload: bytes) -> Any:
         raise RejectedError(
             "invalid_request", f"{where}: {first['problem']}", details={"problems": shown}
         ) from None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the body; cut, because the names in it are the caller's and may be of any length."""
+    return ".".join(str(part) for part in location)[:_MAX_SHOWN_CHARS]
 
 
 def _command_key(delivery: Delivery, verb: str, caller: str) -> CommandKey | None:
