@@ -1,0 +1,116 @@
+"""The embedded nats-server: real processes, real ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from conclave.embedded import EmbeddedServer, embedded_server
+from coordination.runtime.bus import NatsBus
+from coordination.runtime.errors import UnavailableError, UsageError
+
+PARENT = """
+import asyncio, pathlib, sys
+from conclave.embedded import EmbeddedServer
+
+async def main():
+    server = EmbeddedServer(pathlib.Path(sys.argv[1]), port=int(sys.argv[2]))
+    await server.start()
+    print(server.pid, server.url, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def test_server_listens_on_loopback_only_and_keeps_its_store(tmp_path: Path) -> None:
+    async with embedded_server(tmp_path, port=free_port()) as server:
+        assert server.url.startswith("nats://127.0.0.1:")
+        bus = await NatsBus.connect(server.url, agent="probe")
+        await bus.client.jetstream().add_stream(name="kept", subjects=["kept"])
+        await bus.close()
+        pid = server.pid
+    assert not is_alive(pid)
+    async with embedded_server(tmp_path, port=free_port()) as server:
+        bus = await NatsBus.connect(server.url, agent="probe")
+        assert (await bus.client.jetstream().stream_info("kept")).config.name == "kept"
+        await bus.close()
+
+
+async def test_configuration_makes_acknowledged_records_durable(tmp_path: Path) -> None:
+    async with embedded_server(tmp_path, port=free_port()):
+        text = (tmp_path / "nats-server.conf").read_text(encoding="utf-8")
+    assert "sync_interval: always" in text
+    assert "feature_flags { js_ack_fc_v2: false }" in text
+
+
+async def test_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} on 127.0.0.1 is taken"):
+            await EmbeddedServer(tmp_path, port=port).start()
+
+
+async def test_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.write_text("not a directory", encoding="utf-8")
+    with pytest.raises(UsageError, match="choose another with --store"):
+        await EmbeddedServer(store).start()
+
+
+async def test_second_server_on_one_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conclave.embedded._LOCK_TIMEOUT_S", 0.1)
+    async with embedded_server(tmp_path, port=free_port()):
+        with pytest.raises(UsageError, match="is in use by another Conclave"):
+            await EmbeddedServer(tmp_path, port=free_port()).start()
+
+
+async def test_killed_parent_leaves_no_server_and_the_store_can_be_used_again(tmp_path: Path) -> None:
+    port = free_port()
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, str(tmp_path), str(port), stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    pid, url = (await parent.stdout.readline()).decode().split()
+    os.kill(parent.pid, signal.SIGKILL)
+    await parent.wait()
+    # No wait for the orphan here: the store's lock makes the next server wait for it.
+    async with embedded_server(tmp_path, port=port) as server:
+        assert server.url == url
+        assert not is_alive(int(pid))
+
+
+async def test_server_that_dies_is_noticed(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path, port=free_port())
+    await server.start()
+    os.kill(server.pid, signal.SIGKILL)
+    assert await server.wait() == -signal.SIGKILL
+    await server.stop()
+
+
+async def test_connecting_to_nothing_fails_at_once() -> None:
+    url = f"nats://127.0.0.1:{free_port()}"
+    with pytest.raises(UnavailableError, match="no NATS server at"):
+        await NatsBus.connect(url, agent="probe")
