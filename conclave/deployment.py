@@ -84,13 +84,17 @@ class Deployment:
                 connections.push_async_callback(bus.close)
                 self._runners.append(self._runner(name, bus))
             async with asyncio.TaskGroup() as group:
-                for runner in self._runners:
-                    group.create_task(runner.run())
-                    if self._stopping:
-                        runner.stop()
-                for runner in self._runners:
-                    await runner.ready.wait()
-                self.ready.set()
+                serving = [group.create_task(runner.run()) for runner in self._runners]
+                if self._stopping:
+                    self.stop()
+                greeting = group.create_task(self._announce())
+                await asyncio.wait(serving)
+                greeting.cancel()  # a runner that was stopped early never gets ready
+
+    async def _announce(self) -> None:
+        for runner in self._runners:
+            await runner.ready.wait()
+        self.ready.set()
 
     def _runner(self, name: str, bus: NatsBus) -> Runner:
         shell = Shell.of(bus, service=name, subjects=self._subjects)
