@@ -1,0 +1,233 @@
+"""Typed, immutable Nix values: what lowering produces and `nix_gen.render` alone turns into text.
+
+Pure. A value says what it *is* (a string, a set, a reference to a package); how it is escaped and laid out is
+the renderer's business. Text that came from a graph can only ever be a `Str` or a `Multiline`, so it cannot
+become code. Attribute names that Nix or the NixOS module system would execute are refused wherever a set is
+made.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nix_gen.errors import NixGenError, quoted
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+RESERVED_NAMES = frozenset({"_type", "outPath", "__toString", "__functor", "_module"})
+"""Names with a meaning of their own: `{ _type = "if"; … }` *is* an `mkIf` to the module system."""
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
+_RELATIVE_PATH = re.compile(r"\.(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
+KEYWORDS = frozenset({"if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or"})
+
+
+class NixValueError(NixGenError):
+    """A value that Nix cannot hold, or that would not stay data: our caller's mistake, or a hostile graph."""
+
+
+def is_identifier(name: str) -> bool:
+    """Whether a name may stand bare as an attribute name."""
+    return _IDENTIFIER.fullmatch(name) is not None and name not in KEYWORDS
+
+
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise NixValueError(f"a Nix string cannot hold NUL: {quoted(text)}")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise NixValueError(f"a Nix string cannot hold half a surrogate pair: {quoted(text)}")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Str:
+    """A string; every character but NUL comes back from Nix unchanged."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        _text(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Multiline:
+    """A string of whole lines, for bodies people read: scripts, firewall rules. Ends with a line feed."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _text(self.text).endswith("\n"):
+            raise NixValueError("a multi-line string ends with a line feed")
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A signed 64-bit integer."""
+
+    number: int
+
+    def __post_init__(self) -> None:
+        if not INT_MIN <= self.number <= INT_MAX:
+            raise NixValueError(f"{self.number} is no 64-bit integer")
+
+
+@dataclass(frozen=True, slots=True)
+class Bool:
+    """`true` or `false`."""
+
+    truth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """`null`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference along names we choose: `pkgs.postgresql_16`, `lib.mkForce`."""
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.names or not all(is_identifier(name) for name in self.names):
+            raise NixValueError(f"no reference: {quoted('.'.join(self.names))}")
+
+
+@dataclass(frozen=True, slots=True)
+class RelativePath:
+    """A path literal beside the file, always of a name we generated: `./hosts/web`. Never user data."""
+
+    path: str
+
+    def __post_init__(self) -> None:
+        if not _RELATIVE_PATH.fullmatch(self.path):
+            raise NixValueError(f"no relative path: {quoted(self.path)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A string with references in it: `"${lib.getExe pkgs.hello} --greeting"`. Plain parts are escaped."""
+
+    parts: tuple[str | Ref | Call, ...]
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if isinstance(part, str):
+                _text(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function we name, applied: `lib.mkForce "x"`, `nixpkgs.lib.nixosSystem { … }`."""
+
+    function: Ref
+    arguments: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        assert self.arguments, "a call has an argument"
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list, in the order given."""
+
+    items: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One attribute and the comment that stands above it, line by line."""
+
+    name: str
+    value: Value
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttrSet:
+    """An attribute set. Invariants: names sorted, unique, free of NUL, none of `RESERVED_NAMES`."""
+
+    bindings: tuple[Binding, ...]
+
+    def __post_init__(self) -> None:
+        names = [_text(binding.name) for binding in self.bindings]
+        reserved = RESERVED_NAMES.intersection(names)
+        if reserved:
+            raise NixValueError(f"the attribute name {quoted(min(reserved))} is reserved by Nix")
+        if any(left >= right for left, right in itertools.pairwise(names)):
+            raise NixValueError(f"attribute names are not sorted and unique: {quoted(names)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`{ a, b, ... }: body`; always open, so that a module may be given more arguments than it names."""
+
+    formals: tuple[str, ...]
+    body: Value
+    ellipsis: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.formals or not all(is_identifier(name) for name in self.formals):
+            raise NixValueError("a function has named formals")
+
+
+Value = (
+    Str | Multiline | Int | Bool | Null | Ref | RelativePath | Template | Call | ListOf | AttrSet | Function
+)
+Plain = str | int | bool | None | Sequence["Plain"] | Mapping[str, "Plain"] | Value
+"""What `value` accepts: Python data with IR values anywhere inside."""
+
+
+def ref(path: str) -> Ref:
+    """`ref("pkgs.nginx")`; for names we choose, or that `PackageRef` has checked."""
+    return Ref(tuple(path.split(".")))
+
+
+def value(plain: Plain) -> Value:
+    """Python data as a Nix value; IR values pass through.
+
+    Raises:
+        NixValueError: an attribute name is reserved, a number too large, or a text holds NUL.
+    """
+    match plain:
+        case None:
+            typed: Value = Null()
+        case bool():
+            typed = Bool(plain)
+        case int():
+            typed = Int(plain)
+        case str():
+            typed = Str(plain)
+        case Mapping():
+            typed = attrs(plain)
+        case Sequence():
+            typed = ListOf(tuple(value(item) for item in plain))
+        case _:
+            typed = plain
+    return typed
+
+
+def attrs(plain: Mapping[str, Plain]) -> AttrSet:
+    """An attribute set from a mapping.
+
+    Raises:
+        NixValueError: as `value`.
+    """
+    return AttrSet(tuple(Binding(name, value(plain[name])) for name in sorted(plain)))
+
+
+def strings(texts: Iterable[str]) -> ListOf:
+    """A list of strings."""
+    return ListOf(tuple(Str(text) for text in texts))
+
+
+def force(plain: Plain) -> Call:
+    """`lib.mkForce plain`: replaces what a NixOS module sets by itself."""
+    return Call(Ref(("lib", "mkForce")), (value(plain),))
+
+
+def default(plain: Plain) -> Call:
+    """`lib.mkDefault plain`: what stands unless the operator says otherwise."""
+    return Call(Ref(("lib", "mkDefault")), (value(plain),))

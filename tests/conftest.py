@@ -1,0 +1,63 @@
+"""What every tier shares: golden rewriting, and tests that need Nix or the shared folder."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.fixtures import connect, nats_server, own_server, subjects
+
+__all__ = ["connect", "nats_server", "own_server", "subjects"]
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDS = {
+    "nix": ("CONCLAVE_REQUIRE_NIX", "no nix on PATH"),
+    "shared": ("CONCLAVE_REQUIRE_SHARED", "no ../shared beside the project"),
+}
+"""Marker -> (variable that forbids skipping, why the tests were skipped)."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite", action="store_true", help="write golden files instead of comparing with them"
+    )
+
+
+def _absent(marker: str) -> None:
+    variable, reason = NEEDS[marker]
+    if os.environ.get(variable) == "1":
+        pytest.fail(f"{reason}, and {variable}=1 forbids skipping", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def rewrite(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--rewrite"))
+
+
+@pytest.fixture(scope="session")
+def nix() -> str:
+    """Path of the nix command."""
+    found = shutil.which("nix")
+    if found is None:
+        _absent("nix")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared folder beside the project."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        _absent("shared")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    for variable, reason in NEEDS.values():
+        count = sum(reason in str(report.longrepr) for report in skipped)
+        if count:
+            terminalreporter.write_line(f"{count} tests skipped: {reason} (set {variable}=1 to forbid this)")
