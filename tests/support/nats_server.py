@@ -1,0 +1,85 @@
+"""A real nats-server for tests: free port on loopback, own store, stopped by the one who started it."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from conclave.embedded import nats_server_path
+
+_START_TIMEOUT_S = 20.0
+_STOP_TIMEOUT_S = 10.0
+_PR_SET_PDEATHSIG = 1
+_CONFIGURATION = """\
+listen: "127.0.0.1:{port}"
+ports_file_dir: "{folder}"
+jetstream {{ store_dir: "{folder}/jetstream", sync_interval: always }}
+feature_flags {{ js_ack_fc_v2: false }}
+"""
+
+
+class RealServer:
+    """One nats-server over one folder; it keeps its port when it is started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = -1
+        self.url = ""
+
+    def start(self) -> None:
+        """Start and return when clients can connect."""
+        for stale in self._folder.glob("*.ports"):
+            stale.unlink()
+        configuration = self._folder / "server.conf"
+        configuration.write_text(_CONFIGURATION.format(port=self._port, folder=self._folder))
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [nats_server_path(), "--config", str(configuration)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - it only calls prctl
+            )
+        self.url = self._wait_for_url(self._folder / f"nats-server_{self._process.pid}.ports")
+        self._port = int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """``kill -9``: no time to say goodbye or to write anything."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Stop in good order; idempotent."""
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _wait_for_url(self, ports: Path) -> str:
+        assert self._process is not None
+        give_up_s = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < give_up_s:
+            assert self._process.poll() is None, (self._folder / "server.log").read_text()[-2000:]
+            try:
+                return str(json.loads(ports.read_text())["nats"][0])
+            except (FileNotFoundError, ValueError):
+                time.sleep(0.01)
+        raise AssertionError("nats-server was not ready in time")
+
+
+def _die_with_parent() -> None:
+    """In the child: end it when this test process dies without stopping it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
