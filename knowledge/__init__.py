@@ -1,1 +1,1 @@
-"""Shared knowledge: facts that every agent holds in its own replica, kept by Automerge, one document per topic."""
+"""Shared knowledge: facts in a replica at every agent, kept by Automerge, one document per topic."""
