@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class Scalar:
     line: int
     column: int
     size: int = 1
+    height: int = 0
     unset: tuple[str, ...] = ()
     """Variables that had no value when the text was interpolated (compose files only)."""
 
@@ -60,6 +61,7 @@ class Listing:
     line: int
     column: int
     size: int = 1
+    height: int = 0
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Mapping:
     column: int
     key_lines: dict[str, int] = field(default_factory=dict)
     size: int = 1
+    height: int = 0
 
 
 Value = Scalar | Listing | Mapping
@@ -98,6 +101,13 @@ class Document:
             else:
                 break
         return line
+
+
+def children(value: Value) -> Iterable[Value]:
+    """What a list or mapping holds; nothing for a scalar."""
+    if isinstance(value, Listing):
+        return value.items
+    return value.entries.values() if isinstance(value, Mapping) else ()
 
 
 def plain(value: Value) -> Any:
@@ -227,16 +237,17 @@ class _Builder:
         return GraphFileError(Problem(file=self._file, line=line, column=column, what=what, mend=mend))
 
     def _value(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Value:
-        if depth > DEPTH_MAX_COUNT:
-            raise self._error(event, f"is nested deeper than {DEPTH_MAX_COUNT} levels", "make it flatter")
+        self._check_depth(event, depth)
+        value: Value
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event)
+            value = self._alias(event)
+            self._check_depth(event, depth + value.height)
+            return value
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
             self._anchors[anchor] = None
         before = self._count
         self._add(event, 1)
-        value: Value
         if isinstance(event, yaml.ScalarEvent):
             value = self._scalar(event)
         elif isinstance(event, yaml.SequenceStartEvent):
@@ -244,10 +255,15 @@ class _Builder:
         else:
             assert isinstance(event, yaml.MappingStartEvent), event
             value = self._mapping(event, events, depth)
+        value.height = max((child.height + 1 for child in children(value)), default=0)
         value.size = self._count - before
         if anchor is not None:
             self._anchors[anchor] = value
         return value
+
+    def _check_depth(self, event: yaml.Event, depth: int) -> None:
+        if depth > DEPTH_MAX_COUNT:
+            raise self._error(event, f"is nested deeper than {DEPTH_MAX_COUNT} levels", "make it flatter")
 
     def _add(self, event: yaml.Event, count: int) -> None:
         self._count += count
@@ -284,7 +300,7 @@ class _Builder:
         tag = self._tag(event, ("str", "int", "float", "bool", "null"))
         line, column = _at(event)
         text = event.value
-        if tag == "str" or (event.style is not None and tag in {None, *_COMPOSE_TAGS}) or event.tag == "!":
+        if tag == "str" or (event.style and tag in {None, *_COMPOSE_TAGS}) or event.tag == "!":
             return Scalar(text, text, line, column)
         value = resolve(text)
         kinds = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
@@ -312,7 +328,7 @@ class _Builder:
             start = next(events)
             resets = getattr(start, "tag", None) == "!reset"
             value = self._value(start, events, depth + 1)
-            if key == "<<" and getattr(inner, "style", None) is None:
+            if key == "<<" and not getattr(inner, "style", None):
                 merged.extend(self._merge_sources(inner, value))
             elif key in mapping.key_lines:
                 what = f"has the key {quoted(key)} twice (first at line {mapping.key_lines[key]})"

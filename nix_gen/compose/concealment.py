@@ -1,0 +1,82 @@
+"""Which values of a compose file are secrets, so that none is carried into the graph as text.
+
+Pure. Errs on the side of hiding: a value that only looks secret costs its operator one file, a leaked one
+costs more.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SECRET_KEY = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|ENCRYPTION_?KEY|CREDENTIAL"
+    r"|(?:^|[_.-])(?:PASS|PWD|PW)(?:$|[_.-])"
+)
+_MEASURE = re.compile(
+    r"(?:MINUTES?|SECONDS?|HOURS?|DAYS?|TTL|LENGTH|SIZE|EXPIR\w*|LIFETIME|DURATION|AGE|MIN|MAX|COUNT|LIMIT)$"
+)
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off"})
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
+_INLINE = re.compile(r"(?:password|passwd|pwd|secret|token|api[_-]?key)\s*[=:]\s*[^\s;&,]", re.IGNORECASE)
+_FLAG = re.compile(
+    r"(?P<flag>--?[\w-]*(?:password|passwd|requirepass|masterauth|secret|token|api[_-]?key)[\w-]*)"
+    r"(?P<joint>=|$)(?P<value>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+HIDDEN_MIN_CHARS = 6
+"""Shorter secrets are not searched for inside other text: they would be found by accident."""
+
+
+def key_looks_secret(key: str) -> bool:
+    """Whether a variable of this name holds a secret. `..._FILE` holds a path, which is not one."""
+    upper = key.upper()
+    return bool(_SECRET_KEY.search(upper)) and not upper.endswith(("_FILE", "_PATH", "_DIR"))
+
+
+def looks_secret(key: str, value: str) -> bool:
+    """Whether a variable of this name and value is a secret, or a text with a secret inside."""
+    if _URL.search(value) or _INLINE.search(value):
+        return True
+    if not key_looks_secret(key) or not value or value.lower() in _WORDS:
+        return False
+    return not (value.isdecimal() and len(value) <= 9 and _MEASURE.search(key.upper()))
+
+
+def secret_arguments(arguments: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Arguments of a command that carry a secret: index and the secret itself."""
+    found: list[tuple[int, str]] = []
+    for index, argument in enumerate(arguments):
+        match = _FLAG.fullmatch(argument)
+        if match is None:
+            if _URL.search(argument) or (" " not in argument and _INLINE.search(argument)):
+                found.append((index, argument))
+        elif match["joint"] == "=" and match["value"]:
+            found.append((index, match["value"]))
+        elif match["joint"] == "" and index + 1 < len(arguments) and not arguments[index + 1].startswith("-"):
+            found.append((index + 1, arguments[index + 1]))
+    return found
+
+
+HIDDEN_MAX_COUNT = 1_000
+"""Secrets searched for inside other text; what a key names as a secret is hidden without any search."""
+
+
+class Concealed:
+    """The secrets of one file, to find them again inside other texts."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        self._public: set[str] = set()
+
+    def add(self, secret: str) -> None:
+        """Remember a secret; short ones are left alone."""
+        if len(secret) >= HIDDEN_MIN_CHARS and len(self._secrets) < HIDDEN_MAX_COUNT:
+            self._secrets.add(secret)
+
+    def allow(self, text: str) -> None:
+        """Remember a text that is no secret even if one is equal to it: a user or database name."""
+        self._public.add(text)
+
+    def inside(self, text: str) -> bool:
+        """Whether a secret stands inside the text."""
+        return any(secret in text for secret in self._secrets - self._public)

@@ -1,0 +1,85 @@
+"""`extends` within one compose file: a service takes over what another one says.
+
+Pure. Source: compose specification, "extends" and "Merge".
+"""
+
+from __future__ import annotations
+
+from nix_gen.compose.source import Importing
+from nix_gen.errors import quoted
+from nix_gen.findings import Severity
+from nix_gen.graph_file import near
+from nix_gen.places import Listing, Scalar, Value
+from nix_gen.places import Mapping as Entries
+
+CHAIN_MAX_COUNT = 16
+"""Services extending services extending services."""
+_REPLACED = frozenset({"command", "entrypoint", "test"})
+_PAIRED = frozenset({"environment", "labels", "args", "depends_on", "networks", "sysctls", "annotations"})
+_NOT_INHERITED = frozenset({"extends", "depends_on", "links", "volumes_from"})
+
+
+def extended(name: str, services: Entries, importing: Importing, chain: tuple[str, ...] = ()) -> Entries:
+    """The entries of a service with what it extends merged below them."""
+    entries = importing.entries(services.entries[name], f"services.{quoted(name)[1:-1]}")
+    given = entries.entries.get("extends")
+    if given is None:
+        return entries
+    where, line = f"service {quoted(name)}, extends", given.line
+    base = given.text if isinstance(given, Scalar) else ""
+    if isinstance(given, Entries):
+        base = importing.text(given.entries.get("service"), where) or ""
+        if "file" in given.entries:
+            importing.note(
+                "file-not-read",
+                importing.project,
+                f"service {quoted(name)} extends {quoted(base)} of another file, which is not read",
+                "write the service out in this file",
+                line=line,
+                severity=Severity.WARNING,
+            )
+            return entries
+    if base not in services.entries:
+        mend = f"{near(base, services.entries)}name a service of this file"
+        importing.problem(where, f"names the service {quoted(base)}, which does not exist", mend, line=line)
+        return entries
+    if base in (*chain, name) or len(chain) >= CHAIN_MAX_COUNT:
+        path = " -> ".join(quoted(step)[1:-1] for step in (*chain, name, base))
+        importing.problem(where, f"goes in a circle or too far: {path}", "break the chain", line=line)
+        return entries
+    below = extended(base, services, importing, (*chain, name))
+    inherited = {key: value for key, value in below.entries.items() if key not in _NOT_INHERITED}
+    return merged(Entries(inherited, below.line, below.column, below.key_lines), entries)
+
+
+def merged(below: Entries, above: Entries) -> Entries:
+    """Two mappings as one: mappings merge, lists follow each other, anything else the upper one decides."""
+    entries = dict(below.entries)
+    for key, value in above.entries.items():
+        entries[key] = _merged_value(key, entries[key], value) if key in entries else value
+    return Entries(entries, above.line, above.column, {**below.key_lines, **above.key_lines})
+
+
+def _merged_value(key: str, below: Value, above: Value) -> Value:
+    if key in _REPLACED:
+        return above
+    if key in _PAIRED:
+        below, above = _paired(below), _paired(above)
+    if isinstance(below, Entries) and isinstance(above, Entries):
+        return merged(below, above)
+    if isinstance(below, Listing) and isinstance(above, Listing):
+        return Listing([*below.items, *above.items], above.line, above.column)
+    return above
+
+
+def _paired(value: Value) -> Value:
+    """A list of `KEY=VALUE` as a mapping, so that it merges with one."""
+    if not isinstance(value, Listing):
+        return value
+    entries: dict[str, Value] = {}
+    for item in value.items:
+        if not isinstance(item, Scalar):
+            return value
+        key, equals, text = item.text.partition("=")
+        entries[key] = Scalar(text if equals else None, text, item.line, item.column, unset=item.unset)
+    return Entries(entries, value.line, value.column, {key: entry.line for key, entry in entries.items()})

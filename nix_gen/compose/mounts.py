@@ -1,0 +1,202 @@
+"""Volumes, secrets and configs of a compose file: the top-level sections, and how a service uses them.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from nix_gen.compose.source import Importing, identified
+from nix_gen.compose.syntax import VolumeUse, host_path, mount_target, size_bytes, volume_use
+from nix_gen.errors import quoted
+from nix_gen.nodes import SecretRef
+from nix_gen.places import Mapping as Entries
+from nix_gen.places import Scalar, Value
+
+_BIND_DRIVERS = frozenset({"bind", "rbind"})
+
+
+@dataclass(slots=True, kw_only=True)
+class TopLevel:
+    """The top-level sections services refer to."""
+
+    volumes: dict[str, Entries] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Secret names of the graph, by their compose names."""
+    configs: dict[str, Entries] = field(default_factory=dict)
+
+
+def read_top_level(root: Entries, importing: Importing) -> TopLevel:
+    """Read the sections `volumes`, `secrets` and `configs`."""
+    top = TopLevel()
+    for section, into in (("volumes", top.volumes), ("configs", top.configs)):
+        for name, value in importing.entries(root.entries.get(section), section).entries.items():
+            into[name] = importing.entries(value, f"{section}.{name}")
+    secrets_of = importing.entries(root.entries.get("secrets"), "secrets")
+    top.secrets = identified(secrets_of.entries)
+    for name, value in secrets_of.entries.items():
+        entries = importing.entries(value, f"secrets.{name}").entries
+        origin = next((key for key in ("file", "environment", "external") if key in entries), None)
+        source = (
+            importing.text(entries[origin], f"secrets.{name}") if origin in {"file", "environment"} else None
+        )
+        stated = f" (was {origin} {quoted(source)})" if source else ""
+        importing.note(
+            "secret-reference",
+            top.secrets[name],
+            f"the secret {quoted(name)} is carried by name only{stated}",
+            f"provide the secret {top.secrets[name]} on the host",
+            line=secrets_of.key_lines.get(name, secrets_of.line),
+        )
+    return top
+
+
+def volumes(
+    given: dict[str, Value], node_id: str, where: str, importing: Importing
+) -> list[tuple[VolumeUse, int]]:
+    """Entries of `volumes` and `tmpfs`, with their lines."""
+    found: dict[str, tuple[VolumeUse, int]] = {}
+    for item in importing.items(given.get("volumes"), f"{where}, volumes"):
+        use = importing.attempt(
+            partial(_use, item, where, importing),
+            f"{where}, volumes",
+            "write SOURCE:/TARGET",
+            line=item.line,
+        )
+        if use is None:
+            continue
+        if use.ignored:
+            options = ", ".join(quoted(option)[1:-1] for option in use.ignored)
+            importing.dropped(
+                node_id, f"the mount option {options} of {use.target}", "do without it", line=item.line
+            )
+        found[use.target] = (use, item.line)
+    for item in importing.items(given.get("tmpfs"), f"{where}, tmpfs"):
+        target = (importing.text(item, f"{where}, tmpfs") or "").partition(":")[0]
+        path = importing.attempt(
+            partial(mount_target, target), f"{where}, tmpfs", "write a path", line=item.line
+        )
+        if path is not None:
+            found[path] = (VolumeUse(type="tmpfs", target=path), item.line)
+    return list(found.values())
+
+
+def _use(item: Value, where: str, importing: Importing) -> VolumeUse:
+    if not isinstance(item, Entries):
+        return volume_use(importing.text(item, f"{where}, volumes") or "")
+    given = item.entries
+    texts = {
+        key: importing.text(value, f"{where}, volumes.{key}")
+        for key, value in given.items()
+        if isinstance(value, Scalar)
+    }
+    if not texts.get("target"):
+        raise ValueError("has no 'target'")
+    source, kind = texts.get("source") or "", texts.get("type") or "volume"
+    options = {
+        name: importing.entries(given.get(name), where).entries for name in ("bind", "volume", "tmpfs")
+    }
+    size = importing.text(options["tmpfs"].get("size"), where)
+    subpath = importing.text(options["volume"].get("subpath"), where)
+    kept = {("tmpfs", "size"), ("volume", "subpath"), ("bind", "create_host_path")}
+    ignored = [
+        f"{name}.{key}" for name, entries in options.items() for key in entries if (name, key) not in kept
+    ]
+    ignored += sorted(
+        given.keys() - {"type", "source", "target", "read_only", "bind", "volume", "tmpfs", "consistency"}
+    )
+    return VolumeUse(
+        type="anonymous" if kind == "volume" and not source else kind,
+        source=source,
+        target=mount_target(texts["target"] or ""),
+        read_only=importing.boolean(given.get("read_only"), f"{where}, volumes.read_only"),
+        size_bytes=size_bytes(size) if size else None,
+        subpath=subpath,
+        ignored=tuple(ignored),
+    )
+
+
+def configs(
+    value: Value | None, top: TopLevel, node_id: str, where: str, importing: Importing
+) -> list[tuple[VolumeUse, int]]:
+    """Configs of a service, as read-only mounts of the file they name; a config of another kind is a note."""
+    found = []
+    for item in importing.items(value, f"{where}, configs"):
+        name, target = _named(item, f"{where}, configs", importing)
+        if name not in top.configs:
+            what = f"names the config {quoted(name)}, which does not exist"
+            importing.problem(f"{where}, configs", what, "add it to the top-level 'configs:'", line=item.line)
+            continue
+        file = importing.text(top.configs[name].entries.get("file"), f"configs.{name}.file")
+        if file is None:
+            importing.dropped(
+                node_id, f"the config {quoted(name)}", "write it on the host", line=item.line, warn=True
+            )
+            continue
+        target = target or f"/{name}"
+        path = importing.attempt(
+            partial(mount_target, target), f"{where}, configs", "write a path", line=item.line
+        )
+        if path is not None:
+            found.append((VolumeUse(type="bind", source=file, target=path, read_only=True), item.line))
+    return found
+
+
+def _named(item: Value, where: str, importing: Importing) -> tuple[str, str | None]:
+    if not isinstance(item, Entries):
+        return importing.text(item, where) or "", None
+    entries = item.entries
+    return importing.text(entries.get("source"), where) or "", importing.text(entries.get("target"), where)
+
+
+def secrets(value: Value | None, top: TopLevel, where: str, importing: Importing) -> list[SecretRef]:
+    """Secrets of a service: each a file below `/run/secrets` unless its `target` is an absolute path."""
+    found = []
+    for item in importing.items(value, f"{where}, secrets"):
+        name, target = _named(item, f"{where}, secrets", importing)
+        if name not in top.secrets:
+            what = f"names the secret {quoted(name)}, which does not exist"
+            importing.problem(f"{where}, secrets", what, "add it to the top-level 'secrets:'", line=item.line)
+            continue
+        path = target or name
+        path = path if path.startswith("/") else f"/run/secrets/{path}"
+        ref = importing.built(
+            SecretRef, f"{where}, secrets", line=item.line, name=top.secrets[name], path=path
+        )
+        if ref is not None:
+            found.append(ref)
+    return found
+
+
+def storage_fields(name: str, entries: Entries, importing: Importing) -> dict[str, object]:
+    """Fields of the storage node for a named volume: local, or bound or NFS by its driver options."""
+    where = f"volumes.{name}"
+    options = importing.entries(entries.entries.get("driver_opts"), f"{where}.driver_opts").entries
+    texts = {key: importing.text(value, f"{where}.driver_opts.{key}") or "" for key, value in options.items()}
+    device, flags = texts.get("device", ""), texts.get("o", "").split(",")
+    if texts.get("type", "").startswith("nfs"):
+        server = next((flag.removeprefix("addr=") for flag in flags if flag.startswith("addr=")), None)
+        path = device.rpartition(":")[2]
+        return {"storage": "nfs", "server": server, "path": path if path.startswith("/") else None}
+    if _BIND_DRIVERS & set(flags) and device:
+        return {"path": host_path(device, importing.project)}
+    for key in sorted(entries.entries.keys() - {"driver_opts", "name", "labels"}):
+        value = entries.entries[key]
+        if isinstance(value, Scalar) and value.text in {"local", "false", ""}:
+            continue
+        importing.dropped(
+            name,
+            f"'{quoted(key)[1:-1]}' of the volume {quoted(name)}",
+            "prepare it on the host",
+            line=value.line,
+        )
+    for key in sorted(texts):
+        importing.dropped(
+            name,
+            f"the driver option {quoted(key)} of the volume {quoted(name)}",
+            "prepare it on the host",
+            line=entries.line,
+        )
+    return {}

@@ -1,0 +1,290 @@
+"""Compose services of known programs as native nodes: databases, message buses, load balancers.
+
+Pure. What the image did by environment and command is said in the node's fields; the rest becomes notes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from nix_gen.compose.concealment import key_looks_secret
+from nix_gen.compose.flags import Flags, read_flags
+from nix_gen.compose.images import FACTS, Program, version
+from nix_gen.compose.services import ServiceSource
+from nix_gen.compose.source import Importing
+from nix_gen.compose.syntax import VolumeUse
+from nix_gen.compose.workloads import common_fields, secret_name, secret_note
+from nix_gen.errors import quoted
+from nix_gen.nodes import (
+    Database,
+    DatabaseUser,
+    LoadBalancer,
+    MessageBus,
+    PortBinding,
+    SecretRef,
+)
+
+_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_SQL_KEYS = {
+    Program.POSTGRESQL: {
+        "user": ("POSTGRES_USER", "POSTGRESQL_USERNAME"),
+        "password": ("POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"),
+        "root_password": ("POSTGRESQL_POSTGRES_PASSWORD", "POSTGRES_POSTGRES_PASSWORD"),
+        "database": ("POSTGRES_DB", "POSTGRESQL_DATABASE"),
+    },
+    Program.MARIADB: {
+        "user": ("MARIADB_USER", "MYSQL_USER"),
+        "password": ("MARIADB_PASSWORD", "MYSQL_PASSWORD"),
+        "root_password": ("MARIADB_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD"),
+        "database": ("MARIADB_DATABASE", "MYSQL_DATABASE"),
+    },
+}
+_SQL_KEYS[Program.MYSQL] = _SQL_KEYS[Program.MARIADB]
+_NGINX_COMMANDS = (None, (), ("nginx",), ("nginx", "-g", "daemon off;"), ("nginx-debug", "-g", "daemon off;"))
+NATS_MONITOR_PORT = 8222
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A native service being read: what is left of its environment becomes notes."""
+
+    source: ServiceSource
+    importing: Importing
+    used: set[str] = field(default_factory=set)
+
+    def text(self, *keys: str) -> str | None:
+        """The value of the first of these variables that has one."""
+        self.used.update(keys)
+        for key in keys:
+            entry = self.source.environment.get(key)
+            if entry is not None and entry.value:
+                return entry.value
+        return None
+
+    def secret(self, *keys: str) -> str | None:
+        """Name of the secret given by the first of these variables, or by its `_FILE` twin."""
+        self.used.update((*keys, *(f"{key}_FILE" for key in keys)))
+        for key in keys:
+            entry = self.source.environment.get(f"{key}_FILE")
+            if entry is not None and entry.value:
+                return self._from_file(f"{key}_FILE", entry.value, entry.line)
+            entry = self.source.environment.get(key)
+            if entry is not None and (entry.value or entry.secret):
+                name = secret_name(self.source.id, key)
+                secret_note(self.source, key, name, entry.line, self.importing)
+                return name
+        return None
+
+    def _from_file(self, key: str, path: str, line: int) -> str:
+        for ref in self.source.secrets:
+            if ref.path == path:
+                return ref.name
+        name = secret_name(self.source.id, key.removesuffix("_FILE"))
+        secret_note(self.source, key, name, line, self.importing)
+        return name
+
+    def leftovers(self) -> None:
+        """Note what was given and not used."""
+        source = self.source
+        for key in sorted(source.environment.keys() - self.used):
+            line = source.environment[key].line
+            self.importing.dropped(
+                source.id,
+                f"the variable {quoted(key)} of the image",
+                "set it as a setting of the service",
+                line=line,
+            )
+        for name in ("user", "working_dir", "stop_signal"):
+            if getattr(source, name) is not None:
+                mend = "the NixOS module decides it"
+                self.importing.dropped(source.id, f"'{name}' of {source.where}", mend, line=source.line)
+
+
+def native_node(
+    source: ServiceSource, program: Program, importing: Importing
+) -> Database | MessageBus | LoadBalancer | None:
+    """The native node for a service of a known program; None with a problem where a value is not valid."""
+    if source.name != source.id:
+        source.aliases.add(source.name)
+    reading = _Reading(source, importing)
+    common = common_fields(source, importing) | {
+        "version": version(source.image or ""),
+        "secrets": _unused_secrets(source),
+    }
+    kind: type[Database | MessageBus | LoadBalancer]
+    if program is Program.NGINX:
+        kind, fields = LoadBalancer, _nginx(source, importing)
+    elif program is Program.NATS:
+        kind, fields = MessageBus, _nats(source, importing)
+    elif program is Program.REDIS:
+        kind, fields = Database, _redis(reading)
+    else:
+        kind, fields = Database, _sql(reading, program)
+    reading.leftovers()
+    node: Database | MessageBus | LoadBalancer | None = importing.built(
+        kind, source.where, line=source.line, **{**common, "ports": tuple(source.ports), **fields}
+    )
+    return node
+
+
+def _unused_secrets(source: ServiceSource) -> tuple[SecretRef, ...]:
+    """Secrets the service mounts and no `_FILE` variable points at: kept, for whatever reads them."""
+    paths = {entry.value for key, entry in source.environment.items() if key.endswith("_FILE")}
+    return tuple(ref for ref in source.secrets if ref.path not in paths)
+
+
+def _sql(reading: _Reading, program: Program) -> dict[str, object]:
+    keys = _SQL_KEYS[program]
+    root = "postgres" if program is Program.POSTGRESQL else "root"
+    postgres = program is Program.POSTGRESQL
+    user = reading.text(*keys["user"]) or (root if postgres else None)
+    password, root_password = reading.secret(*keys["password"]), reading.secret(*keys["root_password"])
+    database = reading.text(*keys["database"]) or (user if postgres else None)
+    owned = (database,) if database is not None else ()
+    users: list[DatabaseUser] = []
+    for fields in _users(user, password, root, root_password, owned, postgres=postgres):
+        built = reading.importing.built(
+            DatabaseUser, reading.source.where, line=reading.source.line, **fields
+        )
+        if built is not None:
+            users.append(built)
+    for key in ("MYSQL_RANDOM_ROOT_PASSWORD", "MARIADB_RANDOM_ROOT_PASSWORD", "POSTGRES_HOST_AUTH_METHOD"):
+        _weigh(reading, key)
+    flags = read_flags(program, reading.source, reading.importing)
+    return {
+        "engine": program.value,
+        "port": _port(flags, FACTS[program].port),
+        "databases": tuple(name for name in owned if not (postgres and name == root)),
+        "users": tuple(users),
+        "settings": _settings(flags, reading),
+    }
+
+
+def _users(
+    user: str | None,
+    password: str | None,
+    root: str,
+    root_password: str | None,
+    owned: tuple[str, ...],
+    *,
+    postgres: bool,
+) -> list[dict[str, object]]:
+    """Users the image would have created. PostgreSQL's named user is its superuser, MySQL's is not."""
+    if user == root:
+        return [
+            {
+                "name": root,
+                "password": root_password or password,
+                "superuser": True,
+                "owns": owned if postgres else (),
+            }
+        ]
+    found: list[dict[str, object]] = []
+    if root_password is not None:
+        found.append({"name": root, "password": root_password, "superuser": True})
+    if user is not None:
+        superuser = postgres and root_password is None
+        found.append({"name": user, "password": password, "owns": owned, "superuser": superuser})
+    return found
+
+
+def _weigh(reading: _Reading, key: str) -> None:
+    """Note a variable that weakens or replaces a password, as a warning."""
+    if reading.text(key) is not None:
+        line = reading.source.environment[key].line
+        mend = "choose how users log in on the host"
+        reading.importing.dropped(reading.source.id, f"{key} of the image", mend, line=line, warn=True)
+
+
+def _redis(reading: _Reading) -> dict[str, object]:
+    password = reading.secret("REDIS_PASSWORD", "VALKEY_PASSWORD")
+    reading.text("ALLOW_EMPTY_PASSWORD")
+    flags = read_flags(Program.REDIS, reading.source, reading.importing)
+    if flags.values.pop("requirepass", None) is not None:
+        password = secret_name(reading.source.id, "requirepass")
+        secret_note(reading.source, "--requirepass", password, reading.source.line, reading.importing)
+    return {
+        "engine": "redis",
+        "port": _port(flags, FACTS[Program.REDIS].port),
+        "password": password,
+        "settings": _settings(flags, reading),
+    }
+
+
+def _port(flags: Flags, usual: int) -> int | None:
+    text = flags.values.pop("port", None)
+    return int(text) if isinstance(text, str) and text.isdecimal() and int(text) != usual else None
+
+
+def _settings(flags: Flags, reading: _Reading) -> dict[str, str | bool]:
+    settings: dict[str, str | bool] = {}
+    for name, value in sorted(flags.values.items()):
+        hidden = key_looks_secret(name) or (
+            isinstance(value, str) and reading.importing.concealed.inside(value)
+        )
+        if hidden or not _SETTING.fullmatch(name):
+            mend = "give it to the service on the host"
+            what = f"the argument {quoted(name)}"
+            reading.importing.dropped(reading.source.id, what, mend, line=reading.source.line, warn=True)
+        else:
+            settings[name] = value
+    return settings
+
+
+def _nats(source: ServiceSource, importing: Importing) -> dict[str, object]:
+    flags = read_flags(Program.NATS, source, importing).values
+    monitor = flags.get("http_port")
+    if monitor is None and not source.command:
+        monitor = str(NATS_MONITOR_PORT)
+    port = flags.get("port")
+    cluster = flags.get("cluster_name")
+    return {
+        "port": int(port) if isinstance(port, str) and port.isdecimal() else None,
+        "monitor_port": int(monitor) if isinstance(monitor, str) and monitor.isdecimal() else None,
+        "jetstream": flags.get("jetstream") in {True, "true"},
+        "cluster": {"name": cluster} if isinstance(cluster, str) and cluster else None,
+    }
+
+
+def _nginx(source: ServiceSource, importing: Importing) -> dict[str, object]:
+    """The published port becomes the one nginx itself listens on; 443 needs a certificate and is left out."""
+    if source.command not in _NGINX_COMMANDS:
+        mend = "configure the load balancer in the graph"
+        importing.dropped(source.id, f"the command of {source.where}", mend, line=source.line, warn=True)
+    listen: dict[int, PortBinding] = {}
+    for binding in source.ports:
+        port = binding.published or binding.port
+        if binding.port == 443:
+            importing.dropped(
+                source.id,
+                f"port {port} for TLS",
+                "give the virtual host a certificate on the host",
+                line=source.line,
+                warn=True,
+            )
+        elif binding.protocol == "tcp":
+            listen[port] = binding.model_copy(update={"port": port})
+    return {"listen": tuple(sorted(listen)) or (80,), "ports": tuple(listen.values())}
+
+
+def data_volumes(
+    source: ServiceSource, program: Program, importing: Importing
+) -> list[tuple[VolumeUse, int]]:
+    """Mounts of a native node that hold its data; the others become notes."""
+    kept = []
+    for use, line in source.volumes:
+        inside = any(use.target == path or use.target.startswith(f"{path}/") for path in FACTS[program].data)
+        if inside and use.type in {"volume", "bind"} and not use.read_only:
+            kept.append((use, line))
+        elif use.type not in {"tmpfs", "anonymous"}:
+            importing.dropped(
+                source.id,
+                f"what {quoted(use.source)} holds for {use.target} in the image",
+                "say it in the graph or in the host's configuration",
+                line=line,
+                warn=True,
+            )
+        else:
+            importing.dropped(source.id, f"the {use.type} mount at {use.target}", "do without it", line=line)
+    return kept

@@ -1,0 +1,265 @@
+"""One service of a compose file, read and checked but not yet a node.
+
+Pure. Keys that have no counterpart in the graph become notes here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nix_gen.compose import mounts, options
+from nix_gen.compose.keys import HANDLED, KNOWN, WEIGHTY
+from nix_gen.compose.options import EnvironmentEntry
+from nix_gen.compose.source import Importing
+from nix_gen.compose.syntax import LongRangeError, VolumeUse, published_ports, words
+from nix_gen.edges import Condition
+from nix_gen.errors import quoted
+from nix_gen.findings import Severity
+from nix_gen.graph_file import near
+from nix_gen.nodes import Build, HealthCheck, PortBinding, Resources, Restart, SecretRef
+from nix_gen.places import Listing, Scalar, Value
+from nix_gen.places import Mapping as Entries
+
+_CONDITIONS = {
+    "service_started": Condition.STARTED,
+    "service_healthy": Condition.HEALTHY,
+    "service_completed_successfully": Condition.COMPLETED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One entry of `depends_on` or `links`."""
+
+    name: str
+    condition: Condition = Condition.STARTED
+    required: bool = True
+    line: int
+
+
+@dataclass(slots=True, kw_only=True)
+class ServiceSource:
+    """A compose service with every value read."""
+
+    name: str
+    id: str
+    line: int
+    image: str | None = None
+    build: Build | None = None
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: dict[str, EnvironmentEntry] = field(default_factory=dict)
+    ports: list[PortBinding] = field(default_factory=list)
+    volumes: list[tuple[VolumeUse, int]] = field(default_factory=list)
+    secrets: list[SecretRef] = field(default_factory=list)
+    depends_on: list[Dependency] = field(default_factory=list)
+    links: list[Dependency] = field(default_factory=list)
+    health_check: HealthCheck | None = None
+    restart: Restart | None = None
+    resources: Resources | None = None
+    user: str | None = None
+    working_dir: str | None = None
+    hostname: str | None = None
+    stop_signal: str | None = None
+    aliases: set[str] = field(default_factory=set)
+    labels: dict[str, str] = field(default_factory=dict)
+    replicas: int = 1
+
+    @property
+    def where(self) -> str:
+        """How messages name it."""
+        return f"service {quoted(self.name)}"
+
+
+def read_service(
+    name: str, node_id: str, entries: Entries, top: mounts.TopLevel, importing: Importing
+) -> ServiceSource:
+    """Read one service; its faults and notes go to `importing`."""
+    source = ServiceSource(name=name, id=node_id, line=entries.line)
+    given = entries.entries
+    where = source.where
+    source.image = options.image(given.get("image"), node_id, where, importing)
+    source.build = options.build(given.get("build"), where, importing)
+    if source.image is None and source.build is None:
+        what = "has neither an image nor a build"
+        importing.problem(where, what, "add 'image:' or 'build:'", line=entries.line)
+    source.command = _command(given.get("command"), f"{where}, command", importing)
+    source.entrypoint = _command(given.get("entrypoint"), f"{where}, entrypoint", importing)
+    source.environment = options.environment(given, node_id, where, importing)
+    source.ports = _ports(source, given, importing)
+    source.volumes = mounts.volumes(given, node_id, where, importing)
+    source.volumes += mounts.configs(given.get("configs"), top, node_id, where, importing)
+    source.secrets = mounts.secrets(given.get("secrets"), top, where, importing)
+    source.depends_on = _depends_on(given.get("depends_on"), f"{where}, depends_on", importing)
+    source.links = _links(source, given.get("links"), importing)
+    source.health_check = options.health_check(given.get("healthcheck"), node_id, where, importing)
+    source.restart = options.restart(given, node_id, where, importing)
+    source.resources = options.resources(given, node_id, where, importing)
+    source.replicas = options.replicas(given, where, importing)
+    source.labels = options.labels(given, node_id, where, importing)
+    _identity(source, given, importing)
+    _leftovers(source, entries, importing)
+    return source
+
+
+def _command(value: Value | None, where: str, importing: Importing) -> tuple[str, ...] | None:
+    if isinstance(value, Listing):
+        return importing.texts(value, where)
+    text = importing.text(value, where)
+    if text is None or value is None:
+        return None
+    return importing.attempt(lambda: words(text), where, "close the quotes, or write a list", line=value.line)
+
+
+def _ports(source: ServiceSource, given: dict[str, Value], importing: Importing) -> list[PortBinding]:
+    bindings: dict[PortBinding, None] = {}
+    where = f"{source.where}, ports"
+    for item in importing.items(given.get("ports"), where):
+        for binding in _published(source, item, where, importing):
+            bindings[binding] = None
+    inner = {(binding.port, binding.protocol) for binding in bindings}
+    for item in importing.items(given.get("expose"), f"{source.where}, expose"):
+        text = importing.text(item, f"{source.where}, expose") or ""
+        for binding in _exposed(source, text, item.line, importing):
+            if (binding.port, binding.protocol) not in inner:
+                bindings[binding] = None
+    return list(bindings)
+
+
+def _exposed(source: ServiceSource, text: str, line: int, importing: Importing) -> list[PortBinding]:
+    try:
+        return published_ports(text)[0]
+    except LongRangeError as error:
+        _long_range(source, text, error, line, importing)
+    except ValueError as error:
+        importing.problem(f"{source.where}, expose", str(error), "write a port such as 8080", line=line)
+    return []
+
+
+def _published(source: ServiceSource, item: Value, where: str, importing: Importing) -> list[PortBinding]:
+    text = _long_port(item, where, importing) if isinstance(item, Entries) else importing.text(item, where)
+    if not text:
+        return []
+    try:
+        bindings, by_chance = published_ports(text)
+    except LongRangeError as error:
+        _long_range(source, text, error, item.line, importing)
+        return []
+    except ValueError as error:
+        importing.problem(where, str(error), "write [[IP:]HOST:]CONTAINER[/PROTOCOL]", line=item.line)
+        return []
+    if by_chance:
+        chosen = bindings[0].published
+        result = "is not published" if chosen is None else f"is published as {chosen}"
+        importing.note(
+            "port-decided",
+            source.id,
+            f"ports entry {quoted(text)} leaves the host port to docker; {result}",
+            f"write HOST:{bindings[0].port} to choose",
+            line=item.line,
+        )
+    return bindings
+
+
+def _long_range(source: ServiceSource, text: str, error: Exception, line: int, importing: Importing) -> None:
+    importing.dropped(
+        source.id,
+        f"the port range {quoted(text)} ({error})",
+        "open it in the host's firewall",
+        line=line,
+        warn=True,
+    )
+
+
+def _long_port(item: Entries, where: str, importing: Importing) -> str:
+    """The long syntax of a port, in the short one."""
+    parts = {key: importing.text(value, f"{where}.{key}") for key, value in item.entries.items()}
+    target, published, address = parts.get("target"), parts.get("published"), parts.get("host_ip")
+    if not target:
+        importing.problem(where, "has no 'target'", "write the container port as 'target:'", line=item.line)
+        return ""
+    head = f"{published or ''}:" if published or address else ""
+    if address:
+        head = f"[{address}]:{head}" if ":" in address else f"{address}:{head}"
+    return f"{head}{target}/{parts.get('protocol') or 'tcp'}"
+
+
+def _depends_on(value: Value | None, where: str, importing: Importing) -> list[Dependency]:
+    if not isinstance(value, Entries):
+        return [
+            Dependency(name=importing.text(item, where) or "", line=item.line)
+            for item in importing.items(value, where)
+        ]
+    found = []
+    for name, entry in value.entries.items():
+        options_of = importing.entries(entry, f"{where}.{name}").entries
+        line = value.key_lines.get(name, entry.line)
+        stated = importing.text(options_of.get("condition"), f"{where}.{name}.condition") or "service_started"
+        if stated not in _CONDITIONS:
+            mend = f"{near(stated, _CONDITIONS)}write one of {', '.join(_CONDITIONS)}"
+            importing.problem(f"{where}.{name}", f"{quoted(stated)} is not a condition", mend, line=line)
+        required = options_of.get("required")
+        found.append(
+            Dependency(
+                name=name,
+                condition=_CONDITIONS.get(stated, Condition.STARTED),
+                required=required is None or importing.boolean(required, f"{where}.{name}.required"),
+                line=line,
+            )
+        )
+    return found
+
+
+def _links(source: ServiceSource, value: Value | None, importing: Importing) -> list[Dependency]:
+    found = []
+    for item in importing.items(value, f"{source.where}, links"):
+        name, _, alias = (importing.text(item, f"{source.where}, links") or "").partition(":")
+        if alias and alias != name:
+            importing.dropped(
+                source.id, f"the link alias {quoted(alias)}", f"use the name {quoted(name)}", line=item.line
+            )
+        found.append(Dependency(name=name, line=item.line))
+    return found
+
+
+def _identity(source: ServiceSource, given: dict[str, Value], importing: Importing) -> None:
+    where = source.where
+    source.user = importing.text(given.get("user"), f"{where}, user") or None
+    source.stop_signal = importing.text(given.get("stop_signal"), f"{where}, stop_signal") or None
+    source.hostname = importing.text(given.get("hostname"), f"{where}, hostname") or None
+    container = importing.text(given.get("container_name"), f"{where}, container_name")
+    source.aliases.update(
+        name for name in (source.hostname, container, source.name) if name and name != source.id
+    )
+    source.aliases.update(options.network_aliases(given.get("networks"), source.id, where, importing))
+    source.aliases.discard(source.id)
+    directory = importing.text(given.get("working_dir"), f"{where}, working_dir")
+    if directory and not directory.startswith("/"):
+        line = given["working_dir"].line
+        importing.dropped(
+            source.id, f"the relative working_dir {quoted(directory)}", "write an absolute path", line=line
+        )
+    elif directory:
+        source.working_dir = directory
+
+
+def _leftovers(source: ServiceSource, entries: Entries, importing: Importing) -> None:
+    for key in sorted(entries.entries.keys() - HANDLED):
+        line = entries.key_lines.get(key, entries.line)
+        if key.startswith("x-"):
+            continue
+        value = entries.entries[key]
+        if isinstance(value, Scalar) and value.text.lower() in {"", "null", "~", "false"}:
+            continue
+        if key in KNOWN:
+            mend = "add it to the host's configuration if the service needs it"
+            importing.dropped(source.id, f"'{key}' of {source.where}", mend, line=line, warn=key in WEIGHTY)
+        else:
+            importing.note(
+                "unknown-key",
+                source.id,
+                f"{source.where} has the key {quoted(key)}, which compose does not know",
+                f"{near(key, KNOWN)}remove it or mend its name",
+                line=line,
+                severity=Severity.WARNING,
+            )

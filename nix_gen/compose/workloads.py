@@ -1,0 +1,164 @@
+"""A compose service that stays a container, as a service node; and how any node hides its secrets.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from nix_gen.compose.concealment import secret_arguments
+from nix_gen.compose.services import ServiceSource
+from nix_gen.compose.source import Importing
+from nix_gen.compose.syntax import host_path
+from nix_gen.errors import quoted
+from nix_gen.findings import Severity
+from nix_gen.nodes import HealthCheck, Mount, MountKind, SecretRef, Service
+
+
+def secret_name(node_id: str, key: str) -> str:
+    """Name of the secret behind a variable: `db.postgres_password`. No other secret has a dot."""
+    return f"{node_id}.{key.lower().strip('-')}"
+
+
+def secret_note(source: ServiceSource, key: str, name: str, line: int, importing: Importing) -> None:
+    """Say that a value became a reference."""
+    importing.note(
+        "secret-reference",
+        source.id,
+        f"{quoted(key)[1:-1]} of {source.where} holds a secret and is carried by name only",
+        f"provide the secret {name} on the host",
+        line=line,
+    )
+
+
+def service_node(source: ServiceSource, mounts: list[Mount], importing: Importing) -> Service | None:
+    """The node of a service that runs as a container."""
+    environment: dict[str, str] = {}
+    secrets = list(source.secrets)
+    for key, entry in source.environment.items():
+        if not entry.secret and not importing.concealed.inside(entry.value):
+            environment[key] = entry.value
+            continue
+        name = secret_name(source.id, key)
+        secrets.append(SecretRef(name=name, env=key))
+        secret_note(source, key, name, entry.line, importing)
+    node: Service | None = importing.built(
+        Service,
+        source.where,
+        line=source.line,
+        **common_fields(source, importing),
+        build=source.build,
+        command=_without_secrets(source, "command", source.command, importing),
+        entrypoint=_without_secrets(source, "entrypoint", source.entrypoint, importing),
+        environment=environment,
+        secrets=tuple(secrets),
+        mounts=tuple(mounts),
+        user=source.user,
+        working_dir=source.working_dir,
+        hostname=source.hostname,
+        stop_signal=source.stop_signal,
+        replicas=source.replicas,
+        ports=tuple(source.ports),
+    )
+    if source.build is not None:
+        importing.note(
+            "image-to-build",
+            source.id,
+            f"the image of {source.where} is built from {quoted(source.build.context)}",
+            "build it and load it on the host, or name a published image",
+            line=source.line,
+        )
+    return node
+
+
+def common_fields(source: ServiceSource, importing: Importing) -> dict[str, object]:
+    """Fields every running node takes over from a compose service."""
+    return {
+        "id": source.id,
+        "image": source.image,
+        "aliases": tuple(alias for alias in source.aliases if _is_name(alias)),
+        "labels": source.labels,
+        "health_check": _health_check(source, importing),
+        "restart": source.restart,
+        "resources": source.resources,
+    }
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= 255 and not any(
+        char.isspace() or char == "/" or not char.isprintable() for char in text
+    )
+
+
+def _health_check(source: ServiceSource, importing: Importing) -> HealthCheck | None:
+    check = source.health_check
+    if check is None:
+        return None
+    words = check.command or tuple((check.shell or "").split())
+    if not secret_arguments(words) and not importing.concealed.inside(" ".join((*words, check.shell or ""))):
+        return check
+    what = "the health check, which holds a secret,"
+    importing.dropped(source.id, what, "write a check without the secret", line=source.line, warn=True)
+    return None
+
+
+def _without_secrets(
+    source: ServiceSource, key: str, arguments: tuple[str, ...] | None, importing: Importing
+) -> tuple[str, ...] | None:
+    """Arguments with a placeholder where a secret stood."""
+    if arguments is None:
+        return None
+    kept = list(arguments)
+    found = dict(secret_arguments(arguments))
+    found |= {
+        index: text
+        for index, text in enumerate(arguments)
+        if index not in found and importing.concealed.inside(text)
+    }
+    for index, secret in sorted(found.items()):
+        name = secret_name(source.id, f"{key}-{index}")
+        kept[index] = kept[index].replace(secret, f"<secret {name}>")
+        importing.note(
+            "secret-reference",
+            source.id,
+            f"argument {index + 1} of {key} of {source.where} held a secret; a placeholder stands for it",
+            f"give the secret {name} by a variable or file instead of an argument",
+            line=source.line,
+            severity=Severity.WARNING,
+        )
+    return tuple(kept)
+
+
+def own_mounts(source: ServiceSource, importing: Importing) -> list[Mount]:
+    """Mounts of the node alone: binds, memory, anonymous volumes. Named volumes are edges."""
+    found: list[Mount] = []
+    for use, line in source.volumes:
+        if use.type == "volume":
+            continue
+        fields: dict[str, object] = {"kind": use.type, "target": use.target, "read_only": use.read_only}
+        if use.type == "bind":
+            fields["source"] = bind_source(source, use.source, line, importing)
+        elif use.type == "tmpfs":
+            fields["size_bytes"] = use.size_bytes
+        elif use.type not in set(MountKind):
+            importing.dropped(
+                source.id, f"the {quoted(use.type)} mount at {use.target}", "mount it by hand", line=line
+            )
+            continue
+        mount = importing.built(Mount, f"{source.where}, volumes", line=line, **fields)
+        if mount is not None:
+            found.append(mount)
+    return found
+
+
+def bind_source(source: ServiceSource, path: str, line: int, importing: Importing) -> str:
+    """Where a bind mount lies on the host; says so where the path was relative to the compose file."""
+    placed = host_path(path, importing.project)
+    if placed != path.rstrip("/") and path != "/":
+        importing.note(
+            "file-to-bring",
+            source.id,
+            f"{quoted(path)} beside the compose file is mounted from {placed}",
+            f"bring it to {placed} on the host",
+            line=line,
+        )
+    return placed
