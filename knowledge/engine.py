@@ -1,7 +1,7 @@
 """The engine of one topic: a replicated set of facts, kept as an Automerge document.
 
 The only module that imports `automerge`. What the binding does wrong is dealt with here and nowhere else
-(measured; see docs on knowledge):
+(all measured):
 
 - A panic is a ``BaseException`` without a public name and may poison the document for good. So each change
   is tried on a fork, and the fork becomes the document only when the heads are what they must be.
