@@ -181,7 +181,7 @@ def test_a_flood_far_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_a_hostile_change_does_panic_the_bare_engine() -> None:
     """Keeps the next tests honest: what they send is really dangerous."""
     document = Document.load(GENESIS_CHUNK)
-    with pytest.raises(BaseException, match="index out of bounds|InvalidActorIndex") as panic:
+    with pytest.raises(BaseException, match=r"index out of bounds|InvalidActorIndex") as panic:
         engine_module._apply_chunks(document, [panicking(asserted(replica()))])
     assert not isinstance(panic.value, Exception)
 
