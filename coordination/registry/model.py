@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Final
 from coordination.runtime.model import NOTHING, Notice, Outcome, Rejected
 
 MAX_AGENTS: Final = 20_000
+RESERVED_IDS: Final = frozenset({"registry", "tasks", "dialog", "consensus", "knowledge"})
+"""The services' own ids: what is said under one of them must be said by the service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,8 @@ class RegistryModel:
         return [self.state.agents[agent] for agent in ids[:limit]]
 
     def _register(self, command: RegisterAgent, now_ms: int) -> Outcome | Rejected:
+        if command.agent in RESERVED_IDS:
+            return Rejected(code="reserved_id", message=f"{command.agent} is a service's id; choose another")
         names = [capability.name for capability in command.capabilities]
         if len(set(names)) != len(names):
             return Rejected(code="duplicate_capability", message="a capability is named twice")

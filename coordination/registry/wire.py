@@ -1,4 +1,12 @@
-"""Wire contract of the registry: ``conclave.call.registry.<verb>.<caller>``."""
+"""Wire contract of the registry: ``conclave.call.registry.<verb>.<caller>``.
+
+Heartbeats: ``conclave.presence.<agent>`` carries a `Heartbeat`.
+
+Notices: ``conclave.event.registry.<event>.<agent>`` with event ``registered``, ``deregistered``,
+``online``, ``suspect`` or ``offline``.
+
+Refusals: ``unknown_agent``, ``duplicate_capability``, ``reserved_id``, ``registry_full`` (retryable).
+"""
 
 from __future__ import annotations
 
