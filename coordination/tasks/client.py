@@ -1,0 +1,110 @@
+"""Typed client of the task service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from coordination.runtime.client import Caller
+from coordination.tasks import wire
+from coordination.tasks.limits import DEFAULT_ATTEMPTS
+
+
+class TasksClient:
+    """What submitters and workers ask; errors as in `coordination.runtime.client.Caller`.
+
+    Every worker's call carries the fencing token of its offer. Refusal codes: ``unknown_task``;
+    ``stale_token``: the offer or lease is over, drop the work; ``not_holder``; ``wrong_state``.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def submit(
+        self,
+        capability: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        priority: int = 0,
+        deadline_ms: int | None = None,
+        max_attempts: int = DEFAULT_ATTEMPTS,
+        task_id: str | None = None,
+    ) -> wire.SubmitReply:
+        """Queue a task for an agent that has `capability`; it is durable on return.
+
+        Args:
+            capability: What the worker must be able to do.
+            payload: A JSON object of at most 128 KiB.
+            priority: 0 to 9, higher goes first.
+            deadline_ms: When it expires, since the Unix epoch.
+            max_attempts: 1 to 20.
+            task_id: Makes submitting the same task again harmless; by default the service chooses.
+        """
+        request = wire.SubmitRequest(
+            capability=capability,
+            payload=dict(payload or {}),
+            priority=priority,
+            deadline_ms=deadline_ms,
+            max_attempts=max_attempts,
+            task_id=task_id,
+        )
+        return await self._caller.command("tasks", "submit", request, wire.SubmitReply)
+
+    async def accept(self, task_id: str, fencing_token: int) -> wire.StandingReply:
+        """Take an offered task; the lease runs from now."""
+        return await self._command("accept", wire.AcceptRequest(task_id=task_id, fencing_token=fencing_token))
+
+    async def refuse(self, task_id: str, fencing_token: int, *, reason: str = "") -> wire.StandingReply:
+        """Pass on an offered task; others are asked first before it comes again."""
+        request = wire.RefuseRequest(task_id=task_id, fencing_token=fencing_token, reason=reason)
+        return await self._command("refuse", request)
+
+    async def progress(
+        self, task_id: str, fencing_token: int, *, share: float | None = None, note: str = ""
+    ) -> wire.StandingReply:
+        """Extend the lease; `share` of the work is done, 0 to 1."""
+        request = wire.ProgressRequest(task_id=task_id, fencing_token=fencing_token, share=share, note=note)
+        return await self._command("progress", request)
+
+    async def complete(self, task_id: str, fencing_token: int, result: Any = None) -> wire.StandingReply:
+        """Hand in the result, any JSON value of at most 128 KiB."""
+        request = wire.CompleteRequest(task_id=task_id, fencing_token=fencing_token, result=result)
+        return await self._command("complete", request)
+
+    async def fail(
+        self, task_id: str, fencing_token: int, *, reason: str, retryable: bool = True
+    ) -> wire.StandingReply:
+        """Give up this attempt; the reply says whether another follows."""
+        request = wire.FailRequest(
+            task_id=task_id, fencing_token=fencing_token, reason=reason, retryable=retryable
+        )
+        return await self._command("fail", request)
+
+    async def cancel(self, task_id: str, *, reason: str = "") -> wire.StandingReply:
+        """Stop a task of the caller's own; its worker is told."""
+        return await self._command("cancel", wire.CancelRequest(task_id=task_id, reason=reason))
+
+    async def get(self, task_id: str) -> wire.TaskRecord:
+        """One task with payload, result and history."""
+        request = wire.GetRequest(task_id=task_id)
+        return await self._caller.query("tasks", "get", request, wire.TaskRecord)
+
+    async def list(
+        self,
+        *,
+        state: wire.State | None = None,
+        submitter: str | None = None,
+        capability: str | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> tuple[wire.TaskSummary, ...]:
+        """A page of tasks in order of submission, after the one with sequence `after`."""
+        request = wire.ListRequest(
+            state=state, submitter=submitter, capability=capability, after=after, limit=limit
+        )
+        return (await self._caller.query("tasks", "list", request, wire.ListReply)).tasks
+
+    async def _command(self, verb: str, request: BaseModel) -> wire.StandingReply:
+        return await self._caller.command("tasks", verb, request, wire.StandingReply)

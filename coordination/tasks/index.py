@@ -1,0 +1,78 @@
+"""What the model looks up: all of it follows from the state and is rebuilt from it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice, takewhile
+
+from coordination.tasks.agenda import Agenda
+from coordination.tasks.lifecycle import State
+from coordination.tasks.record import Task, TasksState
+
+
+class Index:
+    """Open tasks by what is asked of them: by deadline, by capability in order, by agent.
+
+    Invariants: equal to an index built anew from the same state.
+    """
+
+    def __init__(self, state: TasksState) -> None:
+        self.deadlines = Agenda()
+        """Open tasks by `due_ms`."""
+        self.held: Counter[str] = Counter()
+        """Tasks each agent was offered or works on."""
+        self.open_bytes = 0
+        self.finished_bytes = sum(task.size_bytes for task in state.finished.values())
+        self._waiting: dict[str, Agenda] = {}
+        for task in state.open.values():
+            self.replace(None, task)
+
+    def replace(self, before: Task | None, after: Task | None) -> None:
+        """Take over a change of one open task; None where it is not, or no longer, open."""
+        if before is not None:
+            self._forget(before, after)
+        if after is None:
+            return
+        self.open_bytes += after.size_bytes
+        if after.due_ms is None:
+            self.deadlines.drop(after.task_id)
+        else:
+            self.deadlines.put(after.task_id, (after.due_ms, after.sequence))
+        if after.state is State.QUEUED:
+            queue = self._waiting.setdefault(after.capability, Agenda())
+            queue.put(after.task_id, (-after.priority, after.sequence))
+        if after.holder is not None:
+            self.held[after.holder.agent] += 1
+
+    def wanted(self) -> tuple[str, ...]:
+        """Capabilities that tasks wait for, ordered by name."""
+        return tuple(sorted(self._waiting))
+
+    def wanted_count_with(self, capability: str) -> int:
+        """How many capabilities tasks would wait for if one more waited for `capability`."""
+        return len(self._waiting) + (capability not in self._waiting)
+
+    def waiting(self, capability: str) -> Iterator[str]:
+        """Ids of the tasks that wait for `capability`, in the order in which they are to be served."""
+        queue = self._waiting.get(capability)
+        return (task_id for _, task_id in queue.in_order()) if queue is not None else iter(())
+
+    def due(self, now_ms: int, *, limit: int) -> list[str]:
+        """Ids of up to `limit` open tasks that time does something to by `now_ms`, earliest first."""
+        due = takewhile(lambda entry: entry[0][0] <= now_ms, self.deadlines.in_order())
+        return [task_id for _, task_id in islice(due, limit)]
+
+    def _forget(self, before: Task, after: Task | None) -> None:
+        self.open_bytes -= before.size_bytes
+        if after is None:
+            self.deadlines.drop(before.task_id)
+        if before.state is State.QUEUED:
+            queue = self._waiting[before.capability]
+            queue.drop(before.task_id)
+            if not queue:
+                del self._waiting[before.capability]
+        if before.holder is not None:
+            self.held[before.holder.agent] -= 1
+            if not self.held[before.holder.agent]:
+                del self.held[before.holder.agent]
