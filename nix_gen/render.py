@@ -1,7 +1,7 @@
 """The one module that emits Nix text.
 
 Pure. Escapes by type and lays out as nixfmt would leave it: two spaces, one item a line, `[ ]` and `{ }`, a
-set with one member and no comment folded into a dotted path. The bytes depend on the value alone: LF, final
+set with one member folded into a dotted path. The bytes depend on the value alone: LF, final
 newline. The rules are measured facts about Nix 2.26 and nixfmt; tests/property/nix_gen proves the escaping by
 a round trip through Nix.
 """
@@ -37,7 +37,7 @@ FORMALS_IN_LINE_MAX_COUNT = 2
 _STEP = "  "
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL = re.compile(r'["\\\n\r\t]|\$(?=\{)')
-_SPECIAL_INDENTED = re.compile(r"'(?=['$\n])|(?<=')'|\$(?=\{)")
+_SPECIAL_INDENTED = re.compile(r"'(?='|\$\{)|(?<=')'|\$(?=\{)")
 _PLAIN_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 
 
@@ -143,21 +143,24 @@ def _attrs(bindings: Sequence[Binding], indent: str) -> str:
     inner = indent + _STEP
     lines: list[str] = []
     for index, binding in enumerate(bindings):
-        folded, path = _folded(binding)
-        comments = list(_comments(binding.comments, inner))
+        folded, path, said = _folded(binding)
+        comments = _comments(said, inner)
         if index and (comments or not indent):
             lines.append("")
         lines += [*comments, _binding(path, folded, inner)]
     return "{\n" + "\n".join(lines) + f"\n{indent}}}"
 
 
-def _folded(binding: Binding) -> tuple[Value, str]:
-    """The value and dotted path of a binding: sets with one uncommented member are folded into the path."""
-    names, held = [binding.name], binding.value
-    while isinstance(held, AttrSet) and len(held.bindings) == 1 and not held.bindings[0].comments:
-        names.append(held.bindings[0].name)
-        held = held.bindings[0].value
-    return held, ".".join(name if is_identifier(name) else f'"{_escaped(name)}"' for name in names)
+def _folded(binding: Binding) -> tuple[Value, str, list[str]]:
+    """The value, dotted path and comments of a binding: a set with one member is folded into the path."""
+    names, held, said = [binding.name], binding.value, list(binding.comments)
+    while isinstance(held, AttrSet) and len(held.bindings) == 1:
+        (member,) = held.bindings
+        names.append(member.name)
+        said += member.comments
+        held = member.value
+    path = ".".join(name if is_identifier(name) else f'"{_escaped(name)}"' for name in names)
+    return held, path, said
 
 
 def _binding(path: str, held: Value, indent: str) -> str:

@@ -1,0 +1,244 @@
+"""Nodes that run as containers: `virtualisation.oci-containers` on podman, and the network they share.
+
+Pure. All containers of a host are in one podman network with name resolution, as under docker compose: a node finds
+another container by its node id. A native service of the same host is found at the network's gateway, a node of
+another host at that host's address; both stand in the container's hosts file, so that `DB_HOST=db` just works.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+
+from nix_gen.ir import Multiline, Plain, Ref, Template, force, value
+from nix_gen.lower.draft import Draft
+from nix_gen.lower.engines import Extras, engine_extras
+from nix_gen.lower.forms import Form
+from nix_gen.lower.images import image_of, is_built
+from nix_gen.lower.order import container_dependencies, is_awaited_healthy, is_job, start_after
+from nix_gen.lower.reach import edge_ports, name_entries, published
+from nix_gen.lower.secrets import environment_file, lower_environment, secret_file, secret_target
+from nix_gen.lower.site import Copy, Site
+from nix_gen.lower.storage import container_volumes, tmpfs_options
+from nix_gen.lower.words import BRIDGE, milliseconds
+from nix_gen.nodes import (
+    Agent,
+    HealthCheck,
+    Host,
+    Resources,
+    Restart,
+    Running,
+    Service,
+)
+from nix_gen.scalars import Protocol
+
+CONTAINERS = ("virtualisation", "oci-containers", "containers")
+
+
+def lower_containers(site: Site, draft: Draft, host: Host) -> None:
+    """Write every container of a host, and podman with its network if there is one."""
+    nodes = site.of_form(host.id, Form.CONTAINER)
+    if not nodes:
+        return
+    _podman(site, draft)
+    for node in nodes:
+        copies = site.copies(node.id)
+        if not copies:
+            draft.say(
+                ("virtualisation", "oci-containers"), f"{node.id}: no replica is asked for, so none runs."
+            )
+        for index, copy in enumerate(copies):
+            _container(site, draft, host, node, copy, first=index == 0)
+        units = [copy.unit for copy in copies]
+        lower_environment(site, draft, node, units, podman=True)
+
+
+def _podman(site: Site, draft: Draft) -> None:
+    draft.put(("virtualisation", "podman", "enable"), plain=True)
+    draft.put(("virtualisation", "oci-containers", "backend"), "podman")
+    settings = ("virtualisation", "containers", "containersConf", "settings", "containers", "base_hosts_file")
+    draft.put(
+        settings, "none", "Names of the host mean the host itself: containers get their own names only."
+    )
+    podman = ("systemd", "services", site.helper("network"))
+    create = (
+        f"podman network exists {site.network} || podman network create --driver=bridge "
+        f"--interface-name={BRIDGE} \\\n  --subnet={site.subnet} --gateway={site.gateway} {site.network}\n"
+    )
+    draft.put(
+        podman,
+        {
+            "description": f"Container network of {site.project}",
+            "path": [Ref(("pkgs", "podman"))],
+            "script": Multiline(create),
+            "serviceConfig": {
+                "Type": "oneshot",
+                "RemainAfterExit": True,
+                "ExecStop": Template(
+                    (Ref(("pkgs", "podman")), f"/bin/podman network rm --force {site.network}")
+                ),
+            },
+        },
+        "All containers share one network with fixed addresses; podman's DNS answers for node ids.",
+        f"The host is {site.gateway} in it: native services are reached there, through the firewall.",
+    )
+    ports = ("networking", "firewall", "interfaces", BRIDGE)
+    draft.put(ports, {"allowedTCPPorts": [53], "allowedUDPPorts": [53]}, "Name resolution for containers.")
+
+
+def _container(site: Site, draft: Draft, host: Host, node: Running, copy: Copy, *, first: bool) -> None:
+    extras = engine_extras(site, node)
+    options: dict[str, Plain] = {
+        "image": image_of(node, site.project),
+        "networks": [site.network],
+        "extraOptions": _extra_options(site, node, copy),
+    }
+    if is_built(node):
+        options["pull"] = "never"
+    lists: dict[str, list[str]] = {
+        "cmd": _command(node, extras),
+        "dependsOn": container_dependencies(site, node),
+        "ports": _ports(site, host, node, first=first),
+        "volumes": container_volumes(site, draft, node) + _secret_volumes(node, extras),
+    }
+    file = environment_file(site, node)
+    if file is not None:
+        lists["environmentFiles"] = [file]
+    options |= {name: items for name, items in lists.items() if items}
+    maps = {"environment": {**extras.environment, **node.environment}, "labels": node.labels}
+    options |= {name: value(held) for name, held in maps.items() if held}
+    if isinstance(node, Service | Agent):
+        options |= _workload_options(node)
+    draft.put((*CONTAINERS, copy.name), options, *_comments(site, node))
+    _unit(site, draft, node, copy)
+
+
+def _comments(site: Site, node: Running) -> list[str]:
+    comments = [f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")]
+    if is_built(node):
+        assert isinstance(node, Service | Agent)
+        assert node.build is not None
+        image = image_of(node, site.project)
+        comments.append(f"Build this image first: podman build --tag {image} {node.build.context}")
+    return comments
+
+
+def _workload_options(node: Service | Agent) -> dict[str, Plain]:
+    options: dict[str, Plain] = {}
+    if node.entrypoint is not None:
+        # podman takes one word as it is, several as a JSON list, and none as "clear the image's own".
+        several = json.dumps(node.entrypoint)
+        options["entrypoint"] = several if len(node.entrypoint) > 1 else "".join(node.entrypoint)
+    if node.hostname is not None:
+        options["hostname"] = node.hostname
+    if node.working_dir is not None:
+        options["workdir"] = node.working_dir
+    if node.user is not None or node.group is not None:
+        options["user"] = (node.user or "0") + (f":{node.group}" if node.group else "")
+    return options
+
+
+def _command(node: Running, extras: Extras) -> list[str]:
+    if isinstance(node, Service | Agent):
+        return list(node.command or ())
+    return extras.command
+
+
+def _secret_volumes(node: Running, extras: Extras) -> list[str]:
+    targets = {secret_target(secret): secret.name for secret in node.secrets}
+    targets |= {secret_file(name): name for name in extras.secrets}
+    return sorted(
+        f"{secret_file(name)}:{target}:ro" for target, name in targets.items() if target is not None
+    )
+
+
+def _ports(site: Site, host: Host, node: Running, *, first: bool) -> list[str]:
+    bindings = [binding for binding in published(node) if binding.published is not None]
+    if not first:
+        if bindings:
+            site.warn(
+                "published-once",
+                node.id,
+                "has replicas, and only the first one can have the published ports",
+                "put a load_balancer in front, with a load_balances edge",
+            )
+        return []
+    specs = [_port(str(b.published), b.port, b.protocol, b.address) for b in bindings]
+    specs += [
+        _port(str(port), port, protocol, site.hosts[host.id].addresses[0])
+        for port, protocol in edge_ports(site, node)
+    ]
+    return sorted(specs)
+
+
+def _port(outside: str, inside: int, protocol: Protocol, address: str | None) -> str:
+    host = "" if address is None else f"{_bracketed(address)}:"
+    return f"{host}{outside}:{inside}" + ("/udp" if protocol is Protocol.UDP else "")
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
+
+
+def _extra_options(site: Site, node: Running, copy: Copy) -> list[str]:
+    aliases = {node.id, *([node.hostname] if isinstance(node, Service | Agent) and node.hostname else [])}
+    options = [f"--ip={copy.address}", *(f"--network-alias={alias}" for alias in sorted(aliases))]
+    options += [f"--add-host={name}:{address}" for name, address in name_entries(site, node)]
+    if node.health_check is not None:
+        options += _health_options(node.health_check)
+    if is_job(site, node):
+        # In the foreground, so that the unit is done when the job is and fails when it does.
+        options += ["--detach=false", "--sdnotify=ignore"]
+    elif node.health_check is not None and is_awaited_healthy(site, node):
+        options.append("--sdnotify=healthy")
+    options += _resource_options(node.resources) + tmpfs_options(node)
+    if isinstance(node, Service | Agent) and node.stop_signal is not None:
+        options.append(f"--stop-signal={node.stop_signal}")
+    return options
+
+
+def _health_options(check: HealthCheck) -> list[str]:
+    command = json.dumps(list(check.command)) if check.command else f"CMD-SHELL {check.shell}"
+    options = [
+        f"--health-cmd={command}",
+        f"--health-interval={milliseconds(check.interval_ms) if check.interval_ms else 'disable'}",
+        f"--health-timeout={milliseconds(max(check.timeout_ms, 1000))}",
+        f"--health-retries={check.retries}",
+    ]
+    if check.start_period_ms:
+        options.append(f"--health-start-period={milliseconds(check.start_period_ms)}")
+    return options
+
+
+def _resource_options(resources: Resources | None) -> list[str]:
+    if resources is None:
+        return []
+    options = []
+    if resources.cpu_limit_milli is not None:
+        options.append(f"--cpus={resources.cpu_limit_milli // 1000}.{resources.cpu_limit_milli % 1000:03d}")
+    if resources.memory_limit_bytes:
+        options.append(f"--memory={resources.memory_limit_bytes}b")
+    if resources.memory_reservation_bytes:
+        options.append(f"--memory-reservation={resources.memory_reservation_bytes}b")
+    if resources.pids_limit_count is not None:
+        options.append(f"--pids-limit={resources.pids_limit_count}")
+    return options
+
+
+def _unit(site: Site, draft: Draft, node: Running, copy: Copy) -> None:
+    unit = ("systemd", "services", copy.unit.removesuffix(".service"))
+    network = f"{site.helper('network')}.service"
+    draft.add((*unit, "after"), [network])
+    draft.add((*unit, "requires"), [network])
+    start_after(site, draft, node, unit, containers_too=False)
+    service = (*unit, "serviceConfig")
+    if is_job(site, node):
+        draft.put((*service, "Type"), force("oneshot"))
+        draft.put((*service, "RemainAfterExit"), plain=True)
+        draft.put((*service, "Restart"), force("no" if node.restart in {None, Restart.NO} else "on-failure"))
+        return
+    if node.health_check is not None and is_awaited_healthy(site, node):
+        draft.put((*service, "Delegate"), plain=True)
+    if node.restart in {Restart.NO, Restart.ON_FAILURE}:
+        assert node.restart is not None
+        draft.put((*service, "Restart"), force(node.restart.value))

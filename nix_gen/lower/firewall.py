@@ -1,0 +1,207 @@
+"""The firewall: what the graph publishes, and one rule per edge and source for everything else.
+
+Pure. Nothing is open that the graph does not ask for. A published port is open to everyone, because that is what
+publishing means; a connection of the graph is open to the addresses of its source and named after its edge.
+Containers' published ports never meet the input chain (podman redirects them first), so a port that only other
+hosts of the graph need is guarded by a table of ours before the redirection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from nix_gen.lower.access import source_addresses
+from nix_gen.lower.buses import peers
+from nix_gen.lower.draft import Draft
+from nix_gen.lower.forms import Form
+from nix_gen.lower.reach import edge_ports, is_loopback, name_entries, published, remote_routes
+from nix_gen.lower.site import Site
+from nix_gen.lower.words import BRIDGE, nft_comment
+from nix_gen.nodes import Host, MessageBus, PortBinding, Running
+from nix_gen.scalars import Protocol
+
+_FIREWALL = ("networking", "firewall")
+_OPEN = {Protocol.TCP: "allowedTCPPorts", Protocol.UDP: "allowedUDPPorts"}
+_SERVERS = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NGINX, Form.NATS, Form.SYSTEMD})
+
+
+def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
+    """Write firewall, redirections and host names of a host."""
+    draft.put(("networking", "nftables", "enable"), plain=True)
+    draft.put((*_FIREWALL, "enable"), plain=True)
+    rules: list[str] = []
+    for node, form in site.running(host.id):
+        if form in _SERVERS:
+            _publish(site, draft, host, node, rules)
+            rules += _route_rules(site, host, node)
+    if rules:
+        draft.write((*_FIREWALL, "extraInputRules"), rules)
+    _guard(site, draft, host)
+    _names(site, draft, host)
+
+
+def _publish(site: Site, draft: Draft, host: Host, node: Running, rules: list[str]) -> None:
+    for binding in published(node):
+        if binding.published is None or is_loopback(binding.address):
+            continue
+        if binding.published != binding.port:
+            _redirect(site, draft, node, binding)
+            rules.append(
+                f"ct status dnat ct original proto-dst {binding.published} {binding.protocol} "
+                f"dport {binding.port} accept {nft_comment(f'{node.id} published')}"
+            )
+        elif binding.address is None:
+            draft.add((*_FIREWALL, _OPEN[binding.protocol]), [binding.port], f"{node.id}: published.")
+        else:
+            rules.append(
+                f"{_destination(binding.address)} {binding.protocol} dport {binding.port} accept "
+                f"{nft_comment(f'{node.id} published')}"
+            )
+    _check_redirects(site, host, node)
+
+
+def _redirect(site: Site, draft: Draft, node: Running, binding: PortBinding) -> None:
+    where = _destination(binding.address) if binding.address else "fib daddr type local"
+    rule = (
+        f"{where} {binding.protocol} dport {binding.published} redirect to :{binding.port} "
+        f"{nft_comment(f'{node.id} published')}"
+    )
+    table = ("networking", "nftables", "tables", site.helper("published"))
+    draft.put((*table, "family"), "inet")
+    content = (*table, "content")
+    if not draft.has(content):
+        draft.write(content, ["chain prerouting {", "  type nat hook prerouting priority dstnat;"])
+        draft.finish(content, ["}"])
+    draft.write(content, [f"  {rule}"])
+
+
+def _check_redirects(site: Site, host: Host, node: Running) -> None:
+    """A redirection leaves the port itself closed to outsiders but cannot serve two nodes at once."""
+    for binding in published(node):
+        if binding.published is None or binding.published == binding.port:
+            continue
+        for other in _servers(site, host):
+            if other.id != node.id and binding.published in {b.port for b in other.ports}:
+                site.find(
+                    "port-clash",
+                    node.id,
+                    f"is published on {binding.published}, where {other.id} listens on the same host",
+                    "publish one of them on another port",
+                )
+
+
+def _servers(site: Site, host: Host) -> Iterable[Running]:
+    return (node for node, form in site.running(host.id) if form in _SERVERS)
+
+
+def _route_rules(site: Site, host: Host, node: Running) -> list[str]:
+    rules = []
+    for route in site.routes_to(node.id):
+        addresses = source_addresses(site, route.source.id, node.id)
+        by_bridge = f'iifname "{BRIDGE}" ' if site.is_local(route) else ""
+        if not addresses and not site.is_local(route):
+            _no_address(site, route.source.id, node.id)
+        for sources in _by_family(addresses):
+            for protocol in Protocol:
+                ports = [port for port, used in route.ports if used is protocol]
+                if ports:
+                    rules.append(
+                        f"{by_bridge}{sources} {protocol} dport {_set(map(str, ports))} accept "
+                        f"{nft_comment(route.label)}"
+                    )
+    if isinstance(node, MessageBus) and node.cluster is not None:
+        rules += _cluster_rules(site, host, node)
+    return rules
+
+
+def _cluster_rules(site: Site, host: Host, node: MessageBus) -> list[str]:
+    assert node.cluster is not None
+    rules = []
+    for peer in peers(site, node):
+        place = site.graph.host_of(peer.id)
+        if place is not None and place != host.id:
+            label = nft_comment(f"cluster {node.cluster.name}: {peer.id} -> {node.id}")
+            rules += [
+                f"{sources} tcp dport {node.cluster.port} accept {label}"
+                for sources in _by_family(site.hosts[place].addresses)
+            ]
+    return rules
+
+
+def _no_address(site: Site, source_id: str, target_id: str) -> None:
+    host = site.graph.host_of(source_id)
+    assert host is not None
+    site.find(
+        "host-without-address",
+        host,
+        f"{source_id} on it connects to {target_id} on another host, and the host has no address",
+        "give the host node an address",
+    )
+
+
+def _by_family(addresses: Sequence[str]) -> list[str]:
+    """`ip saddr { … }` and `ip6 saddr { … }` for addresses, as far as there are any."""
+    families: dict[int, list[str]] = {}
+    for address in addresses:
+        families.setdefault(ipaddress.ip_address(address).version, []).append(address)
+    words = {4: "ip saddr", 6: "ip6 saddr"}
+    return [f"{words[version]} {_set(families[version])}" for version in sorted(families)]
+
+
+def _set(items: Iterable[str]) -> str:
+    return f"{{ {', '.join(items)} }}"
+
+
+def _destination(address: str) -> str:
+    return f"{'ip6' if ':' in address else 'ip'} daddr {address}"
+
+
+def _guard(site: Site, draft: Draft, host: Host) -> None:
+    """Drop what may not reach the ports of containers that are published for edges alone."""
+    rules = []
+    for node in site.of_form(host.id, Form.CONTAINER):
+        if remote_routes(site, node) and not host.addresses:
+            _no_target_address(site, host, node)
+        for port, protocol in edge_ports(site, node):
+            routes = [route for route in remote_routes(site, node) if (port, protocol) in route.ports]
+            family = "ip6" if ":" in host.addresses[0] else "ip"
+            addresses = {
+                address
+                for route in routes
+                for address in source_addresses(site, route.source.id, node.id)
+                if (":" in address) == (family == "ip6")
+            }
+            for route in routes:
+                if not source_addresses(site, route.source.id, node.id):
+                    _no_address(site, route.source.id, node.id)
+            but = f"{family} saddr != {_set(sorted(addresses))} " if addresses else ""
+            label = nft_comment("only " + ", ".join(route.label for route in routes))
+            rules.append(
+                f"  ct state new {_destination(host.addresses[0])} {protocol} dport {port} {but}drop {label}"
+            )
+    if rules:
+        chain = ["chain prerouting {", "  type filter hook prerouting priority dstnat - 10; policy accept;"]
+        table = ("networking", "nftables", "tables", site.helper("edges"))
+        draft.put((*table, "family"), "inet", "Container ports that only other hosts of the graph may use.")
+        draft.write((*table, "content"), [*chain, *rules, "}"])
+
+
+def _no_target_address(site: Site, host: Host, node: Running) -> None:
+    site.find(
+        "host-without-address",
+        host.id,
+        f"nodes on other hosts connect to {node.id} on it, and the host has no address",
+        "give the host node an address",
+    )
+
+
+def _names(site: Site, draft: Draft, host: Host) -> None:
+    """Names by which native services of this host find what they connect to."""
+    entries: dict[str, set[str]] = {}
+    for node, form in site.running(host.id):
+        if form in _SERVERS:
+            for name, address in name_entries(site, node):
+                entries.setdefault(address, set()).add(name)
+    for address in sorted(entries):
+        draft.add(("networking", "hosts", address), sorted(entries[address]))

@@ -1,0 +1,127 @@
+"""In which form each node runs on its host: a native NixOS module, a systemd service, or a container.
+
+Pure. A form is always found or the graph is refused; nothing is dropped. NixOS has one PostgreSQL, one MySQL and one
+NATS per machine: the first node (by id) gets it, further ones of the same engine run as containers. A node with
+mounts of its own asks for what only a container has (a configuration file at a path of the image), so it stays one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from nix_gen.findings import Finding, Severity
+from nix_gen.graph import Graph
+from nix_gen.nodes import (
+    Agent,
+    BalancerEngine,
+    BusEngine,
+    Database,
+    DatabaseEngine,
+    Host,
+    LoadBalancer,
+    MessageBus,
+    Monitoring,
+    Node,
+    Service,
+    Storage,
+)
+
+
+class Form(StrEnum):
+    """How a node is realised."""
+
+    CONTAINER = "container"
+    SYSTEMD = "systemd service"
+    POSTGRESQL = "services.postgresql"
+    MYSQL = "services.mysql"
+    REDIS = "services.redis"
+    SQLITE = "directory"
+    NGINX = "services.nginx"
+    NATS = "services.nats"
+    STORAGE = "storage"
+
+
+SINGLE = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.NATS})
+"""Forms a machine has once."""
+_DATABASES = {
+    DatabaseEngine.POSTGRESQL: Form.POSTGRESQL,
+    DatabaseEngine.MYSQL: Form.MYSQL,
+    DatabaseEngine.MARIADB: Form.MYSQL,
+    DatabaseEngine.REDIS: Form.REDIS,
+    DatabaseEngine.SQLITE: Form.SQLITE,
+}
+
+
+def forms_of(graph: Graph) -> tuple[dict[str, Form], list[Finding]]:
+    """The form of every placed node by id, and what has none."""
+    forms: dict[str, Form] = {}
+    findings: list[Finding] = []
+    for host in graph.hosts:
+        taken: set[Form] = set()
+        ports: set[int] = set()
+        for node in graph.nodes_on(host.id):
+            form = _form(node, taken, ports)
+            if form is None:
+                findings.append(_unsupported(node))
+                continue
+            forms[node.id] = form
+            taken.add(form)
+    return forms, findings
+
+
+def _form(node: Node, taken: set[Form], ports: set[int]) -> Form | None:
+    match node:
+        case Service() | Agent():
+            return Form.CONTAINER if node.is_container else Form.SYSTEMD
+        case Storage():
+            return Form.STORAGE
+        case Host():
+            return None
+        case _:
+            native = _native(node, ports)
+            if native is not None and not (native in SINGLE and native in taken):
+                return native
+            has_image = node.image is not None or _standard_image(node)
+            return Form.CONTAINER if has_image else None
+
+
+def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[int]) -> Form | None:
+    if node.mounts:
+        return None
+    match node:
+        case Database():
+            form = _DATABASES.get(node.engine)
+            if form is Form.REDIS and node.listen_port is not None:
+                if node.listen_port in ports:
+                    return None
+                ports.add(node.listen_port)
+            return form
+        case MessageBus(engine=BusEngine.NATS):
+            return Form.NATS
+        case LoadBalancer(engine=BalancerEngine.NGINX):
+            return Form.NGINX
+        case _:
+            return None
+
+
+def _standard_image(node: Database | MessageBus | LoadBalancer | Monitoring) -> bool:
+    """Whether we know an image for the engine (`nix_gen.lower.images`)."""
+    match node:
+        case Database():
+            return node.engine is not DatabaseEngine.SQLITE
+        case MessageBus():
+            return node.engine is BusEngine.NATS
+        case _:
+            return False
+
+
+def _unsupported(node: Node) -> Finding:
+    engine = getattr(node, "engine", None)
+    what = f"{engine} {node.kind}" if engine else node.kind
+    return Finding(
+        code="no-form",
+        severity=Severity.ERROR,
+        place=node.id,
+        message=f"a {what} without an image cannot be run yet",
+        mend="give the node an image, or model it as a service",
+    )

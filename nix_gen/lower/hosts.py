@@ -1,0 +1,81 @@
+"""Graph to one module per host: every concern writes its part into one draft.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nix_gen.findings import Finding, finding_order
+from nix_gen.graph import Graph
+from nix_gen.ir import Function
+from nix_gen.lower.balancers import lower_balancers
+from nix_gen.lower.base import lower_base
+from nix_gen.lower.buses import lower_buses
+from nix_gen.lower.containers import lower_containers
+from nix_gen.lower.draft import Draft
+from nix_gen.lower.firewall import lower_firewall
+from nix_gen.lower.mysql import lower_mysql
+from nix_gen.lower.natives import lower_natives
+from nix_gen.lower.notes import lower_notes
+from nix_gen.lower.postgresql import lower_postgresql
+from nix_gen.lower.redis import lower_redis
+from nix_gen.lower.site import Site
+from nix_gen.lower.storage import lower_storage
+from nix_gen.lower.workloads import lower_workloads
+from nix_gen.nodes import Host
+
+FORMALS = ("config", "lib", "pkgs")
+"""Arguments of every host module, used or not, so that a change inside never changes the head."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostModule:
+    """One host's NixOS module."""
+
+    host: Host
+    body: Function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """A graph as NixOS modules. With an error among `findings` the modules must not be used."""
+
+    site: Site
+    modules: tuple[HostModule, ...]
+    findings: tuple[Finding, ...]
+
+
+def lower(graph: Graph) -> Lowered:
+    """Translate a graph into host modules.
+
+    Returns:
+        The modules by host id, and what cannot be done as the graph says (errors) or is done in part (warnings).
+
+    Raises:
+        NixValueError: a name in the graph is one that Nix would execute.
+    """
+    site = Site(graph)
+    modules = tuple(_module(site, host) for host in graph.hosts)
+    lower_notes(site)
+    return Lowered(site=site, modules=modules, findings=tuple(sorted(site.findings, key=finding_order)))
+
+
+def _module(site: Site, host: Host) -> HostModule:
+    draft = Draft()
+    lower_base(draft, host)
+    for concern in (
+        lower_containers,
+        lower_workloads,
+        lower_postgresql,
+        lower_mysql,
+        lower_redis,
+        lower_buses,
+        lower_balancers,
+        lower_natives,
+        lower_storage,
+        lower_firewall,
+    ):
+        concern(site, draft, host)
+    return HostModule(host=host, body=Function(FORMALS, draft.freeze()))

@@ -1,0 +1,44 @@
+"""Container images: full names, and the images of engines that have no native module here.
+
+Pure. podman asks a list of registries for a short name and takes the first answer; a full name always means one
+image, so docker's defaults are written out.
+"""
+
+from __future__ import annotations
+
+from nix_gen.nodes import Agent, BusEngine, Database, DatabaseEngine, MessageBus, Running, Service
+
+LOCAL_REGISTRY = "localhost"
+_ENGINE_IMAGES = {
+    DatabaseEngine.POSTGRESQL: "docker.io/library/postgres",
+    DatabaseEngine.MYSQL: "docker.io/library/mysql",
+    DatabaseEngine.MARIADB: "docker.io/library/mariadb",
+    DatabaseEngine.REDIS: "docker.io/library/redis",
+    DatabaseEngine.MONGODB: "docker.io/library/mongo",
+    BusEngine.NATS: "docker.io/library/nats",
+}
+
+
+def full_image(image: str, default_registry: str = "docker.io") -> str:
+    """An image reference with its registry: `postgres:16` is `docker.io/library/postgres:16`."""
+    first, slash, _ = image.partition("/")
+    if slash and ("." in first or ":" in first or first == LOCAL_REGISTRY):
+        return image
+    if default_registry == "docker.io" and not slash:
+        return f"docker.io/library/{image}"
+    return f"{default_registry}/{image}"
+
+
+def is_built(node: Running) -> bool:
+    """Whether the image has to be built by the operator."""
+    return isinstance(node, Service | Agent) and node.build is not None
+
+
+def image_of(node: Running, project: str) -> str:
+    """The image a container of this node runs."""
+    if is_built(node):
+        return full_image(node.image or f"{project}-{node.id}:latest", LOCAL_REGISTRY)
+    if node.image is not None:
+        return full_image(node.image)
+    assert isinstance(node, Database | MessageBus), "forms_of gives no container without an image"
+    return f"{_ENGINE_IMAGES[node.engine]}:{node.version or 'latest'}"

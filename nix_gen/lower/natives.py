@@ -1,0 +1,52 @@
+"""What every node with a native NixOS module shares: limits, and a word about what the module cannot use.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from nix_gen.ir import Plain
+from nix_gen.lower.draft import Draft
+from nix_gen.lower.forms import Form
+from nix_gen.lower.site import Site
+from nix_gen.nodes import Host, Resources, Running
+
+NATIVE = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NGINX, Form.NATS})
+
+
+def limits(resources: Resources | None) -> dict[str, Plain]:
+    """Resource limits as systemd writes them."""
+    if resources is None:
+        return {}
+    entries: dict[str, Plain] = {}
+    if resources.cpu_limit_milli is not None:
+        entries["CPUQuota"] = f"{max(1, resources.cpu_limit_milli // 10)}%"
+    if resources.memory_limit_bytes:
+        entries["MemoryMax"] = resources.memory_limit_bytes
+    if resources.memory_reservation_bytes:
+        entries["MemoryLow"] = resources.memory_reservation_bytes
+    if resources.pids_limit_count is not None:
+        entries["TasksMax"] = resources.pids_limit_count
+    return entries
+
+
+def lower_natives(site: Site, draft: Draft, host: Host) -> None:
+    """Write the limits of native nodes, and warn of what their modules do not use."""
+    for node, form in site.running(host.id):
+        if form not in NATIVE:
+            continue
+        for copy in site.copies(node.id):
+            service = ("systemd", "services", copy.unit.removesuffix(".service"), "serviceConfig")
+            entries = limits(node.resources)
+            if entries:
+                draft.put(service, entries)
+        if node.environment:
+            _unused(site, node, f"the variables {', '.join(sorted(node.environment))}", "use `settings`")
+        if node.secrets:
+            names = ", ".join(sorted({secret.name for secret in node.secrets}))
+            _unused(site, node, f"the secrets {names}", "name them as passwords of users")
+
+
+def _unused(site: Site, node: Running, what: str, mend: str) -> None:
+    form = site.forms[node.id]
+    site.warn("not-used", node.id, f"{what} mean nothing to {form}, so they are left out", mend)

@@ -1,0 +1,57 @@
+"""What an edge asks for and the generated machines do not do yet: said aloud, never dropped.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from nix_gen.edges import Edge, LoadBalances, Monitors, PublishesTo, Replicates, SubscribesTo
+from nix_gen.lower.forms import Form
+from nix_gen.lower.site import Site
+from nix_gen.nodes import BusEngine, Database, LoadBalancer, MessageBus, Storage
+
+
+def lower_notes(site: Site) -> None:
+    """Warn of every edge whose meaning goes beyond a connection and is not carried out."""
+    for edge in site.graph.edges:
+        if edge.source in site.graph.by_id and edge.target in site.graph.by_id:
+            _note(site, edge)
+
+
+def _note(site: Site, edge: Edge) -> None:
+    source, target = site.graph.by_id[edge.source], site.graph.by_id[edge.target]
+    match edge:
+        case Replicates():
+            clustered = isinstance(source, MessageBus) and source.engine is BusEngine.NATS and source.cluster
+            if not clustered and isinstance(source, Database | MessageBus | Storage):
+                site.warn(
+                    "replication-by-hand",
+                    edge.id,
+                    "the connection is opened, but the replica is not set up",
+                    "set up replication between the two yourself",
+                )
+        case PublishesTo() | SubscribesTo() if edge.subjects:
+            site.warn(
+                "subjects-not-enforced",
+                edge.id,
+                f"the connection is opened; {target.id} does not restrict it to the subjects",
+                "add permissions to the bus yourself",
+            )
+        case Monitors():
+            site.warn(
+                "scrape-by-hand",
+                edge.id,
+                f"the connection is opened; {source.id} is not told what to watch",
+                "name the target in the configuration of the monitoring program",
+            )
+        case LoadBalances() if (
+            isinstance(source, LoadBalancer) and site.forms.get(source.id) is Form.CONTAINER
+        ):
+            site.warn(
+                "upstream-by-hand",
+                edge.id,
+                f"{source.id} runs as a container with a configuration of its own",
+                "name the upstream there, or use the nginx engine without mounts",
+            )
+        case _:
+            pass

@@ -1,0 +1,147 @@
+"""Start order: what each unit waits for, from `depends_on` edges.
+
+Pure. On one host systemd orders the units. `condition: healthy` needs no probe of ours for a container (podman
+reports the unit started once its health check passes) nor for a database (its module reports it when it accepts
+connections). Another host's units cannot be required, so a unit of our own waits, for a bounded time, until the
+port answers; after that the workload starts anyway and retries by itself.
+"""
+
+from __future__ import annotations
+
+from nix_gen.edges import Condition, DependsOn
+from nix_gen.ir import Multiline
+from nix_gen.lower.draft import Draft, Path
+from nix_gen.lower.forms import Form
+from nix_gen.lower.reach import LOOPBACK
+from nix_gen.lower.site import Site, listening
+from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
+from nix_gen.scalars import Protocol
+
+WAIT_S = 300
+"""How long a unit waits for a node of another host before it starts regardless."""
+_PROBED = frozenset({Form.NATS, Form.NGINX})
+"""Native services whose unit counts as started before they accept connections."""
+
+
+def _dependencies(site: Site, node: Running) -> list[tuple[DependsOn, Running]]:
+    found = []
+    for edge in site.graph.edges_from(node.id):
+        target = site.graph.by_id.get(edge.target)
+        if isinstance(edge, DependsOn) and target is not None and edge.target in site.forms:
+            assert not isinstance(target, Storage) or site.forms[edge.target] is Form.STORAGE
+            if not isinstance(target, Storage) and target.kind != "host" and target.id != node.id:
+                found.append((edge, target))
+    return found
+
+
+def is_job(site: Site, node: Running) -> bool:
+    """Whether somebody waits for this node to finish: then it runs once, to its end."""
+    return any(
+        isinstance(edge, DependsOn) and edge.condition is Condition.COMPLETED
+        for edge in site.graph.edges_to(node.id)
+    )
+
+
+def is_awaited_healthy(site: Site, node: Running) -> bool:
+    """Whether somebody waits for this node to be healthy."""
+    return any(
+        isinstance(edge, DependsOn) and edge.condition is Condition.HEALTHY
+        for edge in site.graph.edges_to(node.id)
+    )
+
+
+def container_dependencies(site: Site, node: Running) -> list[str]:
+    """Names for `dependsOn`: the containers of this host a container requires."""
+    names: list[str] = []
+    for edge, target in _dependencies(site, node):
+        if edge.required and _is_here(site, node, target) and site.forms[target.id] is Form.CONTAINER:
+            names += [copy.name for copy in site.copies(target.id)]
+    return sorted(set(names))
+
+
+def start_after(site: Site, draft: Draft, node: Running, unit: Path, *, containers_too: bool = True) -> None:
+    """Order a unit after everything its node depends on.
+
+    Args:
+        site: the surveyed graph.
+        draft: of the host the node stands on.
+        node: whose edges count.
+        unit: path of the unit in the options.
+        containers_too: False where `dependsOn` says it already.
+    """
+    for edge, target in _dependencies(site, node):
+        here = _is_here(site, node, target)
+        by_podman = here and edge.required and site.forms[target.id] is Form.CONTAINER
+        if by_podman and not containers_too:
+            continue
+        units = _units(site, draft, target, edge.condition) if here else _remote_units(site, draft, target)
+        if units:
+            draft.add((*unit, "after"), units)
+            draft.add((*unit, "requires" if edge.required and here else "wants"), units)
+
+
+def _is_here(site: Site, node: Running, target: Running) -> bool:
+    return site.graph.host_of(node.id) == site.graph.host_of(target.id)
+
+
+def _units(site: Site, draft: Draft, target: Running, condition: Condition) -> list[str]:
+    form = site.forms[target.id]
+    if form is Form.POSTGRESQL:
+        return ["postgresql.target"]
+    units = [copy.unit for copy in site.copies(target.id)]
+    if form is Form.MYSQL and isinstance(target, Database) and any(user.password for user in target.users):
+        return [*units, f"{site.helper('users', target.id)}.service"]
+    if form in _PROBED and condition is Condition.HEALTHY:
+        port = next((port for port, protocol in listening(target) if protocol is Protocol.TCP), None)
+        if port is not None:
+            return [*units, _wait_unit(site, draft, target, LOOPBACK, port, after=units)]
+    return units
+
+
+def _remote_units(site: Site, draft: Draft, target: Running) -> list[str]:
+    host = site.graph.host_of(target.id)
+    assert host is not None
+    addresses = site.hosts[host].addresses
+    port = next((port for port, protocol in listening(target) if protocol is Protocol.TCP), None)
+    if port is None or not addresses or _is_sqlite(target):
+        return ["network-online.target"]
+    return [_wait_unit(site, draft, target, addresses[0], port, after=["network-online.target"])]
+
+
+def _is_sqlite(target: Running) -> bool:
+    return isinstance(target, Database) and target.engine is DatabaseEngine.SQLITE
+
+
+def _wait_unit(
+    site: Site, draft: Draft, target: Running, address: str, port: int, *, after: list[str]
+) -> str:
+    name = site.helper("wait", target.id)
+    script = (
+        f"until (exec 3<> /dev/tcp/{address}/{port}) 2> /dev/null; do\n"
+        f'  echo "{target.id} does not answer yet at {address} port {port}"\n'
+        "  sleep 1\n"
+        "done\n"
+    )
+    draft.put(
+        ("systemd", "services", name),
+        {
+            "description": f"Wait until {target.id} answers",
+            "script": Multiline(script),
+            "serviceConfig": {
+                "Type": "oneshot",
+                "RemainAfterExit": True,
+                "TimeoutStartSec": WAIT_S,
+                "DynamicUser": True,
+            },
+        },
+    )
+    draft.add(("systemd", "services", name, "after"), after)
+    draft.add(("systemd", "services", name, "wants"), after)
+    return f"{name}.service"
+
+
+def ordered_units(site: Site, node: Running) -> list[str]:
+    """The systemd units of a node, the one that others wait for last."""
+    if site.forms.get(node.id) is Form.POSTGRESQL:
+        return ["postgresql.service", "postgresql.target"]
+    return [copy.unit for copy in site.copies(node.id)]

@@ -1,0 +1,163 @@
+"""PostgreSQL nodes: `services.postgresql`, with users, databases and access rules from the graph.
+
+Pure. NixOS makes roles and databases; passwords and other owners are set by a unit of our own between the module's
+set-up and `postgresql.target`, so that whoever waits for the target finds them. A password is read by psql itself
+from the unit's credentials: it is never an argument, never in the log, never in the store.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nix_gen.ir import Multiline, Plain, Ref, force
+from nix_gen.lower.access import access_sources
+from nix_gen.lower.draft import Draft
+from nix_gen.lower.forms import Form
+from nix_gen.lower.order import start_after
+from nix_gen.lower.reach import is_reached_from_outside
+from nix_gen.lower.secrets import secret_file
+from nix_gen.lower.site import Site
+from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.nodes import Database, DatabaseUser, Host
+
+SUPERUSER = "postgres"
+MAJORS = range(13, 19)
+"""Major versions packaged in the pinned nixpkgs."""
+SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+"""Names that mean themselves in SQL quotes, in pg_hba.conf and in the shell of the NixOS module."""
+_HBA_KEYWORDS = frozenset({"all", "sameuser", "samerole", "samegroup", "replication"})
+_SET_BY_MODULE = frozenset({"listen_addresses", "hba_file", "ident_file", "log_destination"})
+_OPTION = ("services", "postgresql")
+
+
+def lower_postgresql(site: Site, draft: Draft, host: Host) -> None:
+    """Write the PostgreSQL server of a host."""
+    for node in site.of_form(host.id, Form.POSTGRESQL):
+        assert isinstance(node, Database)
+        if not _names_are_safe(site, node):
+            continue
+        draft.say(
+            _OPTION, f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")
+        )
+        draft.put((*_OPTION, "enable"), plain=True)
+        _package(site, draft, node)
+        settings: dict[str, Plain] = {
+            name: force(given) if name in _SET_BY_MODULE else given
+            for name, given in node.settings.items()
+            if name != "port"
+        }
+        draft.put((*_OPTION, "settings"), {**settings, "port": node.listen_port})
+        if is_reached_from_outside(site, node):
+            draft.put(
+                (*_OPTION, "enableTCPIP"), True, "On every address; the firewall says who gets through."
+            )
+        if node.databases:
+            draft.put((*_OPTION, "ensureDatabases"), list(node.databases))
+        if node.users:
+            draft.put((*_OPTION, "ensureUsers"), [_user(node, user) for user in node.users])
+        _authentication(site, draft, node)
+        _data_directory(site, draft, node)
+        _roles(site, draft, node)
+        start_after(site, draft, node, ("systemd", "services", "postgresql"))
+
+
+def _names_are_safe(site: Site, node: Database) -> bool:
+    names = [*node.databases, *(user.name for user in node.users)]
+    bad = [name for name in names if not SAFE_NAME.fullmatch(name) or name in _HBA_KEYWORDS]
+    for name in bad:
+        site.find(
+            "unsafe-name",
+            node.id,
+            f"the name {name!r} of a user or database could be read as something else by the server",
+            "use letters, digits, _, - and ., beginning with a letter",
+        )
+    return not bad
+
+
+def _package(site: Site, draft: Draft, node: Database) -> None:
+    if node.version is None:
+        return
+    major = node.version.split(".")[0].split("-")[0]
+    if major.isdecimal() and int(major) in MAJORS:
+        draft.put((*_OPTION, "package"), Ref(("pkgs", f"postgresql_{major}")))
+    elif any(char.isdecimal() for char in major):
+        site.warn(
+            "version-not-packaged",
+            node.id,
+            f"PostgreSQL {node.version} is not in the pinned nixpkgs; the default of the state version runs",
+            f"ask for a version from {MAJORS[0]} to {MAJORS[-1]}",
+        )
+
+
+def _user(node: Database, user: DatabaseUser) -> dict[str, Plain]:
+    entry: dict[str, Plain] = {"name": user.name}
+    if user.name in user.owns and user.name in node.databases:
+        entry["ensureDBOwnership"] = True
+    if user.superuser and user.name != SUPERUSER:
+        entry["ensureClauses"] = {"superuser": True}
+    return entry
+
+
+def _authentication(site: Site, draft: Draft, node: Database) -> None:
+    lines = []
+    for source in access_sources(site, node):
+        lines.append(f"# {source.label}")
+        lines += [f"host {rule} {source.network} scram-sha-256" for rule in _rules(node)]
+    if lines:
+        draft.write((*_OPTION, "authentication"), lines)
+
+
+def _rules(node: Database) -> list[str]:
+    """`database user` pairs of pg_hba.conf, quoted so that no name is a keyword."""
+    if not node.users:
+        return ["all all"]
+    rules = []
+    for user in node.users:
+        owned = [name for name in user.owns if name in node.databases]
+        databases = '"' + '","'.join(owned) + '"' if owned and not user.superuser else "all"
+        rules.append(f'{databases} "{user.name}"')
+    return rules
+
+
+def _data_directory(site: Site, draft: Draft, node: Database) -> None:
+    for edge, storage in mounts_of(site, node):
+        if storage.path is not None or storage.storage != "local":
+            draft.put((*_OPTION, "dataDir"), directory(site, storage), f"{edge.id}.")
+        else:
+            draft.say(_OPTION, f"{edge.id}: the module keeps the data below /var/lib/postgresql.")
+
+
+def _roles(site: Site, draft: Draft, node: Database) -> None:
+    """The unit that sets passwords and owners, if there are any to set."""
+    lines = []
+    secrets = set()
+    for user in node.users:
+        if user.password is not None:
+            secrets.add(user.password)
+            lines += [
+                f'\\set password `cat "$CREDENTIALS_DIRECTORY"/{user.password}`',
+                f"ALTER ROLE \"{user.name}\" WITH LOGIN PASSWORD :'password';",
+            ]
+        others = [name for name in user.owns if name in node.databases and name != user.name]
+        lines += [f'ALTER DATABASE "{name}" OWNER TO "{user.name}";' for name in others]
+    if not lines:
+        return
+    psql = f"psql --no-psqlrc --quiet --port={node.listen_port} --set=ON_ERROR_STOP=1 --dbname=postgres"
+    script = [f"{psql} <<'SQL'", *lines, "SQL"]
+    after = ["postgresql-setup.service"]
+    credentials = [f"{name}:{secret_file(name)}" for name in sorted(secrets)]
+    service: dict[str, Plain] = {"Type": "oneshot", "RemainAfterExit": True, "User": SUPERUSER}
+    draft.put(
+        ("systemd", "services", site.helper("users", node.id)),
+        {
+            "description": f"Passwords and owners in {node.id}",
+            "after": after,
+            "requires": after,
+            "before": ["postgresql.target"],
+            "requiredBy": ["postgresql.target"],
+            "path": [Ref(("config", "services", "postgresql", "package"))],
+            "script": Multiline("".join(f"{line}\n" for line in script)),
+            "serviceConfig": {**service, **({"LoadCredential": credentials} if credentials else {})},
+        },
+        f"{node.id}: psql reads the passwords from the unit's credentials, before postgresql.target.",
+    )

@@ -1,0 +1,262 @@
+"""The surveyed graph: forms, running copies, container addresses, units, and who connects to whom.
+
+Pure. Everything several concerns have to agree on is decided here once, so that a container's address is the
+same in the proxy's upstream, in the firewall and in the database's access rules.
+
+Addresses. The containers of a host share one podman network with a subnet of our choice. Every container has a
+fixed address in it, found by hashing its name, so that adding a container moves no other. The subnet is the first
+of a few private ones that holds no address of the graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from nix_gen.edges import (
+    ConnectsTo,
+    DataFlow,
+    DependsOn,
+    Edge,
+    LoadBalances,
+    Monitors,
+    PublishesTo,
+    Replicates,
+    SubscribesTo,
+)
+from nix_gen.findings import Finding, Severity
+from nix_gen.graph import Graph
+from nix_gen.lower.forms import Form, forms_of
+from nix_gen.lower.words import USER_MAX_CHARS, short
+from nix_gen.nodes import Database, Host, LoadBalancer, MessageBus, Monitoring, Running, Storage
+from nix_gen.scalars import Protocol
+
+SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(213, 245))
+"""Candidates for the container network, in order of preference."""
+CONTAINERS_MAX_COUNT = 60_000
+"""Containers of one host; the subnet holds 65,000 addresses."""
+_FIRST_OFFSET = 256
+"""Addresses below are left for the gateway and for containers of the operator's own."""
+_REDIS_PREFIX_CHARS = len("redis-")
+CONNECTING = (
+    DependsOn,
+    ConnectsTo,
+    DataFlow,
+    LoadBalances,
+    PublishesTo,
+    SubscribesTo,
+    Monitors,
+    Replicates,
+)
+"""Edges along which the source opens connections to the target."""
+Ports = tuple[tuple[int, Protocol], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """One running copy of a node."""
+
+    name: str
+    """Of the container or systemd service: `shop-web`, with replicas `shop-web.1`."""
+    unit: str
+    """What systemd calls it, with suffix."""
+    address: str | None = None
+    """In the container network; containers only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """The source opens connections to ports of the target, because edges say so."""
+
+    source: Running
+    target: Running
+    ports: Ports
+    kinds: tuple[str, ...]
+    """Kinds of the edges, sorted."""
+
+    @property
+    def label(self) -> str:
+        """How comments name the route: `web -> db (connects_to, depends_on)`."""
+        return f"{self.source.id} -> {self.target.id} ({', '.join(self.kinds)})"
+
+
+def listening(node: Running) -> Ports:
+    """The ports a node listens on, as its clients name them."""
+    ports = {(binding.port, binding.protocol) for binding in node.ports}
+    match node:
+        case Database() | MessageBus() | Monitoring():
+            if node.listen_port is not None:
+                ports.add((node.listen_port, Protocol.TCP))
+        case LoadBalancer():
+            ports |= {(port, Protocol.TCP) for port in node.listen}
+            ports |= {(port, Protocol.TCP) for host in node.virtual_hosts for port in host.listen}
+        case _:
+            pass
+    return tuple(sorted(ports))
+
+
+class Site:
+    """The surveyed graph; all but `findings` is settled on construction."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.forms, self.findings = forms_of(graph)
+        self.hosts: dict[str, Host] = {host.id: host for host in graph.hosts}
+        self.subnet = _free_subnet(graph.hosts)
+        self._copies: dict[str, tuple[Copy, ...]] = {}
+        for host in graph.hosts:
+            self._settle(host)
+
+    def find(
+        self, code: str, place: str, message: str, mend: str, severity: Severity = Severity.ERROR
+    ) -> None:
+        """Record what cannot or will not be done as the graph says; once each."""
+        finding = Finding(code=code, severity=severity, place=place, message=message, mend=mend)
+        if finding not in self.findings:
+            self.findings.append(finding)
+
+    def warn(self, code: str, place: str, message: str, mend: str) -> None:
+        """Record a warning."""
+        self.find(code, place, message, mend, Severity.WARNING)
+
+    @property
+    def gateway(self) -> str:
+        """The host as its containers see it."""
+        return str(self.subnet[1])
+
+    @property
+    def project(self) -> str:
+        """First part of every generated name."""
+        return self.graph.name
+
+    @property
+    def network(self) -> str:
+        """Name of the podman network."""
+        return f"{self.project}-net"
+
+    def helper(self, kind: str, *words: str) -> str:
+        """Name of a unit of our own, without suffix: `shop-wait-db`. `kind` keeps it apart from workloads."""
+        return "-".join((self.project, kind, *words))
+
+    def running(self, host_id: str) -> Iterable[tuple[Running, Form]]:
+        """The nodes with a form that run on a host, by id."""
+        for node in self.graph.nodes_on(host_id):
+            form = self.forms.get(node.id)
+            if form is not None and not isinstance(node, Storage | Host):
+                yield node, form
+
+    def of_form(self, host_id: str, form: Form) -> list[Running]:
+        """The nodes of one form on a host, by id."""
+        return [node for node, found in self.running(host_id) if found is form]
+
+    def copies(self, node_id: str) -> tuple[Copy, ...]:
+        """The running copies of a node; none for `replicas: 0`."""
+        return self._copies.get(node_id, ())
+
+    def has_containers(self, host_id: str) -> bool:
+        """Whether podman is needed on a host."""
+        return any(form is Form.CONTAINER for _, form in self.running(host_id))
+
+    def routes_to(self, node_id: str) -> tuple[Route, ...]:
+        """Connections a node accepts, by source."""
+        return self._routes[1].get(node_id, ())
+
+    def routes_from(self, node_id: str) -> tuple[Route, ...]:
+        """Connections a node opens, by target."""
+        return self._routes[0].get(node_id, ())
+
+    def is_local(self, route: Route) -> bool:
+        """Whether both ends stand on one host."""
+        return self.graph.host_of(route.source.id) == self.graph.host_of(route.target.id)
+
+    @cached_property
+    def _routes(self) -> tuple[dict[str, tuple[Route, ...]], dict[str, tuple[Route, ...]]]:
+        pairs: dict[tuple[str, str], list[Edge]] = {}
+        for edge in self.graph.edges:
+            ends = (edge.source, edge.target)
+            if isinstance(edge, CONNECTING) and all(self._runs(end) for end in ends) and ends[0] != ends[1]:
+                pairs.setdefault(ends, []).append(edge)
+        outgoing: dict[str, list[Route]] = {}
+        incoming: dict[str, list[Route]] = {}
+        for (source, target), edges in sorted(pairs.items()):
+            route = self._route(source, target, edges)
+            outgoing.setdefault(source, []).append(route)
+            incoming.setdefault(target, []).append(route)
+        return (
+            {key: tuple(routes) for key, routes in outgoing.items()},
+            {key: tuple(routes) for key, routes in incoming.items()},
+        )
+
+    def _runs(self, node_id: str) -> bool:
+        return node_id in self.forms and self.forms[node_id] is not Form.STORAGE
+
+    def _route(self, source: str, target: str, edges: list[Edge]) -> Route:
+        ends = (self.graph.by_id[source], self.graph.by_id[target])
+        assert not isinstance(ends[0], Storage | Host)
+        assert not isinstance(ends[1], Storage | Host)
+        ports: set[tuple[int, Protocol]] = set()
+        for edge in edges:
+            port = getattr(edge, "port", None)
+            protocol = getattr(edge, "protocol", Protocol.TCP)
+            ports |= {(port, protocol)} if port is not None else set(listening(ends[1]))
+        kinds = tuple(sorted({edge.kind for edge in edges}))
+        return Route(source=ends[0], target=ends[1], ports=tuple(sorted(ports)), kinds=kinds)
+
+    def _settle(self, host: Host) -> None:
+        taken: set[int] = set()
+        for node, form in self.running(host.id):
+            names = _names(self.project, node)
+            if form is Form.CONTAINER:
+                if len(taken) + len(names) > CONTAINERS_MAX_COUNT:
+                    self.find(
+                        "too-many-containers",
+                        host.id,
+                        f"more than {CONTAINERS_MAX_COUNT:,} containers on one host",
+                        "spread them over more hosts, or lower the replicas",
+                    )
+                    return
+                copies = [
+                    Copy(name=name, unit=f"podman-{name}.service", address=self._address(name, taken))
+                    for name in names
+                ]
+            else:
+                copies = self._native_copies(node, form, names)
+            self._copies[node.id] = tuple(copies)
+
+    def _native_copies(self, node: Running, form: Form, names: list[str]) -> list[Copy]:
+        if form is Form.SYSTEMD:
+            units = [name.replace(self.project, self.helper("app"), 1) for name in names]
+            return [Copy(name=unit, unit=f"{unit}.service") for unit in units]
+        if form is Form.REDIS:
+            name = short(node.id, USER_MAX_CHARS - _REDIS_PREFIX_CHARS)
+            return [Copy(name=name, unit=f"redis-{name}.service")]
+        names_of = {
+            Form.POSTGRESQL: "postgresql",
+            Form.MYSQL: "mysql",
+            Form.NGINX: "nginx",
+            Form.NATS: "nats",
+        }
+        return [Copy(name=names_of[form], unit=f"{names_of[form]}.service")] if form in names_of else []
+
+    def _address(self, name: str, taken: set[int]) -> str:
+        room = self.subnet.num_addresses - _FIRST_OFFSET - 1
+        offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % room
+        while offset in taken:
+            offset = (offset + 1) % room
+        taken.add(offset)
+        return str(self.subnet[_FIRST_OFFSET + offset])
+
+
+def _names(project: str, node: Running) -> list[str]:
+    replicas_count = getattr(node, "replicas", 1)
+    base = f"{project}-{node.id}"
+    return [base] if replicas_count == 1 else [f"{base}.{index}" for index in range(1, replicas_count + 1)]
+
+
+def _free_subnet(hosts: Iterable[Host]) -> ipaddress.IPv4Network:
+    addresses = [ipaddress.ip_address(address) for host in hosts for address in host.addresses]
+    subnets = [ipaddress.IPv4Network(subnet) for subnet in SUBNETS]
+    return next((net for net in subnets if not any(one in net for one in addresses)), subnets[0])

@@ -1,0 +1,229 @@
+"""Storage nodes and mounts: podman volumes, directories, network and block file systems.
+
+Pure. A local storage that only containers of one host mount is a podman volume: podman fills it from the image on
+first use and gives it the image's ownership, as docker does; a bind mount of an empty directory would hide the
+image's files. With a path of its own, a subpath or a native mounter it is a directory.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from nix_gen.edges import MountsVolume
+from nix_gen.lower.draft import Draft
+from nix_gen.lower.forms import Form
+from nix_gen.lower.site import Site
+from nix_gen.lower.words import DATA_GROUP, STATE, tmpfiles_path
+from nix_gen.nodes import Host, MountKind, Running, Storage, StorageKind
+
+PROVISIONED = "/srv"
+"""Bind mounts that were relative to a compose file lie below `/srv/<project>`."""
+_DOCKER_SOCKETS = frozenset({"/var/run/docker.sock", "/run/docker.sock"})
+
+
+def mounts_of(site: Site, node: Running) -> list[tuple[MountsVolume, Storage]]:
+    """The storage nodes a node mounts."""
+    found = []
+    for edge in site.graph.edges_from(node.id):
+        target = site.graph.by_id.get(edge.target)
+        if isinstance(edge, MountsVolume) and isinstance(target, Storage):
+            found.append((edge, target))
+    return found
+
+
+def is_podman_volume(site: Site, storage: Storage) -> bool:
+    """Whether a storage node is a volume that podman keeps."""
+    if storage.storage is not StorageKind.LOCAL or storage.path is not None:
+        return False
+    edges = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
+    return all(site.forms.get(edge.source) is Form.CONTAINER and not edge.subpath for edge in edges)
+
+
+def directory(site: Site, storage: Storage) -> str:
+    """Where a storage node lies on a host that uses it."""
+    if storage.path is not None and storage.storage is not StorageKind.NFS:
+        return storage.path
+    return f"{STATE}/{site.project}/{storage.id}"
+
+
+def source_of(site: Site, edge: MountsVolume, storage: Storage) -> str:
+    """What a mount names on its left side: a podman volume or a directory."""
+    if is_podman_volume(site, storage):
+        return f"{site.project}_{storage.id}"
+    base = directory(site, storage)
+    if not edge.subpath:
+        return base
+    path = posixpath.normpath(edge.subpath)
+    if path.startswith(("/", "..")) or not path.isprintable() or ":" in path:
+        site.find("bad-subpath", edge.id, "the subpath leaves the volume", "name a path inside the volume")
+        return base
+    return f"{base}/{path}"
+
+
+def container_volumes(site: Site, draft: Draft, node: Running) -> list[str]:
+    """The `volumes` of a container, and the directories they need."""
+    specs = []
+    for edge, storage in mounts_of(site, node):
+        end = ":ro" if edge.read_only else ""
+        specs.append(f"{source_of(site, edge, storage)}:{edge.path}{end}")
+    for mount in node.mounts:
+        if mount.kind is MountKind.BIND:
+            assert mount.source is not None
+            specs.append(f"{mount.source}:{mount.target}{':ro' if mount.read_only else ''}")
+            provide(site, draft, mount.source)
+        elif mount.kind is MountKind.ANONYMOUS:
+            specs.append(mount.target)
+    specs += [f"{path}:{path}" for path in _sqlite_directories(site, node)]
+    return sorted(set(specs))
+
+
+def tmpfs_options(node: Running) -> list[str]:
+    """`--tmpfs` options of a container."""
+    options = []
+    for mount in node.mounts:
+        if mount.kind is MountKind.TMPFS:
+            words = [f"size={mount.size_bytes}"] * bool(mount.size_bytes) + ["ro"] * mount.read_only
+            options.append(f"--tmpfs={mount.target}" + (f":{','.join(words)}" if words else ""))
+    return options
+
+
+def _sqlite_directories(site: Site, node: Running) -> list[str]:
+    paths = []
+    for route in site.routes_from(node.id):
+        if site.forms[route.target.id] is Form.SQLITE:
+            if site.is_local(route):
+                paths.append(f"{STATE}/{site.project}/{route.target.id}")
+            else:
+                site.find(
+                    "file-database-elsewhere",
+                    route.target.id,
+                    f"{route.source.id} on another host cannot open a file on this one",
+                    "place both on one host, or use a database server",
+                )
+    return paths
+
+
+def provide(site: Site, draft: Draft, source: str) -> None:
+    """Make the place a bind mount comes from; what belongs into it the operator brings."""
+    if source in _DOCKER_SOCKETS:
+        socket = ("virtualisation", "podman", "dockerSocket", "enable")
+        draft.put(socket, True, "A container asks for docker's socket: podman answers on it.")
+        return
+    root = f"{PROVISIONED}/{site.project}"
+    if source == root or source.startswith(f"{root}/"):
+        parent = source if source == root else posixpath.dirname(source)
+        steps = parent.removeprefix(PROVISIONED).strip("/").split("/")
+        paths = ["/".join([PROVISIONED, *steps[: count + 1]]) for count in range(len(steps))]
+        comment = f"Files and directories that stood beside the compose file belong below {root}."
+        _rules(draft, [f"d {tmpfiles_path(path)} 0755 root root -" for path in paths], comment)
+
+
+def _rules(draft: Draft, rules: list[str], *comments: str) -> None:
+    draft.add(("systemd", "tmpfiles", "rules"), rules, *comments)
+
+
+def lower_storage(site: Site, draft: Draft, host: Host) -> None:
+    """Write the file systems and directories of the storage nodes a host uses."""
+    for storage in _used_on(site, host):
+        match storage.storage:
+            case StorageKind.LOCAL:
+                _local(site, draft, host, storage)
+            case StorageKind.NFS:
+                _nfs(site, draft, storage)
+            case StorageKind.BLOCK:
+                _block(site, draft, host, storage)
+            case StorageKind.S3:
+                _bucket(site, storage)
+    for node in site.of_form(host.id, Form.SQLITE):
+        path = f"{STATE}/{site.project}/{node.id}"
+        _rules(draft, [f"d {path} 2770 root {DATA_GROUP} -"], f"{node.id}: SQLite is a file in a directory.")
+        draft.put(("users", "groups", DATA_GROUP), {})
+
+
+def _used_on(site: Site, host: Host) -> list[Storage]:
+    used = {node.id: node for node in site.graph.nodes_on(host.id) if isinstance(node, Storage)}
+    for node, _ in site.running(host.id):
+        used |= {storage.id: storage for _, storage in mounts_of(site, node)}
+    return [used[node_id] for node_id in sorted(used)]
+
+
+def _local(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
+    if _is_elsewhere(site, host, storage) or is_podman_volume(site, storage):
+        return
+    path = directory(site, storage)
+    forms = {
+        site.forms.get(edge.source)
+        for edge in site.graph.edges_to(storage.id)
+        if isinstance(edge, MountsVolume)
+    }
+    if forms and forms <= {Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, Form.NGINX}:
+        return  # the module that keeps its data there makes the directory, with its own owner
+    shared = Form.SYSTEMD in forms
+    mode, group = ("2770", DATA_GROUP) if shared else ("0755", "root")
+    _rules(draft, [f"d {tmpfiles_path(path)} {mode} root {group} -"], f"Storage {storage.id}.")
+    if shared:
+        draft.put(("users", "groups", DATA_GROUP), {})
+
+
+def _is_elsewhere(site: Site, host: Host, storage: Storage) -> bool:
+    place = site.graph.host_of(storage.id)
+    if place in {None, host.id}:
+        return False
+    site.find(
+        "storage-elsewhere",
+        storage.id,
+        f"is local to {place}, and a node on {host.id} mounts it",
+        "place them on one host, or make the storage nfs",
+    )
+    return True
+
+
+def _nfs(site: Site, draft: Draft, storage: Storage) -> None:
+    if storage.server is None or storage.path is None:
+        site.find(
+            "nfs-without-export",
+            storage.id,
+            "is an nfs storage without server and path",
+            "name the server and the exported path",
+        )
+        return
+    draft.put(
+        ("fileSystems", directory(site, storage)),
+        {
+            "device": f"{storage.server}:{storage.path}",
+            "fsType": storage.fs_type or "nfs",
+            "options": ["_netdev", "nofail", "x-systemd.automount"],
+        },
+        f"Storage {storage.id}.",
+    )
+
+
+def _block(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
+    if _is_elsewhere(site, host, storage):
+        return
+    if storage.device is None:
+        site.find("block-without-device", storage.id, "is a block storage without device", "name the device")
+        return
+    draft.put(
+        ("fileSystems", directory(site, storage)),
+        {"device": storage.device, "fsType": storage.fs_type or "ext4", "options": ["nofail"]},
+        f"Storage {storage.id}.",
+    )
+
+
+def _bucket(site: Site, storage: Storage) -> None:
+    mounters = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
+    if mounters:
+        site.find(
+            "bucket-mounted",
+            storage.id,
+            f"is an S3 bucket, and {mounters[0].source} mounts it",
+            "connect with connects_to and let the program speak S3, or use another kind of storage",
+        )
+        return
+    site.warn(
+        "bucket-outside",
+        storage.id,
+        "is an S3 bucket outside the machines: nothing is made",
+        "make it yourself",
+    )

@@ -1,0 +1,184 @@
+"""Services and agents without an image: hardened systemd services.
+
+Pure. The sandbox is what fits programs of any language; a just-in-time compiler keeps working (no
+`MemoryDenyWriteExecute`). A port below 1024 gets the one capability it needs.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from nix_gen.ir import Call, Multiline, Plain, Ref, Template, ref, value
+from nix_gen.lower.draft import Draft
+from nix_gen.lower.forms import Form
+from nix_gen.lower.natives import limits
+from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
+from nix_gen.lower.secrets import environment_file, lower_environment, secret_file, secret_target
+from nix_gen.lower.site import Copy, Site
+from nix_gen.lower.storage import mounts_of, provide, source_of
+from nix_gen.lower.words import DATA_GROUP, STATE, systemd_path, systemd_value, systemd_word
+from nix_gen.nodes import Agent, HealthCheck, Host, MountKind, Restart, Service
+
+PRIVILEGED_PORT_MAX = 1023
+SAFE_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+"""Names NixOS accepts for users and groups."""
+HARDENING: dict[str, Plain] = {
+    "LockPersonality": True,
+    "NoNewPrivileges": True,
+    "PrivateDevices": True,
+    "PrivateTmp": True,
+    "ProtectClock": True,
+    "ProtectControlGroups": True,
+    "ProtectHome": True,
+    "ProtectHostname": True,
+    "ProtectKernelLogs": True,
+    "ProtectKernelModules": True,
+    "ProtectKernelTunables": True,
+    "ProtectProc": "invisible",
+    "ProtectSystem": "strict",
+    "RemoveIPC": True,
+    "RestrictAddressFamilies": ["AF_INET", "AF_INET6", "AF_UNIX"],
+    "RestrictNamespaces": True,
+    "RestrictRealtime": True,
+    "RestrictSUIDSGID": True,
+    "SystemCallArchitectures": "native",
+    "SystemCallFilter": ["@system-service", "~@privileged"],
+    "UMask": "0077",
+}
+
+
+def lower_workloads(site: Site, draft: Draft, host: Host) -> None:
+    """Write the systemd services of a host."""
+    for node in site.of_form(host.id, Form.SYSTEMD):
+        assert isinstance(node, Service | Agent)
+        copies = site.copies(node.id)
+        for copy in copies:
+            _service(site, draft, node, copy)
+        lower_environment(site, draft, node, [copy.unit for copy in copies], podman=False)
+
+
+def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> None:
+    unit = ("systemd", "services", copy.name)
+    job = is_job(site, node)
+    service: dict[str, Plain] = {**HARDENING, "ExecStart": _exec_start(node), **limits(node.resources)}
+    service |= (
+        _identity(site, draft, node)
+        | _restart(node, job=job)
+        | _ports(node)
+        | _files(site, draft, node, copy)
+    )
+    if node.working_dir is not None:
+        service["WorkingDirectory"] = systemd_value(node.working_dir)
+    if node.stop_signal is not None:
+        service["KillSignal"] = node.stop_signal
+    file = environment_file(site, node)
+    if file is not None:
+        service["EnvironmentFile"] = file
+    options: dict[str, Plain] = {
+        "description": f"{site.project}: {node.id}",
+        "wantedBy": ["multi-user.target"],
+        "serviceConfig": service,
+    }
+    if node.environment:
+        options["environment"] = value({k: systemd_value(v) for k, v in node.environment.items()})
+    check = node.health_check
+    if check is not None and is_awaited_healthy(site, node):
+        options["postStart"] = Multiline(_probe(check))
+        service["TimeoutStartSec"] = _patience_s(check)
+    draft.put(
+        unit, options, f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")
+    )
+    draft.add((*unit, "after"), ["network.target"])
+    start_after(site, draft, node, unit)
+
+
+def _exec_start(node: Service | Agent) -> Plain:
+    words = " ".join(systemd_word(word) for word in node.command or ())
+    if node.package is None:
+        return words
+    program = Call(Ref(("lib", "getExe")), (ref(f"pkgs.{node.package}"),))
+    return Template((program, f" {words}" if words else ""))
+
+
+def _identity(site: Site, draft: Draft, node: Service | Agent) -> dict[str, Plain]:
+    if node.user is None:
+        return {"DynamicUser": True}
+    group = node.group or node.user
+    for name in (node.user, group):
+        if not SAFE_NAME.fullmatch(name):
+            site.find(
+                "unsafe-name",
+                node.id,
+                f"{name!r} is no name of a user",
+                "use lower-case letters, digits, _ and -",
+            )
+            return {}
+    if node.user != "root":
+        draft.put(("users", "users", node.user), {"isSystemUser": True, "group": node.user})
+        for name in (node.user, group):
+            draft.put(("users", "groups", name), {})
+    return {"User": node.user, "Group": group}
+
+
+def _restart(node: Service | Agent, *, job: bool) -> dict[str, Plain]:
+    if job:
+        restart = "no" if node.restart in {None, Restart.NO} else "on-failure"
+        return {"Type": "oneshot", "RemainAfterExit": True, "Restart": restart}
+    words = {Restart.NO: "no", Restart.ON_FAILURE: "on-failure", Restart.ALWAYS: "always"}
+    restart = words.get(node.restart, "always") if node.restart is not None else "on-failure"
+    return {"Restart": restart, "RestartSec": 1}
+
+
+def _ports(node: Service | Agent) -> dict[str, Plain]:
+    if any(binding.port <= PRIVILEGED_PORT_MAX for binding in node.ports):
+        capability = ["CAP_NET_BIND_SERVICE"]
+        return {"AmbientCapabilities": capability, "CapabilityBoundingSet": capability}
+    return {"CapabilityBoundingSet": "", "PrivateUsers": node.user != "root"}
+
+
+def _files(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> dict[str, Plain]:
+    writable: list[str] = []
+    read_only: list[str] = []
+    for edge, storage in mounts_of(site, node):
+        pair = _pair(source_of(site, edge, storage), edge.path)
+        (read_only if edge.read_only else writable).append(pair)
+    memory: list[str] = []
+    for mount in node.mounts:
+        if mount.source is not None:
+            provide(site, draft, mount.source)
+            (read_only if mount.read_only else writable).append(_pair(mount.source, mount.target))
+        else:
+            limit = f":size={mount.size_bytes}" if mount.size_bytes else ""
+            memory.append(systemd_path(mount.target) + (limit if mount.kind is MountKind.TMPFS else ""))
+    for secret in node.secrets:
+        target = secret_target(secret)
+        if target is not None:
+            read_only.append(_pair(secret_file(secret.name), target))
+    databases = [
+        f"{STATE}/{site.project}/{route.target.id}"
+        for route in site.routes_from(node.id)
+        if site.forms[route.target.id] is Form.SQLITE and site.is_local(route)
+    ]
+    entries = {
+        "BindPaths": sorted(writable),
+        "BindReadOnlyPaths": sorted(read_only),
+        "ReadWritePaths": sorted(databases),
+        "SupplementaryGroups": [DATA_GROUP] if databases or mounts_of(site, node) else [],
+        "TemporaryFileSystem": sorted(memory),
+    }
+    return {"StateDirectory": copy.name} | {name: items for name, items in entries.items() if items}
+
+
+def _pair(source: str, target: str) -> str:
+    return systemd_path(source) if source == target else f"{systemd_path(source)}:{systemd_path(target)}"
+
+
+def _probe(check: HealthCheck) -> str:
+    command = shlex.join(check.command) if check.command else f"/bin/sh -c {shlex.quote(check.shell or '')}"
+    return f"until {command}; do\n  sleep 1\ndone\n"
+
+
+def _patience_s(check: HealthCheck) -> int:
+    total_ms = check.start_period_ms + check.retries * (check.interval_ms + check.timeout_ms)
+    return max(30, total_ms // 1000)
