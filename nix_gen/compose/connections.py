@@ -1,7 +1,7 @@
 """Who talks to whom, read off the values of environment variables and commands.
 
 Pure. A service is mentioned as a host where its name stands before a port (`db:5432`), in a URL
-(`redis://cache/0`), after an `@` or, alone, in a variable whose name says that it holds a host (`DB_HOST=db`).
+(`redis://cache/0`), after an `@` or, alone, in a variable named as one that holds a host (`DB_HOST=db`).
 """
 
 from __future__ import annotations

@@ -64,6 +64,9 @@ class Assembly:
         for source in self._sources:
             self._dependencies(source)
             self._connections(source, hosts)
+        for node_id, program in self._natives.items():
+            if program is not Program.NGINX:
+                self._assumed(self._by_id[node_id])
         return self._nodes, self._edges
 
     def _names(self) -> dict[str, str]:
@@ -167,11 +170,34 @@ class Assembly:
         for target, port in mentions(source, hosts):
             if target != source.id:
                 found.setdefault(target, set()).add(port if port is not None else self._usual_port(target))
-        for link in source.links:
-            found.setdefault(self._ids[link.name], {self._usual_port(self._ids[link.name])})
+        for dependency in (*source.links, *source.depends_on):
+            target = self._ids[dependency.name]
+            if target != source.id and (dependency in source.links or target in self._natives):
+                found.setdefault(target, {self._usual_port(target)})
         for target, ports in sorted(found.items()):
             for port in sorted(ports - {None} or {None}, key=lambda one: one or 0):
                 self._edges.append(ConnectsTo(source=source.id, target=target, port=port))
+
+    def _assumed(self, server: ServiceSource) -> None:
+        """Connections to a server that nobody names: whoever shares a network with it is taken to use it."""
+        if any(isinstance(edge, ConnectsTo) and edge.target == server.id for edge in self._edges):
+            return
+        port = self._usual_port(server.id)
+        users = [
+            source.id
+            for source in self._sources
+            if source.id not in self._natives and source.networks & server.networks
+        ]
+        self._edges += [ConnectsTo(source=user, target=server.id, port=port) for user in users]
+        if users:
+            named = ", ".join(users[:5]) + (", ..." if len(users) > 5 else "")
+            self._importing.note(
+                "connection-assumed",
+                server.id,
+                f"nothing says who uses {server.where}; {named} on its networks are taken to",
+                "name it in the environment of the services that use it",
+                line=server.line,
+            )
 
     def _usual_port(self, target: str) -> int | None:
         program = self._natives.get(target)

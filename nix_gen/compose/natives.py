@@ -141,7 +141,7 @@ def _sql(reading: _Reading, program: Program) -> dict[str, object]:
     user = reading.text(*keys["user"]) or (root if postgres else None)
     password, root_password = reading.secret(*keys["password"]), reading.secret(*keys["root_password"])
     database = reading.text(*keys["database"]) or (user if postgres else None)
-    owned = (database,) if database is not None else ()
+    owned = (database,) if database is not None and not (postgres and database == root) else ()
     users: list[DatabaseUser] = []
     for fields in _users(user, password, root, root_password, owned, postgres=postgres):
         built = reading.importing.built(
@@ -155,7 +155,7 @@ def _sql(reading: _Reading, program: Program) -> dict[str, object]:
     return {
         "engine": program.value,
         "port": _port(flags, FACTS[program].port),
-        "databases": tuple(name for name in owned if not (postgres and name == root)),
+        "databases": owned,
         "users": tuple(users),
         "settings": _settings(flags, reading),
     }

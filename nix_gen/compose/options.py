@@ -314,7 +314,6 @@ def labels(given: dict[str, Value], node_id: str, where: str, importing: Importi
 def network_aliases(value: Value | None, node_id: str, where: str, importing: Importing) -> set[str]:
     """Names given to a service on its networks; fixed addresses are not carried over."""
     if not isinstance(value, Entries):
-        importing.texts(value, f"{where}, networks")
         return set()
     aliases: set[str] = set()
     for name, entry in value.entries.items():

@@ -62,6 +62,7 @@ class ServiceSource:
     hostname: str | None = None
     stop_signal: str | None = None
     aliases: set[str] = field(default_factory=set)
+    networks: frozenset[str] = frozenset({"default"})
     labels: dict[str, str] = field(default_factory=dict)
     replicas: int = 1
 
@@ -233,6 +234,11 @@ def _identity(source: ServiceSource, given: dict[str, Value], importing: Importi
     )
     source.aliases.update(options.network_aliases(given.get("networks"), source.id, where, importing))
     source.aliases.discard(source.id)
+    networks = given.get("networks")
+    if isinstance(networks, Entries):
+        source.networks = frozenset(networks.entries)
+    elif networks is not None:
+        source.networks = frozenset(importing.texts(networks, f"{where}, networks"))
     directory = importing.text(given.get("working_dir"), f"{where}, working_dir")
     if directory and not directory.startswith("/"):
         line = given["working_dir"].line

@@ -1,0 +1,15 @@
+"""The rules of the validator, by theme. Each takes a graph and yields findings."""
+
+from nix_gen.rules.placement import placement_findings
+from nix_gen.rules.ports import port_findings
+from nix_gen.rules.roles import role_findings
+from nix_gen.rules.start import start_findings
+from nix_gen.rules.structure import structure_findings
+
+__all__ = [
+    "placement_findings",
+    "port_findings",
+    "role_findings",
+    "start_findings",
+    "structure_findings",
+]

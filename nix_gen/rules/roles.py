@@ -1,0 +1,143 @@
+"""What each kind of node needs to do its work: upstreams, volumes, passwords, health checks. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from nix_gen.codes import finding
+from nix_gen.edges import LoadBalances, MountsVolume
+from nix_gen.findings import Finding
+from nix_gen.graph import Graph
+from nix_gen.nodes import (
+    Agent,
+    Database,
+    DatabaseEngine,
+    Host,
+    LoadBalancer,
+    MessageBus,
+    Monitoring,
+    Node,
+    Placed,
+    Running,
+    Service,
+    Storage,
+)
+from nix_gen.rules.ports import listening
+from nix_gen.scalars import Protocol
+
+_LOOPBACK = ("127.", "::1")
+QUORUM_MIN_COUNT = 3
+
+
+def role_findings(graph: Graph) -> Iterator[Finding]:
+    """Findings about single nodes and about clusters."""
+    for node in sorted(graph.nodes, key=lambda one: one.id):
+        yield from _single(graph, node)
+        if not isinstance(node, Host | Storage):
+            yield from _mounted_twice(graph, node)
+        if getattr(node, "image", None) is None:
+            yield from _unsupported(node)
+    yield from _clusters(graph)
+
+
+def _single(graph: Graph, node: Node) -> Iterator[Finding]:
+    match node:
+        case LoadBalancer():
+            yield from _balancer(graph, node)
+        case Database():
+            yield from _database(graph, node)
+        case MessageBus():
+            yield from _exposed(node)
+        case Service() | Agent():
+            if node.is_container and node.health_check is None:
+                message = "the container has no health check"
+                yield finding("missing-health-check", node.id, message, "add health_check")
+        case Storage():
+            if not any(isinstance(edge, MountsVolume) for edge in graph.edges_to(node.id)):
+                yield finding("unmounted-storage", node.id, "nothing mounts it", "mount it or remove it")
+
+
+def _clusters(graph: Graph) -> Iterator[Finding]:
+    members: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        if isinstance(node, MessageBus) and node.cluster is not None:
+            members.setdefault(node.cluster.name, []).append(node.id)
+    for name, ids in sorted(members.items()):
+        if len(ids) < QUORUM_MIN_COUNT or len(ids) % 2 == 0:
+            message = f"the cluster {name} has {len(ids)} members, which cannot outlive a loss"
+            yield finding("small-cluster", min(ids), message, "use three or five members")
+
+
+def _balancer(graph: Graph, node: LoadBalancer) -> Iterator[Finding]:
+    edges = [edge for edge in graph.edges_from(node.id) if isinstance(edge, LoadBalances)]
+    if not edges:
+        yield finding("balancer-without-upstream", node.id, "it balances nothing", "add a load_balances edge")
+    names = Counter(
+        (name, port)
+        for host in node.virtual_hosts
+        for name in (host.name, *host.aliases)
+        for port in host.listen or node.listen
+    )
+    for (name, port), count in sorted(names.items()):
+        if count > 1:
+            message = f"the virtual host {name} is there {count} times on port {port}"
+            yield finding("duplicate-virtual-host", node.id, message, "keep one")
+    known = {name for host in node.virtual_hosts for name in (host.name, *host.aliases)}
+    for edge in edges:
+        if edge.virtual_host is not None and edge.virtual_host not in known:
+            message = f"{node.id} has no virtual host {edge.virtual_host}"
+            yield finding("unknown-virtual-host", edge.id, message, "add it or mend the name")
+        target = graph.by_id.get(edge.target)
+        silent = target is not None and not isinstance(target, Host) and not _listens_on_tcp(target)
+        if edge.port is None and silent:
+            message = f"{edge.target} listens on no port and the edge names none"
+            yield finding("upstream-without-port", edge.id, message, "set port on the edge")
+
+
+def _listens_on_tcp(node: Placed) -> bool:
+    return any(protocol is Protocol.TCP for _, protocol in listening(node))
+
+
+def _database(graph: Graph, node: Database) -> Iterator[Finding]:
+    if not any(isinstance(edge, MountsVolume) for edge in graph.edges_from(node.id)):
+        message = "no storage is mounted, so its data lies in the module's own directory"
+        yield finding(
+            "database-without-volume", node.id, message, "add a storage node and a mounts_volume edge"
+        )
+    for user in node.users:
+        for name in user.owns:
+            if name not in node.databases and name != "postgres":
+                message = f"the user {user.name} owns the database {name}, which the node does not have"
+                yield finding("unknown-database", node.id, message, "add it to databases")
+        if user.password is None:
+            message = f"the user {user.name} has no password"
+            yield finding("password-missing", node.id, message, "name a secret as its password")
+    published = any(binding.published is not None for binding in node.ports)
+    if node.engine is DatabaseEngine.REDIS and published and node.password is None:
+        message = "redis is published without a password"
+        yield finding("password-missing", node.id, message, "name a secret as its password")
+    yield from _exposed(node)
+
+
+def _exposed(node: Database | MessageBus) -> Iterator[Finding]:
+    for binding in node.ports:
+        if binding.published is not None and not (binding.address or "").startswith(_LOOPBACK):
+            where = "every address" if binding.address is None else binding.address
+            message = f"port {binding.published} of the {node.engine} is published on {where}"
+            yield finding("exposed-database", node.id, message, "publish it on 127.0.0.1 or not at all")
+
+
+def _unsupported(node: Node) -> Iterator[Finding]:
+    match node:
+        case Monitoring() | LoadBalancer(engine="haproxy") | MessageBus(engine="kafka" | "rabbitmq"):
+            message = f"there is no native module for {node.engine} yet"
+            yield finding("engine-unsupported", node.id, message, "give the node an image")
+
+
+def _mounted_twice(graph: Graph, node: Running) -> Iterator[Finding]:
+    paths = Counter(mount.target for mount in node.mounts)
+    paths.update(edge.path for edge in graph.edges_from(node.id) if isinstance(edge, MountsVolume))
+    for path, count in sorted(paths.items()):
+        if count > 1:
+            yield finding("mount-path-twice", node.id, f"{count} mounts at {path}", "use different paths")

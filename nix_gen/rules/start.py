@@ -1,0 +1,92 @@
+"""Whether the nodes can start in an order that satisfies every `depends_on` edge. Pure.
+
+Each strongly connected component with a cycle gives one finding that names a shortest cycle of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import networkx as nx
+
+from nix_gen.codes import finding
+from nix_gen.edges import Condition, DependsOn
+from nix_gen.findings import Finding
+from nix_gen.graph import Graph
+from nix_gen.nodes import Agent, Restart, Service
+
+STARTS_MAX_COUNT = 64
+"""Nodes of a component from which a shortest cycle is searched; in a larger one others are not tried."""
+_WAITING = "remove one of these depends_on edges"
+
+
+def start_findings(graph: Graph) -> Iterator[Finding]:
+    """dependency-cycle, no-health-check, never-completes. Complexity: linear in nodes and edges."""
+    order: nx.DiGraph[str] = nx.DiGraph()
+    for edge in graph.edges:
+        if isinstance(edge, DependsOn):
+            order.add_edge(edge.source, edge.target)
+            yield from _conditions(graph, edge)
+    for component in nx.strongly_connected_components(order):
+        first = min(component)
+        if len(component) > 1 or order.has_edge(first, first):
+            cycle = _shortest_cycle(order, component)
+            named = " -> ".join((*cycle, cycle[0]))
+            yield finding(
+                "dependency-cycle", cycle[0], f"start-up dependencies form a cycle: {named}", _WAITING
+            )
+
+
+def _shortest_cycle(order: nx.DiGraph[str], component: set[str]) -> tuple[str, ...]:
+    """A shortest cycle inside a component, beginning with its smallest id."""
+    best: tuple[str, ...] = ()
+    for start in sorted(component)[:STARTS_MAX_COUNT]:
+        found = _cycle_through(order, component, start, len(best))
+        if found and (not best or len(found) < len(best)):
+            best = found
+        if len(best) == 1:
+            break
+    turn = best.index(min(best))
+    return best[turn:] + best[:turn]
+
+
+def _cycle_through(order: nx.DiGraph[str], component: set[str], start: str, limit: int) -> tuple[str, ...]:
+    """A shortest cycle through a node, or nothing if none is shorter than the limit (0: no limit)."""
+    came_from: dict[str, str] = {}
+    waiting = deque([(start, 1)])
+    while waiting:
+        node, length = waiting.popleft()
+        if limit and length >= limit:
+            return ()
+        if order.has_edge(node, start):
+            path = [node]
+            while path[-1] != start:
+                path.append(came_from[path[-1]])
+            return tuple(reversed(path))
+        for following in sorted(order.successors(node)):
+            if following in component and following not in came_from and following != start:
+                came_from[following] = node
+                waiting.append((following, length + 1))
+    return ()
+
+
+def _conditions(graph: Graph, edge: DependsOn) -> Iterator[Finding]:
+    target = graph.by_id.get(edge.target)
+    unchecked = isinstance(target, Service | Agent) and target.health_check is None
+    if edge.condition is Condition.HEALTHY and unchecked:
+        yield finding(
+            "no-health-check",
+            edge.id,
+            f"{edge.source} waits until {edge.target} is healthy, and {edge.target} states no health check",
+            f"add health_check to {edge.target} or use the condition started",
+        )
+    if edge.condition is Condition.COMPLETED and target is not None:
+        for_ever = {Restart.ALWAYS, Restart.UNLESS_STOPPED}
+        if not isinstance(target, Service | Agent) or target.restart in for_ever:
+            yield finding(
+                "never-completes",
+                edge.id,
+                f"{edge.source} waits until {edge.target} has completed, and it runs for ever",
+                "use the condition started or healthy",
+            )
