@@ -106,8 +106,17 @@ class DialogMachine(RuleBasedStateMachine):
             assert not refusal.events
 
     @rule(conversation_id=ids, agent=agents)
-    def close(self, conversation_id: str, agent: str) -> None:
-        self.driver.send(CloseConversation(conversation_id=conversation_id, agent=agent))
+    def close_as_anybody(self, conversation_id: str, agent: str) -> None:
+        conversation = self.driver.model.state.conversations.get(conversation_id)
+        may = conversation is not None and (conversation.owner, conversation.status) == (agent, "open")
+        outcome = self.driver.send(CloseConversation(conversation_id=conversation_id, agent=agent))
+        assert isinstance(outcome, Outcome) == may
+
+    @rule(conversation_id=ids)
+    def close_as_owner(self, conversation_id: str) -> None:
+        conversation = self.driver.model.state.conversations.get(conversation_id)
+        if conversation is not None:
+            self.close_as_anybody(conversation_id, conversation.owner)
 
     @rule(by_ms=st.integers(1, 4))
     def time_passes(self, by_ms: int) -> None:
@@ -135,7 +144,8 @@ class DialogMachine(RuleBasedStateMachine):
         for conversation in state.conversations.values():
             late = [(each.sender, each.in_reply_to) for each in conversation.late_replies]
             assert len(set(late)) == len(late) <= MAX_LATE_REPLIES
-            assert (conversation.conversation_id in state.closed) == (conversation.status == "closed")
+        closed = {each.conversation_id for each in state.conversations.values() if each.status == "closed"}
+        assert set(state.closed) == closed
 
     def _conversations(self) -> Iterator[Conversation]:
         if hasattr(self, "driver"):

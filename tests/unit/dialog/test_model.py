@@ -245,6 +245,7 @@ def test_the_longest_closed_conversation_makes_room_for_a_new_one(
     driver.accept(new)
     assert [each.conversation_id for each in driver.model.page("ada", "", 10)] == ["a", "c", "d"]
     assert [each.conversation_id for each in driver.model.page("bob", "", 10)] == ["a", "c"]
+    assert list(driver.model.state.closed) == ["a"]
     driver.check_replay()
     driver.check_snapshot()
 

@@ -131,6 +131,17 @@ async def test_a_long_history_comes_in_pages() -> None:
         assert (limited.through_sequence, limited.last_sequence) == (2, 12)
 
 
+async def test_history_is_complete_though_the_last_messages_are_not_for_the_reader() -> None:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
+        ada, bob = (DialogClient(agents.caller(agent)) for agent in ("ada", "bob"))
+        await ada.open("log", ["bob", "cy"], conversation_id="log")
+        await ada.say("log", "all")
+        await ada.say("log", "cy", to=["cy"])
+        page = await bob.history("log")
+        assert [message.content for message in page.messages] == ["all"]
+        assert (page.through_sequence, page.last_sequence) == (2, 2)
+
+
 async def test_a_command_sent_twice_takes_effect_once() -> None:
     async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
         caller = agents.caller("ada")
