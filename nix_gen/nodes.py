@@ -436,7 +436,7 @@ class Host(_Node):
     addresses: Annotated[tuple[Address, ...], Field(max_length=64)] = ()
     """The first is the one other hosts use."""
     system: System = System.X86_64_LINUX
-    state_version: Annotated[str, Field(pattern=r"^[0-9]{2}\.(05|11)$")] = "24.11"
+    state_version: Annotated[str, Field(pattern=r"^[0-9]{2}\.(05|11)$")] = "25.11"
     machine: Machine = Machine.CONTAINER
 
 
