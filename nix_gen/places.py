@@ -51,6 +51,8 @@ class Scalar:
     height: int = 0
     unset: tuple[str, ...] = ()
     """Variables that had no value when the text was interpolated (compose files only)."""
+    variable: str | None = None
+    """The variable that is the whole value, if one is (compose files only)."""
 
 
 @dataclass(slots=True)

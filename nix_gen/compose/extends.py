@@ -5,6 +5,8 @@ Pure. Source: compose specification, "extends" and "Merge".
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nix_gen.compose.source import Importing
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
@@ -81,5 +83,5 @@ def _paired(value: Value) -> Value:
         if not isinstance(item, Scalar):
             return value
         key, equals, text = item.text.partition("=")
-        entries[key] = Scalar(text if equals else None, text, item.line, item.column, unset=item.unset)
+        entries[key] = replace(item, value=text if equals else None, text=text)
     return Entries(entries, value.line, value.column, {key: entry.line for key, entry in entries.items()})

@@ -14,7 +14,7 @@ from nix_gen.compose.images import FACTS, Program, version
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import VolumeUse
-from nix_gen.compose.workloads import common_fields, secret_name, secret_note
+from nix_gen.compose.workloads import common_fields, secret_note
 from nix_gen.errors import quoted
 from nix_gen.nodes import (
     Database,
@@ -71,7 +71,7 @@ class _Reading:
                 return self._from_file(f"{key}_FILE", entry.value, entry.line)
             entry = self.source.environment.get(key)
             if entry is not None and (entry.value or entry.secret):
-                name = secret_name(self.source.id, key)
+                name = self.importing.secret_name(self.source.id, key, entry.variable)
                 secret_note(self.source, key, name, entry.line, self.importing)
                 return name
         return None
@@ -80,7 +80,7 @@ class _Reading:
         for ref in self.source.secrets:
             if ref.path == path:
                 return ref.name
-        name = secret_name(self.source.id, key.removesuffix("_FILE"))
+        name = self.importing.secret_name(self.source.id, key.removesuffix("_FILE"))
         secret_note(self.source, key, name, line, self.importing)
         return name
 
@@ -202,7 +202,7 @@ def _redis(reading: _Reading) -> dict[str, object]:
     reading.text("ALLOW_EMPTY_PASSWORD")
     flags = read_flags(Program.REDIS, reading.source, reading.importing)
     if flags.values.pop("requirepass", None) is not None:
-        password = secret_name(reading.source.id, "requirepass")
+        password = reading.importing.secret_name(reading.source.id, "requirepass")
         secret_note(reading.source, "--requirepass", password, reading.source.line, reading.importing)
     return {
         "engine": "redis",

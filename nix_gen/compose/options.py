@@ -6,7 +6,7 @@ Pure.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nix_gen.compose.concealment import key_looks_secret, looks_secret
@@ -32,6 +32,8 @@ class EnvironmentEntry:
     line: int
     secret: bool
     """Whether the value must not be carried as text."""
+    variable: str | None = None
+    """The variable of the compose file that is the whole value, if one is."""
 
 
 def image(value: Value | None, node_id: str, where: str, importing: Importing) -> str | None:
@@ -106,7 +108,9 @@ def environment(
     for key, scalar in importing.pairs(given.get("environment"), f"{where}, environment").items():
         value = _valued(key, scalar, node_id, importing)
         if value is not None:
-            found[key] = _entry(key, value, scalar.line, scalar.unset, importing)
+            found[key] = replace(
+                _entry(key, value, scalar.line, scalar.unset, importing), variable=scalar.variable
+            )
     for key in sorted(found):
         if not _ENV_NAME.fullmatch(key) or len(key) > 255 or "\0" in found[key].value:
             importing.dropped(

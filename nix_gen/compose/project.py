@@ -140,6 +140,7 @@ def _services(root: Entries, top: TopLevel, importing: Importing) -> list[Servic
         else:
             enabled[name] = entries
     ids = identified(enabled)
+    importing.ids = frozenset(ids.values())
     sources = [read_service(name, ids[name], entries, top, importing) for name, entries in enabled.items()]
     if services.entries and not sources:
         what = "has only services that profiles disable"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -25,6 +26,8 @@ TEXT_TOTAL_MAX_CHARS = 32 * 1024 * 1024
 """What interpolation may grow all texts of a file to."""
 ID_MAX_CHARS = 63
 R = TypeVar("R")
+_WHOLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_.-]*=)?\$(?:\{([A-Za-z_]\w*)[^{}]*\}|([A-Za-z_]\w*))")
+"""`${NAME...}` or `$NAME`, alone or as the value of `KEY=`."""
 _TRUE = frozenset({"true", "yes", "on", "y", "1"})
 _FALSE = frozenset({"false", "no", "off", "n", "0", ""})
 
@@ -39,6 +42,8 @@ class Importing:
         self.environment = environment
         self.reader = reader
         self.project = ""
+        self.ids: frozenset[str] = frozenset()
+        """Node ids of the services."""
         self.concealed = Concealed()
         self.hidden_variables: set[str] = set()
         """Variables that ended up as secret references, whose absence is therefore no loss."""
@@ -133,7 +138,9 @@ class Importing:
                 ".".join(path), what, f"write {name}=... into .env beside the file", line=scalar.line
             )
         missing = (*result.unset, *(name for name, _ in result.required))
-        return Scalar(result.text, result.text, scalar.line, scalar.column, unset=missing)
+        whole = _WHOLE.fullmatch(scalar.text)
+        variable = None if whole is None else whole[1] or whole[2]
+        return Scalar(result.text, result.text, scalar.line, scalar.column, unset=missing, variable=variable)
 
     @staticmethod
     def _may_be_missing(scalar: Scalar, path: tuple[str, ...]) -> bool:
@@ -144,6 +151,17 @@ class Importing:
             case ("services", _, "environment", key):
                 return key_looks_secret(key)
         return False
+
+    def secret_name(self, node_id: str, key: str, variable: str | None = None) -> str:
+        """Name of the secret behind a variable of a service: `db.postgres_password`.
+
+        Where the value is one variable of the compose file (`${DB_PASSWORD}`), every service that uses it shares one
+        secret, named after the project: `shop.db_password`. No node id and no compose secret has a dot.
+        """
+        if variable is None:
+            return f"{node_id}.{key.lower().strip('-')}"
+        scope = f"{self.project}.variables" if self.project in self.ids else self.project
+        return f"{scope}.{variable.lower()}"
 
     def text(self, value: Value | None, where: str) -> str | None:
         """A scalar as text; None for null or absence."""
@@ -210,7 +228,7 @@ class Importing:
                 self._wrong(item, where, "KEY=VALUE")
                 continue
             key, equals, text = item.text.partition("=")
-            pairs[key] = Scalar(text if equals else None, text, item.line, item.column, unset=item.unset)
+            pairs[key] = replace(item, value=text if equals else None, text=text)
         return pairs
 
     def _wrong(self, value: Value, where: str, wanted: str) -> None:

@@ -14,11 +14,6 @@ from nix_gen.findings import Severity
 from nix_gen.nodes import HealthCheck, Mount, MountKind, SecretRef, Service
 
 
-def secret_name(node_id: str, key: str) -> str:
-    """Name of the secret behind a variable: `db.postgres_password`. No other secret has a dot."""
-    return f"{node_id}.{key.lower().strip('-')}"
-
-
 def secret_note(source: ServiceSource, key: str, name: str, line: int, importing: Importing) -> None:
     """Say that a value became a reference."""
     importing.note(
@@ -38,7 +33,7 @@ def service_node(source: ServiceSource, mounts: list[Mount], importing: Importin
         if not entry.secret and not importing.concealed.inside(entry.value):
             environment[key] = entry.value
             continue
-        name = secret_name(source.id, key)
+        name = importing.secret_name(source.id, key, entry.variable)
         secrets.append(SecretRef(name=name, env=key))
         secret_note(source, key, name, entry.line, importing)
     node: Service | None = importing.built(
@@ -115,7 +110,7 @@ def _without_secrets(
         if index not in found and importing.concealed.inside(text)
     }
     for index, secret in sorted(found.items()):
-        name = secret_name(source.id, f"{key}-{index}")
+        name = importing.secret_name(source.id, f"{key}-{index}")
         kept[index] = kept[index].replace(secret, f"<secret {name}>")
         importing.note(
             "secret-reference",

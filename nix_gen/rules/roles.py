@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from nix_gen.codes import finding
-from nix_gen.edges import LoadBalances, MountsVolume
+from nix_gen.edges import Condition, DependsOn, LoadBalances, MountsVolume
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.nodes import (
@@ -50,12 +50,20 @@ def _single(graph: Graph, node: Node) -> Iterator[Finding]:
         case MessageBus():
             yield from _exposed(node)
         case Service() | Agent():
-            if node.is_container and node.health_check is None:
+            if node.is_container and node.health_check is None and not _is_job(graph, node):
                 message = "the container has no health check"
                 yield finding("missing-health-check", node.id, message, "add health_check")
         case Storage():
             if not any(isinstance(edge, MountsVolume) for edge in graph.edges_to(node.id)):
                 yield finding("unmounted-storage", node.id, "nothing mounts it", "mount it or remove it")
+
+
+def _is_job(graph: Graph, node: Service | Agent) -> bool:
+    """Whether others wait for it to end: a job is not watched for health."""
+    return any(
+        isinstance(edge, DependsOn) and edge.condition is Condition.COMPLETED
+        for edge in graph.edges_to(node.id)
+    )
 
 
 def _clusters(graph: Graph) -> Iterator[Finding]:
