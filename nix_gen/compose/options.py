@@ -63,18 +63,19 @@ def image(value: Value | None, node_id: str, where: str, importing: Importing) -
     return mended
 
 
-def build(value: Value | None, where: str, importing: Importing) -> Build | None:
+def build(value: Value | None, node_id: str, where: str, importing: Importing) -> Build | None:
     """The build section; only what names the image's source is kept."""
     if value is None or (isinstance(value, Scalar) and value.value is None):
         return None
     if isinstance(value, Scalar):
-        return _built({"context": value.text}, where, value.line, importing)
+        context = _public(value.text, node_id, value.line, importing)
+        return _built({"context": context}, where, value.line, importing)
     entries = importing.entries(value, f"{where}, build")
     fields: dict[str, object] = {}
     for key in ("context", "dockerfile", "target"):
         text = importing.text(entries.entries.get(key), f"{where}, build.{key}")
         if text:
-            fields[key] = text
+            fields[key] = _public(text, node_id, entries.line, importing)
     arguments = importing.pairs(entries.entries.get("args"), f"{where}, build.args")
     kept = {
         key: scalar.text
@@ -84,12 +85,22 @@ def build(value: Value | None, where: str, importing: Importing) -> Build | None
     fields["args"] = kept
     for key in sorted(arguments.keys() - kept.keys()):
         importing.dropped(
-            where, f"the build argument {quoted(key)}", "give it to the build", line=arguments[key].line
+            node_id, f"the build argument {quoted(key)}", "give it to the build", line=arguments[key].line
         )
     for key in sorted(entries.entries.keys() - {"context", "dockerfile", "target", "args"}):
         line = entries.key_lines.get(key, entries.line)
-        importing.dropped(where, f"'build.{quoted(key)[1:-1]}'", "give it to the build", line=line)
+        importing.dropped(node_id, f"'build.{quoted(key)[1:-1]}'", "give it to the build", line=line)
     return _built(fields, where, entries.line, importing)
+
+
+def _public(text: str, node_id: str, line: int, importing: Importing) -> str:
+    """The text, or nothing but `.` where it holds a secret (a repository's address with a token)."""
+    if not looks_secret("", text):
+        return text
+    importing.dropped(
+        node_id, "a build source with a secret in it", "build the image elsewhere", line=line, warn=True
+    )
+    return "."
 
 
 def _built(fields: dict[str, object], where: str, line: int, importing: Importing) -> Build | None:
@@ -306,7 +317,7 @@ def labels(given: dict[str, Value], node_id: str, where: str, importing: Importi
     """Labels of the container; those that hold secrets are left out."""
     found = {}
     for key, scalar in importing.pairs(given.get("labels"), f"{where}, labels").items():
-        if looks_secret(key, scalar.text) or re.search(r"[\s\0]", key) or not key:
+        if looks_secret(key, scalar.text) or re.search(r"[\s=\0]", key) or not key:
             importing.dropped(
                 node_id, f"the label {quoted(key)}", "set it on the host", line=scalar.line, warn=True
             )

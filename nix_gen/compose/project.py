@@ -145,7 +145,11 @@ def _services(root: Entries, top: TopLevel, importing: Importing) -> list[Servic
     if services.entries and not sources:
         what = "has only services that profiles disable"
         importing.problem("services", what, "write COMPOSE_PROFILES=... into .env", line=services.line)
+    by_name = {source.name: source for source in sources}
     for source in sources:
+        for link in source.links:
+            if link.alias and link.name in by_name:
+                by_name[link.name].aliases.add(link.alias)
         if source.id != source.name:
             what = f"{source.where} is called {source.id}"
             mend = "nothing to do; peers still reach it by its old name"

@@ -32,6 +32,8 @@ class Dependency:
     """One entry of `depends_on` or `links`."""
 
     name: str
+    alias: str = ""
+    """Another name the target is reached by (`links` only)."""
     condition: Condition = Condition.STARTED
     required: bool = True
     line: int
@@ -80,7 +82,7 @@ def read_service(
     given = entries.entries
     where = source.where
     source.image = options.image(given.get("image"), node_id, where, importing)
-    source.build = options.build(given.get("build"), where, importing)
+    source.build = options.build(given.get("build"), node_id, where, importing)
     if source.image is None and source.build is None:
         what = "has neither an image nor a build"
         importing.problem(where, what, "add 'image:' or 'build:'", line=entries.line)
@@ -151,7 +153,7 @@ def _published(source: ServiceSource, item: Value, where: str, importing: Import
         return []
     if by_chance:
         chosen = bindings[0].published
-        result = "is not published" if chosen is None else f"is published as {chosen}"
+        result = "it is not published" if chosen is None else f"it is published as {chosen}"
         importing.note(
             "port-decided",
             source.id,
@@ -215,11 +217,7 @@ def _links(source: ServiceSource, value: Value | None, importing: Importing) -> 
     found = []
     for item in importing.items(value, f"{source.where}, links"):
         name, _, alias = (importing.text(item, f"{source.where}, links") or "").partition(":")
-        if alias and alias != name:
-            importing.dropped(
-                source.id, f"the link alias {quoted(alias)}", f"use the name {quoted(name)}", line=item.line
-            )
-        found.append(Dependency(name=name, line=item.line))
+        found.append(Dependency(name=name, alias=alias, line=item.line))
     return found
 
 

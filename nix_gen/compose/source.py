@@ -25,6 +25,7 @@ from nix_gen.scalars import Part
 TEXT_TOTAL_MAX_CHARS = 32 * 1024 * 1024
 """What interpolation may grow all texts of a file to."""
 ID_MAX_CHARS = 63
+SECRET_MAX_CHARS = 127
 R = TypeVar("R")
 _WHOLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_.-]*=)?\$(?:\{([A-Za-z_]\w*)[^{}]*\}|([A-Za-z_]\w*))")
 """`${NAME...}` or `$NAME`, alone or as the value of `KEY=`."""
@@ -155,13 +156,17 @@ class Importing:
     def secret_name(self, node_id: str, key: str, variable: str | None = None) -> str:
         """Name of the secret behind a variable of a service: `db.postgres_password`.
 
-        Where the value is one variable of the compose file (`${DB_PASSWORD}`), every service that uses it shares one
-        secret, named after the project: `shop.db_password`. No node id and no compose secret has a dot.
+        Where the value is one variable of the file (`${DB_PASSWORD}`), every service that uses it shares
+        one secret, named after the project: `shop.db_password`. No node id and no compose secret has a dot.
         """
-        if variable is None:
-            return f"{node_id}.{key.lower().strip('-')}"
-        scope = f"{self.project}.variables" if self.project in self.ids else self.project
-        return f"{scope}.{variable.lower()}"
+        scope, last = node_id, key.lower().strip("-")
+        if variable is not None:
+            scope = f"{self.project}.variables" if self.project in self.ids else self.project
+            last = variable.lower()
+        name = f"{scope}.{last}"
+        if len(name) <= SECRET_MAX_CHARS:
+            return name
+        return f"{name[: SECRET_MAX_CHARS - 13]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
     def text(self, value: Value | None, where: str) -> str | None:
         """A scalar as text; None for null or absence."""

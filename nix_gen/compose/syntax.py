@@ -5,6 +5,7 @@ Pure. Every function takes the text of one value and raises `ValueError` with a 
 
 from __future__ import annotations
 
+import ipaddress
 import posixpath
 import re
 import shlex
@@ -59,6 +60,11 @@ def published_ports(text: str) -> tuple[list[PortBinding], bool]:
         raise ValueError(f"protocol '{protocol}' is neither tcp nor udp")
     inner = _range(container)
     outer = _range(host) if host else None
+    if address:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise ValueError(f"'{address}' is not an IP address") from None
     if len(inner) > RANGE_MAX_COUNT:
         raise LongRangeError(f"{len(inner)} ports in one range")
     if outer is not None and len(outer) != len(inner) and len(inner) != 1:
