@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel, TypeAdapter
 
 from coordination.runtime.client import Caller
-from coordination.runtime.errors import ConclaveError, RejectedError
+from coordination.runtime.errors import ConclaveError, PeerProtocolError, RejectedError
 from coordination.runtime.host import Host
 from coordination.runtime.runner import Shell
 from coordination.runtime.service import Call, Command, Endpoint, Query, ServiceDefinition
@@ -243,14 +243,29 @@ async def _allocate(host: Host[TasksModel], shell: Shell, wake: asyncio.Event) -
     while True:
         wake.clear()
         try:
-            wanted = await host.query(lambda model, _: model.wanted(), reply_type=_WANTED)
-            for capability in _WANTED.validate_json(wanted):
-                if await _offer(host, shell.caller, capability) == MAX_OFFERS:
-                    wake.set()  # one command's worth was offered; there may be more
+            if await _offer_all(host, shell.caller):
+                wake.set()
         except ConclaveError as error:
-            _log.warning("nothing offered, will try again", error=str(error))
+            _log.warning("nothing offered, will try again", reason=str(error))
             await shell.clock.wait(never, OUTAGE_PAUSE_MS)
         await shell.clock.wait(wake, POLL_MS)
+
+
+async def _offer_all(host: Host[TasksModel], caller: Caller) -> bool:
+    """Offer what waits, capability by capability; True if more could be offered at once.
+
+    Raises:
+        UnavailableError: The registry is away.
+    """
+    more = False
+    wanted = await host.query(lambda model, _: model.wanted(), reply_type=_WANTED)
+    for capability in _WANTED.validate_json(wanted):
+        try:
+            more |= await _offer(host, caller, capability) == MAX_OFFERS
+        except (RejectedError, PeerProtocolError) as error:
+            # What is wrong with one capability must not hold up the others.
+            _log.warning("capability skipped", capability=capability, reason=str(error))
+    return more
 
 
 async def _offer(host: Host[TasksModel], caller: Caller, capability: str) -> int:

@@ -1,0 +1,292 @@
+"""Tasks as agents meet them: registry and tasks over the in-memory bus and journal, through clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from coordination.registry import service as registry
+from coordination.registry.client import RegistryClient
+from coordination.runtime.bus import Delivery
+from coordination.runtime.client import Caller
+from coordination.runtime.errors import RejectedError
+from coordination.runtime.memory import MemoryBus, MemoryExchange, MemoryJournal
+from coordination.runtime.names import Subjects
+from coordination.runtime.runner import Runner, Shell
+from coordination.tasks import service as tasks
+from coordination.tasks import wire
+from coordination.tasks.client import TasksClient
+from coordination.tasks.limits import Policy
+from tests.support.clock import ManualClock
+from tests.support.serving import Agents
+from tests.support.waiting import settle
+
+WAIT_S = 10.0
+POLICY = Policy()
+
+
+class Worker:
+    """An agent with a queue of the offers it received."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.agent = caller.agent
+        self.tasks = TasksClient(caller)
+        self.registry = RegistryClient(caller)
+        self._caller = caller
+        self._offers: asyncio.Queue[wire.TaskOffer] = asyncio.Queue()
+
+    async def start(self, capability: str, *, max_tasks: int = 1) -> Worker:
+        async def take(delivery: Delivery) -> None:
+            self._offers.put_nowait(wire.TaskOffer.model_validate_json(delivery.payload))
+
+        inbox = self._caller.subjects.inbox(self.agent, "task")
+        await self._caller.bus.subscribe(inbox, take)
+        await self.registry.register([capability], max_tasks=max_tasks)
+        return self
+
+    async def next_offer(self) -> wire.TaskOffer:
+        async with asyncio.timeout(WAIT_S):
+            return await self._offers.get()
+
+    async def work(self, count: int, done: list[str]) -> None:
+        """Accept and complete `count` offers."""
+        for _ in range(count):
+            offer = await self.next_offer()
+            await self.tasks.accept(offer.task_id, offer.fencing_token)
+            await self.tasks.progress(offer.task_id, offer.fencing_token, share=0.5, note="half")
+            result = {"by": self.agent, "doubled": offer.payload["n"] * 2}
+            done.append(offer.task_id)
+            await self.tasks.complete(offer.task_id, offer.fencing_token, result)
+
+
+class Room:
+    """Services on one exchange, started one by one."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self.exchange = MemoryExchange()
+        self.agents = Agents(self.exchange)
+        self.clock = ManualClock()
+        self._group = group
+        self._running: list[Runner] = []
+
+    async def serve_registry(self) -> None:
+        bus = MemoryBus(self.exchange, agent=registry.NAME)
+        shell = Shell.of(bus, service=registry.NAME, subjects=Subjects())
+        await self._start(Runner(registry.define(shell), shell=shell, journal=MemoryJournal()))
+
+    async def serve_tasks(self, journal: MemoryJournal | None = None) -> None:
+        bus = MemoryBus(self.exchange, agent=tasks.NAME)
+        shell = Shell.of(bus, service=tasks.NAME, subjects=Subjects(), clock=self.clock)
+        journal = journal or MemoryJournal()
+        await self._start(Runner(tasks.define(shell, policy=POLICY), shell=shell, journal=journal))
+
+    async def results(self, submitter: Caller) -> asyncio.Queue[wire.TaskResult]:
+        queue: asyncio.Queue[wire.TaskResult] = asyncio.Queue()
+
+        async def take(delivery: Delivery) -> None:
+            queue.put_nowait(wire.TaskResult.model_validate_json(delivery.payload))
+
+        await submitter.bus.subscribe(submitter.subjects.inbox(submitter.agent, "result"), take)
+        return queue
+
+    async def stop(self) -> None:
+        await self.agents.close()
+        for runner in self._running:
+            runner.stop()
+
+    async def _start(self, runner: Runner) -> None:
+        self._running.append(runner)
+        self._group.create_task(runner.run())
+        async with asyncio.timeout(WAIT_S):
+            await runner.ready.wait()
+
+
+@contextlib.asynccontextmanager
+async def a_room(journal: MemoryJournal | None = None) -> AsyncIterator[Room]:
+    """Registry and tasks, both running."""
+    async with asyncio.TaskGroup() as group:
+        room = Room(group)
+        await room.serve_registry()
+        await room.serve_tasks(journal)
+        try:
+            yield room
+        finally:
+            await room.stop()
+
+
+async def test_many_tasks_are_each_done_once_and_a_restart_forgets_nothing() -> None:
+    journal = MemoryJournal()
+    async with a_room(journal) as room:
+        workers = [await Worker(room.agents.caller(f"w{i}")).start("double", max_tasks=4) for i in range(3)]
+        caller = room.agents.caller("ada")
+        results = await room.results(caller)
+        client = TasksClient(caller)
+        done: list[str] = []
+        async with asyncio.TaskGroup() as group:
+            working = [group.create_task(worker.work(10**6, done)) for worker in workers]
+            sent = [await client.submit("double", {"n": n}) for n in range(40)]
+            async with asyncio.timeout(WAIT_S):
+                got = [await results.get() for _ in sent]
+            for each in working:
+                each.cancel()
+        assert sorted(done) == sorted(reply.task_id for reply in sent)
+        assert sorted(each.task_id for each in got) == sorted(done)
+        assert sorted(each.result["doubled"] for each in got) == [2 * n for n in range(40)]
+        assert {each.result["by"] for each in got} == {"w0", "w1", "w2"}
+    async with a_room(journal) as room:
+        client = TasksClient(room.agents.caller("ada"))
+        page = await client.list(limit=30)
+        rest = await client.list(after=page[-1].sequence, state="completed", submitter="ada")
+        assert [each.sequence for each in (*page, *rest)] == list(range(1, 41))
+        record = await client.get(page[0].task_id)
+        assert (record.payload, record.result["doubled"], record.share) == ({"n": 0}, 0, 0.5)
+
+
+async def test_a_paused_worker_that_wakes_after_its_lease_cannot_complete() -> None:
+    async with a_room() as room:
+        slow = await Worker(room.agents.caller("a-slow")).start("python")
+        caller = room.agents.caller("ada")
+        results = await room.results(caller)
+        task_id = (await TasksClient(caller).submit("python", {"n": 1}, task_id="job")).task_id
+        first = await slow.next_offer()
+        await slow.tasks.accept(task_id, first.fencing_token)
+        quick = await Worker(room.agents.caller("quick")).start("python")
+        for pause_ms in (POLICY.lease_ms, POLICY.retry_first_ms):
+            room.clock.advance(pause_ms)
+            await settle()
+        await _is_refused(slow, first)
+        again = await slow.next_offer()
+        await slow.tasks.refuse(task_id, again.fencing_token, reason="too slow")
+        offer = await quick.next_offer()
+        assert offer.attempt == 2
+        assert first.fencing_token < again.fencing_token < offer.fencing_token
+        await quick.tasks.accept(task_id, offer.fencing_token)
+        await _is_refused(slow, first)
+        await quick.tasks.complete(task_id, offer.fencing_token, {"by": "quick"})
+        await _is_refused(slow, first)
+        async with asyncio.timeout(WAIT_S):
+            assert (await results.get()).result == {"by": "quick"}
+        assert results.empty()
+
+
+async def _is_refused(worker: Worker, offer: wire.TaskOffer) -> None:
+    """`worker` completes a task under an old token, which must change nothing."""
+    with pytest.raises(RejectedError) as caught:
+        await worker.tasks.complete(offer.task_id, offer.fencing_token, {"by": worker.agent})
+    assert caught.value.code == "stale_token"
+
+
+async def test_an_agent_that_comes_later_is_found_by_the_next_look() -> None:
+    async with a_room() as room:
+        client = TasksClient(room.agents.caller("ada"))
+        task_id = (await client.submit("rare")).task_id
+        await settle()
+        assert (await client.get(task_id)).state == "queued"
+        worker = await Worker(room.agents.caller("late")).start("rare")
+        room.clock.advance(tasks.POLL_MS)
+        offer = await worker.next_offer()
+        assert (await client.get(task_id)).holder == wire.HolderView(
+            agent="late", incarnation=1, expires_ms=offer.offer_expires_ms
+        )
+
+
+async def test_tasks_wait_while_the_registry_is_away() -> None:
+    async with asyncio.TaskGroup() as group:
+        room = Room(group)
+        await room.serve_tasks()
+        client = TasksClient(room.agents.caller("ada"))
+        task_id = (await client.submit("python")).task_id
+        await settle()
+        assert (await client.get(task_id)).state == "queued"
+        await room.serve_registry()
+        worker = await Worker(room.agents.caller("bob")).start("python")
+        looking = asyncio.ensure_future(worker.next_offer())
+        while not looking.done():  # the companion's own pauses are on this clock
+            room.clock.advance(tasks.POLL_MS)
+            await asyncio.wait([looking], timeout=0.02)
+        assert (await looking).task_id == task_id
+        await room.stop()
+
+
+async def test_the_worker_hears_that_its_task_was_canceled() -> None:
+    async with a_room() as room:
+        caller = room.agents.caller("bob")
+        worker = await Worker(caller).start("python")
+        canceled: asyncio.Queue[wire.TaskTakenAway] = asyncio.Queue()
+
+        async def take(delivery: Delivery) -> None:
+            canceled.put_nowait(wire.TaskTakenAway.model_validate_json(delivery.payload))
+
+        await caller.bus.subscribe(caller.subjects.inbox("bob", "cancel"), take)
+        client = TasksClient(room.agents.caller("ada"))
+        task_id = (await client.submit("python")).task_id
+        offer = await worker.next_offer()
+        await worker.tasks.accept(task_id, offer.fencing_token)
+        assert (await client.cancel(task_id, reason="no more need")).state == "canceled"
+        async with asyncio.timeout(WAIT_S):
+            assert (await canceled.get()).reason == "no more need"
+        with pytest.raises(RejectedError, match="stale_token"):
+            await worker.tasks.progress(task_id, offer.fencing_token)
+        with pytest.raises(RejectedError, match="not_submitter"):
+            await worker.tasks.cancel(task_id)
+
+
+async def test_a_failed_task_is_retried_and_then_given_up() -> None:
+    async with a_room() as room:
+        worker = await Worker(room.agents.caller("bob")).start("python")
+        caller = room.agents.caller("ada")
+        results = await room.results(caller)
+        task_id = (await TasksClient(caller).submit("python", max_attempts=2)).task_id
+        for state in ("failed", "dead_lettered"):
+            offer = await worker.next_offer()
+            await worker.tasks.accept(task_id, offer.fencing_token)
+            reply = await worker.tasks.fail(task_id, offer.fencing_token, reason="disk full")
+            assert reply.state == state
+            room.clock.advance(POLICY.retry_first_ms)
+            await settle()
+            room.clock.advance(tasks.POLL_MS)
+        async with asyncio.timeout(WAIT_S):
+            result = await results.get()
+        assert (result.state, result.reason, result.attempts) == ("dead_lettered", "disk full", 2)
+
+
+async def test_bad_requests_are_refused_with_a_code_and_leave_the_service_unharmed() -> None:
+    async with a_room() as room:
+        caller = room.agents.caller("ada")
+        client = TasksClient(caller)
+        with pytest.raises(RejectedError, match="too_large"):
+            await client.submit("python", {"x": "y" * 140_000})
+        with pytest.raises(RejectedError, match="unknown_task"):
+            await client.get("nothing")
+        subject = caller.subjects.call("tasks", "submit", "ada")
+        for body in (
+            b'{"capability":"python","payload":{"x":NaN}}',
+            b'{"capability":"python","payload":{"x":1e999}}',
+            b'{"capability":"python","payload":{"x":%s}}' % (b"[" * 100 + b"]" * 100),
+            b'{"capability":"python","payload":[]}',
+            b'{"capability":"python","priority":10}',
+            b'{"capability":"no spaces"}',
+            b'{"capability":"python","task_id":"a.b"}',
+            b"[" * 100_000,
+        ):
+            answer = await caller.bus.request(subject, body, timeout_s=WAIT_S)
+            assert answer.headers["Nats-Service-Error-Code"] in {"invalid_request", "too_deep"}, body[:60]
+        assert await client.list() == ()
+
+
+async def test_a_submission_sent_twice_adds_one_task() -> None:
+    async with a_room() as room:
+        caller = room.agents.caller("ada")
+        request = wire.SubmitRequest(capability="python")
+        replies = [
+            await caller.command("tasks", "submit", request, wire.SubmitReply, command_id="same")
+            for _ in range(2)
+        ]
+        assert replies[0] == replies[1]
+        client = TasksClient(caller)
+        first, second = [await client.submit("python", task_id="mine") for _ in range(2)]
+        assert (first.duplicate, second.duplicate) == (False, True)
+        assert len(await client.list(capability="python")) == 2
