@@ -7,12 +7,12 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import nats
 import nats.errors
 import structlog
-from nats.aio.client import Client
+from nats.aio.client import PING_PROTO, Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
@@ -104,6 +104,24 @@ async def _log_error(error: Exception) -> None:
     _log.warning("nats", error=type(error).__name__)
 
 
+class _OrderedClient(Client):
+    """nats-py, whose PING may not overtake what was sent before it.
+
+    nats-py 2.16 writes PING past the commands that wait for its flusher, so that the PONG proves
+    nothing: `flush` returned before the server had seen a subscription, and `drain` ended before it
+    had seen the unsubscription, dropping what was still delivered.
+    """
+
+    async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
+        self._pongs.append(future or asyncio.get_running_loop().create_future())
+        await self._send_command(PING_PROTO)
+        await self._flush_pending()
+
+
+async def _ignore_error(_: Exception) -> None:
+    return
+
+
 class NatsBus:
     """The bus over one NATS connection, known to the server by `agent`."""
 
@@ -125,19 +143,21 @@ class NatsBus:
                 url,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
+                reconnect_time_wait=0,
                 connect_timeout=_CONNECT_TIMEOUT_S,
-                error_cb=_log_error,
+                error_cb=_ignore_error,  # what went wrong is raised below
                 name=f"{agent} (probe)",
             )
             await probe.close()
-            client = await nats.connect(
+            client = _OrderedClient()
+            await client.connect(
                 url,
                 name=agent,
                 inbox_prefix=inbox_prefix(agent),
                 ping_interval=PING_INTERVAL_S,
                 max_outstanding_pings=2,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=_RECONNECT_WAIT_S * random.uniform(0.5, 1.5),
+                reconnect_time_wait=_RECONNECT_WAIT_S * random.uniform(0.5, 1.5),  # type: ignore[arg-type]
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 error_cb=_log_error,
             )
