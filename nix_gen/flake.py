@@ -76,7 +76,6 @@ def translate(graph: Graph) -> Flake:
 
     Raises:
         InvalidGraphError: the validator or the translation found an error; nothing is generated.
-        NixValueError: a name in the graph is one that Nix would execute.
     """
     errors = [finding for finding in validate(graph) if finding.severity is Severity.ERROR]
     if errors:

@@ -1,4 +1,4 @@
-"""Writes a flake to disk: each file replaced whole, stale files of the last generation removed, nobody else's touched.
+"""Writes a flake to disk: files replaced whole, stale ones removed, nobody else's touched.
 
 What the last generation wrote is listed in its own `deployment.json`; only those files are ever removed or
 replaced. A directory with other content is refused.
@@ -84,6 +84,22 @@ def write(flake: Flake, directory: str | Path, *, run: Run | None = None) -> Wri
     return Written(directory=root, changed=changed, removed=removed, tracking=make_visible(root, run or _run))
 
 
+def require_writable(directory: str | Path) -> None:
+    """Find out now, before any work is done, whether `write` would refuse a directory. Changes nothing.
+
+    Raises:
+        OutputError: as `write`.
+    """
+    root = Path(directory)
+    if root.exists() or root.is_symlink():
+        _last_generation(root)
+    existing = next(path for path in (root, *root.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(
+            one_line(f"{root}: cannot be written: {existing} does not allow it; choose another")
+        )
+
+
 def _last_generation(root: Path) -> set[str]:
     """Files of the generation that stands there; empty for a new or empty directory."""
     if not root.exists() and not root.is_symlink():
@@ -153,8 +169,8 @@ def _remove(root: Path, path: str) -> bool:
 def make_visible(root: Path, run: Run) -> Tracking:
     """See to it that Nix finds the flake's files.
 
-    Inside a git work tree Nix reads only what git tracks, so a generated and ignored directory would look empty.
-    Such a directory becomes a repository of its own, with its files in the index; no commit is made.
+    Inside a git work tree Nix reads only what git tracks, so a generated and ignored directory would look
+    empty. Such a directory becomes a repository of its own, with its files in the index; no commit is made.
     """
     own = (root / ".git").exists()
     if not own and not any((parent / ".git").exists() for parent in root.resolve().parents):

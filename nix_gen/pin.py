@@ -1,8 +1,9 @@
 """The nixpkgs every generated flake is pinned to.
 
-The lock makes `nix build .#plan` work without a network: Nix does not fetch a locked input that nothing evaluates,
-but it does ask the network for one that is not locked. A newer pin is a change of these constants, reviewed like
-any other; the operator's own `nix flake update` moves a generated flake without us.
+The lock makes `nix build .#plan` work without a network: Nix does not fetch a locked input that nothing
+evaluates, but it does ask the network for one that is not locked. A newer pin is a change of these
+constants, reviewed like any other; the operator's own `nix flake update` moves a generated flake without
+us.
 """
 
 from __future__ import annotations

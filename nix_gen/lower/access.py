@@ -1,6 +1,7 @@
 """From where a database accepts logins: one source per route, in the database's own words.
 
-Pure. The firewall already decides who gets through; access rules say the same a second time, in the server.
+Pure. The firewall already decides who gets through; access rules say the same a second time, in the
+server.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
-from nix_gen.lower.reach import LOOPBACK
+from nix_gen.lower.reach import LOOPBACK, address_for
 from nix_gen.lower.site import Site, listening
+from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Host, LoadBalancer, VirtualHost
 from nix_gen.scalars import Protocol
 
@@ -29,9 +30,7 @@ def lower_balancers(site: Site, draft: Draft, host: Host) -> None:
     nodes = site.of_form(host.id, Form.NGINX)
     for node in nodes:
         assert isinstance(node, LoadBalancer)
-        draft.say(
-            _OPTION, f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")
-        )
+        draft.say(_OPTION, node_comment(node))
         draft.put((*_OPTION, "enable"), plain=True)
         for name in ("recommendedGzipSettings", "recommendedOptimisation", "recommendedProxySettings"):
             draft.put((*_OPTION, name), plain=True)
@@ -152,17 +151,9 @@ def _endpoints(site: Site, node: LoadBalancer, edge: LoadBalances) -> list[str]:
             "give the edge a port, or the target one",
         )
         return []
-    host = site.graph.host_of(edge.target)
-    assert host is not None
     if not site.is_local(route):
-        addresses = list(site.hosts[host].addresses[:1])
-        if not addresses:
-            site.find(
-                "host-without-address",
-                host,
-                f"{node.id} balances over {edge.target} there, and the host has no address",
-                "give the host node an address",
-            )
+        address = address_for(site, route)
+        addresses = [] if address is None else [address]
     elif site.forms[edge.target] is Form.CONTAINER:
         addresses = [copy.address for copy in site.copies(edge.target) if copy.address is not None]
     else:

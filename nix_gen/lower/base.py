@@ -1,6 +1,7 @@
 """What every host has: name, state version, and how it boots.
 
-Pure. File systems and boot loader are defaults (`lib.mkDefault`): a hardware module of the operator's wins.
+Pure. File systems and boot loader are defaults (`lib.mkDefault`): a hardware module of the operator's
+wins.
 """
 
 from __future__ import annotations

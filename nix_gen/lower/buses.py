@@ -1,6 +1,7 @@
 """NATS nodes: `services.nats`.
 
-Pure. The NixOS module writes `"jetstream": {}` even for `jetstream = false`, which turns it on; off has to be forced.
+Pure. The NixOS module writes `"jetstream": {}` even for `jetstream = false`, which turns it on; off has
+to be forced.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Host, MessageBus
 
 _OPTION = ("services", "nats")
@@ -30,7 +32,7 @@ def lower_buses(site: Site, draft: Draft, host: Host) -> None:
             "serverName": f"{site.project}-{node.id}",
             "jetstream": node.jetstream,
         }
-        comments = [f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")]
+        comments = [node_comment(node)]
         for edge, storage in mounts_of(site, node):
             if storage.path is not None or storage.storage != "local":
                 options["dataDir"] = directory(site, storage)

@@ -1,8 +1,9 @@
 """Nodes that run as containers: `virtualisation.oci-containers` on podman, and the network they share.
 
-Pure. All containers of a host are in one podman network with name resolution, as under docker compose: a node finds
-another container by its node id. A native service of the same host is found at the network's gateway, a node of
-another host at that host's address; both stand in the container's hosts file, so that `DB_HOST=db` just works.
+Pure. All containers of a host are in one podman network with name resolution, as under docker compose: a
+node finds another container by its node id. A native service of the same host is found at the network's
+gateway, a node of another host at that host's address; both stand in the container's hosts file, so that
+`DB_HOST=db` just works.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from nix_gen.lower.engines import Extras, engine_extras
 from nix_gen.lower.forms import Form
 from nix_gen.lower.images import image_of, is_built
 from nix_gen.lower.order import container_dependencies, is_awaited_healthy, is_job, start_after
-from nix_gen.lower.reach import edge_ports, name_entries, published
+from nix_gen.lower.reach import name_entries, names_of, published
 from nix_gen.lower.secrets import environment_file, lower_environment, secret_file, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import container_volumes, tmpfs_options
-from nix_gen.lower.words import BRIDGE, milliseconds
+from nix_gen.lower.words import BRIDGE, milliseconds, node_comment
 from nix_gen.nodes import (
     Agent,
     HealthCheck,
@@ -48,7 +49,7 @@ def lower_containers(site: Site, draft: Draft, host: Host) -> None:
                 ("virtualisation", "oci-containers"), f"{node.id}: no replica is asked for, so none runs."
             )
         for index, copy in enumerate(copies):
-            _container(site, draft, host, node, copy, first=index == 0)
+            _container(site, draft, node, copy, first=index == 0)
         units = [copy.unit for copy in copies]
         lower_environment(site, draft, node, units, podman=True)
 
@@ -86,7 +87,7 @@ def _podman(site: Site, draft: Draft) -> None:
     draft.put(ports, {"allowedTCPPorts": [53], "allowedUDPPorts": [53]}, "Name resolution for containers.")
 
 
-def _container(site: Site, draft: Draft, host: Host, node: Running, copy: Copy, *, first: bool) -> None:
+def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bool) -> None:
     extras = engine_extras(site, node)
     options: dict[str, Plain] = {
         "image": image_of(node, site.project),
@@ -98,7 +99,7 @@ def _container(site: Site, draft: Draft, host: Host, node: Running, copy: Copy, 
     lists: dict[str, list[str]] = {
         "cmd": _command(node, extras),
         "dependsOn": container_dependencies(site, node),
-        "ports": _ports(site, host, node, first=first),
+        "ports": _ports(site, node, first=first),
         "volumes": container_volumes(site, draft, node) + _secret_volumes(node, extras),
     }
     file = environment_file(site, node)
@@ -114,7 +115,7 @@ def _container(site: Site, draft: Draft, host: Host, node: Running, copy: Copy, 
 
 
 def _comments(site: Site, node: Running) -> list[str]:
-    comments = [f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")]
+    comments = [node_comment(node)]
     if is_built(node):
         assert isinstance(node, Service | Agent)
         assert node.build is not None
@@ -152,7 +153,7 @@ def _secret_volumes(node: Running, extras: Extras) -> list[str]:
     )
 
 
-def _ports(site: Site, host: Host, node: Running, *, first: bool) -> list[str]:
+def _ports(site: Site, node: Running, *, first: bool) -> list[str]:
     bindings = [binding for binding in published(node) if binding.published is not None]
     if not first:
         if bindings:
@@ -163,12 +164,7 @@ def _ports(site: Site, host: Host, node: Running, *, first: bool) -> list[str]:
                 "put a load_balancer in front, with a load_balances edge",
             )
         return []
-    specs = [_port(str(b.published), b.port, b.protocol, b.address) for b in bindings]
-    specs += [
-        _port(str(port), port, protocol, site.hosts[host.id].addresses[0])
-        for port, protocol in edge_ports(site, node)
-    ]
-    return sorted(specs)
+    return sorted(_port(str(b.published), b.port, b.protocol, b.address) for b in bindings)
 
 
 def _port(outside: str, inside: int, protocol: Protocol, address: str | None) -> str:
@@ -181,8 +177,7 @@ def _bracketed(address: str) -> str:
 
 
 def _extra_options(site: Site, node: Running, copy: Copy) -> list[str]:
-    aliases = {node.id, *([node.hostname] if isinstance(node, Service | Agent) and node.hostname else [])}
-    options = [f"--ip={copy.address}", *(f"--network-alias={alias}" for alias in sorted(aliases))]
+    options = [f"--ip={copy.address}", *(f"--network-alias={name}" for name in names_of(site, node))]
     options += [f"--add-host={name}:{address}" for name, address in name_entries(site, node)]
     if node.health_check is not None:
         options += _health_options(node.health_check)

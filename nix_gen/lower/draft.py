@@ -1,7 +1,8 @@
 """A host module while it is being written: concerns add to it, `freeze` gives the typed value.
 
-Pure. Lists and lines grow in the order they are added, which callers make canonical; names are sorted on freezing.
-Setting one option twice to different values is a mistake of ours, never of a graph, and fails at once.
+Pure. Lists and lines grow in the order they are added, which callers make canonical; names are sorted on
+freezing. Setting one option twice to different values is a mistake of ours, never of a graph, and fails
+at once.
 """
 
 from __future__ import annotations

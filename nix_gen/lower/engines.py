@@ -64,7 +64,7 @@ def _tell_surplus(site: Site, node: Database) -> None:
             node.id,
             f"runs as a container, whose image makes one user and one database of {len(node.users)} and "
             f"{len(node.databases)}",
-            "make the others by hand, or let the node run natively (no mounts, first of its engine on the host)",
+            "make the others by hand, or let the node run natively: no mounts, first of its engine on a host",
         )
 
 

@@ -1,9 +1,9 @@
 """The firewall: what the graph publishes, and one rule per edge and source for everything else.
 
-Pure. Nothing is open that the graph does not ask for. A published port is open to everyone, because that is what
-publishing means; a connection of the graph is open to the addresses of its source and named after its edge.
-Containers' published ports never meet the input chain (podman redirects them first), so a port that only other
-hosts of the graph need is guarded by a table of ours before the redirection.
+Pure. Nothing is open that the graph does not ask for. A published port is open to everyone, because that
+is what publishing means; a connection of the graph is open to the addresses of its source and named after
+its edge. Packets for containers never meet the input chain, so a container that only other hosts of the
+graph need is not published at all: a table of ours leads the connections of its edges' sources to it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 
+from nix_gen.ir import default
 from nix_gen.lower.access import source_addresses
 from nix_gen.lower.buses import peers
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
-from nix_gen.lower.reach import edge_ports, is_loopback, name_entries, published, remote_routes
-from nix_gen.lower.site import Site
+from nix_gen.lower.reach import address_for, is_loopback, name_entries, published, remote_routes
+from nix_gen.lower.site import Route, Site
 from nix_gen.lower.words import BRIDGE, nft_comment
 from nix_gen.nodes import Host, MessageBus, PortBinding, Running
+from nix_gen.rules.ports import claims
 from nix_gen.scalars import Protocol
 
 _FIREWALL = ("networking", "firewall")
@@ -37,7 +39,7 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
             rules += _route_rules(site, host, node)
     if rules:
         draft.write((*_FIREWALL, "extraInputRules"), rules)
-    _guard(site, draft, host)
+    _forward(site, draft, host)
     _names(site, draft, host)
 
 
@@ -135,8 +137,8 @@ def _no_address(site: Site, source_id: str, target_id: str) -> None:
     site.find(
         "host-without-address",
         host,
-        f"{source_id} on it connects to {target_id} on another host, and the host has no address",
-        "give the host node an address",
+        f"{source_id} on it connects to {target_id} on another host, and the host has no address for that",
+        "give the host node an IPv4 address",
     )
 
 
@@ -157,43 +159,72 @@ def _destination(address: str) -> str:
     return f"{'ip6' if ':' in address else 'ip'} daddr {address}"
 
 
-def _guard(site: Site, draft: Draft, host: Host) -> None:
-    """Drop what may not reach the ports of containers that are published for edges alone."""
-    rules = []
+def _forward(site: Site, draft: Draft, host: Host) -> None:
+    """Lead other hosts' connections to the containers their edges name, spread over the replicas."""
+    rules: list[str] = []
+    claimed = _claims(site, host)
     for node in site.of_form(host.id, Form.CONTAINER):
-        if remote_routes(site, node) and not host.addresses:
-            _no_target_address(site, host, node)
-        for port, protocol in edge_ports(site, node):
-            routes = [route for route in remote_routes(site, node) if (port, protocol) in route.ports]
-            family = "ip6" if ":" in host.addresses[0] else "ip"
-            addresses = {
-                address
-                for route in routes
-                for address in source_addresses(site, route.source.id, node.id)
-                if (":" in address) == (family == "ip6")
-            }
-            for route in routes:
-                if not source_addresses(site, route.source.id, node.id):
-                    _no_address(site, route.source.id, node.id)
-            but = f"{family} saddr != {_set(sorted(addresses))} " if addresses else ""
-            label = nft_comment("only " + ", ".join(route.label for route in routes))
-            rules.append(
-                f"  ct state new {_destination(host.addresses[0])} {protocol} dport {port} {but}drop {label}"
-            )
+        for route in remote_routes(site, node):
+            rules += _forward_rules(site, route)
+            for port in route.ports:
+                _check_claim(site, host, node, port, claimed)
     if rules:
-        chain = ["chain prerouting {", "  type filter hook prerouting priority dstnat - 10; policy accept;"]
         table = ("networking", "nftables", "tables", site.helper("edges"))
-        draft.put((*table, "family"), "inet", "Container ports that only other hosts of the graph may use.")
-        draft.write((*table, "content"), [*chain, *rules, "}"])
+        comment = "Connections of other hosts to containers: from the sources of edges, and from nobody else."
+        draft.put((*table, "family"), "inet", comment)
+        chain = ["chain prerouting {", "  type nat hook prerouting priority dstnat - 10;"]
+        draft.write((*table, "content"), [*chain, *(f"  {rule}" for rule in rules), "}"])
+        draft.put(("boot", "kernel", "sysctl", "net.ipv4.ip_forward"), default(1))
 
 
-def _no_target_address(site: Site, host: Host, node: Running) -> None:
-    site.find(
-        "host-without-address",
-        host.id,
-        f"nodes on other hosts connect to {node.id} on it, and the host has no address",
-        "give the host node an address",
-    )
+def _forward_rules(site: Site, route: Route) -> list[str]:
+    address = address_for(site, route)
+    sources = source_addresses(site, route.source.id, route.target.id)
+    if not sources:
+        _no_address(site, route.source.id, route.target.id)
+    copies = [copy.address for copy in site.copies(route.target.id) if copy.address is not None]
+    by_ip4 = [words for words in _by_family(sources) if words.startswith("ip ")]
+    if address is None or not copies or not by_ip4:
+        if address is not None and copies and sources:
+            _no_address(site, route.source.id, route.target.id)
+        return []
+    goal = f"dnat ip to {copies[0]}"
+    if len(copies) > 1:
+        members = ", ".join(f"{index} : {copy}" for index, copy in enumerate(copies))
+        goal = f"dnat ip to numgen inc mod {len(copies)} map {{ {members} }}"
+    return [
+        f"{by_ip4[0]} ip daddr {address} {protocol} dport {port} {goal} {nft_comment(route.label)}"
+        for port, protocol in route.ports
+    ]
+
+
+def _claims(site: Site, host: Host) -> dict[tuple[int, Protocol], str]:
+    """Ports of the host's own address that are taken: by node, as the validator counts them."""
+    own = host.addresses[:1]
+    claimed: dict[tuple[int, Protocol], str] = {}
+    for node, _ in site.running(host.id):
+        for port, protocol, address in sorted(claims(node), key=str):
+            if address is None or address in own:
+                claimed.setdefault((port, protocol), node.id)
+    return claimed
+
+
+def _check_claim(
+    site: Site,
+    host: Host,
+    node: Running,
+    port: tuple[int, Protocol],
+    claimed: dict[tuple[int, Protocol], str],
+) -> None:
+    """A container's port that other hosts need is reached under its own number, which must be free."""
+    holder = claimed.setdefault(port, node.id)
+    if holder != node.id:
+        site.find(
+            "port-clash",
+            node.id,
+            f"other hosts reach it on port {port[0]}/{port[1]} of {host.id}, which {holder} takes",
+            "give one of them another port, or place them on different hosts",
+        )
 
 
 def _names(site: Site, draft: Draft, host: Host) -> None:

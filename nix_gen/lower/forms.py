@@ -1,8 +1,9 @@
 """In which form each node runs on its host: a native NixOS module, a systemd service, or a container.
 
-Pure. A form is always found or the graph is refused; nothing is dropped. NixOS has one PostgreSQL, one MySQL and one
-NATS per machine: the first node (by id) gets it, further ones of the same engine run as containers. A node with
-mounts of its own asks for what only a container has (a configuration file at a path of the image), so it stays one.
+Pure. A form is always found or the graph is refused; nothing is dropped. NixOS has one PostgreSQL, one
+MySQL and one NATS per machine: the first node (by id) gets it, further ones of the same engine run as
+containers. A node with mounts of its own asks for what only a container has (a configuration file at a
+path of the image), so it stays one.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ def _standard_image(node: Database | MessageBus | LoadBalancer | Monitoring) -> 
             return node.engine is not DatabaseEngine.SQLITE
         case MessageBus():
             return node.engine is BusEngine.NATS
+        case LoadBalancer():
+            return node.engine is BalancerEngine.NGINX
         case _:
             return False
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
-from nix_gen.ir import Function
+from nix_gen.ir import RESERVED_NAMES, Function
 from nix_gen.lower.balancers import lower_balancers
 from nix_gen.lower.base import lower_base
 from nix_gen.lower.buses import lower_buses
@@ -51,15 +51,32 @@ def lower(graph: Graph) -> Lowered:
     """Translate a graph into host modules.
 
     Returns:
-        The modules by host id, and what cannot be done as the graph says (errors) or is done in part (warnings).
-
-    Raises:
-        NixValueError: a name in the graph is one that Nix would execute.
+        The modules by host id, and what cannot be done as the graph says (errors) or is done in part
+        (warnings).
     """
     site = Site(graph)
+    if _reserved(site):
+        return Lowered(site=site, modules=(), findings=tuple(sorted(site.findings, key=finding_order)))
     modules = tuple(_module(site, host) for host in graph.hosts)
     lower_notes(site)
     return Lowered(site=site, modules=modules, findings=tuple(sorted(site.findings, key=finding_order)))
+
+
+def _reserved(site: Site) -> bool:
+    """Refuse names of the graph that become attribute names and that Nix would execute."""
+    before = len(site.findings)
+    for node in site.graph.nodes:
+        given = {*node.labels, getattr(node, "user", None), getattr(node, "group", None)}
+        for field in ("environment", "settings"):
+            given |= set(getattr(node, field, {}))
+        for name in sorted(RESERVED_NAMES & given):
+            site.find(
+                "reserved-name",
+                node.id,
+                f"the name {name!r} of a variable, label, setting or user means something to Nix itself",
+                "choose another name",
+            )
+    return len(site.findings) > before
 
 
 def _module(site: Site, host: Host) -> HostModule:

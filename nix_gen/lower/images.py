@@ -1,12 +1,22 @@
 """Container images: full names, and the images of engines that have no native module here.
 
-Pure. podman asks a list of registries for a short name and takes the first answer; a full name always means one
-image, so docker's defaults are written out.
+Pure. podman asks a list of registries for a short name and takes the first answer; a full name always
+means one image, so docker's defaults are written out.
 """
 
 from __future__ import annotations
 
-from nix_gen.nodes import Agent, BusEngine, Database, DatabaseEngine, MessageBus, Running, Service
+from nix_gen.nodes import (
+    Agent,
+    BalancerEngine,
+    BusEngine,
+    Database,
+    DatabaseEngine,
+    LoadBalancer,
+    MessageBus,
+    Running,
+    Service,
+)
 
 LOCAL_REGISTRY = "localhost"
 _ENGINE_IMAGES = {
@@ -16,6 +26,7 @@ _ENGINE_IMAGES = {
     DatabaseEngine.REDIS: "docker.io/library/redis",
     DatabaseEngine.MONGODB: "docker.io/library/mongo",
     BusEngine.NATS: "docker.io/library/nats",
+    BalancerEngine.NGINX: "docker.io/library/nginx",
 }
 
 
@@ -40,5 +51,7 @@ def image_of(node: Running, project: str) -> str:
         return full_image(node.image or f"{project}-{node.id}:latest", LOCAL_REGISTRY)
     if node.image is not None:
         return full_image(node.image)
-    assert isinstance(node, Database | MessageBus), "forms_of gives no container without an image"
+    assert isinstance(node, Database | MessageBus | LoadBalancer), (
+        "forms_of gives no container without an image"
+    )
     return f"{_ENGINE_IMAGES[node.engine]}:{node.version or 'latest'}"

@@ -1,7 +1,8 @@
 """MySQL and MariaDB nodes: `services.mysql`, with users that may log in from where the edges say.
 
-Pure. The module's own users log in through the socket only. Users with a password are made by a unit of our own for
-the addresses of the graph's clients; the password goes to the server on standard input, never as an argument.
+Pure. The module's own users log in through the socket only. Users with a password are made by a unit of
+our own for the addresses of the graph's clients; the password goes to the server on standard input, never
+as an argument.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
 from nix_gen.lower.secrets import secret_file
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseEngine, DatabaseUser, Host
 
 SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
@@ -35,9 +37,7 @@ def lower_mysql(site: Site, draft: Draft, host: Host) -> None:
         assert isinstance(node, Database)
         if not _names_are_safe(site, node):
             continue
-        draft.say(
-            _OPTION, f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")
-        )
+        draft.say(_OPTION, node_comment(node))
         draft.put((*_OPTION, "enable"), plain=True)
         package = "mariadb" if node.engine is DatabaseEngine.MARIADB else "mysql84"
         draft.put((*_OPTION, "package"), Ref(("pkgs", package)))

@@ -1,9 +1,9 @@
 """Start order: what each unit waits for, from `depends_on` edges.
 
-Pure. On one host systemd orders the units. `condition: healthy` needs no probe of ours for a container (podman
-reports the unit started once its health check passes) nor for a database (its module reports it when it accepts
-connections). Another host's units cannot be required, so a unit of our own waits, for a bounded time, until the
-port answers; after that the workload starts anyway and retries by itself.
+Pure. On one host systemd orders the units. `condition: healthy` needs no probe of ours for a container
+(podman reports the unit started once its health check passes) nor for a database (its module reports it
+when it accepts connections). Another host's units cannot be required, so a unit of our own waits, for a
+bounded time, until the port answers; after that the workload starts anyway and retries by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from nix_gen.edges import Condition, DependsOn
 from nix_gen.ir import Multiline
 from nix_gen.lower.draft import Draft, Path
 from nix_gen.lower.forms import Form
-from nix_gen.lower.reach import LOOPBACK
+from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site, listening
 from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
 from nix_gen.scalars import Protocol
@@ -101,11 +101,11 @@ def _units(site: Site, draft: Draft, target: Running, condition: Condition) -> l
 def _remote_units(site: Site, draft: Draft, target: Running) -> list[str]:
     host = site.graph.host_of(target.id)
     assert host is not None
-    addresses = site.hosts[host].addresses
+    address = host_address(site, host, target.id)
     port = next((port for port, protocol in listening(target) if protocol is Protocol.TCP), None)
-    if port is None or not addresses or _is_sqlite(target):
+    if port is None or address is None or _is_sqlite(target):
         return ["network-online.target"]
-    return [_wait_unit(site, draft, target, addresses[0], port, after=["network-online.target"])]
+    return [_wait_unit(site, draft, target, address, port, after=["network-online.target"])]
 
 
 def _is_sqlite(target: Running) -> bool:

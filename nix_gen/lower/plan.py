@@ -1,7 +1,7 @@
 """The deployment plan: what will run where, in which order, from which graph.
 
-Pure. The same facts twice: as data (`deployment.json`, provenance for machines) and as text for people. Neither
-holds a time, a path of this machine or a secret, so that one graph gives one plan.
+Pure. The same facts twice: as data (`deployment.json`, provenance for machines) and as text for people.
+Neither holds a time, a path of this machine or a secret, so that one graph gives one plan.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _node(site: Site, node: Node) -> dict[str, Any]:
 def start_levels(graph: Graph) -> dict[str, int]:
     """How many steps of `depends_on` lie below each node; 0 starts first.
 
-    A node in a cycle gets the level it has without the edges that close it; the validator refuses such a graph.
+    Nodes of a cycle, and those above it, get the last level; the validator refuses such a graph.
     """
     targets: dict[str, list[str]] = {node.id: [] for node in graph.nodes}
     sources: dict[str, list[str]] = {node.id: [] for node in graph.nodes}

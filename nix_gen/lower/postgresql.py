@@ -1,8 +1,9 @@
 """PostgreSQL nodes: `services.postgresql`, with users, databases and access rules from the graph.
 
-Pure. NixOS makes roles and databases; passwords and other owners are set by a unit of our own between the module's
-set-up and `postgresql.target`, so that whoever waits for the target finds them. A password is read by psql itself
-from the unit's credentials: it is never an argument, never in the log, never in the store.
+Pure. NixOS makes roles and databases; passwords and other owners are set by a unit of our own between the
+module's set-up and `postgresql.target`, so that whoever waits for the target finds them. A password is
+read by psql itself from the unit's credentials: it is never an argument, never in the log, never in the
+store.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from nix_gen.lower.reach import is_reached_from_outside
 from nix_gen.lower.secrets import secret_file
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseUser, Host
 
 SUPERUSER = "postgres"
@@ -36,9 +38,7 @@ def lower_postgresql(site: Site, draft: Draft, host: Host) -> None:
         assert isinstance(node, Database)
         if not _names_are_safe(site, node):
             continue
-        draft.say(
-            _OPTION, f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")
-        )
+        draft.say(_OPTION, node_comment(node))
         draft.put((*_OPTION, "enable"), plain=True)
         _package(site, draft, node)
         settings: dict[str, Plain] = {
@@ -101,7 +101,8 @@ def _user(node: Database, user: DatabaseUser) -> dict[str, Plain]:
 def _authentication(site: Site, draft: Draft, node: Database) -> None:
     lines = []
     for source in access_sources(site, node):
-        lines.append(f"# {source.label}")
+        if f"# {source.label}" not in lines:
+            lines.append(f"# {source.label}")
         lines += [f"host {rule} {source.network} scram-sha-256" for rule in _rules(node)]
     if lines:
         draft.write((*_OPTION, "authentication"), lines)

@@ -1,27 +1,37 @@
 """How one node reaches another: the address that means the target, seen from where the source runs.
 
-Pure. Four cases. Container to container on a host: podman's DNS. Container to native service: the network's
-gateway. Native to native: loopback; native to container: the container's fixed address. To another host: that
-host's first address, at the port the node listens on.
+Pure. Four cases. Container to container on a host: podman's DNS. Container to native service: the
+network's gateway. Native to native: loopback; native to container: the container's fixed address. To
+another host: that host's first address, at the port the node listens on.
 """
 
 from __future__ import annotations
 
+import re
+
 from nix_gen.lower.forms import Form
-from nix_gen.lower.site import Ports, Route, Site
+from nix_gen.lower.site import Route, Site
 from nix_gen.nodes import Agent, LoadBalancer, PortBinding, Running, Service
 
 LOOPBACK = "127.0.0.1"
-NOT_NAMES = frozenset({"localhost", "ip6-localhost", "host", "containers"})
-"""Node ids that mean something else in every hosts file."""
+HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+"""Names that may stand in a hosts file and in podman's arguments."""
+NOT_NAMES = frozenset({"localhost", "ip6-localhost", "host.containers.internal"})
+"""Names that mean something else in every hosts file."""
 
 
-def names_of(node: Running) -> list[str]:
-    """Names under which clients know a node."""
-    names = {node.id}
+def names_of(site: Site, node: Running) -> list[str]:
+    """Names under which clients know a node: its id, its aliases, the hostname of a container."""
+    names = {node.id, *node.aliases}
     if isinstance(node, Service | Agent) and node.hostname is not None:
         names.add(node.hostname)
-    return sorted(names - NOT_NAMES)
+    for name in sorted(names):
+        if name in NOT_NAMES or not HOST_NAME.fullmatch(name):
+            site.warn(
+                "alias-not-used", node.id, f"{name!r} is no name of a host", "use letters, digits, - and ."
+            )
+            names.discard(name)
+    return sorted(names)
 
 
 def address_for(site: Site, route: Route) -> str | None:
@@ -32,21 +42,28 @@ def address_for(site: Site, route: Route) -> str | None:
     host = site.graph.host_of(route.target.id)
     assert host is not None, "a node with a form stands on a host"
     if not site.is_local(route):
-        addresses = site.hosts[host].addresses
-        if addresses:
-            return addresses[0]
-        site.find(
-            "host-without-address",
-            host,
-            f"{route.source.id} on another host connects to {route.target.id}, and the host has no address",
-            "give the host node an address",
-        )
-        return None
+        return host_address(site, host, route.target.id)
     from_container = site.forms[route.source.id] is Form.CONTAINER
     if site.forms[route.target.id] is not Form.CONTAINER:
         return site.gateway if from_container else LOOPBACK
     copies = site.copies(route.target.id)
     return None if from_container or not copies else copies[0].address
+
+
+def host_address(site: Site, host_id: str, target_id: str) -> str | None:
+    """The address at which other hosts reach a node; the container network carries IPv4 alone."""
+    addresses = site.hosts[host_id].addresses
+    if site.forms[target_id] is Form.CONTAINER:
+        addresses = tuple(address for address in addresses if ":" not in address)
+    if addresses:
+        return addresses[0]
+    site.find(
+        "host-without-address",
+        host_id,
+        f"nodes on other hosts connect to {target_id}, and the host has no address for that",
+        "give the host node an IPv4 address",
+    )
+    return None
 
 
 def name_entries(site: Site, node: Running) -> list[tuple[str, str]]:
@@ -55,31 +72,13 @@ def name_entries(site: Site, node: Running) -> list[tuple[str, str]]:
     for route in site.routes_from(node.id):
         address = address_for(site, route)
         if address is not None:
-            entries += [(name, address) for name in names_of(route.target)]
+            entries += [(name, address) for name in names_of(site, route.target)]
     return sorted(set(entries))
 
 
 def remote_routes(site: Site, node: Running) -> list[Route]:
     """Routes to a node from other hosts."""
     return [route for route in site.routes_to(node.id) if not site.is_local(route)]
-
-
-def edge_ports(site: Site, node: Running) -> Ports:
-    """Ports of a container that only other hosts of the graph need: published on the host's own address.
-
-    A port the graph publishes anyway, under the same number and where other hosts see it, is left out.
-    """
-    host = site.graph.host_of(node.id)
-    if host is None or not site.hosts[host].addresses:
-        return ()
-    address = site.hosts[host].addresses[0]
-    open_anyway = {
-        (binding.port, binding.protocol)
-        for binding in published(node)
-        if binding.published == binding.port and binding.address in {None, address}
-    }
-    wanted = {port for route in remote_routes(site, node) for port in route.ports}
-    return tuple(sorted(wanted - open_anyway))
 
 
 def published(node: Running) -> tuple[PortBinding, ...]:

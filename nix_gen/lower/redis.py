@@ -13,6 +13,7 @@ from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
 from nix_gen.lower.secrets import secret_file
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import mounts_of
+from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, Host
 
 _OWN = frozenset({"port", "bind", "requirepass", "dir", "unixsocket", "save"})
@@ -30,9 +31,9 @@ def lower_redis(site: Site, draft: Draft, host: Host) -> None:
             name: given for name, given in node.settings.items() if name not in _OWN
         }
         if reached and node.password is None:
-            # Redis would refuse every client but loopback while it has no password; the firewall decides here.
+            # Without a password Redis would refuse all but loopback; the firewall decides here.
             settings.setdefault("protected-mode", "no")
-        comments = [f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")]
+        comments = [node_comment(node)]
         comments += [
             f"{edge.id}: the module keeps the data in /var/lib/redis-{copy.name}."
             for edge, _ in mounts_of(site, node)

@@ -1,7 +1,8 @@
 """Secrets by reference: files below /run/secrets that sops-nix, agenix or the operator put there.
 
-Pure. No secret is ever in the graph, in the generated text or in the Nix store. A secret in a variable is read when
-the unit starts, by a unit of its own that writes an environment file only root can read, in memory.
+Pure. No secret is ever in the graph, in the generated text or in the Nix store. A secret in a variable is
+read when the unit starts, by a unit of its own that writes an environment file only root can read, in
+memory.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The surveyed graph: forms, running copies, container addresses, units, and who connects to whom.
 
-Pure. Everything several concerns have to agree on is decided here once, so that a container's address is the
-same in the proxy's upstream, in the firewall and in the database's access rules.
+Pure. Everything several concerns have to agree on is decided here once, so that a container's address is
+the same in the proxy's upstream, in the firewall and in the database's access rules.
 
-Addresses. The containers of a host share one podman network with a subnet of our choice. Every container has a
-fixed address in it, found by hashing its name, so that adding a container moves no other. The subnet is the first
-of a few private ones that holds no address of the graph.
+Addresses. The containers of a host share one podman network with a subnet of our choice. Every container
+has a fixed address in it, found by hashing its name, so that adding a container moves no other. The
+subnet is the first of a few private ones that holds no address of the graph.
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ def listening(node: Running) -> Ports:
         case Database() | MessageBus() | Monitoring():
             if node.listen_port is not None:
                 ports.add((node.listen_port, Protocol.TCP))
+            if isinstance(node, MessageBus) and node.monitor_port is not None:
+                ports.add((node.monitor_port, Protocol.TCP))
         case LoadBalancer():
             ports |= {(port, Protocol.TCP) for port in node.listen}
             ports |= {(port, Protocol.TCP) for host in node.virtual_hosts for port in host.listen}

@@ -1,8 +1,8 @@
 """Storage nodes and mounts: podman volumes, directories, network and block file systems.
 
-Pure. A local storage that only containers of one host mount is a podman volume: podman fills it from the image on
-first use and gives it the image's ownership, as docker does; a bind mount of an empty directory would hide the
-image's files. With a path of its own, a subpath or a native mounter it is a directory.
+Pure. A local storage that only containers of one host mount is a podman volume: podman fills it from the
+image on first use and gives it the image's ownership, as docker does; a bind mount of an empty directory
+would hide the image's files. With a path of its own, a subpath or a native mounter it is a directory.
 """
 
 from __future__ import annotations

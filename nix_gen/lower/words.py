@@ -1,12 +1,14 @@
 """Names and small texts of the generated machine: units, containers, paths, escapes of other languages.
 
-Pure. Every function that puts graph text into another language (systemd, nftables, tmpfiles) escapes it for that
-language; SQL and nginx have their own modules.
+Pure. Every function that puts graph text into another language (systemd, nftables, tmpfiles) escapes it
+for that language; SQL and nginx have their own modules.
 """
 
 from __future__ import annotations
 
 import hashlib
+
+from nix_gen.nodes import Node
 
 NFT_COMMENT_MAX_CHARS = 120
 """The kernel keeps 128 bytes of comment per rule."""
@@ -21,6 +23,11 @@ DATA_GROUP = "conclave-data"
 """Group of the directories that native services share."""
 
 _SYSTEMD_ESCAPES = {"\\": "\\\\", '"': '\\"', "%": "%%", "$": "$$", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def node_comment(node: Node) -> str:
+    """The comment above what a node became."""
+    return f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")
 
 
 def short(name: str, limit_chars: int) -> str:

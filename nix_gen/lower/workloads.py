@@ -17,7 +17,7 @@ from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
 from nix_gen.lower.secrets import environment_file, lower_environment, secret_file, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import mounts_of, provide, source_of
-from nix_gen.lower.words import DATA_GROUP, STATE, systemd_path, systemd_value, systemd_word
+from nix_gen.lower.words import DATA_GROUP, STATE, node_comment, systemd_path, systemd_value, systemd_word
 from nix_gen.nodes import Agent, HealthCheck, Host, MountKind, Restart, Service
 
 PRIVILEGED_PORT_MAX = 1023
@@ -86,9 +86,7 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
     if check is not None and is_awaited_healthy(site, node):
         options["postStart"] = Multiline(_probe(check))
         service["TimeoutStartSec"] = _patience_s(check)
-    draft.put(
-        unit, options, f"Node {node.id} ({node.kind})." + (f" {node.description}" if node.description else "")
-    )
+    draft.put(unit, options, node_comment(node))
     draft.add((*unit, "after"), ["network.target"])
     start_after(site, draft, node, unit)
 
