@@ -40,3 +40,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 clean:
 	rm -rf $(VENV) .conclave out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.PHONY: bench
+bench: $(STAMP)
+	$(BIN)/python benchmarks/round_trip.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -12,16 +13,21 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from conclave.session import Session, connect
+from consensus.wire import Decision, ProposalAnnounced
 from coordination.registry.wire import Capability
-from coordination.runtime.bus import Delivery
-from coordination.runtime.errors import ConclaveError, RejectedError, UsageError
+from coordination.runtime.bus import Delivery, Subscription
+from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.names import require_id
 from coordination.tasks.wire import TaskOffer
+from dialog.wire import Message
 
-MAX_IN_FLIGHT_PUSHES: Final = 256
-"""Pushes handled at a time; the next ones wait, and wait in NATS' own bounded buffer after that."""
+RENEWALS_PER_LEASE: Final = 3
+"""How often a running task's lease is renewed within its length."""
 
-Handler = Callable[[Session, dict[str, Any]], Awaitable[None]]
+MessageHandler = Callable[[Session, Message], Awaitable[None]]
+ProposalHandler = Callable[[Session, ProposalAnnounced], Awaitable[None]]
+DecisionHandler = Callable[[Session, Decision], Awaitable[None]]
+PushHandler = Callable[[Session, Any], Awaitable[None]]
 TaskHandler = Callable[[Session, TaskOffer], Awaitable[Mapping[str, Any] | None]]
 _log = structlog.get_logger(__name__)
 
@@ -51,20 +57,33 @@ class Agent:
         self._capabilities = tuple(capabilities)
         self._max_tasks = max_tasks
         self._description = description
-        self._handlers: dict[str, Handler] = {}
+        self._message_handler: MessageHandler | None = None
+        self._proposal_handler: ProposalHandler | None = None
+        self._decision_handler: DecisionHandler | None = None
+        self._push_handlers: dict[str, PushHandler] = {}
         self._task_handler: TaskHandler | None = None
         self._running_tasks = 0
 
-    def on(self, kind: str) -> Callable[[Handler], Handler]:
-        """Decorator: handle pushes of `kind` (``message``, ``proposal``, ``decision``, ``result``).
+    def message(self, handler: MessageHandler) -> MessageHandler:
+        """Decorator: hear the messages of the agent's dialogs, in order, each once, gaps filled."""
+        self._message_handler = handler
+        return handler
 
-        The handler gets the session and the push's JSON body; several run at a time.
-        """
-        if kind == "task":
-            raise UsageError("handle tasks with Agent.task, which also accepts and completes them")
+    def proposal(self, handler: ProposalHandler) -> ProposalHandler:
+        """Decorator: be told of proposals on which the agent may vote."""
+        self._proposal_handler = handler
+        return handler
 
-        def register(handler: Handler) -> Handler:
-            self._handlers[kind] = handler
+    def decision(self, handler: DecisionHandler) -> DecisionHandler:
+        """Decorator: be told how proposals ended that the agent made or could vote on."""
+        self._decision_handler = handler
+        return handler
+
+    def on(self, kind: str) -> Callable[[PushHandler], PushHandler]:
+        """Decorator: handle pushes of any other `kind`, such as ``result``, with their JSON body."""
+
+        def register(handler: PushHandler) -> PushHandler:
+            self._push_handlers[kind] = handler
             return handler
 
         return register
@@ -90,17 +109,8 @@ class Agent:
     async def running(self, url: str, *, prefix: str = "conclave") -> AsyncIterator[Session]:
         """Take part for the length of the block: registered before it, deregistered after it."""
         async with connect(url, agent=self.id, prefix=prefix) as session, asyncio.TaskGroup() as group:
-            slots = asyncio.Semaphore(MAX_IN_FLIGHT_PUSHES)
             working: set[asyncio.Task[None]] = set()
-
-            async def receive(delivery: Delivery) -> None:
-                await slots.acquire()
-                task = group.create_task(self._handle(session, delivery))
-                working.add(task)
-                task.add_done_callback(working.discard)
-                task.add_done_callback(lambda _: slots.release())
-
-            subscription = await session.bus.subscribe(session.subjects.inbox(self.id, "*"), receive)
+            subscriptions = await self._subscribe(session, group, working)
             await session.bus.flush()  # reachable before anybody can find us
             registered = await session.registry.register(
                 self._capabilities, max_tasks=self._max_tasks, description=self._description
@@ -112,11 +122,34 @@ class Agent:
                 yield session
             finally:
                 beating.cancel()
-                await subscription.unsubscribe()
+                for subscription in subscriptions:
+                    await subscription.unsubscribe()
                 for task in working:
                     task.cancel()
                 with contextlib.suppress(ConclaveError):
                     await session.registry.deregister()
+
+    async def _subscribe(
+        self, session: Session, group: asyncio.TaskGroup, working: set[asyncio.Task[None]]
+    ) -> list[Subscription]:
+        async def take_task(delivery: Delivery) -> None:
+            # Tasks take long: each runs beside the others. The tasks service keeps to `max_tasks`.
+            task = group.create_task(self._take_task(session, delivery))
+            working.add(task)
+            task.add_done_callback(working.discard)
+
+        subject = session.subjects.inbox(self.id, "task")
+        subscriptions = [await session.bus.subscribe(subject, take_task)]
+        if (on_message := self._message_handler) is not None:
+            subscriptions.append(await session.dialog.on_message(partial(on_message, session)))
+        if (on_proposal := self._proposal_handler) is not None:
+            subscriptions.append(await session.consensus.on_proposal(partial(on_proposal, session)))
+        if (on_decision := self._decision_handler) is not None:
+            subscriptions.append(await session.consensus.on_decision(partial(on_decision, session)))
+        for kind, handler in self._push_handlers.items():
+            subject = session.subjects.inbox(self.id, kind)
+            subscriptions.append(await session.bus.subscribe(subject, partial(_hand_on, session, handler)))
+        return subscriptions
 
     async def _beat(self, session: Session, incarnation: int, interval_s: float) -> None:
         while True:
@@ -125,17 +158,14 @@ class Agent:
                 await session.registry.heartbeat(incarnation=incarnation, load=load)
             await asyncio.sleep(interval_s)
 
-    async def _handle(self, session: Session, delivery: Delivery) -> None:
-        kind = delivery.subject.rpartition(".")[2]
+    async def _take_task(self, session: Session, delivery: Delivery) -> None:
         try:
-            if kind == "task":
-                await self._work(session, TaskOffer.model_validate_json(delivery.payload))
-            elif (handler := self._handlers.get(kind)) is not None:
-                await handler(session, from_json(delivery.payload))
-        except (ValidationError, ValueError):
-            _log.warning("push ignored", agent=self.id, kind=kind, reason="not what its kind says")
-        except Exception:  # noqa: BLE001 - one failing handler must not end the agent
-            _log.exception("handler failed", agent=self.id, kind=kind)
+            await self._work(session, TaskOffer.model_validate_json(delivery.payload))
+        except ValidationError:
+            _log.warning("push ignored", agent=self.id, reason="not a task offer")
+        except ConclaveError as error:
+            # The lease runs out and the task is offered again.
+            _log.warning("task dropped", agent=self.id, error=str(error))
 
     async def _work(self, session: Session, offer: TaskOffer) -> None:
         task_id, token = offer.task_id, offer.fencing_token
@@ -149,11 +179,50 @@ class Agent:
             return
         self._running_tasks += 1
         try:
-            result = await self._task_handler(session, offer)
+            result = await self._while_leased(session, offer, self._task_handler)
+        except _LeaseLostError:
+            _log.warning("task taken away", agent=self.id, task=task_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the attempt has failed
             _log.exception("task failed", agent=self.id, task=task_id)
-            await session.tasks.fail(task_id, token, reason=type(error).__name__, retryable=True)
+            await session.tasks.fail(task_id, token, reason=_reason(error), retryable=True)
         else:
             await session.tasks.complete(task_id, token, dict(result or {}))
         finally:
             self._running_tasks -= 1
+
+    async def _while_leased(
+        self, session: Session, offer: TaskOffer, handler: TaskHandler
+    ) -> Mapping[str, Any] | None:
+        """Run `handler` while renewing its lease; the handler is cancelled when the lease is lost.
+
+        Raises:
+            _LeaseLostError: The task was cancelled, has expired, or is somebody else's by now.
+        """
+        working = asyncio.ensure_future(handler(session, offer))
+        try:
+            while True:
+                done, _ = await asyncio.wait({working}, timeout=offer.lease_ms / 1000 / RENEWALS_PER_LEASE)
+                if done:
+                    return working.result()
+                try:
+                    await session.tasks.progress(offer.task_id, offer.fencing_token)
+                except RejectedError:
+                    raise _LeaseLostError from None
+                except UnavailableError:
+                    continue  # whether the lease still holds will be known at `complete`
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+
+class _LeaseLostError(Exception):
+    """The attempt is no longer ours; what the handler does has no effect any more."""
+
+
+async def _hand_on(session: Session, handler: PushHandler, delivery: Delivery) -> None:
+    await handler(session, from_json(delivery.payload))
+
+
+def _reason(error: Exception) -> str:
+    """What others learn of a handler's failure: our own errors in full, of others only the kind."""
+    return str(error)[:256] if isinstance(error, ConclaveError) else type(error).__name__

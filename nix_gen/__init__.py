@@ -3,19 +3,29 @@
 from nix_gen.document import Loaded, load, loads
 from nix_gen.errors import GraphFileError, NixGenError, Problem
 from nix_gen.findings import Finding, Severity
+from nix_gen.flake import Flake, InvalidGraphError, translate
 from nix_gen.graph import Graph, graph_json_schema
+from nix_gen.output import OutputError, Tracking, Written, require_writable, write
 from nix_gen.validate import validate
 
 __all__ = [
     "Finding",
+    "Flake",
     "Graph",
     "GraphFileError",
+    "InvalidGraphError",
     "Loaded",
     "NixGenError",
+    "OutputError",
     "Problem",
     "Severity",
+    "Tracking",
+    "Written",
     "graph_json_schema",
     "load",
     "loads",
+    "require_writable",
+    "translate",
     "validate",
+    "write",
 ]

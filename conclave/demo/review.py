@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from nix_gen import Finding
-from nix_gen.edges import Condition, DependsOn, MountsVolume, Replicates
+from nix_gen import Finding, Severity
+from nix_gen.edges import Condition, DependsOn, Replicates
 from nix_gen.graph import Graph
 from nix_gen.nodes import (
     Agent,
@@ -29,6 +29,18 @@ from nix_gen.nodes import (
 
 RUNNING: Final = (Service, Agent, Database, MessageBus, LoadBalancer, Monitoring)
 EVERYWHERE: Final = frozenset({None, "0.0.0.0", "::"})  # noqa: S104 - looked for, not bound
+STORE_PORTS: Final = {
+    2379: "etcd",
+    3306: "MySQL",
+    5432: "PostgreSQL",
+    5984: "CouchDB",
+    6379: "Redis",
+    9042: "Cassandra",
+    9200: "Elasticsearch",
+    11211: "memcached",
+    27017: "MongoDB",
+}
+"""Ports that stores listen on by convention, and that hand out everything where they have no password."""
 CONTROL_SOCKETS: Final = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock")
 
 
@@ -67,6 +79,9 @@ class Specialist:
     codes: frozenset[str]
     """Validator findings it speaks about."""
     checks: tuple[Check, ...]
+    """What it looks for beyond them."""
+    objects_to: frozenset[str] = frozenset()
+    """Of `codes`: warnings that are reason enough to vote against."""
 
 
 def review(specialist: Specialist, graph: Graph, findings: Iterable[Finding]) -> tuple[Remark, ...]:
@@ -74,7 +89,7 @@ def review(specialist: Specialist, graph: Graph, findings: Iterable[Finding]) ->
 
     Findings that no specialist covers belong to the first of `SPECIALISTS`, so that none is passed over.
     """
-    remarks = [_from_finding(finding) for finding in findings if _covers(specialist, finding.code)]
+    remarks = [_spoken(finding, specialist) for finding in findings if _covers(specialist, finding.code)]
     for check in specialist.checks:
         remarks.extend(check(graph))
     return tuple(sorted(remarks, key=lambda remark: list(Weight).index(remark.weight)))
@@ -86,11 +101,13 @@ def _covers(specialist: Specialist, code: str) -> bool:
     return specialist is SPECIALISTS[0] and not any(code in each.codes for each in SPECIALISTS)
 
 
-def _from_finding(finding: Finding) -> Remark:
-    weight = Weight.BLOCKING if finding.severity == "error" else Weight.ADVICE
-    return Remark(
-        weight=weight, code=finding.code, place=finding.place, text=f"{finding.message}; {finding.mend}"
-    )
+def _spoken(finding: Finding, specialist: Specialist) -> Remark:
+    if finding.severity is Severity.ERROR:
+        weight = Weight.BLOCKING
+    else:
+        weight = Weight.OBJECTION if finding.code in specialist.objects_to else Weight.ADVICE
+    text = f"{finding.message}; {finding.mend}" if finding.mend else finding.message
+    return Remark(weight=weight, code=finding.code, place=finding.place, text=text)
 
 
 def _running(graph: Graph) -> Iterator[Running]:
@@ -99,18 +116,19 @@ def _running(graph: Graph) -> Iterator[Running]:
             yield node
 
 
-def exposed_stores(graph: Graph) -> Iterator[Remark]:
-    """Databases and buses that anybody on the network can reach."""
+def exposed_store_ports(graph: Graph) -> Iterator[Remark]:
+    """Containers that publish the usual port of a data store to every network."""
     for node in _running(graph):
-        if not isinstance(node, Database | MessageBus):
-            continue
+        if not isinstance(node, Service | Agent):
+            continue  # of databases and buses the validator speaks
         for port in node.ports:
-            if port.published is not None and port.address in EVERYWHERE:
+            store = STORE_PORTS.get(port.port)
+            if store is not None and port.published is not None and port.address in EVERYWHERE:
                 yield Remark(
                     weight=Weight.OBJECTION,
                     code="exposed-store",
                     place=node.id,
-                    text=f"port {port.published} of this {node.engine} is open to every network; "
+                    text=f"port {port.published}, which is {store}, is open to every network; "
                     "publish it on 127.0.0.1 or not at all",
                 )
 
@@ -146,25 +164,6 @@ def bypassed_balancer(graph: Graph) -> Iterator[Remark]:
                 )
 
 
-def unkept_data(graph: Graph) -> Iterator[Remark]:
-    """Databases whose data ends with the container."""
-    for node in _running(graph):
-        if not isinstance(node, Database):
-            continue
-        kept = any(isinstance(edge, MountsVolume) for edge in graph.edges_from(node.id)) or any(
-            mount.kind is MountKind.BIND for mount in node.mounts
-        )
-        if not kept:
-            cache = node.engine is DatabaseEngine.REDIS
-            yield Remark(
-                weight=Weight.ADVICE if cache else Weight.OBJECTION,
-                code="unkept-data",
-                place=node.id,
-                text=f"this {node.engine} has no volume"
-                + ("; good for a cache, not for more" if cache else "; its data is lost with it"),
-            )
-
-
 def lone_databases(graph: Graph) -> Iterator[Remark]:
     """Databases without a second copy."""
     replicated = {edge.target for edge in graph.edges if isinstance(edge, Replicates)}
@@ -185,14 +184,6 @@ def unversioned_databases(graph: Graph) -> Iterator[Remark]:
         if isinstance(node, Database) and node.version in (None, "latest", "alpine"):
             text = "names no version, so a rebuild may change it under the data"
             yield Remark(weight=Weight.ADVICE, code="unversioned-database", place=node.id, text=text)
-
-
-def missing_health_checks(graph: Graph) -> Iterator[Remark]:
-    """Workloads nobody can tell healthy from hung."""
-    for node in _running(graph):
-        if node.health_check is None:
-            text = "has no health check, so a hung process looks like a healthy one"
-            yield Remark(weight=Weight.ADVICE, code="missing-health-check", place=node.id, text=text)
 
 
 def hopeful_start_order(graph: Graph) -> Iterator[Remark]:
@@ -247,28 +238,37 @@ SPECIALISTS: Final = (
         agent="security",
         capability="review.security",
         description="Looks for what can be reached or taken over.",
-        codes=frozenset({"published-everywhere", "secret-in-text"}),
-        checks=(exposed_stores, control_sockets, bypassed_balancer),
+        codes=frozenset({"exposed-database", "password-missing", "replicas-share-port"}),
+        checks=(exposed_store_ports, control_sockets, bypassed_balancer),
+        objects_to=frozenset({"exposed-database"}),
     ),
     Specialist(
         agent="keeper",
         capability="review.data",
         description="Looks after the data: volumes, versions, copies.",
-        codes=frozenset({"database-without-volume"}),
-        checks=(unkept_data, lone_databases, unversioned_databases),
+        codes=frozenset(
+            {
+                "cross-host-mount",
+                "database-without-volume",
+                "mount-path-twice",
+                "unknown-database",
+                "unmounted-storage",
+            }
+        ),
+        checks=(lone_databases, unversioned_databases),
     ),
     Specialist(
         agent="reliability",
         capability="review.reliability",
         description="Looks at what happens when something is slow, hung or gone.",
-        codes=frozenset({"missing-health-check"}),
-        checks=(missing_health_checks, hopeful_start_order, no_restart),
+        codes=frozenset({"missing-health-check", "never-completes", "no-health-check", "small-cluster"}),
+        checks=(hopeful_start_order, no_restart),
     ),
     Specialist(
         agent="builder",
         capability="nix.translate",
         description="Looks at what it takes to build the graph, and builds it.",
-        codes=frozenset({"unsupported-engine", "port-clash"}),
+        codes=frozenset({"engine-twice", "engine-unsupported", "port-clash", "reserved-name"}),
         checks=(unpinned_images, images_to_build),
     ),
 )

@@ -14,6 +14,7 @@ import pytest
 from conclave.embedded import EmbeddedServer, embedded_server
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.errors import UnavailableError, UsageError
+from tests.support.processes import free_port, is_alive
 
 PARENT = """
 import asyncio, pathlib, sys
@@ -27,20 +28,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 async def test_server_listens_on_loopback_only_and_keeps_its_store(tmp_path: Path) -> None:

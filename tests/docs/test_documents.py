@@ -1,0 +1,125 @@
+"""Docs and examples are executed: what they show must work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from conclave import connect
+from conclave.deployment import SERVICES, deployed
+from conclave.embedded import embedded_server
+from coordination.runtime.names import Subjects
+from coordination.runtime.runner import Shell
+from tests.support.processes import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
+
+
+def python_blocks() -> list[tuple[str, str]]:
+    """(where, code) of every Python block in the docs."""
+    return [
+        (f"{path.relative_to(ROOT)}:{number}", block)
+        for path in DOCUMENTS
+        for number, block in enumerate(BLOCK.findall(path.read_text(encoding="utf-8")), start=1)
+    ]
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> AsyncIterator[str]:
+    """A Conclave of the test's own, under the subjects that the docs show."""
+    async with embedded_server(tmp_path, port=free_port()) as server, deployed(server.url):
+        yield server.url
+
+
+def endless(code: str) -> bool:
+    return "agent.run(" in code
+
+
+@pytest.mark.parametrize(
+    ("where", "code"), [(w, c) for w, c in python_blocks() if not endless(c)], ids=lambda value: value[:20]
+)
+async def test_python_block_runs(where: str, code: str, url: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", code, url),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, f"{where}\n{err.decode()}"
+    assert out, f"{where} shows nothing"
+
+
+async def test_readme_agent_is_the_example_and_does_its_task(url: str) -> None:
+    example = (ROOT / "examples" / "hello_agent.py").read_text(encoding="utf-8")
+    shown = [code for _, code in python_blocks() if endless(code)]
+    assert len(shown) == 1
+    assert shown[0].strip() == example.partition('"""\n\n')[2].strip()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "examples" / "hello_agent.py"), url
+    )
+    try:
+        async with connect(url, agent="guest") as guest, asyncio.timeout(30):
+            results: asyncio.Queue[bytes] = asyncio.Queue()
+
+            async def take(delivery: object) -> None:
+                results.put_nowait(getattr(delivery, "payload", b""))
+
+            await guest.bus.subscribe(guest.subjects.inbox("guest", "result"), take)
+            await guest.bus.flush()
+            await guest.tasks.submit("greeting", {"name": "Ada"})
+            assert json.loads(await results.get())["result"] == {"greeting": "Hello, Ada!"}
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    broken = [
+        target
+        for target in LINK.findall(document.read_text(encoding="utf-8"))
+        if not (document.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_every_verb_is_in_the_wire_document() -> None:
+    table = (ROOT / "docs" / "wire.md").read_text(encoding="utf-8")
+    for name, factory in SERVICES.items():
+        shell = Shell.of(bus=_NoBus(), service=name, subjects=Subjects())  # type: ignore[arg-type]
+        row = next((line for line in table.splitlines() if line.startswith(f"| `{name}` |")), "")
+        verbs = {endpoint.verb for endpoint in factory(shell, _NoBus()).endpoints}  # type: ignore[arg-type]
+        documented = set(re.findall(r"`(\w+)`", row.partition("|")[2].partition("|")[2]))
+        assert documented == verbs, name
+
+
+def test_changelog_has_an_unreleased_section() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_make_knows_every_command_the_readme_names() -> None:
+    named = set(re.findall(r"make (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    for target in sorted(named & {"demo", "test", "bench"}):
+        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == 0, target
+
+
+class _NoBus:
+    """Enough of a bus to define services; nothing is sent."""
+
+    class client:  # noqa: N801
+        @staticmethod
+        def jetstream() -> None:
+            return None

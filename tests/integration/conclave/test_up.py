@@ -1,0 +1,112 @@
+"""`conclave up` and `conclave serve` as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conclave import Agent, Session, connect
+from conclave.deployment import SERVICES
+from conclave.embedded import embedded_server
+from coordination.tasks.wire import TaskOffer
+from tests.support.processes import conclave_process, free_port, is_alive
+
+
+def children(pid: int) -> list[int]:
+    """Process ids whose parent is `pid`."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    return [int(each) for each in text.split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_up_serves_everything_and_a_signal_leaves_no_process(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    port = free_port()
+    async with conclave_process("up", "--store", str(tmp_path), "--port", str(port)) as (process, greeting):
+        assert f"nats://127.0.0.1:{port}" in greeting
+        assert "micro ls" in greeting
+        for name in SERVICES:
+            assert name in greeting
+        offspring = children(process.pid)
+        assert len(offspring) == 1, "nats-server and nothing else"
+        async with connect(f"nats://127.0.0.1:{port}", agent="ops") as session:
+            assert await session.registry.list() == ()
+        process.send_signal(number)
+        assert await process.wait() == 0
+        assert not any(is_alive(pid) for pid in offspring)
+
+
+async def test_up_uses_an_existing_server_and_leaves_it_running(tmp_path: Path) -> None:
+    async with embedded_server(tmp_path, port=free_port()) as server:
+        async with conclave_process("up", "--nats", server.url) as (process, _):
+            assert children(process.pid) == []
+            async with connect(server.url, agent="ops") as session:
+                assert await session.registry.list() == ()
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 0
+        assert is_alive(server.pid)
+
+
+async def test_services_in_processes_of_their_own_work_together(tmp_path: Path) -> None:
+    agent = Agent("worker", capabilities=["greeting"])
+
+    @agent.task
+    async def greet(_: Session, offer: TaskOffer) -> dict[str, str]:
+        return {"text": f"hello {offer.payload['name']}"}
+
+    async with (
+        embedded_server(tmp_path, port=free_port()) as server,
+        conclave_process("serve", "registry", "--nats", server.url) as (_, greeting),
+        conclave_process("serve", "tasks", "--nats", server.url),
+        agent.running(server.url),
+        connect(server.url, agent="boss") as boss,
+    ):
+        assert "serving registry on" in greeting
+        done = asyncio.Event()
+
+        async def notice(_: object) -> None:
+            done.set()
+
+        await boss.bus.subscribe(boss.subjects.inbox("boss", "result"), notice)
+        await boss.bus.flush()
+        submitted = await boss.tasks.submit("greeting", {"name": "world"})
+        async with asyncio.timeout(20):
+            await done.wait()
+        task = await boss.tasks.get(submitted.task_id)
+        assert task.result == {"text": "hello world"}
+
+
+async def test_store_remembers_agents_across_restarts(tmp_path: Path) -> None:
+    arguments = ("up", "--store", str(tmp_path), "--port", str(free_port()))
+    async with conclave_process(*arguments) as (_, greeting):
+        url = re.findall(r"nats://[\d.:]+", greeting)[0]
+        async with connect(url, agent="first") as session:
+            await session.registry.register(["python"])
+    async with conclave_process(*arguments), connect(url, agent="second") as session:
+        assert [agent.agent for agent in await session.registry.list()] == ["first"]
+
+
+def test_wrong_arguments_get_one_line_and_exit_2(tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "conclave", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    unknown = run("serve", "registrar")
+    assert unknown.returncode == 2
+    assert unknown.stderr.splitlines() == [
+        "conclave: no service 'registrar'; there are: registry, tasks, dialog, consensus, knowledge"
+    ]
+    nowhere = run("up", "--nats", f"nats://127.0.0.1:{free_port()}")
+    assert nowhere.returncode == 1
+    assert len(nowhere.stderr.splitlines()) == 1
+    assert "no NATS server at" in nowhere.stderr
+    prefix = run("up", "--prefix", "Not.One.Token")
+    assert prefix.returncode == 2
+    assert "Traceback" not in prefix.stderr
