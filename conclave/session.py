@@ -9,7 +9,7 @@ from conclave.artifacts import ArtifactStore
 from consensus.client import ConsensusClient
 from coordination.registry.client import RegistryClient
 from coordination.runtime.bus import NatsBus
-from coordination.runtime.client import Caller
+from coordination.runtime.client import PATIENCE_S, Caller
 from coordination.runtime.names import Subjects, require_id
 from coordination.tasks.client import TasksClient
 from dialog.client import DialogClient
@@ -25,11 +25,13 @@ class Session:
     when a service does not answer in time.
     """
 
-    def __init__(self, bus: NatsBus, *, agent: str, subjects: Subjects) -> None:
+    def __init__(
+        self, bus: NatsBus, *, agent: str, subjects: Subjects, patience_s: float = PATIENCE_S
+    ) -> None:
         self.agent = agent
         self.bus = bus
         self.subjects = subjects
-        caller = Caller(bus, agent=agent, subjects=subjects)
+        caller = Caller(bus, agent=agent, subjects=subjects, patience_s=patience_s)
         self.registry = RegistryClient(caller)
         self.tasks = TasksClient(caller)
         self.dialog = DialogClient(caller)
@@ -47,13 +49,16 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def connect(url: str, *, agent: str, prefix: str = "conclave") -> AsyncIterator[Session]:
+async def connect(
+    url: str, *, agent: str, prefix: str = "conclave", patience_s: float = PATIENCE_S
+) -> AsyncIterator[Session]:
     """Connect `agent` to the Conclave behind the nats-server at `url` for the length of the block.
 
     Args:
         url: ``nats://HOST:PORT``.
         agent: Agent id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit.
         prefix: First token of the deployment's subjects.
+        patience_s: How long a call is repeated, under one command id, while a service is away.
 
     Raises:
         UsageError: `agent` or `prefix` is not a valid id.
@@ -62,6 +67,6 @@ async def connect(url: str, *, agent: str, prefix: str = "conclave") -> AsyncIte
     subjects = Subjects(prefix)
     bus = await NatsBus.connect(url, agent=require_id(agent))
     try:
-        yield Session(bus, agent=agent, subjects=subjects)
+        yield Session(bus, agent=agent, subjects=subjects, patience_s=patience_s)
     finally:
         await bus.close()

@@ -96,7 +96,6 @@ class Terminal:
         self._line(f"sha256 [dim]{given.sha256}[/]")
         for run in earlier_runs[-3:]:
             self._line(f"[dim]this store remembers: {escape(run)}[/]")
-        self._notes(given.findings)
         self._notes(given.notes)
 
     def review(self, review: Review) -> None:

@@ -100,8 +100,9 @@ class Bus(Protocol):
 
 
 async def _log_error(error: Exception) -> None:
-    # Must never raise: an exception here ends nats-py's read loop and leaves a deaf client.
-    _log.warning("nats", error=type(error).__name__)
+    # Must never raise: an exception here ends nats-py's read loop and leaves a deaf client. Not a
+    # warning: while a server is away there is one of these for every attempt to reach it again.
+    _log.info("nats", error=type(error).__name__)
 
 
 class _OrderedClient(Client):
@@ -111,6 +112,18 @@ class _OrderedClient(Client):
     nothing: `flush` returned before the server had seen a subscription, and `drain` ended before it
     had seen the unsubscription, dropping what was still delivered.
     """
+
+    is_ending = False
+    """Set before we close the connection ourselves: that is nothing to warn of."""
+
+    async def log_disconnected(self) -> None:
+        """Say that the server is away; nats-py goes on trying."""
+        if not self.is_ending:
+            _log.warning("disconnected", agent=self.options["name"])
+
+    async def log_reconnected(self) -> None:
+        """Say that the server is back."""
+        _log.warning("connected again", agent=self.options["name"])
 
     async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
         self._pongs.append(future or asyncio.get_running_loop().create_future())
@@ -160,6 +173,8 @@ class NatsBus:
                 reconnect_time_wait=_RECONNECT_WAIT_S * random.uniform(0.5, 1.5),  # type: ignore[arg-type]
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 error_cb=_log_error,
+                disconnected_cb=client.log_disconnected,
+                reconnected_cb=client.log_reconnected,
             )
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
             reason = str(error).removeprefix("nats: ") or type(error).__name__
@@ -208,6 +223,8 @@ class NatsBus:
 
     async def close(self) -> None:
         """See `Bus.close`."""
+        if isinstance(self.client, _OrderedClient):
+            self.client.is_ending = True
         if not self.client.is_closed:
             await self.client.close()
 

@@ -16,6 +16,8 @@ from coordination.runtime.names import Subjects, require_id
 from coordination.runtime.wire import HEADER_COMMAND_ID, HEADER_ERROR_CODE, ErrorBody
 
 R = TypeVar("R", bound=BaseModel)
+PATIENCE_S: Final = 15.0
+"""How long a call is repeated before it gives up, by default."""
 _RETRY_FIRST_S: Final = 0.05
 _RETRY_LAST_S: Final = 1.0
 
@@ -34,7 +36,7 @@ class Caller:
     """
 
     def __init__(
-        self, bus: Bus, *, agent: str, subjects: Subjects | None = None, patience_s: float = 15.0
+        self, bus: Bus, *, agent: str, subjects: Subjects | None = None, patience_s: float = PATIENCE_S
     ) -> None:
         self.bus = bus
         self.agent = require_id(agent)

@@ -17,6 +17,8 @@ from tests.support.processes import conclave_process, free_port
 
 VOTERS = 40
 KILL_AFTER = 12
+PATIENCE_S = 90.0
+"""Longer than the restarts take on a busy machine."""
 DIGEST = "ab" * 32
 
 
@@ -52,7 +54,10 @@ async def expect_every_vote_once(session: Session, proposal_id: str) -> None:
 
 
 async def open_sessions(stack: contextlib.AsyncExitStack, url: str) -> list[Session]:
-    return [await stack.enter_async_context(connect(url, agent=f"voter-{n}")) for n in range(VOTERS)]
+    return [
+        await stack.enter_async_context(connect(url, agent=f"voter-{n}", patience_s=PATIENCE_S))
+        for n in range(VOTERS)
+    ]
 
 
 async def propose(session: Session) -> str:
@@ -66,6 +71,7 @@ async def propose(session: Session) -> str:
     return proposal.proposal_id
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("times", [1, 3])
 async def test_whole_conclave_killed_during_a_vote_loses_and_repeats_nothing(
     tmp_path: Path, times: int
