@@ -33,6 +33,8 @@ def is_identifier(name: str) -> bool:
 
 
 def _text(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
     if "\0" in text:
         raise NixValueError(f"a Nix string cannot hold NUL: {quoted(text)}")
     if any("\ud800" <= char <= "\udfff" for char in text):

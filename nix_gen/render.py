@@ -49,6 +49,8 @@ def render_file(body: Value, *, header: Sequence[str] = ()) -> str:
 def render(body: Value, indent: str = "") -> str:
     """One expression; every line after the first is indented by `indent`."""
     match body:
+        case Str(text):
+            lines = f'"{_escaped(text)}"'
         case Multiline(text):
             lines = _multiline(text, indent)
         case Template(parts):
@@ -66,10 +68,8 @@ def render(body: Value, indent: str = "") -> str:
     return lines
 
 
-def _atom(body: Str | Int | Bool | Null | Ref | RelativePath) -> str:
+def _atom(body: Int | Bool | Null | Ref | RelativePath) -> str:
     match body:
-        case Str(text):
-            word = f'"{_escaped(text)}"'
         case Int(number):
             word = _number(number)
         case Bool(truth):

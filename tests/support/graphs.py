@@ -44,7 +44,7 @@ def _node(kind: str, fixed: dict[str, Any], **optional: st.SearchStrategy[Any]) 
 
 _SECRETS = st.just([{"name": "key", "env": "KEY"}, {"name": "cert", "path": "/etc/cert"}])
 _WORDS = st.lists(TEXTS, max_size=3)
-_MOUNTS = st.lists(
+_MOUNTS: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.sampled_from(
         [
             {"kind": "bind", "source": "/srv/fuzz/a b%", "target": "/in dir"},
@@ -54,7 +54,7 @@ _MOUNTS = st.lists(
         ]
     ),
     max_size=3,
-    unique_by=lambda mount: mount["target"],
+    unique_by=lambda mount: str(mount["target"]),
 )
 _LABELS = st.dictionaries(_NAMES, TEXTS, max_size=2)
 _WORKLOAD: dict[str, st.SearchStrategy[Any]] = {

@@ -1,0 +1,81 @@
+"""`depends_on` as systemd understands it: on one host, between hosts, and for jobs."""
+
+import pytest
+
+from tests.support.lowering import Node, options
+
+APP: Node = {"kind": "service", "id": "app", "image": "example/app"}
+OTHER: Node = {"kind": "service", "id": "other", "image": "example/other", "ports": [{"port": 9000}]}
+
+
+def _edge(target: str, **more: object) -> Node:
+    return {"kind": "depends_on", "source": "app", "target": target, **more}
+
+
+def test_a_container_waits_for_a_container_through_podman() -> None:
+    host = options(APP, OTHER, _edge("other"))
+    assert host["virtualisation"]["oci-containers"]["containers"]["shop-app"]["dependsOn"] == ["shop-other"]
+    assert host["systemd"]["services"]["podman-shop-app"]["requires"] == ["shop-network.service"]
+
+
+def test_an_optional_dependency_is_wanted_not_required() -> None:
+    host = options(APP, OTHER, _edge("other", required=False))
+    assert "dependsOn" not in host["virtualisation"]["oci-containers"]["containers"]["shop-app"]
+    assert host["systemd"]["services"]["podman-shop-app"]["wants"] == ["podman-shop-other.service"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "unit"),
+    [("postgresql", "postgresql.target"), ("mariadb", "mysql.service"), ("redis", "redis-db.service")],
+)
+def test_a_container_waits_for_a_database_until_it_accepts_connections(engine: str, unit: str) -> None:
+    database = {"kind": "database", "id": "db", "engine": engine}
+    service = options(APP, database, _edge("db", condition="healthy"))["systemd"]["services"][
+        "podman-shop-app"
+    ]
+    assert unit in service["after"]
+    assert unit in service["requires"]
+
+
+def test_passwords_are_set_before_whoever_waits_for_the_database_starts() -> None:
+    users = [{"name": "app", "password": "pw"}]
+    for engine, target in (("postgresql", "postgresql.target"), ("mysql", None)):
+        database = {"kind": "database", "id": "db", "engine": engine, "users": users}
+        units = options(APP, database, _edge("db"))["systemd"]["services"]
+        if target:
+            assert units["shop-users-db"]["before"] == units["shop-users-db"]["requiredBy"] == [target]
+        else:
+            assert "shop-users-db.service" in units["podman-shop-app"]["requires"]
+
+
+def test_health_is_podman_s_to_tell() -> None:
+    healthy = {**OTHER, "health_check": {"command": ["probe", "--now"], "interval_ms": 1500}}
+    host = options(APP, healthy, _edge("other", condition="healthy"))
+    extra = host["virtualisation"]["oci-containers"]["containers"]["shop-other"]["extraOptions"]
+    assert {'--health-cmd=["probe", "--now"]', "--health-interval=1500ms", "--sdnotify=healthy"} <= set(extra)
+    assert host["systemd"]["services"]["podman-shop-other"]["serviceConfig"] == {"Delegate": True}
+
+
+def test_a_job_runs_to_its_end_before_what_waits_for_its_completion() -> None:
+    host = options(APP, OTHER, _edge("other", condition="completed"))
+    service = host["systemd"]["services"]["podman-shop-other"]["serviceConfig"]
+    assert service == {"RemainAfterExit": True, "Restart": "no", "Type": "oneshot"}
+    extra = host["virtualisation"]["oci-containers"]["containers"]["shop-other"]["extraOptions"]
+    assert "--detach=false" in extra
+
+
+def test_another_host_is_waited_for_a_while_and_never_required() -> None:
+    hosts = [{"kind": "host", "id": f"h{n}", "addresses": [f"10.0.0.{n}"]} for n in (1, 2)]
+    parts = [*hosts, {**APP, "host": "h1"}, {**OTHER, "host": "h2"}, _edge("other")]
+    units = options(*parts, host="h1")["systemd"]["services"]
+    assert units["podman-shop-app"]["wants"] == ["shop-wait-other.service"]
+    assert units["podman-shop-app"]["requires"] == ["shop-network.service"]
+    assert "/dev/tcp/10.0.0.2/9000" in units["shop-wait-other"]["script"]
+    assert units["shop-wait-other"]["serviceConfig"]["TimeoutStartSec"] == 300
+
+
+def test_a_nats_server_is_probed_when_its_health_is_asked_for() -> None:
+    bus = {"kind": "message_bus", "id": "bus"}
+    units = options(APP, bus, _edge("bus", condition="healthy"))["systemd"]["services"]
+    assert {"nats.service", "shop-wait-bus.service"} <= set(units["podman-shop-app"]["requires"])
+    assert units["shop-wait-bus"]["after"] == ["nats.service"]
