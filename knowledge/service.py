@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from coordination.runtime.bus import NatsBus
@@ -71,28 +72,35 @@ def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
         version="0.1.0",
         description="Facts that agents share, replicated as Automerge documents.",
         companions=(follow,),
-        endpoints=(
-            Action(
-                verb="assert",
-                description="State a fact in the caller's name.",
-                request=wire.AssertRequest,
-                reply=wire.AssertReply,
-                act=state,
-            ),
-            Action(
-                verb="query",
-                description="Facts of a topic by pattern, oldest first.",
-                request=wire.QueryRequest,
-                reply=wire.QueryReply,
-                act=query,
-            ),
-            Action(
-                verb="topics",
-                description="All topics with their number of facts and their heads.",
-                request=wire.TopicsRequest,
-                reply=wire.TopicsReply,
-                act=topics,
-            ),
+        endpoints=_endpoints(state, query, topics),
+    )
+
+
+_Act = Callable[[Call, Any], Awaitable[Any]]
+
+
+def _endpoints(state: _Act, query: _Act, topics: _Act) -> tuple[Action, ...]:
+    return (
+        Action(
+            verb="assert",
+            description="State a fact in the caller's name.",
+            request=wire.AssertRequest,
+            reply=wire.AssertReply,
+            act=state,
+        ),
+        Action(
+            verb="query",
+            description="Facts of a topic by pattern, oldest first.",
+            request=wire.QueryRequest,
+            reply=wire.QueryReply,
+            act=query,
+        ),
+        Action(
+            verb="topics",
+            description="All topics with their number of facts and their heads.",
+            request=wire.TopicsRequest,
+            reply=wire.TopicsReply,
+            act=topics,
         ),
     )
 

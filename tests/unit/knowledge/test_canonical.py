@@ -1,3 +1,5 @@
+"""Canonical JSON (RFC 8785): one value, one text."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Chunks of a document: read as written, refused when damaged."""
+
 from __future__ import annotations
 
 import dataclasses

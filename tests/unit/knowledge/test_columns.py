@@ -1,3 +1,5 @@
+"""Columns of a change: encoded values, within their bounds."""
+
 from __future__ import annotations
 
 import pytest

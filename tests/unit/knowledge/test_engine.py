@@ -1,3 +1,5 @@
+"""The engine survives every change, good or hostile."""
+
 from __future__ import annotations
 
 import hashlib

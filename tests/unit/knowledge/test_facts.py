@@ -1,3 +1,5 @@
+"""Facts: their identity, their bounds, and patterns that find them."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -1,3 +1,5 @@
+"""What a change must be before it reaches the engine."""
+
 from __future__ import annotations
 
 import dataclasses
