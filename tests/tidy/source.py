@@ -53,10 +53,9 @@ def code_lines(path: Path) -> frozenset[int]:
         if token.type not in _SILENT:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(tree(path)):
-        if (
-            isinstance(node, (ast.Module, ast.ClassDef, *Function.__args__))
-            and ast.get_docstring(node) is not None
-        ):
+        if not isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if ast.get_docstring(node) is not None:
             text = node.body[0]
             lines -= set(range(text.lineno, (text.end_lineno or text.lineno) + 1))
     return frozenset(lines)
