@@ -17,6 +17,8 @@ Path = tuple[str, ...]
 
 
 class _Branch:
+    __slots__ = ("comments", "items", "last_lines", "lines", "members")
+
     def __init__(self) -> None:
         self.members: dict[str, _Branch | Value] = {}
         self.comments: dict[str, list[str]] = {}
@@ -80,7 +82,9 @@ class Draft:
     def _branch(self, path: Path) -> _Branch:
         branch = self._root
         for name in path:
-            member = branch.members.setdefault(name, _Branch())
+            member = branch.members.get(name)
+            if member is None:
+                member = branch.members[name] = _Branch()
             assert isinstance(member, _Branch), f"{'.'.join(path)} lies below a value"
             branch = member
         return branch
