@@ -43,7 +43,7 @@ class Policy:
     retry_last_ms: int = 60_000
     round_pause_ms: int = 1_000
     """Pause before a task that every agent passed on is offered anew."""
-    max_open_tasks: int = 100_000
+    max_open_tasks: int = 200_000
     max_open_bytes: int = 256 * 1024 * 1024
     """Payloads of open tasks."""
     max_finished_tasks: int = 10_000
