@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.fixtures import connect, nats_server, own_server, subjects
 
@@ -16,6 +17,13 @@ NEEDS = {
     "shared": ("CONCLAVE_REQUIRE_SHARED", "no ../shared beside the project"),
 }
 """Marker -> (variable that forbids skipping, why the tests were skipped)."""
+
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile(
+    "conclave", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("conclave")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
