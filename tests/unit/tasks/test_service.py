@@ -21,7 +21,6 @@ from coordination.tasks import wire
 from coordination.tasks.client import TasksClient
 from coordination.tasks.limits import Policy
 from tests.support.clock import ManualClock
-from tests.support.serving import Agents
 from tests.support.waiting import settle
 
 WAIT_S = 10.0
@@ -67,10 +66,16 @@ class Room:
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self.exchange = MemoryExchange()
-        self.agents = Agents(self.exchange)
         self.clock = ManualClock()
         self._group = group
         self._running: list[Runner] = []
+        self._buses: list[MemoryBus] = []
+
+    def caller(self, agent: str) -> Caller:
+        """A new connection of `agent`."""
+        bus = MemoryBus(self.exchange, agent=agent)
+        self._buses.append(bus)
+        return Caller(bus, agent=agent, patience_s=2.0)
 
     async def serve_registry(self) -> None:
         bus = MemoryBus(self.exchange, agent=registry.NAME)
@@ -93,7 +98,8 @@ class Room:
         return queue
 
     async def stop(self) -> None:
-        await self.agents.close()
+        for bus in self._buses:
+            await bus.close()
         for runner in self._running:
             runner.stop()
 
@@ -120,8 +126,8 @@ async def a_room(journal: MemoryJournal | None = None) -> AsyncIterator[Room]:
 async def test_many_tasks_are_each_done_once_and_a_restart_forgets_nothing() -> None:
     journal = MemoryJournal()
     async with a_room(journal) as room:
-        workers = [await Worker(room.agents.caller(f"w{i}")).start("double", max_tasks=4) for i in range(3)]
-        caller = room.agents.caller("ada")
+        workers = [await Worker(room.caller(f"w{i}")).start("double", max_tasks=4) for i in range(3)]
+        caller = room.caller("ada")
         results = await room.results(caller)
         client = TasksClient(caller)
         done: list[str] = []
@@ -137,7 +143,7 @@ async def test_many_tasks_are_each_done_once_and_a_restart_forgets_nothing() -> 
         assert sorted(each.result["doubled"] for each in got) == [2 * n for n in range(40)]
         assert {each.result["by"] for each in got} == {"w0", "w1", "w2"}
     async with a_room(journal) as room:
-        client = TasksClient(room.agents.caller("ada"))
+        client = TasksClient(room.caller("ada"))
         page = await client.list(limit=30)
         rest = await client.list(after=page[-1].sequence, state="completed", submitter="ada")
         assert [each.sequence for each in (*page, *rest)] == list(range(1, 41))
@@ -147,13 +153,13 @@ async def test_many_tasks_are_each_done_once_and_a_restart_forgets_nothing() -> 
 
 async def test_a_paused_worker_that_wakes_after_its_lease_cannot_complete() -> None:
     async with a_room() as room:
-        slow = await Worker(room.agents.caller("a-slow")).start("python")
-        caller = room.agents.caller("ada")
+        slow = await Worker(room.caller("a-slow")).start("python")
+        caller = room.caller("ada")
         results = await room.results(caller)
         task_id = (await TasksClient(caller).submit("python", {"n": 1}, task_id="job")).task_id
         first = await slow.next_offer()
         await slow.tasks.accept(task_id, first.fencing_token)
-        quick = await Worker(room.agents.caller("quick")).start("python")
+        quick = await Worker(room.caller("quick")).start("python")
         for pause_ms in (POLICY.lease_ms, POLICY.retry_first_ms):
             room.clock.advance(pause_ms)
             await settle()
@@ -181,11 +187,11 @@ async def _is_refused(worker: Worker, offer: wire.TaskOffer) -> None:
 
 async def test_an_agent_that_comes_later_is_found_by_the_next_look() -> None:
     async with a_room() as room:
-        client = TasksClient(room.agents.caller("ada"))
+        client = TasksClient(room.caller("ada"))
         task_id = (await client.submit("rare")).task_id
         await settle()
         assert (await client.get(task_id)).state == "queued"
-        worker = await Worker(room.agents.caller("late")).start("rare")
+        worker = await Worker(room.caller("late")).start("rare")
         room.clock.advance(tasks.POLL_MS)
         offer = await worker.next_offer()
         assert (await client.get(task_id)).holder == wire.HolderView(
@@ -197,12 +203,12 @@ async def test_tasks_wait_while_the_registry_is_away() -> None:
     async with asyncio.TaskGroup() as group:
         room = Room(group)
         await room.serve_tasks()
-        client = TasksClient(room.agents.caller("ada"))
+        client = TasksClient(room.caller("ada"))
         task_id = (await client.submit("python")).task_id
         await settle()
         assert (await client.get(task_id)).state == "queued"
         await room.serve_registry()
-        worker = await Worker(room.agents.caller("bob")).start("python")
+        worker = await Worker(room.caller("bob")).start("python")
         looking = asyncio.ensure_future(worker.next_offer())
         while not looking.done():  # the companion's own pauses are on this clock
             room.clock.advance(tasks.POLL_MS)
@@ -213,7 +219,7 @@ async def test_tasks_wait_while_the_registry_is_away() -> None:
 
 async def test_the_worker_hears_that_its_task_was_canceled() -> None:
     async with a_room() as room:
-        caller = room.agents.caller("bob")
+        caller = room.caller("bob")
         worker = await Worker(caller).start("python")
         canceled: asyncio.Queue[wire.TaskTakenAway] = asyncio.Queue()
 
@@ -221,7 +227,7 @@ async def test_the_worker_hears_that_its_task_was_canceled() -> None:
             canceled.put_nowait(wire.TaskTakenAway.model_validate_json(delivery.payload))
 
         await caller.bus.subscribe(caller.subjects.inbox("bob", "cancel"), take)
-        client = TasksClient(room.agents.caller("ada"))
+        client = TasksClient(room.caller("ada"))
         task_id = (await client.submit("python")).task_id
         offer = await worker.next_offer()
         await worker.tasks.accept(task_id, offer.fencing_token)
@@ -236,8 +242,8 @@ async def test_the_worker_hears_that_its_task_was_canceled() -> None:
 
 async def test_a_failed_task_is_retried_and_then_given_up() -> None:
     async with a_room() as room:
-        worker = await Worker(room.agents.caller("bob")).start("python")
-        caller = room.agents.caller("ada")
+        worker = await Worker(room.caller("bob")).start("python")
+        caller = room.caller("ada")
         results = await room.results(caller)
         task_id = (await TasksClient(caller).submit("python", max_attempts=2)).task_id
         for state in ("failed", "dead_lettered"):
@@ -255,7 +261,7 @@ async def test_a_failed_task_is_retried_and_then_given_up() -> None:
 
 async def test_bad_requests_are_refused_with_a_code_and_leave_the_service_unharmed() -> None:
     async with a_room() as room:
-        caller = room.agents.caller("ada")
+        caller = room.caller("ada")
         client = TasksClient(caller)
         with pytest.raises(RejectedError, match="too_large"):
             await client.submit("python", {"x": "y" * 140_000})
@@ -279,7 +285,7 @@ async def test_bad_requests_are_refused_with_a_code_and_leave_the_service_unharm
 
 async def test_a_submission_sent_twice_adds_one_task() -> None:
     async with a_room() as room:
-        caller = room.agents.caller("ada")
+        caller = room.caller("ada")
         request = wire.SubmitRequest(capability="python")
         replies = [
             await caller.command("tasks", "submit", request, wire.SubmitReply, command_id="same")
