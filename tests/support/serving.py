@@ -1,41 +1,58 @@
-"""Runs one service for the length of a block."""
+"""Runs services in one process over the in-memory bus, with connections for their callers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
-from coordination.registry.service import define
-from coordination.runtime.bus import NatsBus
-from coordination.runtime.journal import JetStreamJournal
+from coordination.runtime.client import Caller
+from coordination.runtime.clock import Clock
+from coordination.runtime.journal import Journal
+from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
+from coordination.runtime.service import ServiceDefinition
+
+_START_TIMEOUT_S = 5.0
 
 
-def registry_runner(bus: NatsBus, subjects: Subjects, *, heartbeat_interval_ms: int = 5_000) -> Runner:
-    """The registry on its JetStream journal, not yet running."""
-    shell = Shell.of(bus, service="registry", subjects=subjects)
-    journal = JetStreamJournal(
-        bus.client.jetstream(),
-        stream=subjects.journal_stream("registry", 0),
-        subject=subjects.journal("registry", 0),
-    )
-    return Runner(define(shell, heartbeat_interval_ms=heartbeat_interval_ms), shell=shell, journal=journal)
+class Agents:
+    """Connections of agents to one exchange."""
+
+    def __init__(self, exchange: MemoryExchange) -> None:
+        self._exchange = exchange
+        self._buses: list[MemoryBus] = []
+
+    def caller(self, agent: str) -> Caller:
+        """A new connection of `agent`."""
+        bus = MemoryBus(self._exchange, agent=agent)
+        self._buses.append(bus)
+        return Caller(bus, agent=agent, patience_s=2.0)
+
+    async def close(self) -> None:
+        """End all connections."""
+        for bus in self._buses:
+            await bus.close()
 
 
 @contextlib.asynccontextmanager
-async def running(runner: Runner) -> AsyncIterator[asyncio.Task[None]]:
-    """`runner` from ready until the end of the block; a failure of its own is raised."""
-    task = asyncio.create_task(runner.run())
-    ready = asyncio.create_task(runner.ready.wait())
-    try:
-        await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
-        yield task
-    finally:
-        ready.cancel()
-        runner.stop()
-        with contextlib.suppress(BaseExceptionGroup):
-            await task
+async def serving(
+    define: Callable[[Shell], ServiceDefinition], name: str, *, journal: Journal, clock: Clock | None = None
+) -> AsyncIterator[Agents]:
+    """Serve one service until the block ends."""
+    exchange = MemoryExchange()
+    bus = MemoryBus(exchange, agent=name)
+    shell = Shell.of(bus, service=name, subjects=Subjects(), clock=clock)
+    runner = Runner(define(shell), shell=shell, journal=journal)
+    agents = Agents(exchange)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(runner.run())
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await runner.ready.wait()
+            yield agents
+        finally:
+            await agents.close()
+            runner.stop()
+    await bus.close()

@@ -18,7 +18,7 @@ from coordination.runtime.journal import JetStreamJournal
 from coordination.runtime.names import Subjects
 from tests.support.nats_server import RealServer
 from tests.support.processes import conclave_process
-from tests.support.serving import registry_runner, running
+from tests.support.registry import registry_runner, running
 from tests.support.toy import stored_events
 from tests.support.waiting import wait_until
 

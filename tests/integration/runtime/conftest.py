@@ -12,7 +12,7 @@ from coordination.runtime.client import Caller
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner
 from tests.support.fixtures import Connect
-from tests.support.serving import registry_runner, running
+from tests.support.registry import registry_runner, running
 
 
 @pytest.fixture

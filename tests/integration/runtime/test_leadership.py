@@ -11,7 +11,7 @@ from coordination.runtime.client import Caller
 from coordination.runtime.errors import NotLeaderError
 from coordination.runtime.names import Subjects
 from tests.support.fixtures import Connect
-from tests.support.serving import registry_runner, running
+from tests.support.registry import registry_runner, running
 
 
 async def test_the_older_one_steps_down_and_the_newer_one_serves(
