@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
 
 from coordination.runtime.bus import NatsBus
+from coordination.runtime.cancellation import raise_if_cancelled
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.limits import DUPLICATE_WINDOW_S
 from coordination.runtime.names import Subjects
@@ -144,7 +145,9 @@ class JetStreamChanges:
                 except TimeoutError:
                     # Nothing new, or the consumer is gone: the second must not look like the first.
                     await self._js.consumer_info(self._stream, info.name)
+                    raise_if_cancelled()
                     continue
+                raise_if_cancelled()
                 yield [_read(message) for message in messages]
         finally:
             await subscription.unsubscribe()

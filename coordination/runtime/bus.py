@@ -16,6 +16,7 @@ from nats.aio.client import PING_PROTO, Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from coordination.runtime.cancellation import raise_if_cancelled
 from coordination.runtime.errors import ClosedError, UnavailableError, UsageError
 from coordination.runtime.names import inbox_prefix
 
@@ -199,6 +200,7 @@ class NatsBus:
                 )
         except TimeoutError:
             raise UnavailableError(f"no answer on {subject} within {timeout_s:g} s") from None
+        raise_if_cancelled()
         return _delivery(message)
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
