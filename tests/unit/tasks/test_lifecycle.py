@@ -79,7 +79,7 @@ def test_time_alone_moves_a_task_along_the_table(state: State, after: State) -> 
     tasking.check_replay()
 
 
-@pytest.mark.parametrize("state", [State.QUEUED, *FINISHED])
+@pytest.mark.parametrize("state", [State.QUEUED, *sorted(FINISHED)])
 def test_time_does_nothing_to_a_task_that_waits_for_an_agent_or_has_ended(state: State) -> None:
     tasking = Tasking()
     tasking.bring_to(state)
