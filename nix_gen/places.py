@@ -33,6 +33,7 @@ _INTEGERS = (
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _JSON_ESCAPE = re.compile(r"\\(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|.)", re.DOTALL)
+_NOT_ASCII = re.compile(r"[^\n\r\x20-\x7e]")
 _STANDARD_TAG = "tag:yaml.org,2002:"
 _COMPOSE_TAGS = ("!reset", "!override")
 
@@ -152,14 +153,14 @@ def parse(text: str, file: str) -> Document:
         tag or a key
             that has no meaning here.
     """
-    text = text.removeprefix("\ufeff")
+    text = _as_yaml(text.removeprefix("\ufeff"))
     if found := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, found.start()) + 1
         what = f"has the control character U+{ord(found[0]):04X}"
         raise GraphFileError(Problem(file=file, line=line, what=what, mend="write a text file in UTF-8"))
     builder = _Builder(file)
     try:
-        root = builder.document(_events(_as_yaml(text)))
+        root = builder.document(_events(text))
     except yaml.MarkedYAMLError as error:
         raise GraphFileError(_syntax_problem(error, file)) from None
     except yaml.YAMLError as error:
@@ -180,7 +181,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 def _as_yaml(text: str) -> str:
-    """JSON as YAML, without what JSON allows and libyaml does not (tabs, surrogate pairs)."""
+    """JSON as YAML, without what JSON allows and libyaml does not: tabs, surrogate pairs, U+007F."""
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
@@ -188,10 +189,13 @@ def _as_yaml(text: str) -> str:
     except (ValueError, RecursionError):
         return text
 
-    def _joined(match: re.Match[str]) -> str:
-        return str(json.loads(f'"{match[0]}"')) if len(match[0]) > 2 else match[0]
+    joined = _JSON_ESCAPE.sub(_without_pair, text.replace("\t", " "))
+    return _NOT_ASCII.sub(lambda match: f"\\U{ord(match[0]):08x}", joined)
 
-    return _JSON_ESCAPE.sub(_joined, text.replace("\t", " "))
+
+def _without_pair(match: re.Match[str]) -> str:
+    """An escape of JSON; a surrogate pair as the character it stands for."""
+    return str(json.loads(f'"{match[0]}"')) if len(match[0]) > 6 else match[0]
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, file: str) -> Problem:

@@ -1,0 +1,98 @@
+"""Whatever the text, the loader answers with a graph or a GraphFileError of one line."""
+
+import contextlib
+from typing import Any
+
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from nix_gen import GraphFileError, loads, validate
+from nix_gen.compose.keys import KNOWN, TOP_LEVEL
+from tests.property.nix_gen.strategies import node_links
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-10, 70_000),
+    st.text(max_size=12),
+    st.sampled_from(
+        ["${A", "$A", "${A:?x}", "80:80", "a:/b", "postgres:16", "nginx", "1m", "http://a:b@c", "a"]
+    ),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+IMAGES = st.sampled_from(["postgres:16", "mysql", "nginx", "redis", "nats", "app"]) | SCALARS
+SERVICES = st.dictionaries(
+    st.sampled_from(["a", "b", "A.b", "db", "\u00e9"]),
+    st.builds(
+        lambda image, others: {**others, "image": image},
+        IMAGES,
+        st.dictionaries(st.sampled_from(sorted(KNOWN)), VALUES, max_size=4),
+    ),
+    max_size=3,
+)
+COMPOSE = st.builds(
+    lambda services, others: {**others, "services": services},
+    SERVICES | VALUES,
+    st.dictionaries(st.sampled_from(sorted(TOP_LEVEL)), VALUES, max_size=3),
+)
+
+
+def answers(content: str | bytes) -> None:
+    """Check that the loader gives a graph that can be judged, or one line about the file."""
+    refusals: list[GraphFileError] = []
+    try:
+        loaded = loads(content, file="f.yaml")
+    except GraphFileError as error:
+        refusals.append(error)
+    else:
+        validate(loaded.graph)
+        assert all(str(note).isprintable() for note in loaded.notes)
+    for refusal in refusals:
+        assert str(refusal).startswith("f.yaml")
+        assert all(str(problem).isprintable() for problem in (refusal, *refusal.problems))
+
+
+@settings(deadline=None)
+@given(st.text())
+@example("a: &a [*a]")
+@example("[" * 100_000)
+@example("{" * 100_000)
+@example("- " * 5_000)
+@example("? " * 5_000)
+@example("nodes: {<<: [[]]}")
+@example("nodes: &a [*a]")
+@example("nodes: [1]\nlinks: 3")
+@example("!!python/object/apply:os.system [x]")
+@example("\ud800")
+@example("%TAG ! tag:x,2000:\n---\n!a b")
+def test_any_text_is_answered(content: str) -> None:
+    answers(content)
+
+
+@settings(deadline=None)
+@given(st.binary())
+@example(b"\xff\xfe")
+@example(b"\x00" * 10)
+def test_any_bytes_are_answered(content: bytes) -> None:
+    answers(content)
+
+
+@settings(deadline=None)
+@given(COMPOSE)
+def test_any_compose_like_data_is_answered(data: dict[str, Any]) -> None:
+    with contextlib.suppress(yaml.YAMLError):
+        answers(yaml.safe_dump(data, allow_unicode=True))
+
+
+@settings(deadline=None)
+@given(node_links(), st.data())
+def test_a_graph_with_one_value_replaced_is_answered(graph: dict[str, Any], data: st.DataObject) -> None:
+    entries = [*graph["nodes"], *graph["edges"], graph]
+    entry = data.draw(st.sampled_from(entries))
+    entry[data.draw(st.sampled_from(sorted(entry)))] = data.draw(VALUES)
+    answers(yaml.safe_dump(graph, allow_unicode=True))
