@@ -7,6 +7,7 @@ message id is the change's hash, so that a repeated publish stores nothing twice
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ class JetStreamChanges:
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=after + 1,
             inactive_threshold=_CONSUMER_IDLE_S,
+            mem_storage=True,  # a restarted server need not recover what nobody will ask for again
         )
         info = await self._js.add_consumer(self._stream, config)
         subscription = await self._js.pull_subscribe_bind(info.name, stream=self._stream)
@@ -151,6 +153,9 @@ class JetStreamChanges:
                 yield [_read(message) for message in messages]
         finally:
             await subscription.unsubscribe()
+            # One that cannot be reached now removes itself when it has been idle for a while.
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await self._js.delete_consumer(self._stream, info.name)
 
 
 def _read(message: Msg) -> PublishedChange:

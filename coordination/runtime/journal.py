@@ -220,6 +220,7 @@ class _Reader:
                     deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                     opt_start_seq=after + 1,
                     inactive_threshold=_CONSUMER_IDLE_S,
+                    mem_storage=True,
                 )
                 self._consumer = (await self._js.add_consumer(self._stream, config)).name
                 self._subscription = await self._js.pull_subscribe_bind(self._consumer, stream=self._stream)
