@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import nats
 import nats.errors
 import structlog
-from nats.aio.client import PING_PROTO, Client
+from nats.aio.client import PING_PROTO, Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
@@ -106,13 +106,21 @@ async def _log_error(error: Exception) -> None:
     _log.info("nats", error=type(error).__name__)
 
 
-class _OrderedClient(Client):
-    """nats-py, whose PING may not overtake what was sent before it.
+class _MendedClient(Client):
+    """nats-py with two faults mended.
 
     nats-py 2.16 writes PING past the commands that wait for its flusher, so that the PONG proves
     nothing: `flush` returned before the server had seen a subscription, and `drain` ended before it
     had seen the unsubscription, dropping what was still delivered.
+
+    It also forgets, unclosed, the socket of a handshake that was cut off: one descriptor for every
+    attempt to reconnect to a server that dies while it starts.
     """
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
 
     is_ending = False
     """Set before we close the connection ourselves: that is nothing to warn of."""
@@ -163,7 +171,7 @@ class NatsBus:
                 name=f"{agent} (probe)",
             )
             await probe.close()
-            client = _OrderedClient()
+            client = _MendedClient()
             await client.connect(
                 url,
                 name=agent,
@@ -225,7 +233,7 @@ class NatsBus:
 
     async def close(self) -> None:
         """See `Bus.close`."""
-        if isinstance(self.client, _OrderedClient):
+        if isinstance(self.client, _MendedClient):
             self.client.is_ending = True
         if not self.client.is_closed:
             await self.client.close()

@@ -23,7 +23,7 @@ from tests.support.toy import stored_events
 from tests.support.waiting import wait_until
 
 AGENTS = 6
-ACKS_PER_PHASE = 60
+ACKS_PER_PHASE = 10
 PATIENCE_S = 60.0
 
 
@@ -35,35 +35,38 @@ class Traffic:
         """Label -> incarnation that the registry answered."""
         self._url = url
         self._subjects = subjects
+        self._counts = {f"agent-{index}": 0 for index in range(AGENTS)}
         self._stop = False
 
     @contextlib.asynccontextmanager
     async def flowing(self) -> AsyncIterator[None]:
         """Commands flow for the length of the block; at its end the last ones are acknowledged."""
         async with asyncio.TaskGroup() as group:
-            for index in range(AGENTS):
-                group.create_task(self._register(f"agent-{index}"))
+            for agent in self._counts:
+                group.create_task(self._register(agent))
             yield
             self._stop = True
 
     async def grown(self) -> None:
-        """Wait for a fair number of further acknowledgements."""
-        wanted = len(self.acknowledged) + ACKS_PER_PHASE
-        await wait_until(lambda: len(self.acknowledged) >= wanted, timeout_s=PATIENCE_S)
+        """Wait until every agent has had a fair number of further acknowledgements."""
+        wanted = {agent: count + ACKS_PER_PHASE for agent, count in self._counts.items()}
+        await wait_until(
+            lambda: all(self._counts[agent] >= count for agent, count in wanted.items()), timeout_s=PATIENCE_S
+        )
 
     async def _register(self, agent: str) -> None:
         bus = await NatsBus.connect(self._url, agent=agent)
         caller = Caller(bus, agent=agent, subjects=self._subjects, patience_s=PATIENCE_S)
         try:
-            count = 0
             while not self._stop:
+                count = self._counts[agent]
                 label = f"{agent}/{count}"
                 request = wire.RegisterRequest(labels={"label": label})
                 reply = await caller.command(
                     "registry", "register", request, wire.RegisterReply, command_id=f"c{count}"
                 )
                 self.acknowledged[label] = reply.incarnation
-                count += 1
+                self._counts[agent] += 1
         finally:
             await bus.close()
 
