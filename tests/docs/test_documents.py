@@ -17,11 +17,15 @@ from conclave.deployment import SERVICES, deployed
 from conclave.embedded import embedded_server
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Shell
+from nix_gen import Severity, loads, translate, validate
+from nix_gen.edges import EDGE_KINDS
+from nix_gen.nodes import NODE_KINDS
 from tests.support.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
@@ -83,6 +87,28 @@ async def test_readme_agent_is_the_example_and_does_its_task(url: str) -> None:
     finally:
         process.terminate()
         await process.wait()
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        block
+        for path in DOCUMENTS
+        for block in YAML_BLOCK.findall(path.read_text(encoding="utf-8"))
+        if "nodes:" in block
+    ],
+    ids=lambda block: block[:20],
+)
+def test_every_graph_shown_is_valid_and_becomes_a_flake(graph: str) -> None:
+    loaded = loads(graph, file="documentation.yaml")
+    assert [found for found in validate(loaded.graph) if found.severity is Severity.ERROR] == []
+    assert translate(loaded.graph).hosts
+
+
+def test_graph_document_names_every_kind_of_node_and_edge() -> None:
+    text = (ROOT / "docs" / "graph.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", text))
+    assert set(NODE_KINDS) | set(EDGE_KINDS) <= named
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
