@@ -1,0 +1,58 @@
+"""``conclave demo``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from conclave.commands.options import nats_option, prefix_option, run
+from conclave.demo import Silent, Terminal, default_graph, demo
+from coordination.runtime.names import Subjects
+from nix_gen import GraphFileError, OutputError
+
+DEMO_STORE: Final = Path(".conclave/demo")
+
+
+@click.command("demo", short_help="Review, vote on and build a deployment graph.")
+@click.argument("graph", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Directory for the flake.",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEMO_STORE,
+    show_default=True,
+    help="Directory of the embedded server; run again on it and the history is still there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON report and nothing else.")
+@nats_option
+@prefix_option
+def demo_command(
+    *, graph: Path | None, out: Path, store: Path, as_json: bool, url: str | None, subjects: Subjects
+) -> None:
+    """Have five agents review, vote on and build GRAPH: a compose file or a graph file.
+
+    Without GRAPH the project's own example is taken. The exit status is 0 if the graph was approved,
+    built and passed every check; 1 if it was rejected or a check failed; 2 if GRAPH cannot be read.
+    """
+    path = graph or default_graph()
+    terminal = Terminal(Console(highlight=False))
+    screen = Silent() if as_json else terminal
+    report = run(
+        demo(path, out=out, store=store, url=url, prefix=subjects.prefix, screen=screen),
+        input_errors=(GraphFileError, OutputError),
+    )
+    if as_json:
+        click.echo(report.model_dump_json(indent=2))
+    else:
+        terminal.verdict(good=report.exit_status == 0, reason=report.reason)
+    sys.exit(report.exit_status)

@@ -1,0 +1,61 @@
+"""What the commands share: options, and how an error becomes one line and an exit status.
+
+Exit status: 0 done; 1 it ran and the answer is no (a rejected vote, a failed check, a lost server);
+2 it was asked for something impossible (bad arguments, bad input).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from coordination.runtime.errors import ConclaveError, UsageError
+from coordination.runtime.names import Subjects
+
+T = TypeVar("T")
+DEFAULT_STORE: Final = Path(".conclave/local")
+
+
+def _read_prefix(_: click.Context, __: click.Parameter, prefix: str) -> Subjects:
+    try:
+        return Subjects(prefix)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+nats_option: Final = click.option("--nats", "url", metavar="URL", help="Use the nats-server at URL.")
+prefix_option: Final = click.option(
+    "--prefix",
+    "subjects",
+    default="conclave",
+    show_default=True,
+    metavar="TOKEN",
+    callback=_read_prefix,
+    help="First token of every subject.",
+)
+
+
+def run(work: Coroutine[Any, Any, T], *, input_errors: tuple[type[Exception], ...] = ()) -> T:
+    """Run `work` to its end; expected errors become one line and an exit status.
+
+    Args:
+        work: What the command does.
+        input_errors: Further errors that mean bad input.
+    """
+    expected: tuple[type[Exception], ...] = (ConclaveError, *input_errors)
+    caught: tuple[type[BaseException], ...] = (*expected, BaseExceptionGroup)
+    try:
+        return asyncio.run(work)
+    except caught as raised:
+        error = raised
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if not isinstance(error, expected):
+            raise
+        click.echo(f"conclave: {error}", err=True)
+        sys.exit(2 if isinstance(error, (UsageError, *input_errors)) else 1)
