@@ -20,7 +20,7 @@ def validate(graph: Graph) -> tuple[Finding, ...]:
     """All findings about a graph: errors, then warnings, then infos, each by code and place.
 
     The order does not depend on the order of nodes and edges. A graph with no error can be translated.
-    Complexity: near linear in nodes and edges; a knot of cycles is searched from at most 64 of its nodes.
+    Complexity: near linear in nodes and edges; the search for a shortest cycle has a budget.
     """
     rules = (structure_findings, start_findings, placement_findings, port_findings, role_findings)
     return tuple(sorted((found for rule in rules for found in rule(graph)), key=finding_order))

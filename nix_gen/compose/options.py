@@ -43,8 +43,8 @@ def image(value: Value | None, node_id: str, where: str, importing: Importing) -
         return None
     mended = _IMAGE_HEAD.sub("", text.strip()).rstrip(":@/")
     mended = re.sub(r"/:|:@", lambda match: match[0][-1], mended)
-    if mended == text or not isinstance(value, Scalar):
-        return text or None
+    if not isinstance(value, Scalar) or (mended == text and text):
+        return text
     if not mended or not value.unset:
         cause = f" because {' and '.join(value.unset)} has no value" if value.unset else ""
         mend = "write a reference such as registry/name:tag, and its variables into .env"

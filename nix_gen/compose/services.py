@@ -81,9 +81,13 @@ def read_service(
     source = ServiceSource(name=name, id=node_id, line=entries.line)
     given = entries.entries
     where = source.where
-    source.image = options.image(given.get("image"), node_id, where, importing)
     source.build = options.build(given.get("build"), node_id, where, importing)
-    if source.image is None and source.build is None:
+    image = given.get("image")
+    left_empty = isinstance(image, Scalar) and not image.text and bool(image.unset)
+    if left_empty and source.build is not None:
+        image = None
+    source.image = options.image(image, node_id, where, importing)
+    if source.image is None and source.build is None and not left_empty:
         what = "has neither an image nor a build"
         importing.problem(where, what, "add 'image:' or 'build:'", line=entries.line)
     source.command = _command(given.get("command"), f"{where}, command", importing)

@@ -29,6 +29,8 @@ _UNIT_MS = {
 }
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_POWER = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_DRIVE = re.compile(r"[A-Za-z]:(?:\\|/[^:]*:/)")
+"""A Windows path: with a backslash, or followed by a target (`c:/data` alone is the volume `c`)."""
 _IGNORED_MODES = frozenset({"rw", "z", "Z", "cached", "delegated", "consistent"})
 """Modes of a mount that mean nothing on NixOS or say the default."""
 
@@ -142,7 +144,7 @@ class VolumeUse:
 
 def volume_use(text: str) -> VolumeUse:
     """Short syntax of `volumes`: `[SOURCE:]TARGET[:MODE]`."""
-    drive = re.match(r"[A-Za-z]:[\\/]", text)
+    drive = _DRIVE.match(text)
     head = text[:2] if drive else ""
     parts = text[len(head) :].split(":")
     parts[0] = head + parts[0]

@@ -16,8 +16,8 @@ from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.nodes import Agent, Restart, Service
 
-STARTS_MAX_COUNT = 64
-"""Nodes of a component from which a shortest cycle is searched; in a larger one others are not tried."""
+STEPS_MAX_COUNT = 300_000
+"""Edges followed in search of a shortest cycle of a component; a large one is searched from some nodes."""
 _WAITING = "remove one of these depends_on edges"
 
 
@@ -41,7 +41,8 @@ def start_findings(graph: Graph) -> Iterator[Finding]:
 def _shortest_cycle(order: nx.DiGraph[str], component: set[str]) -> tuple[str, ...]:
     """A shortest cycle inside a component, beginning with its smallest id."""
     best: tuple[str, ...] = ()
-    for start in sorted(component)[:STARTS_MAX_COUNT]:
+    steps_count = sum(len(order[node]) for node in component)
+    for start in sorted(component)[: max(1, STEPS_MAX_COUNT // steps_count)]:
         found = _cycle_through(order, component, start, len(best))
         if found and (not best or len(found) < len(best)):
             best = found
