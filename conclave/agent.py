@@ -16,6 +16,7 @@ from conclave.session import Session, connect
 from consensus.wire import Decision, ProposalAnnounced
 from coordination.registry.wire import Capability
 from coordination.runtime.bus import Delivery, Subscription
+from coordination.runtime.concurrency import one_error
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.names import require_id
 from coordination.tasks.wire import TaskOffer
@@ -108,26 +109,27 @@ class Agent:
     @contextlib.asynccontextmanager
     async def running(self, url: str, *, prefix: str = "conclave") -> AsyncIterator[Session]:
         """Take part for the length of the block: registered before it, deregistered after it."""
-        async with connect(url, agent=self.id, prefix=prefix) as session, asyncio.TaskGroup() as group:
-            working: set[asyncio.Task[None]] = set()
-            subscriptions = await self._subscribe(session, group, working)
-            await session.bus.flush()  # reachable before anybody can find us
-            registered = await session.registry.register(
-                self._capabilities, max_tasks=self._max_tasks, description=self._description
-            )
-            beating = group.create_task(
-                self._beat(session, registered.incarnation, registered.heartbeat_interval_ms / 1000)
-            )
-            try:
-                yield session
-            finally:
-                beating.cancel()
-                for subscription in subscriptions:
-                    await subscription.unsubscribe()
-                for task in working:
-                    task.cancel()
-                with contextlib.suppress(ConclaveError):
-                    await session.registry.deregister()
+        with one_error():
+            async with connect(url, agent=self.id, prefix=prefix) as session, asyncio.TaskGroup() as group:
+                working: set[asyncio.Task[None]] = set()
+                subscriptions = await self._subscribe(session, group, working)
+                await session.bus.flush()  # reachable before anybody can find us
+                registered = await session.registry.register(
+                    self._capabilities, max_tasks=self._max_tasks, description=self._description
+                )
+                beating = group.create_task(
+                    self._beat(session, registered.incarnation, registered.heartbeat_interval_ms / 1000)
+                )
+                try:
+                    yield session
+                finally:
+                    beating.cancel()
+                    for subscription in subscriptions:
+                        await subscription.unsubscribe()
+                    for task in working:
+                        task.cancel()
+                    with contextlib.suppress(ConclaveError):
+                        await session.registry.deregister()
 
     async def _subscribe(
         self, session: Session, group: asyncio.TaskGroup, working: set[asyncio.Task[None]]

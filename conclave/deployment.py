@@ -13,6 +13,7 @@ import coordination.tasks.service
 import dialog.service
 import knowledge.service
 from coordination.runtime.bus import NatsBus
+from coordination.runtime.concurrency import one_error
 from coordination.runtime.errors import UsageError
 from coordination.runtime.journal import JetStreamJournal
 from coordination.runtime.names import Subjects
@@ -116,10 +117,11 @@ async def deployed(
 ) -> AsyncIterator[Deployment]:
     """Services answering for the length of the block, drained at its end."""
     deployment = Deployment(url, names=names, subjects=subjects)
-    async with asyncio.TaskGroup() as group:
-        group.create_task(deployment.run())
-        await deployment.ready.wait()
-        try:
-            yield deployment
-        finally:
-            deployment.stop()
+    with one_error():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(deployment.run())
+            await deployment.ready.wait()
+            try:
+                yield deployment
+            finally:
+                deployment.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import secrets
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -21,7 +22,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
 
 from coordination.runtime.bus import NatsBus
-from coordination.runtime.cancellation import raise_if_cancelled
+from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.limits import DUPLICATE_WINDOW_S
 from coordination.runtime.names import Subjects
@@ -29,6 +30,9 @@ from coordination.runtime.names import Subjects
 DEFAULT_SPACE: Final = "main"
 _FETCH_CHANGES: Final = 256
 _FETCH_TIMEOUT_S: Final = 5.0
+_PUBLISH_TIMEOUT_S: Final = 2.0
+_PUBLISH_PATIENCE_S: Final = 15.0
+"""How long a change is published again, under one message id, while the server does not confirm it."""
 _RETRY_S: Final = 0.25
 _CONSUMER_IDLE_S: Final = 30.0
 _log = structlog.get_logger(__name__)
@@ -102,12 +106,23 @@ class JetStreamChanges:
 
     async def publish(self, topic: str, agent: str, content: bytes) -> None:
         """See `ChangeStream.publish`."""
-        headers = {"Nats-Msg-Id": hashlib.sha256(content).hexdigest()}
         subject = self._subjects.change(self._space, topic, agent)
-        try:
-            await self._js.publish(subject, content, headers=headers, stream=self._stream)
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise UnavailableError(f"change of {topic} not confirmed ({type(error).__name__})") from None
+        message_id = hashlib.sha256(content).hexdigest()
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + _PUBLISH_PATIENCE_S
+        while True:
+            try:
+                # nats-py writes into the headers it is given, so each attempt has its own.
+                headers = {"Nats-Msg-Id": message_id}
+                await self._js.publish(subject, content, timeout=_PUBLISH_TIMEOUT_S, headers=headers)
+            except (nats.errors.Error, TimeoutError, OSError) as error:
+                if loop.time() >= give_up_s:
+                    reason = type(error).__name__
+                    raise UnavailableError(f"change of {topic} not confirmed ({reason})") from None
+            else:
+                return
+            raise_if_cancelled()
+            await asyncio.sleep(_RETRY_S)
 
     async def last_sequence(self) -> int:
         """See `ChangeStream.last_sequence`."""
@@ -131,31 +146,42 @@ class JetStreamChanges:
 
     async def _consume(self, after: int) -> AsyncIterator[Sequence[PublishedChange]]:
         """Changes after sequence `after`, through one short-lived consumer."""
+        # Named by us, so that it can be removed even if we are cancelled while it is being made.
+        name = secrets.token_hex(8)
         config = ConsumerConfig(
+            name=name,
             ack_policy=AckPolicy.NONE,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=after + 1,
             inactive_threshold=_CONSUMER_IDLE_S,
             mem_storage=True,  # a restarted server need not recover what nobody will ask for again
         )
-        info = await self._js.add_consumer(self._stream, config)
-        subscription = await self._js.pull_subscribe_bind(info.name, stream=self._stream)
         try:
-            while True:
-                try:
-                    messages = await subscription.fetch(_FETCH_CHANGES, timeout=_FETCH_TIMEOUT_S)
-                except TimeoutError:
-                    # Nothing new, or the consumer is gone: the second must not look like the first.
-                    await self._js.consumer_info(self._stream, info.name)
-                    raise_if_cancelled()
-                    continue
-                raise_if_cancelled()
-                yield [_read(message) for message in messages]
+            await self._js.add_consumer(self._stream, config)
+            subscription = await self._js.pull_subscribe_bind(name, stream=self._stream)
+            try:
+                async for batch in self._fetch(subscription, name):
+                    yield batch
+            finally:
+                await subscription.unsubscribe()
         finally:
-            await subscription.unsubscribe()
             # One that cannot be reached now removes itself when it has been idle for a while.
             with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await self._js.delete_consumer(self._stream, info.name)
+                await self._js.delete_consumer(self._stream, name)
+
+    async def _fetch(
+        self, subscription: JetStreamContext.PullSubscription, consumer: str
+    ) -> AsyncIterator[Sequence[PublishedChange]]:
+        while True:
+            try:
+                messages = await subscription.fetch(_FETCH_CHANGES, timeout=_FETCH_TIMEOUT_S)
+            except TimeoutError:
+                # Nothing new, or the consumer is gone: the second must not look like the first.
+                await self._js.consumer_info(self._stream, consumer)
+                raise_if_cancelled()
+                continue
+            raise_if_cancelled()
+            yield [_read(message) for message in messages]
 
 
 def _read(message: Msg) -> PublishedChange:

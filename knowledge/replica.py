@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from coordination.runtime.concurrency import one_error
 from coordination.runtime.errors import RejectedError, UnavailableError
 from knowledge.changes import ChangeStream, PublishedChange
 from knowledge.engine import AutomergeEngine, Engine
@@ -173,10 +174,11 @@ def _refused(outcome: Outcome) -> tuple[Quarantined, ...]:
 async def following(changes: ChangeStream, *, agent: str) -> AsyncIterator[Replica]:
     """A replica that has caught up and stays current for the length of the block."""
     replica = Replica(changes, agent=agent)
-    async with asyncio.TaskGroup() as group:
-        follower = group.create_task(replica.follow())
-        try:
-            await replica.catch_up()
-            yield replica
-        finally:
-            follower.cancel()
+    with one_error():
+        async with asyncio.TaskGroup() as group:
+            follower = group.create_task(replica.follow())
+            try:
+                await replica.catch_up()
+                yield replica
+            finally:
+                follower.cancel()

@@ -16,7 +16,7 @@ from nats.aio.client import PING_PROTO, Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from coordination.runtime.cancellation import raise_if_cancelled
+from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import ClosedError, UnavailableError, UsageError
 from coordination.runtime.names import inbox_prefix
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from coordination.runtime.cancellation import raise_if_cancelled
+from coordination.runtime.concurrency import one_error, raise_if_cancelled
 
 
 async def test_nothing_is_raised_in_a_task_that_may_go_on() -> None:
@@ -39,3 +39,25 @@ async def test_a_timeout_that_was_handled_is_no_cancellation() -> None:
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
     raise_if_cancelled()
+
+
+async def test_an_error_that_came_alone_is_raised_as_itself() -> None:
+    async def block() -> None:
+        with one_error():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.sleep(0))
+                raise KeyError
+
+    with pytest.raises(KeyError):
+        await block()
+
+
+async def test_nested_groups_of_one_are_opened() -> None:
+    with pytest.raises(KeyError), one_error():
+        raise BaseExceptionGroup("outer", [BaseExceptionGroup("inner", [KeyError()])])
+
+
+async def test_several_errors_stay_together() -> None:
+    with pytest.raises(BaseExceptionGroup) as raised, one_error():
+        raise BaseExceptionGroup("both", [KeyError(), ValueError()])
+    assert len(raised.value.exceptions) == 2
