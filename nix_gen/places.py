@@ -54,6 +54,8 @@ class Scalar:
     """Variables that had no value when the text was interpolated (compose files only)."""
     variable: str | None = None
     """The variable that is the whole value, if one is (compose files only)."""
+    owed: bool = False
+    """Whether a variable without which compose refuses the file had no value (compose files only)."""
 
 
 @dataclass(slots=True)

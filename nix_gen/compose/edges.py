@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nix_gen.compose.connections import mentions
-from nix_gen.compose.images import FACTS, Program, known_program
+from nix_gen.compose.images import FACTS, Program, serves_http
 from nix_gen.compose.mounts import TopLevel, storage_fields
 from nix_gen.compose.natives import data_volumes, native_node
 from nix_gen.compose.services import ServiceSource
@@ -146,8 +146,7 @@ class Assembly:
                 self._balance(source, self._by_id[self._ids[name]], dependency.line)
 
     def _balance(self, source: ServiceSource, target: ServiceSource, line: int) -> None:
-        program = self._natives.get(target.id) or (known_program(target.image) if target.image else None)
-        if (program not in {None, Program.NGINX} and target.build is None) or "fpm" in (target.image or ""):
+        if not serves_http(target.image, built=target.build is not None):
             return
         inner = sorted(binding.port for binding in target.ports if binding.protocol == "tcp")
         known = [port for port in inner if port not in {443, 8443}] or inner

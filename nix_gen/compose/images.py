@@ -116,6 +116,13 @@ def why_container(image: str) -> str | None:
     return None
 
 
+def serves_http(image: str | None, *, built: bool) -> bool:
+    """Whether a load balancer before a service of this image makes sense: no database, and not FastCGI."""
+    if built or image is None:
+        return True
+    return known_program(image) in {None, Program.NGINX} and "fpm" not in image
+
+
 def version(image: str) -> str | None:
     """`16` for `postgres:16-alpine`; None where the tag names no version."""
     tag = image_name(image).tag

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from nix_gen.compose.source import Importing, identified
+from nix_gen.compose.source import Importing, identified, left_open
 from nix_gen.compose.syntax import VolumeUse, host_path, mount_target, size_bytes, volume_use
 from nix_gen.errors import quoted
 from nix_gen.nodes import SecretRef
@@ -59,6 +59,11 @@ def volumes(
     """Entries of `volumes` and `tmpfs`, with their lines."""
     found: dict[str, tuple[VolumeUse, int]] = {}
     for item in importing.items(given.get("volumes"), f"{where}, volumes"):
+        if isinstance(item, Scalar) and item.unset and not _has_target(item.text):
+            what = f"the volumes entry {quoted(item.text)}, which lacks the value of {', '.join(item.unset)},"
+            mend = f"write {item.unset[0]}=... into .env beside the file"
+            importing.dropped(node_id, what, mend, line=item.line, warn=True)
+            continue
         use = importing.attempt(
             partial(_use, item, where, importing),
             f"{where}, volumes",
@@ -74,6 +79,8 @@ def volumes(
             )
         found[use.target] = (use, item.line)
     for item in importing.items(given.get("tmpfs"), f"{where}, tmpfs"):
+        if left_open(item):
+            continue
         target = (importing.text(item, f"{where}, tmpfs") or "").partition(":")[0]
         path = importing.attempt(
             partial(mount_target, target), f"{where}, tmpfs", "write a path", line=item.line
@@ -83,9 +90,17 @@ def volumes(
     return list(found.values())
 
 
+def _has_target(text: str) -> bool:
+    parts = text.split(":")
+    return parts[min(1, len(parts) - 1)].startswith("/")
+
+
 def _use(item: Value, where: str, importing: Importing) -> VolumeUse:
     if not isinstance(item, Entries):
-        return volume_use(importing.text(item, f"{where}, volumes") or "")
+        text = importing.text(item, f"{where}, volumes") or ""
+        if isinstance(item, Scalar) and item.unset and text.startswith(":"):
+            text = f"./{item.unset[0].lower()}{text}"
+        return volume_use(text)
     given = item.entries
     texts = {
         key: importing.text(value, f"{where}, volumes.{key}")
@@ -95,6 +110,9 @@ def _use(item: Value, where: str, importing: Importing) -> VolumeUse:
     if not texts.get("target"):
         raise ValueError("has no 'target'")
     source, kind = texts.get("source") or "", texts.get("type") or "volume"
+    place = given.get("source")
+    if kind == "bind" and left_open(place) and isinstance(place, Scalar):
+        source = f"./{place.unset[0].lower()}"
     options = {
         name: importing.entries(given.get(name), where).entries for name in ("bind", "volume", "tmpfs")
     }
@@ -177,9 +195,11 @@ def storage_fields(name: str, entries: Entries, importing: Importing) -> dict[st
     texts = {key: importing.text(value, f"{where}.driver_opts.{key}") or "" for key, value in options.items()}
     device, flags = texts.get("device", ""), texts.get("o", "").split(",")
     if texts.get("type", "").startswith("nfs"):
-        server = next((flag.removeprefix("addr=") for flag in flags if flag.startswith("addr=")), None)
-        path = device.rpartition(":")[2]
-        return {"storage": "nfs", "server": server, "path": path if path.startswith("/") else None}
+        stated = next((flag.removeprefix("addr=") for flag in flags if flag.startswith("addr=")), "")
+        before, _, path = device.rpartition(":")
+        server = stated or before
+        if server and path.startswith("/"):
+            return {"storage": "nfs", "server": server.strip("[]"), "path": path}
     if _BIND_DRIVERS & set(flags) and device:
         return {"path": host_path(device, importing.project)}
     for key in sorted(entries.entries.keys() - {"driver_opts", "name", "labels"}):

@@ -26,7 +26,7 @@ from nix_gen.nodes import (
 )
 
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_SQL_KEYS = {
+SQL_KEYS = {
     Program.POSTGRESQL: {
         "user": ("POSTGRES_USER", "POSTGRESQL_USERNAME"),
         "password": ("POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"),
@@ -40,8 +40,9 @@ _SQL_KEYS = {
         "database": ("MARIADB_DATABASE", "MYSQL_DATABASE"),
     },
 }
-_SQL_KEYS[Program.MYSQL] = _SQL_KEYS[Program.MARIADB]
-_NGINX_COMMANDS = (None, (), ("nginx",), ("nginx", "-g", "daemon off;"), ("nginx-debug", "-g", "daemon off;"))
+SQL_KEYS[Program.MYSQL] = SQL_KEYS[Program.MARIADB]
+NGINX_COMMANDS = (None, (), ("nginx",), ("nginx", "-g", "daemon off;"), ("nginx-debug", "-g", "daemon off;"))
+"""Commands that only start the server."""
 NATS_MONITOR_PORT = 8222
 
 
@@ -135,7 +136,7 @@ def _unused_secrets(source: ServiceSource) -> tuple[SecretRef, ...]:
 
 
 def _sql(reading: _Reading, program: Program) -> dict[str, object]:
-    keys = _SQL_KEYS[program]
+    keys = SQL_KEYS[program]
     root = "postgres" if program is Program.POSTGRESQL else "root"
     postgres = program is Program.POSTGRESQL
     user = reading.text(*keys["user"]) or (root if postgres else None)
@@ -249,9 +250,6 @@ def _nats(source: ServiceSource, importing: Importing) -> dict[str, object]:
 
 def _nginx(source: ServiceSource, importing: Importing) -> dict[str, object]:
     """The published port becomes the one nginx itself listens on; 443 needs a certificate and is left out."""
-    if source.command not in _NGINX_COMMANDS:
-        mend = "configure the load balancer in the graph"
-        importing.dropped(source.id, f"the command of {source.where}", mend, line=source.line, warn=True)
     listen: dict[int, PortBinding] = {}
     for binding in source.ports:
         port = binding.published or binding.port

@@ -115,13 +115,21 @@ def environment(
     found: dict[str, EnvironmentEntry] = {}
     for item in importing.items(_as_list(given.get("env_file")), f"{where}, env_file"):
         for key, text in _env_file(item, node_id, where, importing).items():
-            found[key] = _entry(key, text, item.line, (), importing)
+            found[key] = _entry(key, text, item.line, importing)
     for key, scalar in importing.pairs(given.get("environment"), f"{where}, environment").items():
         value = _valued(key, scalar, node_id, importing)
         if value is not None:
-            found[key] = replace(
-                _entry(key, value, scalar.line, scalar.unset, importing), variable=scalar.variable
-            )
+            entry = _entry(key, value, scalar.line, importing, unset=scalar.unset, owed=scalar.owed)
+            found[key] = replace(entry, variable=scalar.variable)
+            if scalar.owed and not key_looks_secret(key):
+                importing.note(
+                    "unset-variable",
+                    node_id,
+                    f"the variable {quoted(key)} must have a value; the host gives it, as a secret",
+                    f"write {scalar.variable}=... into .env beside the file",
+                    line=scalar.line,
+                    severity=Severity.WARNING,
+                )
     for key in sorted(found):
         if not _ENV_NAME.fullmatch(key) or len(key) > 255 or "\0" in found[key].value:
             importing.dropped(
@@ -154,8 +162,16 @@ def _valued(key: str, scalar: Scalar, node_id: str, importing: Importing) -> str
     return None
 
 
-def _entry(key: str, text: str, line: int, unset: tuple[str, ...], importing: Importing) -> EnvironmentEntry:
-    secret = looks_secret(key, text) or (key_looks_secret(key) and (bool(unset) or text == ""))
+def _entry(
+    key: str,
+    text: str,
+    line: int,
+    importing: Importing,
+    *,
+    unset: tuple[str, ...] = (),
+    owed: bool = False,
+) -> EnvironmentEntry:
+    secret = owed or looks_secret(key, text) or (key_looks_secret(key) and (bool(unset) or text == ""))
     if secret:
         importing.hidden_variables.update(unset)
         importing.concealed.add(text)

@@ -8,10 +8,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 
+from nix_gen.compose.choice import choose_natives
 from nix_gen.compose.edges import Assembly
 from nix_gen.compose.extends import extended
-from nix_gen.compose.flags import runs_server
-from nix_gen.compose.images import FACTS, Program, known_program, why_container
 from nix_gen.compose.keys import TOP_LEVEL
 from nix_gen.compose.mounts import TopLevel, read_top_level
 from nix_gen.compose.services import ServiceSource, read_service
@@ -53,10 +52,13 @@ def import_compose(
         GraphFileError: the file is not valid by the compose specification.
     """
     importing = Importing(document.file, environment, reader)
+    assert isinstance(document.root, Entries)
+    importing.project = _project_name(document.root, document.file, folder, importing)
+    importing.check()
+    importing.environment = {"COMPOSE_PROJECT_NAME": importing.project, **environment}
     root = importing.interpolated(document.root)
     assert isinstance(root, Entries)
     importing.check()
-    importing.project = _project_name(root, document.file, folder, importing)
     _top_level_notes(document, root, importing)
     top = read_top_level(root, importing)
     sources = _services(root, top, importing)
@@ -66,7 +68,7 @@ def import_compose(
             importing.concealed.allow(public)
     for word in ("postgres", "mysql", "mariadb", "redis", "default", "localhost"):
         importing.concealed.allow(word)
-    natives = _natives(sources, importing)
+    natives = choose_natives(sources, importing)
     assembly = Assembly(sources, natives, top, importing)
     nodes, edges = assembly.build()
     importing.check()
@@ -79,8 +81,10 @@ def import_compose(
 
 
 def _project_name(root: Entries, file: str, folder: str, importing: Importing) -> str:
-    """The top-level name; else the file's own name where it says something; else the folder's."""
-    stated = importing.text(root.entries.get("name"), "name")
+    """`COMPOSE_PROJECT_NAME`; else the top-level name, the file's where it says something, the folder's."""
+    name = root.entries.get("name")
+    named = None if name is None else importing.interpolated(name, ("name",))
+    stated = importing.environment.get("COMPOSE_PROJECT_NAME") or importing.text(named, "name")
     stem = posixpath.basename(file).removesuffix(".yaml").removesuffix(".yml").removesuffix(".json")
     candidates = [stated or ""]
     candidates += [] if stem in USUAL_STEMS else [stem]
@@ -185,59 +189,3 @@ def _check_dependencies(
             mend = f"{near(dependency.name, ids)}add the service or remove the dependency"
             importing.problem(f"{source.where}, {kind}", what, mend, line=dependency.line)
         listed[:] = [dependency for dependency in listed if dependency.name in ids]
-
-
-def _natives(sources: list[ServiceSource], importing: Importing) -> dict[str, Program]:
-    """The program of each service that becomes a native node, by node id."""
-    natives: dict[str, Program] = {}
-    modules: dict[str, str] = {}
-    publishers = {
-        binding.published: source.id
-        for source in sources
-        for binding in source.ports
-        if binding.published is not None
-    }
-    upstreams = {source.id for source in sources if _serves_http(source)}
-    ids = {source.name: source.id for source in sources}
-    for source in sources:
-        program = None if source.image is None else known_program(source.image)
-        reason = why_container(source.image) if source.image is not None else None
-        if program is not None:
-            facts = FACTS[program]
-            balances = any(ids[dependency.name] in upstreams for dependency in source.depends_on)
-            reason = _obstacle(source, program, balances=balances)
-            if facts.module in modules:
-                reason = f"{modules[facts.module]} already uses {facts.module}, of which a host has one"
-            elif program is not Program.NGINX and publishers.get(facts.port, source.id) != source.id:
-                reason = f"{publishers[facts.port]} publishes port {facts.port} of the host"
-        if program is not None and reason is None:
-            natives[source.id] = program
-            modules[FACTS[program].module] = source.id
-        elif reason is not None:
-            message = f"{source.where} ({quoted(source.image)[1:-1]}) stays a container: {reason}"
-            mend = "nothing to do, or write a native node into a graph file"
-            importing.note("kept-as-container", source.id, message, mend, line=source.line)
-    return natives
-
-
-def _serves_http(source: ServiceSource) -> bool:
-    """Whether a load balancer in front of this service makes sense: not a database, not FastCGI."""
-    image = source.image or ""
-    tag = image.rpartition(":")[2] if source.build is None else ""
-    database = source.build is None and known_program(image) not in {None, Program.NGINX}
-    return not database and "fpm" not in tag
-
-
-def _obstacle(source: ServiceSource, program: Program, *, balances: bool) -> str | None:
-    """Why a service with a known image cannot be native."""
-    if source.build is not None:
-        return "its image is built from sources of its own"
-    if source.entrypoint is not None:
-        return "it has an entrypoint of its own"
-    if source.replicas != 1:
-        return f"it runs {source.replicas} times"
-    if program is Program.NGINX:
-        return None if balances else "it stands before no service, so it serves files of its own"
-    if not runs_server(program, source.command):
-        return "its command does not start the server"
-    return None

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from nix_gen.compose import mounts, options
 from nix_gen.compose.keys import HANDLED, KNOWN, WEIGHTY
 from nix_gen.compose.options import EnvironmentEntry
-from nix_gen.compose.source import Importing
-from nix_gen.compose.syntax import LongRangeError, VolumeUse, published_ports, words
+from nix_gen.compose.source import Importing, left_open
+from nix_gen.compose.syntax import NotCarriedError, VolumeUse, published_ports, words
 from nix_gen.edges import Condition
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
@@ -126,6 +126,8 @@ def _ports(source: ServiceSource, given: dict[str, Value], importing: Importing)
             bindings[binding] = None
     inner = {(binding.port, binding.protocol) for binding in bindings}
     for item in importing.items(given.get("expose"), f"{source.where}, expose"):
+        if left_open(item):
+            continue
         text = importing.text(item, f"{source.where}, expose") or ""
         for binding in _exposed(source, text, item.line, importing):
             if (binding.port, binding.protocol) not in inner:
@@ -136,8 +138,8 @@ def _ports(source: ServiceSource, given: dict[str, Value], importing: Importing)
 def _exposed(source: ServiceSource, text: str, line: int, importing: Importing) -> list[PortBinding]:
     try:
         return published_ports(text)[0]
-    except LongRangeError as error:
-        _long_range(source, text, error, line, importing)
+    except NotCarriedError as error:
+        _not_carried(source, text, error, line, importing)
     except ValueError as error:
         importing.problem(f"{source.where}, expose", str(error), "write a port such as 8080", line=line)
     return []
@@ -149,10 +151,13 @@ def _published(source: ServiceSource, item: Value, where: str, importing: Import
         return []
     try:
         bindings, by_chance = published_ports(text)
-    except LongRangeError as error:
-        _long_range(source, text, error, item.line, importing)
+    except NotCarriedError as error:
+        _not_carried(source, text, error, item.line, importing)
         return []
     except ValueError as error:
+        if isinstance(item, Scalar) and item.unset:
+            _incomplete(source, f"the ports entry {quoted(text)}", item, importing)
+            return []
         importing.problem(where, str(error), "write [[IP:]HOST:]CONTAINER[/PROTOCOL]", line=item.line)
         return []
     if by_chance:
@@ -168,14 +173,20 @@ def _published(source: ServiceSource, item: Value, where: str, importing: Import
     return bindings
 
 
-def _long_range(source: ServiceSource, text: str, error: Exception, line: int, importing: Importing) -> None:
+def _not_carried(source: ServiceSource, text: str, error: Exception, line: int, importing: Importing) -> None:
     importing.dropped(
         source.id,
-        f"the port range {quoted(text)} ({error})",
+        f"the port {quoted(text)} ({error})",
         "open it in the host's firewall",
         line=line,
         warn=True,
     )
+
+
+def _incomplete(source: ServiceSource, what: str, item: Scalar, importing: Importing) -> None:
+    mend = f"write {item.unset[0]}=... into .env beside the file"
+    missing = f"{what}, which lacks the value of {', '.join(item.unset)},"
+    importing.dropped(source.id, missing, mend, line=item.line, warn=True)
 
 
 def _long_port(item: Entries, where: str, importing: Importing) -> str:
@@ -227,7 +238,11 @@ def _links(source: ServiceSource, value: Value | None, importing: Importing) -> 
 
 def _identity(source: ServiceSource, given: dict[str, Value], importing: Importing) -> None:
     where = source.where
-    source.user = importing.text(given.get("user"), f"{where}, user") or None
+    user = given.get("user")
+    source.user = importing.text(user, f"{where}, user") or None
+    if isinstance(user, Scalar) and user.unset and (source.user or ":").startswith(":"):
+        _incomplete(source, "'user'", user, importing)
+        source.user = None
     source.stop_signal = importing.text(given.get("stop_signal"), f"{where}, stop_signal") or None
     source.hostname = importing.text(given.get("hostname"), f"{where}, hostname") or None
     container = importing.text(given.get("container_name"), f"{where}, container_name")

@@ -29,6 +29,10 @@ SECRET_MAX_CHARS = 127
 R = TypeVar("R")
 _WHOLE = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_.-]*=)?\$(?:\{([A-Za-z_]\w*)[^{}]*\}|([A-Za-z_]\w*))")
 """`${NAME...}` or `$NAME`, alone or as the value of `KEY=`."""
+_FOLDERS = {"PWD": ".", "HOME": "~"}
+"""Variables every shell has, as compose writes what they stand for, where a path is meant."""
+_PATH_KEYS = (("volumes",), ("build",), ("env_file",))
+_PATH_SECTIONS = (("volumes",), ("configs",), ("secrets",))
 _TRUE = frozenset({"true", "yes", "on", "y", "1"})
 _FALSE = frozenset({"false", "no", "off", "n", "0", ""})
 
@@ -119,8 +123,11 @@ class Importing:
         return Entries(entries, value.line, value.column, value.key_lines)
 
     def _interpolated_text(self, scalar: Scalar, path: tuple[str, ...]) -> Scalar:
+        environment = self.environment
+        if path[2:3] in _PATH_KEYS or path[:1] in _PATH_SECTIONS:
+            environment = {**_FOLDERS, **environment}
         try:
-            result = interpolate(scalar.text, self.environment)
+            result = interpolate(scalar.text, environment)
         except TemplateError as error:
             self.problem(".".join(path), str(error), "mend it, or write '$$' for a '$'", line=scalar.line)
             return scalar
@@ -141,17 +148,26 @@ class Importing:
         missing = (*result.unset, *(name for name, _ in result.required))
         whole = _WHOLE.fullmatch(scalar.text)
         variable = None if whole is None else whole[1] or whole[2]
-        return Scalar(result.text, result.text, scalar.line, scalar.column, unset=missing, variable=variable)
+        return Scalar(
+            result.text,
+            result.text,
+            scalar.line,
+            scalar.column,
+            unset=missing,
+            variable=variable,
+            owed=bool(result.required),
+        )
 
     @staticmethod
     def _may_be_missing(scalar: Scalar, path: tuple[str, ...]) -> bool:
-        """A required variable may be missing where its value would become a secret reference anyway."""
-        match path:
-            case ("services", _, "environment"):
-                return key_looks_secret(scalar.text.partition("=")[0])
-            case ("services", _, "environment", key):
-                return key_looks_secret(key)
-        return False
+        """A required variable may be missing where its value becomes a secret reference.
+
+        That is a variable of a service named like a secret, or one whose whole value it is.
+        """
+        if path[:1] != ("services",) or path[2:3] != ("environment",):
+            return False
+        key = path[3] if len(path) > 3 else scalar.text.partition("=")[0]
+        return key_looks_secret(key) or _WHOLE.fullmatch(scalar.text) is not None
 
     def secret_name(self, node_id: str, key: str, variable: str | None = None) -> str:
         """Name of the secret behind a variable of a service: `db.postgres_password`.
@@ -187,7 +203,7 @@ class Importing:
     def integer(self, value: Value | None, where: str) -> int | None:
         """A scalar as a whole number from 0."""
         text = self.text(value, where)
-        if text is None or value is None:
+        if text is None or value is None or left_open(value):
             return None
         if not re.fullmatch(r"[0-9]{1,18}", text):
             self._wrong(value, where, "a whole number")
@@ -261,6 +277,11 @@ class Importing:
             what, mend = said(detail, None)
             field = ".".join(str(step) for step in detail["loc"])
             self.problem(f"{where}{', ' if field else ''}{quoted(field)[1:-1]}", what, mend, line=line)
+
+
+def left_open(value: Value | None) -> bool:
+    """Whether a value is empty because a variable has none."""
+    return isinstance(value, Scalar) and not value.text.strip() and bool(value.unset)
 
 
 def identified(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:

@@ -35,8 +35,8 @@ _IGNORED_MODES = frozenset({"rw", "z", "Z", "cached", "delegated", "consistent"}
 """Modes of a mount that mean nothing on NixOS or say the default."""
 
 
-class LongRangeError(ValueError):
-    """A range of more than `RANGE_MAX_COUNT` ports."""
+class NotCarriedError(ValueError):
+    """Valid, and without a place in the graph: a range of too many ports, a protocol but tcp and udp."""
 
 
 def _range(text: str) -> range:
@@ -56,8 +56,10 @@ def published_ports(text: str) -> tuple[list[PortBinding], bool]:
         The bindings, and whether the host port was left to chance (no HOST given, or a range for one
         container port).
     """
-    body, _, protocol = text.strip().partition("/")
+    body, _, protocol = text.strip().lower().partition("/")
     address, host, container = _split_ports(body)
+    if protocol == "sctp":
+        raise NotCarriedError("protocol sctp")
     if (protocol or "tcp") not in set(Protocol):
         raise ValueError(f"protocol '{protocol}' is neither tcp nor udp")
     inner = _range(container)
@@ -68,7 +70,7 @@ def published_ports(text: str) -> tuple[list[PortBinding], bool]:
         except ValueError:
             raise ValueError(f"'{address}' is not an IP address") from None
     if len(inner) > RANGE_MAX_COUNT:
-        raise LongRangeError(f"{len(inner)} ports in one range")
+        raise NotCarriedError(f"{len(inner)} ports in one range")
     if outer is not None and len(outer) != len(inner) and len(inner) != 1:
         raise ValueError(f"the ranges {host} and {container} have different lengths")
     bindings = [

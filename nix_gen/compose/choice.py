@@ -1,0 +1,112 @@
+"""Which services of known programs become native nodes, and why others stay containers.
+
+Pure. A native node must do what the container did: where a command, a name or a port says something that the
+native module cannot, the container is kept and a note says why.
+"""
+
+from __future__ import annotations
+
+import re
+
+from nix_gen.compose.flags import runs_server
+from nix_gen.compose.images import FACTS, Program, known_program, serves_http, why_container
+from nix_gen.compose.natives import NGINX_COMMANDS, SQL_KEYS
+from nix_gen.compose.services import ServiceSource
+from nix_gen.compose.source import Importing
+from nix_gen.errors import quoted
+
+NGINX_PORTS_MAX_COUNT = 16
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+"""Names of users and databases that the native modules take."""
+_TAKEN_NAMES = frozenset({"all", "sameuser", "samerole", "samegroup", "replication"})
+_ROUTES = ("--cluster=", "--cluster", "-cluster", "--routes", "-routes", "--routes=")
+_CONFIG = ("-c", "--config", "-config")
+
+
+def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[str, Program]:
+    """The program of each service that becomes a native node, by node id."""
+    natives: dict[str, Program] = {}
+    modules: dict[str, str] = {}
+    publishers = {
+        binding.published: source.id
+        for source in sources
+        for binding in source.ports
+        if binding.published is not None
+    }
+    upstreams = {source.id for source in sources if serves_http(source.image, built=source.build is not None)}
+    ids = {source.name: source.id for source in sources}
+    for source in sources:
+        program = None if source.image is None else known_program(source.image)
+        reason = why_container(source.image) if source.image is not None else None
+        if program is not None:
+            facts = FACTS[program]
+            balances = any(ids[dependency.name] in upstreams for dependency in source.depends_on)
+            reason = _obstacle(source, program, balances=balances)
+            if facts.module in modules:
+                reason = f"{modules[facts.module]} already uses {facts.module}, of which a host has one"
+            elif program is not Program.NGINX and publishers.get(facts.port, source.id) != source.id:
+                reason = f"{publishers[facts.port]} publishes port {facts.port} of the host"
+        if program is not None and reason is None:
+            natives[source.id] = program
+            modules[FACTS[program].module] = source.id
+        elif reason is not None:
+            message = f"{source.where} ({quoted(source.image)[1:-1]}) stays a container: {reason}"
+            mend = "nothing to do, or write a native node into a graph file"
+            importing.note("kept-as-container", source.id, message, mend, line=source.line)
+    return natives
+
+
+def _obstacle(source: ServiceSource, program: Program, *, balances: bool) -> str | None:
+    """Why a service with a known image cannot be native."""
+    if source.build is not None:
+        return "its image is built from sources of its own"
+    if source.entrypoint is not None:
+        return "it has an entrypoint of its own"
+    if source.replicas != 1:
+        return f"it runs {source.replicas} times"
+    if program is Program.NGINX:
+        return _nginx_obstacle(source, balances=balances)
+    if not runs_server(program, source.command):
+        return "its command does not start the server"
+    return _command_obstacle(source, program) or _name_obstacle(source, program)
+
+
+def _nginx_obstacle(source: ServiceSource, *, balances: bool) -> str | None:
+    published = {binding.published for binding in source.ports if binding.published is not None}
+    if not balances:
+        return "it stands before no service, so it serves files of its own"
+    if source.command not in NGINX_COMMANDS:
+        return "its command does more than start the server"
+    if not published:
+        return "it publishes no port, so it serves other containers only"
+    if len(published) > NGINX_PORTS_MAX_COUNT:
+        return f"it listens on more than {NGINX_PORTS_MAX_COUNT} ports"
+    return None
+
+
+def _command_obstacle(source: ServiceSource, program: Program) -> str | None:
+    """A command that names files of the container, or members of a cluster, means nothing to the module."""
+    arguments = list(source.command or ())
+    if program is Program.NATS:
+        if any(argument.startswith(_ROUTES) and "cluster_" not in argument for argument in arguments):
+            return "its command makes it a member of a cluster"
+        if any(argument.partition("=")[0] in _CONFIG for argument in arguments):
+            return "its command names a file of the container"
+        return None
+    if arguments and arguments[0] in FACTS[program].servers:
+        arguments.pop(0)
+    if any(argument.startswith("/") or "=/" in argument for argument in arguments):
+        return "its command names a file of the container"
+    return None
+
+
+def _name_obstacle(source: ServiceSource, program: Program) -> str | None:
+    keys = SQL_KEYS.get(program, {})
+    for kind in ("user", "database"):
+        for key in keys.get(kind, ()):
+            entry = source.environment.get(key)
+            if entry is None or not entry.value:
+                continue
+            if not _NAME.fullmatch(entry.value) or entry.value in _TAKEN_NAMES:
+                return f"{key} is a name that the native service does not take"
+    return None
