@@ -11,18 +11,31 @@ import re
 _SECRET_KEY = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|ENCRYPTION_?KEY|CREDENTIAL"
     r"|(?:^|[_.-])(?:PASS|PWD|PW)(?:$|[_.-])"
+    r"|(?:FERNET|APP|MASTER|SIGNING|LICENSE|CRYPTO|JWT|ENC|ANON|SERVICE|ROLE|AUTH|VAULT|HMAC|COOKIE|SESSION|SERVER)"
+    r"_?KEY(?:$|_BASE)|ERLANG_COOKIE|HTPASSWD|(?:^|_)SALT$|(?:NEO4J|REDISCLI|BASIC|HTTP)_?AUTH$"
 )
+_TELLING = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|\bgh[opsur]_\w{30,}|\bxox[abp]-\w{8,}|\$apr1\$\S|\$2[aby]\$\d\d\$\S"
+)
+"""Values that are secret under any name: keys, signed tokens, hashes of passwords."""
 _MEASURE = re.compile(
     r"(?:MINUTES?|SECONDS?|HOURS?|DAYS?|TTL|LENGTH|SIZE|EXPIR\w*|LIFETIME|DURATION|AGE|MIN|MAX|COUNT|LIMIT)$"
 )
-_WORDS = frozenset({"true", "false", "yes", "no", "on", "off"})
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "none", "disabled"})
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
-_INLINE = re.compile(r"(?:password|passwd|pwd|secret|token|api[_-]?key)\s*[=:]\s*[^\s;&,]", re.IGNORECASE)
+_REFERENCE = r"""["']?\$(?!apr1\$)[A-Za-z_{(]"""
+"""What stands for a value that the container itself looks up."""
+_INLINE = re.compile(
+    rf"(?:password|passwd|pwd|secret|token|api[_-]?key)\s*[=:](?!\s*{_REFERENCE})\s*[^\s;&,]", re.IGNORECASE
+)
 _FLAG = re.compile(
     r"(?P<flag>--?[\w-]*(?:password|passwd|requirepass|masterauth|secret|token|api[_-]?key)[\w-]*)"
     r"(?P<joint>=|$)(?P<value>.*)",
     re.IGNORECASE | re.DOTALL,
 )
+_PLACES = ("file", "path", "dir")
+"""Ends of flags that say where a secret lies."""
 HIDDEN_MIN_CHARS = 6
 """Shorter secrets are not searched for inside other text: they would be found by accident."""
 
@@ -30,12 +43,12 @@ HIDDEN_MIN_CHARS = 6
 def key_looks_secret(key: str) -> bool:
     """Whether a variable of this name holds a secret. `..._FILE` holds a path, which is not one."""
     upper = key.upper()
-    return bool(_SECRET_KEY.search(upper)) and not upper.endswith(("_FILE", "_PATH", "_DIR"))
+    return bool(_SECRET_KEY.search(upper)) and not upper.endswith(("_FILE", "_PATH", "_DIR", "_URL"))
 
 
 def looks_secret(key: str, value: str) -> bool:
     """Whether a variable of this name and value is a secret, or a text with a secret inside."""
-    if _URL.search(value) or _INLINE.search(value):
+    if _URL.search(value) or _INLINE.search(value) or _TELLING.search(value):
         return True
     if not key_looks_secret(key) or not value or value.lower() in _WORDS:
         return False
@@ -47,14 +60,22 @@ def secret_arguments(arguments: tuple[str, ...]) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     for index, argument in enumerate(arguments):
         match = _FLAG.fullmatch(argument)
+        following = arguments[index + 1] if index + 1 < len(arguments) else ""
         if match is None:
-            if _URL.search(argument) or (" " not in argument and _INLINE.search(argument)):
+            inline = " " not in argument and (_INLINE.search(argument) or _TELLING.search(argument))
+            if _URL.search(argument) or inline:
                 found.append((index, argument))
-        elif match["joint"] == "=" and match["value"]:
+        elif match["flag"].lower().endswith(_PLACES):
+            continue
+        elif match["joint"] == "=" and _is_text(match["value"]):
             found.append((index, match["value"]))
-        elif match["joint"] == "" and index + 1 < len(arguments) and not arguments[index + 1].startswith("-"):
-            found.append((index + 1, arguments[index + 1]))
+        elif match["joint"] == "" and _is_text(following) and not following.startswith("-"):
+            found.append((index + 1, following))
     return found
+
+
+def _is_text(value: str) -> bool:
+    return bool(value) and re.match(_REFERENCE, value) is None
 
 
 HIDDEN_MAX_COUNT = 1_000

@@ -5,7 +5,10 @@ Pure.
 
 from __future__ import annotations
 
-from nix_gen.compose.concealment import secret_arguments
+import re
+from shlex import quote
+
+from nix_gen.compose.concealment import HIDDEN_MIN_CHARS, secret_arguments
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import host_path
@@ -86,14 +89,46 @@ def _is_name(text: str) -> bool:
 
 def _health_check(source: ServiceSource, importing: Importing) -> HealthCheck | None:
     check = source.health_check
-    if check is None:
-        return None
-    words = check.command or tuple((check.shell or "").split())
-    if not secret_arguments(words) and not importing.concealed.inside(" ".join((*words, check.shell or ""))):
+    if check is None or not _tells(check, importing):
         return check
+    told = _looking_up(check, source)
+    if told is not None and not _tells(told, importing):
+        return told
     what = "the health check, which holds a secret,"
     importing.dropped(source.id, what, "write a check without the secret", line=source.line, warn=True)
     return None
+
+
+def _tells(check: HealthCheck, importing: Importing) -> bool:
+    """Whether a check holds a secret as text."""
+    words = check.command or tuple((check.shell or "").split())
+    return bool(secret_arguments(words)) or importing.concealed.inside(" ".join((*words, check.shell or "")))
+
+
+def _looking_up(check: HealthCheck, source: ServiceSource) -> HealthCheck | None:
+    """The check as a shell line that takes each secret from the variable of the container that holds it."""
+    held = {
+        entry.value: key
+        for key, entry in sorted(source.environment.items())
+        if entry.secret and len(entry.value) >= HIDDEN_MIN_CHARS and re.fullmatch(r"[A-Za-z_]\w*", key)
+    }
+    if not held:
+        return None
+    words = [
+        _in_quotes(word) if any(text in word for text in held) else quote(word) for word in check.command
+    ]
+    line = check.shell or " ".join(words)
+    found = re.compile(
+        "|".join(re.escape(text) for text in sorted(held, key=lambda text: (-len(text), text)))
+    )
+    if any(line.count("'", 0, match.start()) % 2 for match in found.finditer(line)):
+        return None
+    line = found.sub(lambda match: f"${{{held[match[0]]}}}", line)
+    return check.model_copy(update={"command": (), "shell": line})
+
+
+def _in_quotes(word: str) -> str:
+    return '"' + re.sub(r'([\\"`$])', r"\\\1", word) + '"'
 
 
 def _without_secrets(
