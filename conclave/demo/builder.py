@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 
 from conclave.demo.report import Build, Check
 from conclave.nix import check_flake, nix_path
-from nix_gen import Graph, Tracking, translate, write
+from nix_gen import Flake, Graph, Tracking, Written, translate, write
 
 TRACKING_NOTES: Final = {
     Tracking.OWN_REPOSITORY: "it is a git repository of its own, because Nix reads only what git tracks",
@@ -24,8 +25,7 @@ async def build(graph: Graph, out: str) -> Build:
         OutputError: The directory cannot be written or is somebody else's.
         InvalidGraphError: The graph has faults that voters should have seen.
     """
-    flake = translate(graph)
-    written = write(flake, Path(out))
+    flake, written = await asyncio.to_thread(_translate_and_write, graph, Path(out))
     nix = nix_path()
     checks = await check_flake(Path(out), nix) if nix is not None else ()
     return Build(
@@ -36,6 +36,11 @@ async def build(graph: Graph, out: str) -> Build:
         checks=tuple(Check(name=each.name, passed=each.passed, output=each.output) for each in checks),
         notes=tuple(note for note in [TRACKING_NOTES.get(written.tracking)] if note),
     )
+
+
+def _translate_and_write(graph: Graph, directory: Path) -> tuple[Flake, Written]:
+    flake = translate(graph)
+    return flake, write(flake, directory)
 
 
 def digest_files(files: Mapping[str, str]) -> str:

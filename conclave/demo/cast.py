@@ -112,6 +112,11 @@ def choose(own: Sequence[Remark], heard: Mapping[str, SaidReview]) -> tuple[Choi
     return "for", "with advice, see the review" if own else "nothing found against it"
 
 
+def _opinion(specialist: Specialist, content: bytes) -> tuple[Remark, ...]:
+    graph = Graph.model_validate_json(content)
+    return review(specialist, graph, validate(graph))
+
+
 class Participant:
     """One agent of the demo: its specialism, and what it has seen in this run."""
 
@@ -176,8 +181,9 @@ class Participant:
     async def _look(self, session: Session, asked: ReviewRequest) -> None:
         """Fetch the graph that was asked about and form an opinion of it."""
         self._asked = asked
-        graph = Graph.model_validate_json(await session.artifacts.get(asked.artifact_sha256))
-        self._remarks = review(self.specialist, graph, validate(graph))
+        content = await session.artifacts.get(asked.artifact_sha256)
+        # A large graph takes seconds: in a thread, so that heartbeats go on.
+        self._remarks = await asyncio.to_thread(_opinion, self.specialist, content)
 
     def _take_review(self, agent: str, said: SaidReview) -> None:
         self.heard[agent] = said

@@ -135,6 +135,10 @@ class _Run:
         )
 
     async def report(self, stages: Stages) -> Report:
+        report = await self._report(stages)
+        return report.model_copy(update={"elapsed_ms": dict(stages.elapsed_ms)})
+
+    async def _report(self, stages: Stages) -> Report:
         earlier = tuple(
             _remembered(fact) for fact in self._replicas[0].query(TOPIC, Pattern(predicate=PREDICATE))
         )
@@ -153,7 +157,6 @@ class _Run:
             earlier_runs=earlier,
             reviews=reviews,
             decision=decision,
-            elapsed_ms=stages.elapsed_ms,
         )
         if decision.state != "succeeded":
             return report
