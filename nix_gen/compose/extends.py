@@ -1,4 +1,4 @@
-"""`extends` within one compose file: a service takes over what another one says.
+"""`extends`: a service takes over what another one says.
 
 Pure. Source: compose specification, "extends" and "Merge".
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nix_gen.compose.included import read_file
 from nix_gen.compose.source import Importing
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
@@ -32,15 +33,13 @@ def extended(name: str, services: Entries, importing: Importing, chain: tuple[st
     if isinstance(given, Entries):
         base = importing.text(given.entries.get("service"), where) or ""
         if "file" in given.entries:
-            importing.note(
-                "file-not-read",
-                importing.project,
-                f"service {quoted(name)} extends {quoted(base)} of another file, which is not read",
-                "write the service out in this file",
-                line=line,
-                severity=Severity.WARNING,
-            )
-            return entries
+            file = importing.text(given.entries["file"], where) or ""
+            other = read_file(file, line, importing) if len(chain) < CHAIN_MAX_COUNT else None
+            if other is None:
+                _not_read(name, base, file, entries, importing)
+                return entries
+            services = importing.entries(other.entries.get("services"), where)
+            chain, name = tuple(f"{file}: {step}" for step in (*chain, name)), file
     if base not in services.entries:
         mend = f"{near(base, services.entries)}name a service of this file"
         importing.problem(where, f"names the service {quoted(base)}, which does not exist", mend, line=line)
@@ -52,6 +51,23 @@ def extended(name: str, services: Entries, importing: Importing, chain: tuple[st
     below = extended(base, services, importing, (*chain, name))
     inherited = {key: value for key, value in below.entries.items() if key not in _NOT_INHERITED}
     return merged(Entries(inherited, below.line, below.column, below.key_lines), entries)
+
+
+def _not_read(name: str, base: str, file: str, entries: Entries, importing: Importing) -> None:
+    """A file that is not there is a fault only where the service is nothing without it."""
+    what = f"extends {quoted(base)} of {quoted(file)}, which is not below this file's folder"
+    mend, line = "put it beside this file, or write the service out", entries.entries["extends"].line
+    if "image" not in entries.entries and "build" not in entries.entries:
+        importing.problem(f"service {quoted(name)}", what, mend, line=line)
+        importing.check()
+    importing.note(
+        "file-not-read",
+        importing.project,
+        f"service {quoted(name)} {what}",
+        mend,
+        line=line,
+        severity=Severity.WARNING,
+    )
 
 
 def merged(below: Entries, above: Entries) -> Entries:

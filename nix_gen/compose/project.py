@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from nix_gen.compose.choice import choose_natives
 from nix_gen.compose.edges import Assembly
 from nix_gen.compose.extends import extended
+from nix_gen.compose.included import with_included
 from nix_gen.compose.keys import TOP_LEVEL
 from nix_gen.compose.mounts import TopLevel, read_top_level
 from nix_gen.compose.services import ServiceSource, read_service
@@ -58,6 +59,7 @@ def import_compose(
     importing.environment = {"COMPOSE_PROJECT_NAME": importing.project, **environment}
     root = importing.interpolated(document.root)
     assert isinstance(root, Entries)
+    root = with_included(root, importing)
     importing.check()
     _top_level_notes(document, root, importing)
     top = read_top_level(root, importing)
@@ -100,16 +102,7 @@ def _top_level_notes(document: Document, root: Entries, importing: Importing) ->
         importing.note("tag-applied", place, what, "merge override files first", line=line)
     for key in sorted(root.entries):
         line = root.key_lines.get(key, root.line)
-        if key == "include":
-            importing.note(
-                "file-not-read",
-                place,
-                "the files named by 'include' are not read",
-                "import the output of 'docker compose config'",
-                line=line,
-                severity=Severity.WARNING,
-            )
-        elif key == "networks":
+        if key == "networks":
             _network_notes(root.entries[key], line, importing)
         elif key == "models":
             importing.dropped(place, "'models'", "run the models as services", line=line, warn=True)
@@ -127,25 +120,39 @@ def _network_notes(value: object, line: int, importing: Importing) -> None:
         importing.dropped(importing.project, what, "who may reach whom follows from edges", line=line)
 
 
-def _services(root: Entries, top: TopLevel, importing: Importing) -> list[ServiceSource]:
-    services = importing.entries(root.entries.get("services"), "services")
-    if not services.entries:
-        line = root.key_lines.get("services", root.line)
-        importing.problem("services", "is empty", "write at least one service", line=line)
+def _enabled(services: Entries, importing: Importing) -> tuple[dict[str, Entries], set[str]]:
+    """The services that run, with what they extend, and the names of the others."""
     enabled: dict[str, Entries] = {}
     left_out: set[str] = set()
     wanted = set((importing.environment.get("COMPOSE_PROFILES") or "").split(","))
     for name in services.entries:
         entries = extended(name, services, importing)
         profiles = importing.texts(entries.entries.get("profiles"), f"service {quoted(name)}, profiles")
-        if profiles and not wanted & {*profiles} and "*" not in wanted:
+        if "provider" in entries.entries:
+            left_out.add(name)
+            what = f"service {quoted(name)}, which a provider runs,"
+            importing.dropped(importing.project, what, "run it as a service", line=entries.line, warn=True)
+        elif profiles and not wanted & {*profiles} and "*" not in wanted:
             left_out.add(name)
             _left_out_note(name, profiles, services, importing)
         else:
             enabled[name] = entries
+    return enabled, left_out
+
+
+def _services(root: Entries, top: TopLevel, importing: Importing) -> list[ServiceSource]:
+    services = importing.entries(root.entries.get("services"), "services")
+    if not services.entries:
+        line = root.key_lines.get("services", root.line)
+        importing.problem("services", "is empty", "write at least one service", line=line)
+    enabled, left_out = _enabled(services, importing)
     ids = identified(enabled)
     importing.ids = frozenset(ids.values())
     sources = [read_service(name, ids[name], entries, top, importing) for name, entries in enabled.items()]
+    uses = [found for source in sources for found in source.volumes if importing.incomplete]
+    for use, line in uses:
+        if use.type == "volume":
+            top.volumes.setdefault(use.source, Entries({}, line, 1))
     if services.entries and not sources:
         what = "has only services that profiles disable"
         importing.problem("services", what, "write COMPOSE_PROFILES=... into .env", line=services.line)
@@ -181,7 +188,7 @@ def _check_dependencies(
         for dependency in listed:
             if dependency.name in ids:
                 continue
-            if dependency.name in left_out or not dependency.required:
+            if dependency.name in left_out or not dependency.required or importing.incomplete:
                 what = f"the dependency of {source.where} on {quoted(dependency.name)}, which is left out,"
                 importing.dropped(source.id, what, "enable its profile", line=dependency.line)
                 continue

@@ -50,6 +50,10 @@ class Importing:
         self.ids: frozenset[str] = frozenset()
         """Node ids of the services."""
         self.concealed = Concealed()
+        self.incomplete = False
+        """Whether a file that this one includes was not read, so that names may lead nowhere."""
+        self.files_count = 0
+        """Other compose files read so far."""
         self.hidden_variables: set[str] = set()
         """Variables that ended up as secret references, whose absence is therefore no loss."""
         self._notes: list[Finding] = []

@@ -1,6 +1,5 @@
 """What counts as a secret in a compose file, and what keeps working without its text."""
 
-# ruff: noqa: E501 - a service is written in one line
 from typing import Any
 
 import pytest
@@ -32,7 +31,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("key", "value", "secret"), CASES)
-def test_a_secret_is_known_by_its_name_or_its_form(key: str, value: str, secret: bool) -> None:
+def test_a_secret_is_known_by_its_name_or_its_form(key: str, value: str, *, secret: bool) -> None:
     assert looks_secret(key, value) is secret
 
 
