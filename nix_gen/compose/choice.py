@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from nix_gen.compose.flags import runs_server
-from nix_gen.compose.images import FACTS, Program, known_program, serves_http, why_container
+from nix_gen.compose.images import FACTS, Program, is_data, known_program, serves_http, why_container
 from nix_gen.compose.natives import NGINX_COMMANDS, SQL_KEYS
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
@@ -35,13 +35,14 @@ def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[s
     }
     upstreams = {source.id for source in sources if serves_http(source.image, built=source.build is not None)}
     ids = {source.name: source.id for source in sources}
+    mounters = _mounters(sources)
     for source in sources:
         program = None if source.image is None else known_program(source.image)
         reason = why_container(source.image) if source.image is not None else None
         if program is not None:
             facts = FACTS[program]
             balances = any(ids[dependency.name] in upstreams for dependency in source.depends_on)
-            reason = _obstacle(source, program, balances=balances)
+            reason = _obstacle(source, program, balances=balances) or _shared(source, program, mounters)
             if facts.module in modules:
                 reason = f"{modules[facts.module]} already uses {facts.module}, of which a host has one"
             elif program is not Program.NGINX and publishers.get(facts.port, source.id) != source.id:
@@ -69,6 +70,24 @@ def _obstacle(source: ServiceSource, program: Program, *, balances: bool) -> str
     if not runs_server(program, source.command):
         return "its command does not start the server"
     return _command_obstacle(source, program) or _name_obstacle(source, program)
+
+
+def _mounters(sources: list[ServiceSource]) -> dict[str, list[str]]:
+    """Ids of the services that mount each named volume."""
+    found: dict[str, list[str]] = {}
+    for source in sources:
+        for name in sorted({use.source for use, _ in source.volumes if use.type == "volume"}):
+            found.setdefault(name, []).append(source.id)
+    return found
+
+
+def _shared(source: ServiceSource, program: Program, mounters: dict[str, list[str]]) -> str | None:
+    """A volume that is not its data and that others mount too: of sockets, certificates, static files."""
+    for use, _ in source.volumes:
+        others = [one for one in mounters.get(use.source, []) if one != source.id]
+        if use.type == "volume" and others and not is_data(use.target, program):
+            return f"it shares the volume {quoted(use.source)} with {others[0]}"
+    return None
 
 
 def _nginx_obstacle(source: ServiceSource, *, balances: bool) -> str | None:

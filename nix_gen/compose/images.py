@@ -116,6 +116,11 @@ def why_container(image: str) -> str | None:
     return None
 
 
+def is_data(path: str, program: Program) -> bool:
+    """Whether a path in the image of a program holds its data."""
+    return any(path == one or path.startswith(f"{one}/") for one in FACTS[program].data)
+
+
 def serves_http(image: str | None, *, built: bool) -> bool:
     """Whether a load balancer before a service of this image makes sense: no database, and not FastCGI."""
     if built or image is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from nix_gen.compose.concealment import key_looks_secret
 from nix_gen.compose.flags import Flags, read_flags
-from nix_gen.compose.images import FACTS, Program, version
+from nix_gen.compose.images import FACTS, Program, is_data, version
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import VolumeUse
@@ -202,8 +202,10 @@ def _redis(reading: _Reading) -> dict[str, object]:
     password = reading.secret("REDIS_PASSWORD", "VALKEY_PASSWORD")
     reading.text("ALLOW_EMPTY_PASSWORD")
     flags = read_flags(Program.REDIS, reading.source, reading.importing)
-    if flags.values.pop("requirepass", None) is not None:
-        password = reading.importing.secret_name(reading.source.id, "requirepass")
+    given = flags.values.pop("requirepass", None)
+    if given is not None:
+        variable = _variable_of(reading, given)
+        password = reading.importing.secret_name(reading.source.id, "requirepass", variable)
         secret_note(reading.source, "--requirepass", password, reading.source.line, reading.importing)
     return {
         "engine": "redis",
@@ -211,6 +213,14 @@ def _redis(reading: _Reading) -> dict[str, object]:
         "password": password,
         "settings": _settings(flags, reading),
     }
+
+
+def _variable_of(reading: _Reading, given: object) -> str | None:
+    """The variable of the file that a password in the command came from, as far as that can be told."""
+    unset = [name for name in reading.source.command_unset if key_looks_secret(name)]
+    if isinstance(given, str):
+        return reading.importing.variables.get(given)
+    return unset[0] if len(unset) == 1 else None
 
 
 def _port(flags: Flags, usual: int) -> int | None:
@@ -272,8 +282,7 @@ def data_volumes(
     """Mounts of a native node that hold its data; the others become notes."""
     kept = []
     for use, line in source.volumes:
-        inside = any(use.target == path or use.target.startswith(f"{path}/") for path in FACTS[program].data)
-        if inside and use.type in {"volume", "bind"} and not use.read_only:
+        if is_data(use.target, program) and use.type in {"volume", "bind"} and not use.read_only:
             kept.append((use, line))
         elif use.type not in {"tmpfs", "anonymous"}:
             importing.dropped(

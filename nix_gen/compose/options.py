@@ -121,6 +121,8 @@ def environment(
         if value is not None:
             entry = _entry(key, value, scalar.line, importing, unset=scalar.unset, owed=scalar.owed)
             found[key] = replace(entry, variable=scalar.variable)
+            if entry.secret and entry.value and scalar.variable:
+                importing.variables.setdefault(entry.value, scalar.variable)
             if scalar.owed and not key_looks_secret(key):
                 importing.note(
                     "unset-variable",

@@ -49,6 +49,8 @@ class ServiceSource:
     image: str | None = None
     build: Build | None = None
     command: tuple[str, ...] | None = None
+    command_unset: tuple[str, ...] = ()
+    """Variables in the command that have no value."""
     entrypoint: tuple[str, ...] | None = None
     environment: dict[str, EnvironmentEntry] = field(default_factory=dict)
     ports: list[PortBinding] = field(default_factory=list)
@@ -91,6 +93,12 @@ def read_service(
         what = "has neither an image nor a build"
         importing.problem(where, what, "add 'image:' or 'build:'", line=entries.line)
     source.command = _command(given.get("command"), f"{where}, command", importing)
+    source.command_unset = tuple(
+        name
+        for item in importing.items(given.get("command"), f"{where}, command")
+        if isinstance(item, Scalar)
+        for name in item.unset
+    )
     source.entrypoint = _command(given.get("entrypoint"), f"{where}, entrypoint", importing)
     source.environment = options.environment(given, node_id, where, importing)
     source.ports = _ports(source, given, importing)

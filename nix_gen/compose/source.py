@@ -52,6 +52,8 @@ class Importing:
         self.concealed = Concealed()
         self.incomplete = False
         """Whether a file that this one includes was not read, so that names may lead nowhere."""
+        self.variables: dict[str, str] = {}
+        """Variables of the file by the secrets they hold, where one is the whole value of a variable."""
         self.files_count = 0
         """Other compose files read so far."""
         self.hidden_variables: set[str] = set()

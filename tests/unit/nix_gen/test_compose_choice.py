@@ -44,6 +44,10 @@ FILE = "its command names a file of the container"
             "gate: {image: nginx, ports: ['80:80'], depends_on: [php]}\n  php: {image: my/php-fpm}",
             "it stands before no service, so it serves files of its own",
         ),
+        (
+            "db: {image: mysql, volumes: ['sock:/run/mysqld']}\n  php: {image: app, volumes: ['sock:/run/mysqld']}\nvolumes: {sock: }",
+            "it shares the volume 'sock' with php",
+        ),
     ],
 )
 def test_what_a_module_cannot_do_stays_a_container(services: str, reason: str) -> None:

@@ -61,6 +61,20 @@ def check_of(test: str, variables: str = "{DB_PASSWORD: hidden-text}") -> Any:
     return loaded.graph.to_node_link()["nodes"][0].get("health_check")
 
 
+@pytest.mark.parametrize("environment", [{}, {"PW": "hidden-text"}])
+def test_a_password_in_a_command_is_the_secret_of_its_variable(environment: dict[str, str]) -> None:
+    text = """
+services:
+  kv: {image: redis, command: 'redis-server --requirepass ${PW}'}
+  web: {image: app, environment: {REDIS_PASSWORD: '${PW}', REDIS_HOST: kv}}
+"""
+    nodes = {
+        one["id"]: one
+        for one in loads(text, file="shop.yaml", environment=environment).graph.to_node_link()["nodes"]
+    }
+    assert nodes["kv"]["password"] == nodes["web"]["secrets"][0]["name"] == "shop.pw"
+
+
 @pytest.mark.parametrize(
     ("test", "check"),
     [
