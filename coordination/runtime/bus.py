@@ -125,8 +125,17 @@ class _MendedClient(Client):
     is_ending = False
     """Set before we close the connection ourselves: that is nothing to warn of."""
 
-    async def log_disconnected(self) -> None:
-        """Say that the server is away; nats-py goes on trying."""
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.waiting: set[asyncio.Timeout] = set()
+        """Time limits of the requests in flight. Their answers can not arrive once the connection is
+        lost, and nats-py would let each wait for its full time."""
+
+    async def give_up_waiting(self) -> None:
+        """End all requests in flight: the server is away. nats-py goes on trying to reach it."""
+        now_s = asyncio.get_running_loop().time()
+        for limit in self.waiting:
+            limit.reschedule(now_s)
         if not self.is_ending:
             _log.warning("disconnected", agent=self.options["name"])
 
@@ -149,6 +158,7 @@ class NatsBus:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._waiting = client.waiting if isinstance(client, _MendedClient) else set[asyncio.Timeout]()
 
     @classmethod
     async def connect(cls, url: str, *, agent: str) -> NatsBus:
@@ -182,7 +192,7 @@ class NatsBus:
                 reconnect_time_wait=_RECONNECT_WAIT_S * random.uniform(0.5, 1.5),  # type: ignore[arg-type]
                 connect_timeout=_CONNECT_TIMEOUT_S,
                 error_cb=_log_error,
-                disconnected_cb=client.log_disconnected,
+                disconnected_cb=client.give_up_waiting,
                 reconnected_cb=client.log_reconnected,
             )
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
@@ -202,12 +212,22 @@ class NatsBus:
     ) -> Delivery:
         """See `Bus.request`."""
         try:
-            with _our_errors(subject):
-                message = await self.client.request(
-                    subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None
-                )
+            async with asyncio.timeout(timeout_s) as limit:
+                self._waiting.add(limit)
+                try:
+                    with _our_errors(subject):
+                        message = await self.client.request(
+                            subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None
+                        )
+                finally:
+                    self._waiting.discard(limit)
         except TimeoutError:
-            raise UnavailableError(f"no answer on {subject} within {timeout_s:g} s") from None
+            away = (
+                "before the connection was lost"
+                if not self.client.is_connected
+                else f"within {timeout_s:g} s"
+            )
+            raise UnavailableError(f"no answer on {subject} {away}") from None
         raise_if_cancelled()
         return _delivery(message)
 

@@ -1,0 +1,36 @@
+"""A request whose server dies must not wait out its whole time limit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from coordination.runtime.bus import Delivery, NatsBus
+from coordination.runtime.errors import UnavailableError
+from tests.support.nats_server import RealServer
+from tests.support.waiting import wait_until
+
+
+async def test_requests_in_flight_end_when_the_connection_is_lost(own_server: RealServer) -> None:
+    asker = await NatsBus.connect(own_server.url, agent="asker")
+    mute = await NatsBus.connect(own_server.url, agent="mute")
+    heard: list[Delivery] = []
+
+    async def never_answer(delivery: Delivery) -> None:
+        heard.append(delivery)
+
+    await mute.subscribe("question", never_answer)
+    await mute.flush()
+    asking = [asyncio.create_task(asker.request("question", b"?", timeout_s=600)) for _ in range(3)]
+    await wait_until(lambda: len(heard) == 3)
+    own_server.kill()
+    for each in asking:
+        with pytest.raises(UnavailableError, match="connection was lost"):
+            await each
+    own_server.start()
+    await wait_until(lambda: asker.client.is_connected and mute.client.is_connected)
+    with pytest.raises(UnavailableError, match=r"within 0\.2 s"):
+        await asker.request("question", b"?", timeout_s=0.2)
+    await asker.close()
+    await mute.close()
