@@ -126,7 +126,7 @@ class _MendedClient(Client):
     """Set before we close the connection ourselves: that is nothing to warn of."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.waiting: set[asyncio.Timeout] = set()
         """Time limits of the requests in flight. Their answers can not arrive once the connection is
         lost, and nats-py would let each wait for its full time."""
