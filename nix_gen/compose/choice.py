@@ -124,6 +124,8 @@ def _name_obstacle(source: ServiceSource, program: Program) -> str | None:
     for kind in ("user", "database"):
         for key in keys.get(kind, ()):
             entry = source.environment.get(key)
+            if entry is not None and entry.secret and not entry.value:
+                return f"{key} has no value here, and the host gives it to containers only"
             if entry is None or not entry.value:
                 continue
             if not _NAME.fullmatch(entry.value) or entry.value in _TAKEN_NAMES:

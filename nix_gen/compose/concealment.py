@@ -22,7 +22,7 @@ _TELLING = re.compile(
 _MEASURE = re.compile(
     r"(?:MINUTES?|SECONDS?|HOURS?|DAYS?|TTL|LENGTH|SIZE|EXPIR\w*|LIFETIME|DURATION|AGE|MIN|MAX|COUNT|LIMIT)$"
 )
-_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "none", "disabled"})
+_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "none", "disabled", "0", "1"})
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
 _REFERENCE = r"""["']?\$(?!apr1\$)[A-Za-z_{(]"""
 """What stands for a value that the container itself looks up."""

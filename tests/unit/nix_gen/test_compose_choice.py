@@ -25,6 +25,10 @@ FILE = "its command names a file of the container"
             "POSTGRES_USER is a name that the native service does not take",
         ),
         (
+            "db: {image: postgres, environment: {POSTGRES_USER: '${WHO:?name it}'}}",
+            "POSTGRES_USER has no value here, and the host gives it to containers only",
+        ),
+        (
             "db: {image: mysql, environment: {MYSQL_DATABASE: 1st}}",
             "MYSQL_DATABASE is a name that the native service does not take",
         ),

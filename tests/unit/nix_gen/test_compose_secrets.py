@@ -24,6 +24,7 @@ CASES = [
     ("OPTIONS", "--password=hunter", True),
     ("OPTIONS", "--password=$PASSWORD --password='$(cat /x)'", False),
     ("PARTITION_KEY", "user", False),
+    ("MYSQL_ALLOW_EMPTY_PASSWORD", "1", False),
     ("KEYCLOAK_ADMIN", "admin", False),
     ("MONKEY", "banana", False),
     ("PASSWORD_RESET_URL", "https://example.org/reset", False),
