@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nix_gen.compose.source import Importing, identified, left_open
-from nix_gen.compose.syntax import VolumeUse, host_path, mount_target, size_bytes, volume_use
+from nix_gen.compose.syntax import VolumeUse, host_path, mount_target, size_bytes, tmpfs_use, volume_use
 from nix_gen.errors import quoted
 from nix_gen.nodes import SecretRef
 from nix_gen.places import Mapping as Entries
@@ -81,12 +81,16 @@ def volumes(
     for item in importing.items(given.get("tmpfs"), f"{where}, tmpfs"):
         if left_open(item):
             continue
-        target = (importing.text(item, f"{where}, tmpfs") or "").partition(":")[0]
-        path = importing.attempt(
-            partial(mount_target, target), f"{where}, tmpfs", "write a path", line=item.line
+        text = importing.text(item, f"{where}, tmpfs") or ""
+        use = importing.attempt(
+            partial(tmpfs_use, text), f"{where}, tmpfs", "write a path and its size", line=item.line
         )
-        if path is not None:
-            found[path] = (VolumeUse(type="tmpfs", target=path), item.line)
+        if use is None:
+            continue
+        if use.ignored:
+            what = f"the mount option {quoted(', '.join(use.ignored))[1:-1]} of {use.target}"
+            importing.dropped(node_id, what, "do without it", line=item.line)
+        found[use.target] = (use, item.line)
     return list(found.values())
 
 

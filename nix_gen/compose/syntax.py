@@ -166,6 +166,19 @@ def volume_use(text: str) -> VolumeUse:
     )
 
 
+def tmpfs_use(text: str) -> VolumeUse:
+    """An entry of `tmpfs`: `TARGET[:OPTION,...]`; of the options only `size` is kept."""
+    target, _, written = text.partition(":")
+    options = [option for option in written.split(",") if option and option not in _IGNORED_MODES]
+    sizes = [option.removeprefix("size=") for option in options if option.startswith("size=")]
+    return VolumeUse(
+        type="tmpfs",
+        target=mount_target(target),
+        size_bytes=size_bytes(sizes[-1]) if sizes and not sizes[-1].endswith("%") else None,
+        ignored=tuple(option for option in options if not option.startswith("size=") or option.endswith("%")),
+    )
+
+
 def mount_target(text: str) -> str:
     """The path at which a workload sees a mount, in its shortest spelling."""
     if not text.startswith("/"):

@@ -38,6 +38,7 @@ def web(loaded: Loaded) -> dict[str, Any]:
             "mounts",
             [{"source": "/srv/shop/uploads", "target": "/data"}],
         ),
+        ("tmpfs: '/t:mode=755,size=1m'", "mounts", [{"kind": "tmpfs", "target": "/t", "size_bytes": 2**20}]),
         ("volumes: ['$PWD/x:/data']", "mounts", [{"source": "/srv/shop/x", "target": "/data"}]),
         ("volumes: ['${HOME}/x:/data']", "mounts", [{"source": "/srv/shop/home/x", "target": "/data"}]),
         ("container_name: '${COMPOSE_PROJECT_NAME}_1'", "aliases", ["shop_1"]),
