@@ -18,6 +18,7 @@ from coordination.registry.wire import Capability
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.concurrency import one_error
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
+from coordination.runtime.failures import log_failure
 from coordination.runtime.names import require_id
 from coordination.tasks.wire import TaskOffer
 from dialog.wire import Message
@@ -106,6 +107,15 @@ class Agent:
         async with self.running(url, prefix=prefix):
             await asyncio.Event().wait()
 
+    def serve(self, url: str, *, prefix: str = "conclave") -> None:
+        """Take part until Ctrl-C; for programs that do nothing else. Blocks.
+
+        Raises:
+            UnavailableError: No server answers at `url`, or no registry on it.
+        """
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(self.run(url, prefix=prefix))
+
     @contextlib.asynccontextmanager
     async def running(self, url: str, *, prefix: str = "conclave") -> AsyncIterator[Session]:
         """Take part for the length of the block: registered before it, deregistered after it."""
@@ -185,7 +195,7 @@ class Agent:
         except _LeaseLostError:
             _log.warning("task taken away", agent=self.id, task=task_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the attempt has failed
-            _log.exception("task failed", agent=self.id, task=task_id)
+            log_failure(_log, "task failed", agent=self.id, task=task_id)
             await session.tasks.fail(task_id, token, reason=_reason(error), retryable=True)
         else:
             await session.tasks.complete(task_id, token, dict(result or {}))

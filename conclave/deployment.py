@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final
 
+import structlog
+
 import consensus.service
 import coordination.registry.service
 import coordination.tasks.service
@@ -14,12 +16,13 @@ import dialog.service
 import knowledge.service
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.concurrency import one_error
-from coordination.runtime.errors import UsageError
+from coordination.runtime.errors import NotLeaderError, UsageError
 from coordination.runtime.journal import JetStreamJournal
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.service import ServiceDefinition
 
+_log = structlog.get_logger(__name__)
 Factory = Callable[[Shell, NatsBus], ServiceDefinition]
 
 SERVICES: Final[dict[str, Factory]] = {
@@ -64,6 +67,7 @@ class Deployment:
         self._subjects = subjects or Subjects()
         self._replicas = replicas
         self._runners: list[Runner] = []
+        self._lost: list[str] = []
         self._stopping = False
 
     def stop(self) -> None:
@@ -77,6 +81,7 @@ class Deployment:
 
         Raises:
             UnavailableError: The nats-server cannot be reached.
+            NotLeaderError: Other processes took over every service.
             ExceptionGroup: Holding what ended a service.
         """
         async with contextlib.AsyncExitStack() as connections:
@@ -85,12 +90,25 @@ class Deployment:
                 connections.push_async_callback(bus.close)
                 self._runners.append(self._runner(name, bus))
             async with asyncio.TaskGroup() as group:
-                serving = [group.create_task(runner.run()) for runner in self._runners]
+                serving = [group.create_task(self._serve(runner)) for runner in self._runners]
                 if self._stopping:
                     self.stop()
                 greeting = group.create_task(self._announce())
                 await asyncio.wait(serving)
                 greeting.cancel()  # a runner that was stopped early never gets ready
+
+    async def _serve(self, runner: Runner) -> None:
+        """Run one service; when another process takes it over, the others go on without it."""
+        try:
+            with one_error():
+                await runner.run()
+        except NotLeaderError:
+            name = runner.definition.name
+            self._lost.append(name)
+            runner.ready.set()  # nobody need wait for it any more
+            _log.warning("another process took over", service=name)
+            if len(self._lost) == len(self._runners):
+                raise NotLeaderError(f"another process took over {', '.join(self._lost)}") from None
 
     async def _announce(self) -> None:
         for runner in self._runners:

@@ -92,6 +92,10 @@ class EmbeddedServer:
 
     def _make_store(self) -> None:
         try:
+            if self.store.is_dir() and any(self.store.iterdir()) and not (self.store / "lock").exists():
+                raise UsageError(
+                    f"store {self.store} holds something that is not Conclave's; choose another with --store"
+                )
             (self.store / "jetstream").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"store {self.store}: {error.strerror}; choose another with --store") from None

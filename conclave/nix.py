@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 TIMEOUT_S: Final = 120.0
 _FEATURES: Final = ("--extra-experimental-features", "nix-command flakes")
@@ -50,7 +51,7 @@ def _describe(directory: Path) -> tuple[list[str], str]:
     """The flake's Nix files, and the reference to its plan."""
     files = sorted(str(path) for path in directory.rglob("*.nix"))
     # `path:` takes the directory as it is, whether or not git knows of it.
-    return files, f"path:{directory.absolute()}#plan"
+    return files, f"path:{quote(str(directory.absolute()))}#plan"
 
 
 async def _run(name: str, command: list[str]) -> NixCheck:

@@ -1,6 +1,5 @@
 """An agent in a few lines. Run it beside `conclave up`."""
 
-import asyncio
 import sys
 
 from conclave import Agent
@@ -13,4 +12,4 @@ async def greet(session, offer):
     return {"greeting": f"Hello, {offer.payload['name']}!"}
 
 
-asyncio.run(agent.run(sys.argv[1] if len(sys.argv) > 1 else "nats://127.0.0.1:4222"))
+agent.serve(sys.argv[1] if len(sys.argv) > 1 else "nats://127.0.0.1:4222")

@@ -87,6 +87,7 @@ def _endpoints(state: _Act, query: _Act, topics: _Act) -> tuple[Action, ...]:
             request=wire.AssertRequest,
             reply=wire.AssertReply,
             act=state,
+            changes=True,
         ),
         Action(
             verb="query",

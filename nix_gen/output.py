@@ -91,13 +91,18 @@ def require_writable(directory: str | Path) -> None:
         OutputError: as `write`.
     """
     root = Path(directory)
-    if root.exists() or root.is_symlink():
-        _last_generation(root)
-    existing = next(path for path in (root, *root.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    existing = next(path for path in (root, *root.absolute().parents) if path.exists() or path.is_symlink())
+    try:
+        if existing == root:
+            _last_generation(root)
+        # Asked by doing: permissions alone do not say whether a file system takes files.
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        reason = error.strerror or "input/output error"
         raise OutputError(
-            one_line(f"{root}: cannot be written: {existing} does not allow it; choose another")
-        )
+            one_line(f"{root}: cannot be written: {reason}; choose another directory")
+        ) from None
 
 
 def _last_generation(root: Path) -> set[str]:

@@ -22,7 +22,7 @@ from consensus.wire import Choice, ProposalAnnounced
 from coordination.runtime.errors import ConclaveError, RejectedError
 from coordination.tasks.wire import TaskOffer
 from dialog.wire import Message, Performative
-from nix_gen import Graph, validate
+from nix_gen import Graph, NixGenError, validate
 
 MAX_REMARKS_SAID: Final = 100
 """Remarks carried by one message; the summary counts all."""
@@ -211,7 +211,8 @@ class Participant:
         """Translate exactly what was approved.
 
         Raises:
-            RejectedError: The proposal did not succeed, or is about something else.
+            RejectedError: The proposal did not succeed or is about something else, or the flake could
+                not be written.
         """
         proposal = await session.consensus.get(str(offer.payload["proposal_id"]))
         digest = str(offer.payload["artifact_sha256"])
@@ -220,4 +221,7 @@ class Participant:
                 "not_approved", f"proposal {proposal.proposal_id} does not approve this graph"
             )
         graph = Graph.model_validate_json(await session.artifacts.get(digest))
-        return (await build(graph, self._out)).model_dump(mode="json")
+        try:
+            return (await build(graph, self._out)).model_dump(mode="json")
+        except NixGenError as error:
+            raise RejectedError("not_built", str(error)) from None

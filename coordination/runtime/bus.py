@@ -18,6 +18,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import ClosedError, UnavailableError, UsageError
+from coordination.runtime.failures import log_failure
 from coordination.runtime.names import inbox_prefix
 
 PING_INTERVAL_S: Final = 5
@@ -238,7 +239,7 @@ class NatsBus:
             try:
                 await handler(_delivery(message))
             except Exception:  # noqa: BLE001 - one bad message must not end the subscription
-                _log.exception("message handler failed", subject=subject)
+                log_failure(_log, "message handler failed", subject=subject)
 
         with _our_errors(subject):
             return _NatsSubscription(await self.client.subscribe(subject, queue=queue, cb=receive))

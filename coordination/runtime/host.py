@@ -30,6 +30,7 @@ from coordination.runtime.errors import (
     RejectedError,
     UnavailableError,
 )
+from coordination.runtime.failures import log_failure
 from coordination.runtime.framing import EventCodec, frame, unframe
 from coordination.runtime.journal import Journal
 from coordination.runtime.limits import (
@@ -243,7 +244,7 @@ class Host(Generic[M]):
         """The value or exception that `pending` will get once the batch is durable."""
         try:
             if pending.is_query:
-                return _as_json(pending.reply_type, pending.run(self.model, now_ms))
+                return as_json(pending.reply_type, pending.run(self.model, now_ms))
             return self._decide(pending, now_ms, batch)
         except RejectedError as error:
             return error
@@ -253,7 +254,7 @@ class Host(Generic[M]):
             # A fault of ours in a pure function that has changed nothing: this caller gets a code
             # and a correlation id, the log gets the traceback, everybody else goes on.
             correlation_id = uuid.uuid4().hex
-            _log.exception("decision failed", host=self.name, correlation_id=correlation_id)
+            log_failure(_log, "decision failed", host=self.name, correlation_id=correlation_id)
             return RejectedError(
                 "internal", "the service failed on this request", correlation_id=correlation_id
             )
@@ -263,14 +264,14 @@ class Host(Generic[M]):
         if key is not None:
             known = self._answers.get(key.caller, key.command_id)
             if known is not None:
-                return _first_answer(known, key)
+                return first_answer(known, key)
         outcome = pending.run(self.model, now_ms)
         if isinstance(outcome, Rejected):
             self._store(batch, list(outcome.events))
             raise RejectedError(
                 outcome.code, outcome.message, retryable=outcome.retryable, details=outcome.details
             )
-        reply = _as_json(pending.reply_type, outcome.reply)
+        reply = as_json(pending.reply_type, outcome.reply)
         events = list(outcome.events)
         if key is not None and events:
             events.append(
@@ -319,7 +320,7 @@ class Host(Generic[M]):
                 # At most once on this path; recipients see the gap and ask for history.
                 _log.warning("push not sent", host=self.name, error=str(error))
             except Exception:  # noqa: BLE001 - what it rests on is durable: the callers must hear of it
-                _log.exception("push failed", host=self.name)
+                log_failure(_log, "push failed", host=self.name)
         for result, value in batch.results:
             if result.done():
                 continue
@@ -346,7 +347,8 @@ class Host(Generic[M]):
         return "it has stopped" if self._ended else "it is stopping"
 
 
-def _as_json(reply_type: TypeAdapter[Any], value: Any) -> str:
+def as_json(reply_type: TypeAdapter[Any], value: Any) -> str:
+    """The JSON of a reply, from an instance of its type or an object with its attributes."""
     return reply_type.dump_json(reply_type.validate_python(value, from_attributes=True)).decode()
 
 
@@ -354,7 +356,12 @@ class _ApplyError(Exception):
     """A bug of ours: `apply` failed on an event of its own model."""
 
 
-def _first_answer(known: CommandAnswered, key: CommandKey) -> str:
+def first_answer(known: CommandAnswered, key: CommandKey) -> str:
+    """The answer already given to a command.
+
+    Raises:
+        RejectedError: ``command_id_reused``: the id was used for another request.
+    """
     if known.fingerprint != key.fingerprint:
         raise RejectedError(
             "command_id_reused",

@@ -15,6 +15,7 @@ import structlog
 
 from coordination.runtime.bus import Delivery, Handler, Subscription
 from coordination.runtime.errors import ClosedError, NotLeaderError, UnavailableError
+from coordination.runtime.failures import log_failure
 from coordination.runtime.journal import Entry
 from coordination.runtime.names import inbox_prefix
 
@@ -88,7 +89,7 @@ class _MemorySubscription:
             try:
                 await handler(delivery)
             except Exception:  # noqa: BLE001 - one bad message must not end the subscription
-                _log.exception("message handler failed", subject=delivery.subject)
+                log_failure(_log, "message handler failed", subject=delivery.subject)
 
 
 class MemoryExchange:

@@ -16,10 +16,12 @@ from typing import Any, Final
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from coordination.runtime.answers import Answers, CommandAnswered
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
 from coordination.runtime.errors import ClosedError, RejectedError, UnavailableError
-from coordination.runtime.host import CommandKey, Host
+from coordination.runtime.failures import log_failure
+from coordination.runtime.host import CommandKey, Host, as_json, first_answer
 from coordination.runtime.limits import (
     DRAIN_TIMEOUT_S,
     MAX_COMMAND_ID_CHARS,
@@ -62,6 +64,8 @@ class Server:
         self._replies: dict[str, TypeAdapter[Any]] = {
             endpoint.verb: TypeAdapter(endpoint.reply) for endpoint in definition.endpoints
         }
+        self._answers = Answers()
+        """Of actions; those of commands are in the host's journal."""
         self._discovery = Discovery(definition, bus=bus, subjects=subjects)
         self._subscription: Subscription | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -114,7 +118,7 @@ class Server:
             await self._refuse(delivery, RejectedError("unavailable", str(error), retryable=True))
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets a code and the log the rest
             correlation_id = uuid.uuid4().hex
-            _log.exception("request failed", subject=delivery.subject, correlation_id=correlation_id)
+            log_failure(_log, "request failed", subject=delivery.subject, correlation_id=correlation_id)
             message = "the service failed on this request"
             await self._refuse(delivery, RejectedError("internal", message, correlation_id=correlation_id))
         finally:
@@ -134,9 +138,9 @@ class Server:
         request = _parse(endpoint, delivery.payload)
         call = Call(caller=caller, fresh_id=secrets.token_hex(8))
         reply_type = self._replies[verb]
+        key = _command_key(delivery, verb, caller)
         if isinstance(endpoint, Action):
-            value = await endpoint.act(call, request)
-            return reply_type.dump_json(reply_type.validate_python(value, from_attributes=True)).decode()
+            return await self._act(endpoint, call, request, key if endpoint.changes else None)
         assert self._host is not None
         if isinstance(endpoint, Query):
             answer = endpoint.answer
@@ -148,8 +152,21 @@ class Server:
         return await self._host.command(
             lambda model, now_ms: model.decide(command, now_ms),
             reply_type=reply_type,
-            key=_command_key(delivery, verb, caller),
+            key=key,
         )
+
+    async def _act(self, action: Action, call: Call, request: Any, key: CommandKey | None) -> str:
+        known = self._answers.get(key.caller, key.command_id) if key is not None else None
+        if key is not None and known is not None:
+            return first_answer(known, key)
+        reply = as_json(self._replies[action.verb], await action.act(call, request))
+        if key is not None:
+            self._answers.apply(
+                CommandAnswered(
+                    caller=key.caller, command_id=key.command_id, fingerprint=key.fingerprint, reply=reply
+                )
+            )
+        return reply
 
     def _check_envelope(self, delivery: Delivery, caller: str) -> None:
         if not is_id(caller):

@@ -58,6 +58,9 @@ class Action(Endpoint):
 
     act: Callable[[Call, Any], Awaitable[Any]]
     """(call, request) -> the reply, or an object with its attributes."""
+    changes: bool = False
+    """Whether a command id counts: a retry then gets the first answer while this process lives. Beyond
+    that, what `act` does must be idempotent by its content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 
 
 def endless(code: str) -> bool:
-    return "agent.run(" in code
+    return "agent.serve(" in code
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,13 @@ async def test_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
         await EmbeddedServer(store).start()
 
 
+async def test_a_directory_of_somebody_elses_is_not_taken_as_store(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match="is not Conclave's"):
+        await EmbeddedServer(tmp_path).start()
+    assert not (tmp_path / "jetstream").exists()
+
+
 async def test_second_server_on_one_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conclave.embedded._LOCK_TIMEOUT_S", 0.1)
     async with embedded_server(tmp_path, port=free_port()):

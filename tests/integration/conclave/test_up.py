@@ -83,6 +83,20 @@ async def test_services_in_processes_of_their_own_work_together(tmp_path: Path) 
         assert task.result == {"text": "hello world"}
 
 
+async def test_a_process_that_loses_one_service_goes_on_with_the_others(tmp_path: Path) -> None:
+    async with (
+        embedded_server(tmp_path, port=free_port()) as server,
+        conclave_process("serve", "registry", "dialog", "--nats", server.url) as (older, _),
+        conclave_process("serve", "registry", "--nats", server.url),
+        connect(server.url, agent="ops") as session,
+    ):
+        for _ in range(3):  # the older one learns of its loss when it next writes
+            await session.registry.register(["python"])
+        talk = await session.dialog.open("Still here?")
+        assert talk.owner == "ops"
+        assert older.returncode is None
+
+
 async def test_store_remembers_agents_across_restarts(tmp_path: Path) -> None:
     arguments = ("up", "--store", str(tmp_path), "--port", str(free_port()))
     async with conclave_process(*arguments) as (_, greeting):

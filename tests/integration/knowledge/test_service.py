@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
@@ -43,6 +43,22 @@ async def test_the_same_fact_again_is_not_new(client: KnowledgeClient) -> None:
     assert (first.is_new, again.is_new) == (True, False)
     assert first.fact == again.fact
     assert len((await client.query("places")).facts) == 1
+
+
+async def test_a_repeated_command_id_gets_the_first_answer(client: KnowledgeClient) -> None:
+    from knowledge import wire
+
+    def ask(request: wire.AssertRequest) -> Awaitable[wire.AssertReply]:
+        return client._caller.command(NAME, "assert", request, wire.AssertReply, command_id="once")
+
+    request = wire.AssertRequest(topic="places", subject="lisbon", predicate="is", object="sunny")
+    first = await ask(request)
+    assert await ask(request) == first
+    assert len((await client.query("places")).facts) == 1
+    other = wire.AssertRequest(topic="places", subject="porto", predicate="is", object="rainy")
+    with pytest.raises(RejectedError) as refused:
+        await ask(other)
+    assert refused.value.code == "command_id_reused"
 
 
 async def test_topics_are_listed_with_their_size(client: KnowledgeClient) -> None:
