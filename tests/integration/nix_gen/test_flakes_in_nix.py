@@ -17,6 +17,17 @@ GRAPHS = sorted(
     ]
 )
 
+_HARDWARE = """\
+{
+  boot.isContainer = false;
+  boot.loader.grub.device = "/dev/vda";
+  fileSystems."/" = {
+    device = "/dev/vda1";
+    fsType = "ext4";
+  };
+}
+"""
+
 
 def _flakes(files: list[Path]) -> dict[str, Flake]:
     return {f"{file.parent.name}-{file.stem}": translate(load(file).graph) for file in files}
@@ -42,6 +53,21 @@ def test_every_example_parses_and_its_plan_builds_offline(nix: str, tmp_path: Pa
 def test_every_host_of_every_example_passes_nixcheck(nix: str, shared: Path, tmp_path: Path) -> None:
     gather(_flakes(GRAPHS), tmp_path)
     nixcheck(shared, tmp_path)
+
+
+@pytest.mark.nix
+@pytest.mark.shared
+def test_a_hardware_module_of_the_operator_s_is_taken_in_and_wins(
+    nix: str, shared: Path, tmp_path: Path
+) -> None:
+    gather(_flakes([ROOT / "tests/golden/nix_gen/graphs/least.yaml"]), tmp_path)
+    (default,) = tmp_path.rglob("hosts/*/default.nix")
+    hardware = default.with_name("hardware.nix")
+    hardware.write_text(_HARDWARE)
+    nixcheck(shared, tmp_path)
+    hardware.write_text("{ services.no-such-service.enable = true; }")
+    with pytest.raises(AssertionError, match="no-such-service"):
+        nixcheck(shared, tmp_path)
 
 
 @pytest.mark.nix

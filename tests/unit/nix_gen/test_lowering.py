@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.lowering import Node, codes, options
+from nix_gen.render import render
+from tests.support.lowering import Node, codes, lowered, options
 
 APP: Node = {"kind": "service", "id": "app", "image": "example/app"}
 
@@ -138,6 +139,14 @@ def test_a_container_host_has_no_boot_loader_and_a_machine_has_defaults() -> Non
     machine = options({"kind": "host", "id": "m", "machine": "by-label"}, host="m")
     assert machine["fileSystems"]["/"] == {"device": "/dev/disk/by-label/nixos", "fsType": "ext4"}
     assert machine["system"]["stateVersion"] == "25.11"
+
+
+@pytest.mark.parametrize("machine", ["container", "by-label"])
+def test_every_host_takes_in_the_operator_s_hardware_module_and_yields_to_it(machine: str) -> None:
+    (module,) = lowered({"kind": "host", "id": "m", "machine": machine}).modules
+    text = render(module.body)
+    assert "imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;" in text
+    assert ("boot.isContainer = lib.mkDefault true;" in text) == (machine == "container")
 
 
 @pytest.mark.parametrize(

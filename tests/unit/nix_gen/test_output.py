@@ -32,10 +32,12 @@ def test_writing_twice_changes_nothing_the_second_time(tmp_path: Path) -> None:
 def test_files_of_the_last_generation_go_and_files_of_others_stay(tmp_path: Path) -> None:
     write(_flake("one", "two"), tmp_path)
     (tmp_path / "hosts" / "two" / "hardware.nix").write_text("{ }")
+    (tmp_path / "hosts" / "one" / "hardware.nix").write_text("{ }")
     (tmp_path / "notes.txt").write_text("mine")
     written = write(_flake("one"), tmp_path)
     assert written.removed == ("hosts/two/default.nix",)
-    assert (tmp_path / "hosts" / "two" / "hardware.nix").exists()
+    assert (tmp_path / "hosts" / "two" / "hardware.nix").read_text() == "{ }"
+    assert (tmp_path / "hosts" / "one" / "hardware.nix").read_text() == "{ }"
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 

@@ -6,8 +6,12 @@
   ...
 }:
 {
-  # A NixOS container: no boot loader, no disks of its own.
-  boot.isContainer = true;
+  # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
+  boot.isContainer = lib.mkDefault true;
+
+  # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
+  # In a flake that git tracks, Nix sees it only after `git add`.
+  imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
 
   # Host least.
   networking = {

@@ -37,6 +37,10 @@
     };
   };
 
+  # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
+  # In a flake that git tracks, Nix sees it only after `git add`.
+  imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
+
   # Host back.
   networking = {
     firewall = {

@@ -7,10 +7,14 @@
 }:
 {
   boot = {
-    # A NixOS container: no boot loader, no disks of its own.
-    isContainer = true;
+    # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
+    isContainer = lib.mkDefault true;
     kernel.sysctl."net.ipv4.ip_forward" = lib.mkDefault 1;
   };
+
+  # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
+  # In a flake that git tracks, Nix sees it only after `git add`.
+  imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
 
   # Host front. The side of the shop that customers see.
   networking = {
