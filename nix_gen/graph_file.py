@@ -67,6 +67,8 @@ def _edges_key(given: Mapping[str, Any]) -> str:
 
 def _identity_problems(given: Mapping[str, Any], document: Document) -> Iterable[Problem]:
     """Kinds that do not exist and node ids used twice: what would make every later message confusing."""
+    if given.get("nodes") == []:
+        yield _problem(document, given, ("nodes",), "is empty", "write at least one node")
     edges = _edges_key(given)
     for list_name, known in (("nodes", NODE_KINDS), (edges, EDGE_KINDS)):
         for index, entry in _entries(given, list_name):

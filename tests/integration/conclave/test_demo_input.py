@@ -32,6 +32,7 @@ CASES = {
     ),
     "empty file": ("", "empty"),
     "only a comment": ("# nothing\n", "empty"),
+    "no nodes": ("name: x\nnodes: []\n", "graph.yaml:2:"),
     "binary": ("\x00\x01\x02", "graph.yaml"),
     "duplicate key": ("nodes: []\nnodes: []\n", "graph.yaml:2:"),
 }
