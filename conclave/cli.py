@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
+import sys
 from importlib.metadata import version
 from typing import Final
 
@@ -45,4 +48,12 @@ def cli(*, verbose: bool) -> None:
 
 def main() -> None:
     """Entry point of the ``conclave`` command."""
-    cli()
+    try:
+        cli()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO):  # of a closed pipe click takes care itself
+            raise
+        # What is still buffered would raise again when the interpreter flushes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"conclave: the output could not be written: {error.strerror}", err=True)
+        sys.exit(1)

@@ -108,7 +108,7 @@ async def _log_error(error: Exception) -> None:
 
 
 class _MendedClient(Client):
-    """nats-py with two faults mended.
+    """nats-py with three faults mended.
 
     nats-py 2.16 writes PING past the commands that wait for its flusher, so that the PONG proves
     nothing: `flush` returned before the server had seen a subscription, and `drain` ended before it
@@ -116,6 +116,9 @@ class _MendedClient(Client):
 
     It also forgets, unclosed, the socket of a handshake that was cut off: one descriptor for every
     attempt to reconnect to a server that dies while it starts.
+
+    And it answers a `flush` that was cancelled or has timed out, which raises inside the read loop and
+    leaves the client deaf.
     """
 
     async def _connect_to_server(self, s: Srv) -> None:
@@ -143,6 +146,11 @@ class _MendedClient(Client):
     async def log_reconnected(self) -> None:
         """Say that the server is back."""
         _log.warning("connected again", agent=self.options["name"])
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
 
     async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
         self._pongs.append(future or asyncio.get_running_loop().create_future())

@@ -34,3 +34,22 @@ async def test_requests_in_flight_end_when_the_connection_is_lost(own_server: Re
         await asker.request("question", b"?", timeout_s=0.2)
     await asker.close()
     await mute.close()
+
+
+async def test_an_abandoned_flush_leaves_no_deaf_client(own_server: RealServer) -> None:
+    bus = await NatsBus.connect(own_server.url, agent="asker")
+    for _ in range(20):
+        flushing = asyncio.create_task(bus.flush())
+        await asyncio.sleep(0)  # the PING is on its way, and nobody waits for the PONG any more
+        flushing.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+    heard = asyncio.Event()
+
+    async def listen(_: Delivery) -> None:
+        heard.set()
+
+    await bus.subscribe("greeting", listen)
+    await bus.publish("greeting", b"hello")
+    async with asyncio.timeout(10):
+        await heard.wait()
+    await bus.close()
