@@ -19,6 +19,7 @@ NGINX_PORTS_MAX_COUNT = 16
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 """Names of users and databases that the native modules take."""
 _TAKEN_NAMES = frozenset({"all", "sameuser", "samerole", "samegroup", "replication"})
+_NGINX_CONFIG = "/etc/nginx"
 _ROUTES = ("--cluster=", "--cluster", "-cluster", "--routes", "-routes", "--routes=")
 _CONFIG = ("-c", "--config", "-config")
 
@@ -92,6 +93,9 @@ def _shared(source: ServiceSource, program: Program, mounters: dict[str, list[st
 
 def _nginx_obstacle(source: ServiceSource, *, balances: bool) -> str | None:
     published = {binding.published for binding in source.ports if binding.published is not None}
+    targets = [use.target for use, _ in source.volumes] + source.config_targets
+    if any(_holds_nginx_config(target) for target in targets):
+        return f"it mounts a configuration of its own at {_NGINX_CONFIG}, which says where its upstreams are"
     if not balances:
         return "it stands before no service, so it serves files of its own"
     if source.command not in NGINX_COMMANDS:
@@ -101,6 +105,10 @@ def _nginx_obstacle(source: ServiceSource, *, balances: bool) -> str | None:
     if len(published) > NGINX_PORTS_MAX_COUNT:
         return f"it listens on more than {NGINX_PORTS_MAX_COUNT} ports"
     return None
+
+
+def _holds_nginx_config(target: str) -> bool:
+    return target in {_NGINX_CONFIG, "/etc"} or target.startswith(f"{_NGINX_CONFIG}/")
 
 
 def _command_obstacle(source: ServiceSource, program: Program) -> str | None:

@@ -143,7 +143,10 @@ def _use(item: Value, where: str, importing: Importing) -> VolumeUse:
 def configs(
     value: Value | None, top: TopLevel, node_id: str, where: str, importing: Importing
 ) -> list[tuple[VolumeUse, int]]:
-    """Configs of a service, as read-only mounts of the file they name; a config of another kind is a note."""
+    """Configs of a service, as read-only mounts of the file they name.
+
+    A config of another kind becomes a note, and a mount without a source.
+    """
     found = []
     for item in importing.items(value, f"{where}, configs"):
         name, target = _named(item, f"{where}, configs", importing)
@@ -152,17 +155,16 @@ def configs(
             importing.problem(f"{where}, configs", what, "add it to the top-level 'configs:'", line=item.line)
             continue
         file = importing.text(top.configs[name].entries.get("file"), f"configs.{name}.file")
-        if file is None:
+        if not file:
             importing.dropped(
                 node_id, f"the config {quoted(name)}", "write it on the host", line=item.line, warn=True
             )
-            continue
         target = target or f"/{name}"
         path = importing.attempt(
             partial(mount_target, target), f"{where}, configs", "write a path", line=item.line
         )
         if path is not None:
-            found.append((VolumeUse(type="bind", source=file, target=path, read_only=True), item.line))
+            found.append((VolumeUse(type="bind", source=file or "", target=path, read_only=True), item.line))
     return found
 
 

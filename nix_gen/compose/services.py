@@ -55,6 +55,8 @@ class ServiceSource:
     environment: dict[str, EnvironmentEntry] = field(default_factory=dict)
     ports: list[PortBinding] = field(default_factory=list)
     volumes: list[tuple[VolumeUse, int]] = field(default_factory=list)
+    config_targets: list[str] = field(default_factory=list)
+    """Where its `configs` are mounted, also those whose content is not carried over."""
     secrets: list[SecretRef] = field(default_factory=list)
     depends_on: list[Dependency] = field(default_factory=list)
     links: list[Dependency] = field(default_factory=list)
@@ -103,7 +105,9 @@ def read_service(
     source.environment = options.environment(given, node_id, where, importing)
     source.ports = _ports(source, given, importing)
     source.volumes = mounts.volumes(given, node_id, where, importing)
-    source.volumes += mounts.configs(given.get("configs"), top, node_id, where, importing)
+    configs = mounts.configs(given.get("configs"), top, node_id, where, importing)
+    source.volumes += [one for one in configs if one[0].source]
+    source.config_targets = [use.target for use, _ in configs]
     source.secrets = mounts.secrets(given.get("secrets"), top, where, importing)
     source.depends_on = _depends_on(given.get("depends_on"), f"{where}, depends_on", importing)
     source.links = _links(source, given.get("links"), importing)

@@ -6,6 +6,8 @@ import pytest
 from nix_gen import Severity, loads, translate, validate
 
 FILE = "its command names a file of the container"
+OWN = "it mounts a configuration of its own at /etc/nginx, which says where its upstreams are"
+GATE = "gate: {image: nginx, ports: ['80:80'], depends_on: [web], %s}\n  web: {image: app}"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,11 @@ FILE = "its command names a file of the container"
             "db: {image: mysql, environment: {MYSQL_DATABASE: 1st}}",
             "MYSQL_DATABASE is a name that the native service does not take",
         ),
+        (GATE % "volumes: ['./n.conf:/etc/nginx/nginx.conf:ro']", OWN),
+        (GATE % "volumes: ['./conf:/etc/nginx/conf.d']", OWN),
+        (GATE % "volumes: ['./nginx:/etc/nginx/']", OWN),
+        (GATE % "configs: [{source: c, target: /etc/nginx/nginx.conf}]" + "\nconfigs: {c: {file: ./n}}", OWN),
+        (GATE % "configs: [{source: c, target: /etc/nginx/n.conf}]" + "\nconfigs: {c: {content: x}}", OWN),
         (
             "gate: {image: nginx, depends_on: [web]}\n  web: {image: app}",
             "it publishes no port, so it serves other containers only",

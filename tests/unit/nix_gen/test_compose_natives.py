@@ -82,7 +82,7 @@ def test_nats_flags_become_fields() -> None:
 
 def test_nginx_before_a_service_balances_it_on_its_published_port() -> None:
     loaded = imported(
-        "gate: {image: nginx, ports: ['8080:80', '443:443'], depends_on: [web, db], volumes: ['./n.conf:/etc/nginx/nginx.conf']}\n"
+        "gate: {image: nginx, ports: ['8080:80', '443:443'], depends_on: [web, db], volumes: ['./site:/usr/share/nginx/html']}\n"
         "web: {image: app, expose: ['3000']}\ndb: {image: postgres}"
     )
     assert node(loaded, "gate")["listen"] == [8080]
@@ -91,7 +91,7 @@ def test_nginx_before_a_service_balances_it_on_its_published_port() -> None:
     dropped = [note.message for note in loaded.notes if note.place == "gate"]
     assert dropped == [
         "port 443 for TLS is not carried over",
-        "what './n.conf' holds for /etc/nginx/nginx.conf in the image is not carried over",
+        "what './site' holds for /usr/share/nginx/html in the image is not carried over",
     ]
 
 

@@ -16,7 +16,7 @@ KINDS = {
         "backend": "service",
         "db": "database",
         "db-data": "storage",
-        "proxy": "load_balancer",
+        "proxy": "service",
     },
     "flask-redis": {"redis": "service", "web": "service"},
 }
