@@ -77,7 +77,9 @@ def start_after(site: Site, draft: Draft, node: Running, unit: Path, *, containe
         units = _units(site, draft, target, edge.condition) if here else _remote_units(site, draft, target)
         if units:
             draft.add((*unit, "after"), units)
-            draft.add((*unit, "requires" if edge.required and here else "wants"), units)
+            # A balancer serves without a backend, and must not restart with one; a job has to succeed.
+            needs = site.forms[node.id] is not Form.NGINX or edge.condition is Condition.COMPLETED
+            draft.add((*unit, "requires" if edge.required and here and needs else "wants"), units)
 
 
 def _is_here(site: Site, node: Running, target: Running) -> bool:

@@ -74,6 +74,13 @@ def test_another_host_is_waited_for_a_while_and_never_required() -> None:
     assert units["shop-wait-other"]["serviceConfig"]["TimeoutStartSec"] == 300
 
 
+def test_a_balancer_waits_for_its_backend_and_does_not_restart_with_it() -> None:
+    balancer = {"kind": "load_balancer", "id": "lb"}
+    edges = [{"kind": kind, "source": "lb", "target": "other"} for kind in ("load_balances", "depends_on")]
+    nginx = options(OTHER, balancer, *edges)["systemd"]["services"]["nginx"]
+    assert nginx == {"after": ["podman-shop-other.service"], "wants": ["podman-shop-other.service"]}
+
+
 def test_a_nats_server_is_probed_when_its_health_is_asked_for() -> None:
     bus = {"kind": "message_bus", "id": "bus"}
     units = options(APP, bus, _edge("bus", condition="healthy"))["systemd"]["services"]

@@ -201,7 +201,7 @@
           "podman-shop-web.1.service"
           "podman-shop-web.2.service"
         ];
-        requires = [
+        wants = [
           "podman-shop-web.1.service"
           "podman-shop-web.2.service"
         ];
