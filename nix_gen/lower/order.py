@@ -1,4 +1,4 @@
-"""Start order: what each unit waits for, from `depends_on` edges.
+"""Start order: what each unit waits for, from `depends_on`, and from `connects_to` a database of its host.
 
 Pure. On one host systemd orders the units. `condition: healthy` needs no probe of ours for a container
 (podman reports the unit started once its health check passes) nor for a database (its module reports it
@@ -8,7 +8,7 @@ bounded time, until the port answers; after that the workload starts anyway and 
 
 from __future__ import annotations
 
-from nix_gen.edges import Condition, DependsOn
+from nix_gen.edges import Condition, ConnectsTo, DependsOn
 from nix_gen.ir import Multiline
 from nix_gen.lower.draft import Draft, Path
 from nix_gen.lower.forms import Form
@@ -19,6 +19,8 @@ from nix_gen.scalars import Protocol
 
 WAIT_S = 300
 """How long a unit waits for a node of another host before it starts regardless."""
+_CLIENTS = frozenset({Form.CONTAINER, Form.SYSTEMD})
+_DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS})
 _PROBED = frozenset({Form.NATS, Form.NGINX})
 """Native services whose unit counts as started before they accept connections."""
 
@@ -80,6 +82,29 @@ def start_after(site: Site, draft: Draft, node: Running, unit: Path, *, containe
             # A balancer serves without a backend, and must not restart with one; a job has to succeed.
             needs = site.forms[node.id] is not Form.NGINX or edge.condition is Condition.COMPLETED
             draft.add((*unit, "requires" if edge.required and here and needs else "wants"), units)
+    for database in _databases(site, node):
+        units = _units(site, draft, database, Condition.STARTED)
+        draft.add((*unit, "after"), units)
+        draft.add((*unit, "wants"), units)
+
+
+def _databases(site: Site, node: Running) -> list[Running]:
+    """Native databases of its host that a node connects to, without an edge that orders the two already.
+
+    A database that itself waits for the node, by whatever way, is not among them: neither would start.
+    """
+    if site.forms[node.id] not in _CLIENTS:
+        return []
+    stated = {target.id for _, target in _dependencies(site, node)}
+    found: dict[str, Running] = {}
+    for edge in site.graph.edges_from(node.id):
+        target = site.graph.by_id.get(edge.target)
+        if not isinstance(edge, ConnectsTo) or not isinstance(target, Database) or target.id in stated:
+            continue
+        native = site.forms.get(target.id) in _DATABASES and _is_here(site, node, target)
+        if native and site.start_circles[node.id] != site.start_circles[target.id]:
+            found[target.id] = target
+    return list(found.values())
 
 
 def _is_here(site: Site, node: Running, target: Running) -> bool:

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+
+import networkx as nx
 
 from nix_gen.edges import (
     ConnectsTo,
@@ -173,6 +176,27 @@ class Site:
     def is_local(self, route: Route) -> bool:
         """Whether both ends stand on one host."""
         return self.graph.host_of(route.source.id) == self.graph.host_of(route.target.id)
+
+    @cached_property
+    def start_circles(self) -> dict[str, int]:
+        """A number for each node: equal where each waits for the other, if clients wait for their databases.
+
+        The balancers of a host are one unit, and so count as one.
+        """
+        order: nx.DiGraph[str] = nx.DiGraph()
+        order.add_nodes_from(self.graph.by_id)
+        for edge in self.graph.edges:
+            is_client = isinstance(edge, ConnectsTo) and isinstance(
+                self.graph.by_id.get(edge.target), Database
+            )
+            if is_client or isinstance(edge, DependsOn):
+                order.add_edge(edge.source, edge.target)
+        for host in self.hosts:
+            balancers = [node.id for node in self.of_form(host, Form.NGINX)]
+            for one, other in itertools.pairwise(balancers):
+                order.add_edges_from([(one, other), (other, one)])
+        circles = enumerate(nx.strongly_connected_components(order))
+        return {node_id: number for number, circle in circles for node_id in circle}
 
     @cached_property
     def _routes(self) -> tuple[dict[str, tuple[Route, ...]], dict[str, tuple[Route, ...]]]:

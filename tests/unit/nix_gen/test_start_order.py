@@ -74,6 +74,41 @@ def test_another_host_is_waited_for_a_while_and_never_required() -> None:
     assert units["shop-wait-other"]["serviceConfig"]["TimeoutStartSec"] == 300
 
 
+@pytest.mark.parametrize(
+    ("engine", "awaited"),
+    [
+        ("postgresql", {"postgresql.target"}),
+        ("mysql", {"mysql.service", "shop-users-db.service"}),
+        ("redis", {"redis-db.service"}),
+    ],
+)
+@pytest.mark.parametrize("form", [{}, {"image": None, "package": "hello"}])
+def test_a_client_of_a_database_starts_after_it_and_wants_it(
+    engine: str, awaited: set[str], form: Node
+) -> None:
+    users = [] if engine == "redis" else [{"name": "app", "password": "pw"}]
+    database = {"kind": "database", "id": "db", "engine": engine, "users": users}
+    edge = {"kind": "connects_to", "source": "app", "target": "db"}
+    units = options({**APP, **form}, database, edge)["systemd"]["services"]
+    client = units["shop-app-app" if form else "podman-shop-app"]
+    assert awaited <= set(client["after"])
+    assert set(client["wants"]) == awaited
+    both = options({**APP, **form}, database, edge, _edge("db"))["systemd"]["services"]
+    assert "wants" not in both["shop-app-app" if form else "podman-shop-app"]
+
+
+def test_a_client_that_its_database_waits_for_does_not_wait_for_the_database() -> None:
+    database = {"kind": "database", "id": "db", "engine": "postgresql"}
+    edges = [
+        {"kind": "connects_to", "source": "app", "target": "db"},
+        {"kind": "depends_on", "source": "db", "target": "other"},
+        {"kind": "depends_on", "source": "other", "target": "app"},
+    ]
+    units = options(APP, OTHER, database, *edges)["systemd"]["services"]
+    assert units["podman-shop-app"]["after"] == ["shop-network.service"]
+    assert "podman-shop-other.service" in units["postgresql"]["after"]
+
+
 def test_a_balancer_waits_for_its_backend_and_does_not_restart_with_it() -> None:
     balancer = {"kind": "load_balancer", "id": "lb"}
     edges = [{"kind": kind, "source": "lb", "target": "other"} for kind in ("load_balances", "depends_on")]

@@ -142,25 +142,43 @@
       "podman-shop-api.1" = {
         after = [
           "shop-network.service"
+          "mysql.service"
+          "shop-users-blog.service"
         ];
         requires = [
           "shop-network.service"
+        ];
+        wants = [
+          "mysql.service"
+          "shop-users-blog.service"
         ];
       };
       "podman-shop-api.2" = {
         after = [
           "shop-network.service"
+          "mysql.service"
+          "shop-users-blog.service"
         ];
         requires = [
           "shop-network.service"
+        ];
+        wants = [
+          "mysql.service"
+          "shop-users-blog.service"
         ];
       };
       "podman-shop-api.3" = {
         after = [
           "shop-network.service"
+          "mysql.service"
+          "shop-users-blog.service"
         ];
         requires = [
           "shop-network.service"
+        ];
+        wants = [
+          "mysql.service"
+          "shop-users-blog.service"
         ];
       };
       podman-shop-watch = {

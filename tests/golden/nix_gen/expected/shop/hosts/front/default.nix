@@ -225,6 +225,7 @@
       podman-shop-migrate = {
         after = [
           "shop-network.service"
+          "postgresql.target"
         ];
         requires = [
           "shop-network.service"
@@ -234,10 +235,14 @@
           Restart = lib.mkForce "no";
           Type = lib.mkForce "oneshot";
         };
+        wants = [
+          "postgresql.target"
+        ];
       };
       "podman-shop-web.1" = {
         after = [
           "shop-network.service"
+          "redis-cache.service"
         ];
         requires = [
           "shop-network.service"
@@ -246,10 +251,14 @@
           Delegate = true;
           Restart = lib.mkForce "on-failure";
         };
+        wants = [
+          "redis-cache.service"
+        ];
       };
       "podman-shop-web.2" = {
         after = [
           "shop-network.service"
+          "redis-cache.service"
         ];
         requires = [
           "shop-network.service"
@@ -258,6 +267,9 @@
           Delegate = true;
           Restart = lib.mkForce "on-failure";
         };
+        wants = [
+          "redis-cache.service"
+        ];
       };
 
       # web: variables with secrets, read from /run/secrets when the unit starts.
