@@ -18,6 +18,7 @@ from nix_gen.nodes import Database, Host
 
 _OWN = frozenset({"port", "bind", "requirepass", "dir", "unixsocket", "save"})
 """Settings that have an option of their own, or that the module decides."""
+_SWITCH = {"yes": True, "true": True, "no": False, "false": False}
 
 
 def lower_redis(site: Site, draft: Draft, host: Host) -> None:
@@ -45,6 +46,10 @@ def lower_redis(site: Site, draft: Draft, host: Host) -> None:
         }
         if node.password is not None:
             options["requirePassFile"] = secret_file(node.password)
+        append_only = _SWITCH.get(str(settings.get("appendonly")).lower())
+        if append_only is not None:
+            del settings["appendonly"]
+            options["appendOnly"] = append_only
         if settings:
             options["settings"] = settings
         save = _save(site, node)

@@ -134,6 +134,22 @@ def test_a_balancer_whose_backends_do_not_run_answers_503() -> None:
     assert "upstreams" not in nginx
 
 
+@pytest.mark.parametrize(
+    ("given", "option", "settings"),
+    [
+        ("yes", True, None),
+        ("no", False, None),
+        (True, True, None),
+        (False, False, None),
+        ("often", None, {"appendonly": "often"}),
+    ],
+)
+def test_appendonly_is_the_redis_module_s_own_option(given: object, option: object, settings: object) -> None:
+    redis = {"kind": "database", "id": "db", "engine": "redis", "settings": {"appendonly": given}}
+    server = options(redis)["services"]["redis"]["servers"]["db"]
+    assert (server.get("appendOnly"), server.get("settings")) == (option, settings)
+
+
 def test_a_container_host_has_no_boot_loader_and_a_machine_has_defaults() -> None:
     assert options(APP)["boot"] == {"isContainer": True}
     machine = options({"kind": "host", "id": "m", "machine": "by-label"}, host="m")
