@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nix_gen.errors import NixGenError, quoted
@@ -218,11 +218,6 @@ def attrs(plain: Mapping[str, Plain]) -> AttrSet:
         NixValueError: as `value`.
     """
     return AttrSet(tuple(Binding(name, value(plain[name])) for name in sorted(plain)))
-
-
-def strings(texts: Iterable[str]) -> ListOf:
-    """A list of strings."""
-    return ListOf(tuple(Str(text) for text in texts))
 
 
 def force(plain: Plain) -> Call:

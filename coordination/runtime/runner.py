@@ -68,7 +68,6 @@ class Runner:
         self.definition = definition
         self.ready = asyncio.Event()
         """Set when the first request would be answered."""
-        self._shell = shell
         self._stop = asyncio.Event()
         self.host: Host[Any] | None = None
         if definition.model is not None and journal is not None:

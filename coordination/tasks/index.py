@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice, takewhile
 
-from coordination.tasks.agenda import Agenda
+from coordination.runtime.agenda import Agenda
 from coordination.tasks.lifecycle import State
 from coordination.tasks.record import Task, TasksState
 

@@ -161,10 +161,6 @@ class Site:
         """The running copies of a node; none for `replicas: 0`."""
         return self._copies.get(node_id, ())
 
-    def has_containers(self, host_id: str) -> bool:
-        """Whether podman is needed on a host."""
-        return any(form is Form.CONTAINER for _, form in self.running(host_id))
-
     def routes_to(self, node_id: str) -> tuple[Route, ...]:
         """Connections a node accepts, by source."""
         return self._routes[1].get(node_id, ())

@@ -40,7 +40,7 @@ class DeadlinesMachine(RuleBasedStateMachine):
     def moving_one_key_often_does_not_grow_the_heap(self, times: list[int], key: str) -> None:
         for due_ms in times:
             self.set(key, due_ms)
-        assert len(self.deadlines._heap) <= 65
+        assert len(self.deadlines._agenda._heap) <= 65
 
     @invariant()
     def the_next_deadline_is_the_smallest(self) -> None:

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from typing import Final
 
 Key = tuple[int, ...]
-_SLACK: Final = 64
-"""Dead entries that are not worth a clean-up."""
+_MIN_HEAP_COUNT: Final = 64
+"""Below this size a heap is not worth rebuilding."""
 
 
 class Agenda:
     """Ids, each under one key; the smallest key is first.
 
-    Invariants: the root of the heap is alive; dead entries are at most as many as living ones plus
-    a constant.
+    Invariants: the root of the heap is alive; beyond a constant size, dead entries are at most as many
+    as living ones.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Agenda:
         return self._keys.get(item) == key
 
     def _tidy(self) -> None:
-        if len(self._heap) > 2 * len(self._keys) + _SLACK:
+        if len(self._heap) > max(_MIN_HEAP_COUNT, 2 * len(self._keys)):
             self._heap = [(key, item) for item, key in self._keys.items()]
             heapq.heapify(self._heap)
         while self._heap and not self._alive(self._heap[0]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordination.tasks.agenda import Agenda
+from coordination.runtime.agenda import Agenda
 
 ITEMS = st.sampled_from([f"i{index}" for index in range(12)])
 STEPS = st.lists(st.tuples(ITEMS, st.none() | st.integers(0, 6)), max_size=300)
