@@ -15,6 +15,7 @@ import structlog
 from nats.aio.client import PING_PROTO, Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
+from nats.js import JetStreamContext
 
 from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import ClosedError, UnavailableError, UsageError
@@ -208,6 +209,10 @@ class NatsBus:
             reason = str(error).removeprefix("nats: ") or type(error).__name__
             raise UnavailableError(f"no NATS server at {url}: {reason}") from None
         return cls(client)
+
+    def jetstream(self, *, timeout_s: float = 5.0) -> JetStreamContext:
+        """JetStream over the connection as it is now; ask again for each use, never keep it."""
+        return self.client.jetstream(timeout=timeout_s)
 
     async def publish(
         self, subject: str, payload: bytes, *, reply_to: str = "", headers: Mapping[str, str] | None = None

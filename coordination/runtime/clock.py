@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+_MONOTONIC: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""A suspended machine must know, when it wakes, that its leases have run out."""
 
 
 class Clock(Protocol):
     """Where the shell gets its time from; the pure core gets it as an argument."""
 
     def now_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
+        """Milliseconds since the Unix epoch; may jump, forwards and backwards."""
+
+    def monotonic_s(self) -> float:
+        """Seconds since some moment; never runs backwards. What leases are measured with."""
 
     async def wait(self, event: asyncio.Event, timeout_ms: int | None) -> bool:
         """Wait until `event` is set (True) or `timeout_ms` has passed (False); None waits for ever."""
@@ -23,6 +29,10 @@ class SystemClock:
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch, by the machine's wall clock."""
         return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        """Seconds that passed on this machine, also while it was suspended where that can be known."""
+        return time.clock_gettime(_MONOTONIC)
 
     async def wait(self, event: asyncio.Event, timeout_ms: int | None) -> bool:
         """Wait until `event` is set (True) or `timeout_ms` has passed (False)."""

@@ -62,6 +62,10 @@ class NotLeaderError(ConclaveError):
     """Somebody else writes this shard's journal now; our state is void."""
 
 
+class CompactedError(ConclaveError):
+    """The records asked for are covered by a snapshot and were removed; load the snapshot."""
+
+
 class CorruptJournalError(ConclaveError):
     """A journal record is missing or unreadable. Named and refused, never skipped.
 

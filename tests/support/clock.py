@@ -10,14 +10,19 @@ class ManualClock:
 
     def __init__(self, now_ms: int = 1_000_000) -> None:
         self._now_ms = now_ms
+        self._elapsed_ms = 0
         self._moved = asyncio.Event()
 
     def now_ms(self) -> int:
         return self._now_ms
 
+    def monotonic_s(self) -> float:
+        return self._elapsed_ms / 1000
+
     def advance(self, by_ms: int) -> None:
         """Let `by_ms` pass (a negative number is a clock set back) and wake whoever waits."""
         self._now_ms += by_ms
+        self._elapsed_ms += max(by_ms, 0)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
