@@ -58,6 +58,18 @@ class UnavailableError(ConclaveError):
     """An outside cause (server down, nobody listens, timeout); the outcome may be unknown, retry."""
 
 
+class BufferFullError(UnavailableError):
+    """The connection is down and what waits to be sent has reached its bound; the message was not taken."""
+
+
+class AuthorizationError(ConclaveError):
+    """The NATS server does not let this agent in; trying again changes nothing until somebody mends it."""
+
+
+class PermissionDeniedError(ConclaveError):
+    """The NATS server lets this agent in, but not publish to or subscribe to that subject."""
+
+
 class NotLeaderError(ConclaveError):
     """Somebody else writes this shard's journal now; our state is void."""
 
