@@ -1,244 +1,424 @@
-"""The journal: an ordered, durable list of records with compare-and-set append.
+"""The journal: an ordered, durable list of records with compare-and-set append, and its snapshots.
 
-`JetStreamJournal` keeps it in one stream; `coordination.runtime.memory.MemoryJournal` is its twin for
-tests. One contract suite runs on both.
+All policy is here, once, over whichever store (`coordination.runtime.store.JournalStore`): what is
+repeated and for how long, how a lost acknowledgement is found out, what counts as a gap, how appends
+overtake their acknowledgements, which snapshots count and what may be compacted away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-import nats.errors
-import nats.js.errors
 import structlog
-from nats.aio.msg import Msg
-from nats.js import JetStreamContext
-from nats.js.api import (
-    AckPolicy,
-    ConsumerConfig,
-    DeliverPolicy,
-    DiscardPolicy,
-    RetentionPolicy,
-    StorageType,
-    StreamConfig,
-    StreamState,
-)
 
+from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import (
     ClosedError,
+    CompactedError,
+    ConclaveError,
     CorruptJournalError,
     NotLeaderError,
     UnavailableError,
     UsageError,
 )
-from coordination.runtime.limits import DUPLICATE_WINDOW_S
+from coordination.runtime.store import (
+    Entry,
+    JournalStore,
+    Pointer,
+    SnapshotRef,
+    WrongSequenceError,
+)
 
 T = TypeVar("T")
 
-WRONG_LAST_SEQUENCE_CODES: Final = frozenset({10071, 10164})
-_FETCH_RECORDS: Final = 64
-_FETCH_TIMEOUT_S: Final = 5.0
-_APPEND_TIMEOUT_S: Final = 2.0
-"""One attempt. Retrying early is safe, and after an outage nobody waits for a lost request."""
-_OPEN_PATIENCE_S: Final = 20.0
-"""How long opening and replaying wait for a server that is starting or lost."""
-_CONSUMER_IDLE_S: Final = 30
+_READ_RECORDS: Final = 256
+_PATIENCE_S: Final = 20.0
+"""How long opening, loading, replaying and saving wait for a store that is starting or lost."""
 _RETRY_FIRST_S: Final = 0.05
 _RETRY_LAST_S: Final = 1.0
+_POLLS_S: Final = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064)
+"""Pauses between looking again after a wake-up. The hint that a record was sent arrives before the record
+is on disk, and a replica hears of it later still."""
+_LEAST_READ_S: Final = 0.25
+"""A read is given that long even when the caller wants to wait no longer."""
+_SHORT_JOURNAL_S: Final = 1.0
+"""How long a journal may seem to end before what we have of it: a new stream leader that catches up."""
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One stored record."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The state after one record, as bytes."""
 
     sequence: int
-    """Position in the journal, from 1, without gaps."""
+    """Last record that it contains."""
+    epoch: int
     payload: bytes
 
 
-class Journal(Protocol):
-    """An ordered list of records that survives its writer."""
+class _Flight:
+    """One call of `Journal.append` that has not returned."""
+
+    def __init__(self, record_id: str) -> None:
+        self.record_id = record_id
+        self.error: BaseException | None = None
+        self._ended = asyncio.Event()
+
+    def end(self, error: BaseException | None) -> None:
+        self.error = error
+        self._ended.set()
+
+    async def landed(self) -> None:
+        """Return when its record is stored; raise an error of the same kind as it did."""
+        await self._ended.wait()
+        if self.error is not None:
+            raise _same_kind(self.error)
+
+
+class Journal:
+    """One process's way to one shard's journal. Use one instance per host, from one event loop.
+
+    Args:
+        store: Where the journal lives.
+        entropy: Names snapshots; a simulation gives its own.
+    """
+
+    def __init__(self, store: JournalStore, *, entropy: random.Random | None = None) -> None:
+        self._store = store
+        self._entropy = entropy or random.SystemRandom()
+        self._flights: dict[int, _Flight] = {}
+        """By the sequence their record will have."""
+        self._lost: tuple[int, ConclaveError] | None = None
+        """The first sequence that this instance failed to write since the caller last read, and why."""
+        self._reads = 0
+        """How often the caller began to read: what was lost before that does not matter any more."""
+        self._unreadable: set[str] = set()
+        """Names of snapshots that turned out to be broken."""
+
+    @property
+    def name(self) -> str:
+        """For log lines and errors."""
+        return self._store.name
 
     async def open(self) -> None:
         """Create the journal if it is not there.
 
         Raises:
             UnavailableError: The store does not answer.
+            UsageError: It was made for another number of shards.
         """
+        await self._until_answered(self._store.open)
 
-    def replay(self) -> AsyncGenerator[Entry, None]:
-        """Every record from the first, in order, ending with the last one present at the call.
+    async def close(self) -> None:
+        """Let go of what listens for records; idempotent."""
+        await self._store.close()
+
+    # --- reading
+
+    async def last_sequence(self) -> int:
+        """Sequence of the newest record, 0 if there is none. One attempt.
 
         Raises:
-            CorruptJournalError: A record is missing.
             UnavailableError: The store does not answer.
         """
+        return (await self._store.bounds()).last
+
+    async def replay(self, after: int) -> AsyncGenerator[Entry, None]:
+        """Every record after `after`, in order, ending with the last one present at the call.
+
+        Raises:
+            CorruptJournalError: A record is missing, or the journal ends before `after`.
+            CompactedError: Records after `after` were compacted away; load the snapshot.
+            UnavailableError: The store does not answer.
+        """
+        self._forget_losses()
+        last = await self._last_from(after)
+        sequence = after
+        while sequence < last:
+
+            async def next_page(after: int = sequence) -> list[Entry]:
+                return await self._page(after, last=last)
+
+            for entry in await self._until_answered(next_page):
+                if entry.sequence > last:
+                    return
+                sequence = entry.sequence
+                yield entry
+
+    async def follow(self, after: int, *, timeout_s: float) -> list[Entry]:
+        """The next records after `after`: at least one, in order, without gaps; [] if none came.
+
+        A store that is away is silence: it gives [].
+
+        Raises:
+            CorruptJournalError: A record is missing, or the journal ends before `after`.
+            CompactedError: Records after `after` were compacted away; load the snapshot.
+        """
+        self._forget_losses()
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + timeout_s
+        pauses: Iterator[float] = iter(())
+        while True:
+            with contextlib.suppress(UnavailableError, TimeoutError):
+                async with asyncio.timeout_at(max(give_up_s, loop.time() + _LEAST_READ_S)):
+                    if entries := await self._page(after):
+                        return entries
+            raise_if_cancelled()
+            remaining_s = give_up_s - loop.time()
+            if remaining_s <= 0:
+                break
+            pause_s = next(pauses, None)
+            if pause_s is not None:
+                await asyncio.sleep(min(pause_s, remaining_s))
+                continue
+            await self._store.wait(after, timeout_s=remaining_s)
+            pauses = iter(_POLLS_S)
+        with contextlib.suppress(UnavailableError):
+            await self._require_reaching(after)
+        return []
+
+    async def _page(self, after: int, *, last: int = 0) -> list[Entry]:
+        """The next records, without a gap; none if there is none yet.
+
+        `last` is a record known to be stored: up to it, nothing is not an answer.
+        """
+        entries = await self._store.read(after, limit=_READ_RECORDS)
+        whole = 0
+        while whole < len(entries) and entries[whole].sequence == after + whole + 1:
+            whole += 1
+        if whole or not (entries or after < last):
+            return entries[:whole]
+        missing = after + 1
+        if (await self._store.bounds()).first > missing:
+            raise CompactedError(f"{self.name}: record {missing} was compacted away")
+        if await self._store.record_id_at(missing) is not None:
+            raise UnavailableError(f"{self.name}: record {missing} has not come to the replica that was read")
+        # Compaction may have gone past it between the two questions.
+        if (await self._store.bounds()).first > missing:
+            raise CompactedError(f"{self.name}: record {missing} was compacted away")
+        following = f"the next one there is {entries[0].sequence}" if entries else f"the last one is {last}"
+        raise CorruptJournalError(self.name, missing, f"missing, {following}")
+
+    async def _last_from(self, after: int) -> int:
+        """Sequence of the last record, which is not before `after`."""
+        return await self._until_answered(lambda: self._require_reaching(after))
+
+    async def _require_reaching(self, after: int) -> int:
+        loop = asyncio.get_running_loop()
+        give_up_s = loop.time() + _SHORT_JOURNAL_S
+        while (last := (await self._store.bounds()).last) < after:
+            raise_if_cancelled()
+            if loop.time() > give_up_s:
+                raise CorruptJournalError(self.name, after, f"missing, the journal ends with {last}")
+            await asyncio.sleep(_RETRY_FIRST_S)
+        return last
+
+    # --- appending
 
     async def append(self, payload: bytes, *, expected: int, record_id: str) -> int:
-        """Store `payload` right after record `expected`; returns its sequence once it is durable.
+        """Store `payload` right after record `expected`; its sequence, once it is durable.
 
-        Ordering: idempotent in `record_id`; an outage is waited out, so that the outcome is never
-        unknown to the caller.
+        Idempotent in `record_id`. An outage is waited out, however long, so that the outcome is not
+        unknown to the caller. May be called for the next record before this call has returned
+        (pipelining): each call sends at once, in the order of the calls, and one whose first attempt did
+        not succeed waits for the one before it. A record is stored only behind the very record that its
+        call was behind: a rival's in its place makes all the following calls fail.
+
+        Cancelling a call leaves its outcome unknown, and ends the calls behind it with `NotLeaderError`.
+        After any failure the caller must read (`load`, `replay`, `follow`) before appending again.
 
         Raises:
             NotLeaderError: Another record stands there: somebody else writes this journal.
             ClosedError: The connection was closed for good; the outcome is unknown.
             UsageError: The record is larger than the store takes.
         """
-
-
-class JetStreamJournal:
-    """A journal in one JetStream stream with one subject."""
-
-    def __init__(self, js: JetStreamContext, *, stream: str, subject: str, replicas: int = 1) -> None:
-        self._js = js
-        self._stream = stream
-        self._subject = subject
-        self._replicas = replicas
-
-    async def open(self) -> None:
-        """Create the stream if it is not there."""
-        config = StreamConfig(
-            name=self._stream,
-            subjects=[self._subject],
-            storage=StorageType.FILE,
-            retention=RetentionPolicy.LIMITS,
-            discard=DiscardPolicy.NEW,
-            num_replicas=self._replicas,
-            duplicate_window=DUPLICATE_WINDOW_S,
-            deny_delete=True,
-            allow_direct=False,
-        )
-
-        async def create_if_absent() -> None:
-            try:
-                await self._js.stream_info(self._stream)
-            except nats.js.errors.NotFoundError:
-                await self._js.add_stream(config)
-
-        await self._until_answered(create_if_absent)
-
-    async def replay(self) -> AsyncGenerator[Entry, None]:
-        """Every record, through a short-lived pull consumer that is removed afterwards."""
-        state = await self._until_answered(self._state)
-        if state.first_seq > 1:
-            raise CorruptJournalError(self._stream, 1, f"missing, the first one there is {state.first_seq}")
-        sequence = 0
-        reader = _Reader(self._js, self._stream)
+        if self._lost is not None and self._lost[0] <= expected:
+            raise _same_kind(self._lost[1])
+        before, reads = self._flights.get(expected), self._reads
+        flight = self._flights[expected + 1] = _Flight(record_id)
+        error: BaseException | None = None
         try:
-            while sequence < state.last_seq:
-                count, after = min(_FETCH_RECORDS, state.last_seq - sequence), sequence
-
-                async def next_page(count: int = count, after: int = after) -> list[Msg]:
-                    return await reader.fetch(after=after, count=count)
-
-                for message in await self._until_answered(next_page):
-                    found = message.metadata.sequence.stream
-                    if found != sequence + 1:
-                        raise CorruptJournalError(self._stream, sequence + 1, f"missing, next is {found}")
-                    sequence = found
-                    yield Entry(sequence, message.data)
-                    if sequence == state.last_seq:
-                        break
+            return await self._append(payload, expected, record_id, before)
+        except BaseException as raised:
+            error = raised
+            if reads == self._reads and (self._lost is None or self._lost[0] > expected + 1):
+                self._lost = (expected + 1, _same_kind(raised))
+            raise
         finally:
-            await reader.close()
+            if self._flights.get(expected + 1) is flight:
+                del self._flights[expected + 1]
+            flight.end(error)
 
-    async def append(self, payload: bytes, *, expected: int, record_id: str) -> int:
-        """Publish with compare-and-set, retrying through outages under the same message id."""
-        headers = {"Nats-Expected-Last-Subject-Sequence": str(expected), "Nats-Msg-Id": record_id}
+    def _forget_losses(self) -> None:
+        self._reads += 1
+        self._lost = None
+
+    async def _append(self, payload: bytes, expected: int, record_id: str, before: _Flight | None) -> int:
+        if before is not None:
+            # A refusal may only mean that the record before is not there yet.
+            with contextlib.suppress(WrongSequenceError, UnavailableError):
+                return await self._store.append(
+                    payload, expected=expected, record_id=record_id, previous_id=before.record_id
+                )
+            raise_if_cancelled()
+            await before.landed()
 
         async def attempt() -> int:
             try:
-                ack = await self._js.publish(
-                    self._subject, payload, timeout=_APPEND_TIMEOUT_S, headers=dict(headers)
-                )
-            except nats.js.errors.APIError as error:
-                if error.err_code not in WRONG_LAST_SEQUENCE_CODES:
-                    raise
+                return await self._store.append(payload, expected=expected, record_id=record_id)
+            except WrongSequenceError:
                 return await self._landed_earlier(expected, record_id)
-            return ack.seq
 
         return await self._until_answered(attempt, patience_s=math.inf)
 
-    async def _state(self) -> StreamState:
-        return (await self._js.stream_info(self._stream)).state
-
     async def _landed_earlier(self, expected: int, record_id: str) -> int:
         """The sequence of our own record, if an unanswered attempt stored it after all."""
-        try:
-            stored = await self._js.get_msg(self._stream, seq=expected + 1)
-        except nats.js.errors.NotFoundError:
-            stored = None
-        if stored is not None and (stored.headers or {}).get("Nats-Msg-Id") == record_id:
+        stored = await self._store.record_id_at(expected + 1)
+        if stored == record_id:
             return expected + 1
-        raise NotLeaderError(f"{self._stream}: record {expected + 1} was written by somebody else")
+        if stored is None and (await self._store.bounds()).last == expected:
+            # Nobody's record is there, so the refusal was for an attempt that is still under way.
+            raise UnavailableError(f"{self.name}: record {expected + 1} is being stored")
+        raise NotLeaderError(f"{self.name}: record {expected + 1} was written by somebody else")
+
+    # --- snapshots
+
+    async def load(self) -> Snapshot | None:
+        """The newest snapshot that is whole; None if there is none and all records are there.
+
+        Raises:
+            CorruptJournalError: No snapshot can be read, and the records from the first on are gone.
+            UnavailableError: The store does not answer.
+        """
+        self._forget_losses()
+        pointer = await self._until_answered(self._store.pointer)
+        while True:
+            for ref in pointer.snapshots:
+                if (payload := await self._content(ref)) is not None:
+                    return Snapshot(sequence=ref.sequence, epoch=ref.epoch, payload=payload)
+            revision = pointer.revision
+            pointer = await self._until_answered(self._store.pointer)
+            if pointer.revision == revision:
+                break  # nobody replaced them meanwhile: they are broken
+        first = (await self._until_answered(self._store.bounds)).first
+        if first > 1:
+            problem = f"missing, the first one there is {first} and no snapshot can be read"
+            raise CorruptJournalError(self.name, 1, problem)
+        return None
+
+    async def save(self, snapshot: Snapshot) -> int:
+        """Store a snapshot, make it count, and remove what it makes superfluous; its size in bytes.
+
+        The newest two count; records are removed up to the older one, so that a broken newest one loses
+        nothing. A snapshot that is not newer than what counts changes nothing.
+
+        Raises:
+            UnavailableError: Given up, because the store does not answer or loses bytes. The journal is
+                whole without the snapshot.
+        """
+        size = len(snapshot.payload)
+        pointer = await self._until_answered(self._store.pointer)
+        if _is_newer(snapshot.sequence, pointer):
+            ref = await self._until_answered(lambda: self._put(snapshot))
+            pointer = await self._until_answered(lambda: self._point_at(ref))
+            if ref not in pointer.snapshots:
+                await self._until_answered(lambda: self._store.delete_snapshot(ref.name))
+            await self._until_answered(lambda: self._remove_superfluous(pointer))
+        return size
+
+    async def _put(self, snapshot: Snapshot) -> SnapshotRef:
+        ref = SnapshotRef(
+            name=f"{snapshot.epoch}.{snapshot.sequence}.{self._entropy.getrandbits(64):016x}",
+            sequence=snapshot.sequence,
+            epoch=snapshot.epoch,
+            digest=_digest(snapshot.payload),
+            size_bytes=len(snapshot.payload),
+        )
+        await self._store.put_snapshot(ref.name, snapshot.payload)
+        stored = await self._store.get_snapshot(ref.name)
+        if stored is None or _digest(stored) != ref.digest:
+            raise UnavailableError(f"{self.name}: snapshot {ref.name} was not stored as it was written")
+        return ref
+
+    async def _point_at(self, ref: SnapshotRef) -> Pointer:
+        """Make `ref` count, unless a newer one does; the pointer that counts then."""
+        while True:
+            current = await self._store.pointer()
+            if not _is_newer(ref.sequence, current):
+                return current  # also when an unanswered attempt of ours moved it
+            readable = [each for each in current.snapshots if each.name not in self._unreadable]
+            with contextlib.suppress(WrongSequenceError):
+                await self._store.move_pointer(Pointer((ref, *readable[:1]), current.revision))
+            raise_if_cancelled()
+
+    async def _remove_superfluous(self, pointer: Pointer) -> None:
+        """Remove the records and snapshots that the older one of two snapshots replaces.
+
+        Snapshots that are not older and do not count stay: somebody may be about to make them count.
+        """
+        if len(pointer.snapshots) < 2:
+            return
+        oldest = min(each.sequence for each in pointer.snapshots)
+        await self._store.compact(oldest)
+        counting = {each.name for each in pointer.snapshots}
+        for name in await self._store.snapshot_names():
+            sequence = _sequence_of(name)
+            if name not in counting and sequence is not None and sequence < oldest:
+                await self._store.delete_snapshot(name)
+
+    async def _content(self, ref: SnapshotRef) -> bytes | None:
+        """The bytes of a snapshot if they are what was written."""
+        payload = await self._until_answered(lambda: self._store.get_snapshot(ref.name))
+        if payload is not None and _digest(payload) == ref.digest:
+            return payload
+        _log.error("snapshot is broken", journal=self.name, snapshot=ref.name, sequence=ref.sequence)
+        self._unreadable.add(ref.name)
+        return None
 
     async def _until_answered(
-        self, attempt: Callable[[], Awaitable[T]], *, patience_s: float = _OPEN_PATIENCE_S
+        self, attempt: Callable[[], Awaitable[T]], *, patience_s: float = _PATIENCE_S
     ) -> T:
-        """Repeat `attempt`, which must be idempotent, until the server answers it."""
+        """Repeat `attempt`, which must be idempotent, until the store answers it."""
         loop = asyncio.get_running_loop()
         give_up_s = loop.time() + patience_s
         delay_s = _RETRY_FIRST_S
         while True:
             try:
                 return await attempt()
-            except (nats.errors.ConnectionClosedError, nats.errors.ConnectionDrainingError):
-                raise ClosedError(f"{self._stream}: the NATS connection is closed") from None
-            except nats.errors.MaxPayloadError:
-                raise UsageError(f"{self._stream}: the record is larger than the server takes") from None
-            except (nats.errors.Error, OSError, TimeoutError) as error:
-                reason = _reason(error)
-            if loop.time() + delay_s > give_up_s:
-                raise UnavailableError(f"{self._stream}: JetStream does not answer ({reason})")
-            _log.warning("journal does not answer, retrying", stream=self._stream, reason=reason)
+            except UnavailableError as error:
+                raise_if_cancelled()
+                if loop.time() + delay_s > give_up_s:
+                    raise
+                _log.warning("journal does not answer, retrying", journal=self.name, reason=str(error))
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, _RETRY_LAST_S)
 
 
-class _Reader:
-    """A pull consumer that is made anew where the last one was lost (a restarted server forgets it)."""
-
-    def __init__(self, js: JetStreamContext, stream: str) -> None:
-        self._js = js
-        self._stream = stream
-        self._consumer = ""
-        self._subscription: JetStreamContext.PullSubscription | None = None
-
-    async def fetch(self, *, after: int, count: int) -> list[Msg]:
-        """At least one of the `count` records that follow record `after`."""
-        try:
-            if self._subscription is None:
-                config = ConsumerConfig(
-                    ack_policy=AckPolicy.NONE,
-                    deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                    opt_start_seq=after + 1,
-                    inactive_threshold=_CONSUMER_IDLE_S,
-                    mem_storage=True,
-                )
-                self._consumer = (await self._js.add_consumer(self._stream, config)).name
-                self._subscription = await self._js.pull_subscribe_bind(self._consumer, stream=self._stream)
-            return await self._subscription.fetch(count, timeout=_FETCH_TIMEOUT_S)
-        except (nats.errors.Error, TimeoutError):
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Remove the consumer; one that cannot be reached now removes itself when idle."""
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await subscription.unsubscribe()
-                await self._js.delete_consumer(self._stream, self._consumer)
+def _same_kind(error: BaseException) -> ConclaveError:
+    """What the appends behind one that failed with `error` fail with."""
+    if isinstance(error, ClosedError | UsageError):
+        return type(error)(str(error))
+    if isinstance(error, NotLeaderError):
+        return NotLeaderError(str(error))
+    return NotLeaderError("the append before was given up, and nobody knows whether it is stored")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, nats.js.errors.APIError):
-        return error.description or f"error {error.err_code}"
-    return type(error).__name__
+def _is_newer(sequence: int, pointer: Pointer) -> bool:
+    return all(sequence > each.sequence for each in pointer.snapshots)
+
+
+def _digest(payload: bytes) -> str:
+    return hashlib.sha256(payload).hexdigest()
+
+
+def _sequence_of(name: str) -> int | None:
+    """Last record in the snapshot called `name`; None if no journal gave that name."""
+    parts = name.split(".")
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdecimal() else None

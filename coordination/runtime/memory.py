@@ -16,7 +16,7 @@ import structlog
 from coordination.runtime.bus import Delivery, Handler, Subscription
 from coordination.runtime.errors import ClosedError, NotLeaderError, UnavailableError
 from coordination.runtime.failures import log_failure
-from coordination.runtime.journal import Entry
+from coordination.runtime.store import Entry
 from coordination.runtime.names import inbox_prefix
 
 _log = structlog.get_logger(__name__)

@@ -2,7 +2,7 @@
 
 `coordination.runtime.journal.Journal` adds the policy (retries, gap detection, following, snapshots,
 compaction), once, over whichever store: `coordination.runtime.jetstream.JetStreamStore` or
-`coordination.runtime.memory.MemoryStore`. So a simulated cluster runs the code that a real one runs.
+`coordination.runtime.memory_store.MemoryStore`. So a simulated cluster runs the code that a real one runs.
 """
 
 from __future__ import annotations
@@ -10,11 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from coordination.runtime.errors import ConclaveError
+from coordination.runtime.errors import ConclaveError, UsageError
 
 
 class WrongSequenceError(ConclaveError):
     """A compare-and-set found another last record (or pointer revision) than was expected."""
+
+
+def require_same_shards(name: str, *, made_for: int, asked_for: int) -> None:
+    """Refuse to open a store with another number of shards: ids would be looked for in the wrong one.
+
+    Raises:
+        UsageError: The numbers differ.
+    """
+    if made_for != asked_for:
+        raise UsageError(
+            f"{name}: made for {made_for} shards, asked for {asked_for}: "
+            "the number is fixed when a store is created"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +101,24 @@ class JournalStore(Protocol):
         must look for gaps.
         """
 
-    async def append(self, payload: bytes, *, expected: int, record_id: str) -> int:
+    async def append(
+        self, payload: bytes, *, expected: int, record_id: str, previous_id: str | None = None
+    ) -> int:
         """Store `payload` right after record `expected`; its sequence, once it is durable.
 
+        Idempotence: a record that is stored under `record_id` already may be acknowledged again (while
+        the store remembers the id) or be refused as any other.
+
+        Args:
+            payload: The record.
+            expected: Sequence of the last record.
+            record_id: Names the record; never used for another one.
+            previous_id: The id that record `expected` must have; None if the caller has read or written
+                that record. Whoever appends behind a record of their own that may still be lost must
+                give it: a rival's record could stand there, and a sequence alone would not tell.
+
         Raises:
-            WrongSequenceError: The last record is not `expected`.
+            WrongSequenceError: The last record is not `expected`, or not the one meant.
             UsageError: The record is larger than the store takes.
         """
 
@@ -116,10 +142,13 @@ class JournalStore(Protocol):
         """
 
     async def put_snapshot(self, name: str, payload: bytes) -> None:
-        """Store a snapshot durably under a new `name`."""
+        """Store a snapshot durably under a new `name` (after a failure: under another new one)."""
 
     async def get_snapshot(self, name: str) -> bytes | None:
         """The bytes of a snapshot; None if it is not there or not whole."""
+
+    async def snapshot_names(self) -> list[str]:
+        """Every snapshot that takes up room, whole or not, whether it counts or not."""
 
     async def delete_snapshot(self, name: str) -> None:
         """Remove a snapshot; idempotent."""
