@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.fixtures import connect, nats_server, own_server, subjects
+from tests.support.nats_cli import find_nats_cli
 
 __all__ = ["connect", "nats_server", "own_server", "subjects"]
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NEEDS = {
     "nix": ("CONCLAVE_REQUIRE_NIX", "no nix on PATH"),
     "shared": ("CONCLAVE_REQUIRE_SHARED", "no ../shared beside the project"),
+    "nats_cli": ("CONCLAVE_REQUIRE_NATS_CLI", "no nats CLI (tools/install-nats-cli.sh installs it)"),
 }
 """Marker -> (variable that forbids skipping, why the tests were skipped)."""
 
@@ -61,6 +63,16 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         _absent("shared")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nats_cli() -> Path:
+    """The command line client of NATS."""
+    found = find_nats_cli()
+    if found is None:
+        _absent("nats_cli")
+    assert found is not None
+    return found
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
