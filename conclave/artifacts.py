@@ -31,8 +31,13 @@ class ArtifactStore:
     """
 
     def __init__(self, bus: NatsBus, subjects: Subjects) -> None:
-        self._js: JetStreamContext = bus.client.jetstream()
+        self._bus = bus
         self._bucket = f"{subjects.prefix}-artifacts"
+
+    @property
+    def _js(self) -> JetStreamContext:
+        """For one use: the bus goes on with another client when the connection was lost."""
+        return self._bus.jetstream()
 
     async def put(self, content: bytes) -> str:
         """Store `content` and return its SHA-256 in hexadecimal; idempotent.

@@ -79,10 +79,15 @@ class JetStreamChanges:
     """
 
     def __init__(self, bus: NatsBus, subjects: Subjects, *, space: str = DEFAULT_SPACE) -> None:
-        self._js: JetStreamContext = bus.client.jetstream()
+        self._bus = bus
         self._subjects = subjects
         self._space = space
         self._stream = f"{subjects.prefix}-changes-{space}"
+
+    @property
+    def _js(self) -> JetStreamContext:
+        """For one use: the bus goes on with another client when the connection was lost."""
+        return self._bus.jetstream()
 
     async def open(self) -> None:
         """Create the stream if it is not there.

@@ -28,6 +28,26 @@ MAX_PENDING_COMMANDS: Final = 4096
 MAX_IN_FLIGHT_REQUESTS: Final = 4096
 """Requests that one service process works on at a time."""
 
+MAX_ENDPOINT_REQUESTS: Final = 2048
+"""Requests of one endpoint that a process works on at a time, unless the endpoint says otherwise."""
+
+MAX_IN_FLIGHT_RECORDS: Final = 4
+"""Records sent to the journal and not yet acknowledged (pipelining)."""
+
+MIN_PIPELINED_COMMANDS: Final = 64
+"""Commands that must wait before a record is sent while another one is in flight. Fewer wait for its
+acknowledgement, because larger records cost less for each command."""
+
+SNAPSHOT_RECORDS: Final = 20_000
+"""Records after which a new snapshot is taken at the latest."""
+
+SNAPSHOT_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of records after which a new snapshot is taken, unless the last snapshot was so large that
+this would mean writing snapshots most of the time."""
+
+RETRY_SLACK_MS: Final = 10_000
+"""How far the clocks of two leaders may differ before a retry could be taken for younger than it is."""
+
 MAX_ANSWERS: Final = 65_536
 """Answered command ids remembered per shard."""
 
@@ -42,6 +62,15 @@ REQUEST_TIMEOUT_S: Final = 5.0
 
 DRAIN_TIMEOUT_S: Final = 5.0
 """How long a stopping service finishes what it has accepted."""
+
+MAX_OUTBOUND_BYTES: Final = 8 * 1024 * 1024
+"""Messages kept while the NATS server is away, to be sent when it is back."""
+
+MAX_WAITING_DELIVERIES: Final = 65_536
+"""Messages that wait for the handler of one subscription; the next one is dropped (slow consumer)."""
+
+MAX_WAITING_DELIVERY_BYTES: Final = 64 * 1024 * 1024
+"""Payload bytes that wait for the handler of one subscription."""
 
 DUPLICATE_WINDOW_S: Final = 120
 """JetStream's own deduplication of appends by message id."""

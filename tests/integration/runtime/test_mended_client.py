@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 from nats.aio.client import Client, Srv
 from nats.aio.transport import TcpTransport
 
-from coordination.runtime.bus import _MendedClient
+from coordination.runtime.nats_client import MendedClient
 from tests.support.nats_server import RealServer
 
 
@@ -32,5 +32,5 @@ async def connect_twice(client: Client, url: str) -> bool:
 
 
 async def test_a_socket_whose_handshake_failed_is_closed(nats_server: RealServer) -> None:
-    assert await connect_twice(_MendedClient(), nats_server.url)
+    assert await connect_twice(MendedClient(), nats_server.url)
     assert not await connect_twice(Client(), nats_server.url), "nats-py does it itself now: drop our override"

@@ -1,0 +1,414 @@
+"""Keeps one agent connected to NATS: one client after another, with everything restored.
+
+There is one way back from everything (the server restarts, the network breaks, a credential expires,
+nats-py goes deaf): throw the client away, connect a new one with jittered backoff, subscribe anew, send
+what was published meanwhile. What was in flight when the connection was lost may be lost: the bus is at
+most once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections import deque
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import nats.errors
+import structlog
+
+from coordination.runtime.credentials import Credentials
+from coordination.runtime.delivery import Delivery, Handler
+from coordination.runtime.errors import (
+    AuthorizationError,
+    BufferFullError,
+    ClosedError,
+    ConclaveError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from coordination.runtime.failures import log_failure
+from coordination.runtime.interest import Interest
+from coordination.runtime.limits import MAX_OUTBOUND_BYTES
+from coordination.runtime.names import inbox_prefix
+from coordination.runtime.nats_client import MendedClient, log_error
+from coordination.runtime.nats_protocol import STATUS, encode_publish, require_pattern
+
+PING_INTERVAL_S: Final = 5
+"""nats-py's default of two minutes leaves a dead peer unnoticed for as long."""
+ALIVE_INTERVAL_S: Final = 2.0
+"""How often, and how long at most, a message to ourselves travels."""
+MAX_SILENCES: Final = 2
+"""Messages to ourselves that may stay away while nothing else comes either."""
+MAX_DELAYS: Final = 5
+"""The same while other messages do come: they may stand before ours."""
+CONNECT_TIMEOUT_S: Final = 3
+_RECONNECT_FIRST_S: Final = 0.1
+_RECONNECT_LAST_S: Final = 2.0
+_MAX_DENIALS: Final = 256
+"""Refused subjects remembered, so that each is logged once."""
+_ALIVE: Final = "alive"
+_UNWANTED: Final = ("authorization", "authentication", "account")
+"""Words in the server's errors that say it will not let us in."""
+_log = structlog.get_logger(__name__)
+
+
+class DeafError(ConclaveError):
+    """The client calls itself connected and hears nothing, not even us."""
+
+
+class Connection:
+    """Everything between a `NatsBus` and the clients it goes through.
+
+    Args:
+        servers: URLs of servers of one cluster.
+        agent: Who we are; answers arrive below ``_INBOX_<agent>.``.
+        credentials: How we prove it; none for a server that lets everybody in.
+        entropy: For jitter.
+    """
+
+    def __init__(
+        self,
+        servers: list[str],
+        *,
+        agent: str,
+        credentials: Credentials | None,
+        entropy: random.Random,
+    ) -> None:
+        self.agent = agent
+        self.is_closed = False
+        self._servers = servers
+        self._credentials = credentials
+        self._entropy = entropy
+        self._interests: dict[int, Interest] = {}
+        self._readers: set[asyncio.Task[None]] = set()
+        self._outbound: deque[bytes] = deque()
+        self._outbound_bytes = 0
+        self._asked: dict[str, tuple[asyncio.Future[Delivery], str]] = {}
+        """By the last token of the reply subject: who waits for the answer, and what was asked."""
+        self._last_token = 0
+        self._inbox = ""
+        """Where answers arrive; another one for each client, so that no answer comes too late."""
+        self._echo: asyncio.Future[None] | None = None
+        self._denials: dict[tuple[str, str], None] = {}
+        self._up = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+        self.client = MendedClient()
+        """The present client; while the server is away, the last one."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a server to talk to, as far as we know."""
+        return self._up.is_set() and not self.client.lost.done()
+
+    async def open(self) -> None:
+        """Connect for the first time.
+
+        Raises:
+            AuthorizationError: The server does not let us in.
+            UnavailableError: No server answers.
+        """
+        self._adopt(await self._connect())
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"connection of {self.agent}")
+
+    async def close(self) -> None:
+        """End everything; idempotent."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._up.clear()
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.wait([self._supervisor])
+        for interest in tuple(self._interests.values()):
+            interest.end()
+        self._interests.clear()
+        self._end_requests(ClosedError("the NATS connection is closed"))
+        await self.client.close()
+        readers = self._readers - {asyncio.current_task()}
+        if readers:
+            await asyncio.wait(readers, timeout=CONNECT_TIMEOUT_S)
+
+    # Sending
+
+    async def publish(self, subject: str, payload: bytes, reply_to: str, headers: Any) -> None:
+        """Send, or keep until the server is back; errors as in `Bus.publish`."""
+        client = self.client
+        command = encode_publish(subject, payload, reply_to, headers, limit_bytes=client.max_payload)
+        while client.is_clogged and not client.lost.done():
+            await client.unclog()
+            client = self.client
+        if self.is_up:
+            client.send(command)
+        else:
+            self._hold(command)
+
+    def _hold(self, command: bytes) -> None:
+        if self.is_closed:
+            raise ClosedError("the NATS connection is closed")
+        if self._outbound_bytes + len(command) > MAX_OUTBOUND_BYTES:
+            raise BufferFullError("the NATS connection is down and its buffer is full; try again later")
+        self._outbound.append(command)
+        self._outbound_bytes += len(command)
+
+    async def request(self, subject: str, payload: bytes, headers: Any, timeout_s: float) -> Delivery:
+        """Ask and wait for the first answer; errors as in `Bus.request`."""
+        if self.is_closed:
+            raise ClosedError("the NATS connection is closed")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Delivery] = loop.create_future()
+        self._last_token += 1
+        token = str(self._last_token)
+        client = self.client
+        command = encode_publish(
+            subject, payload, self._inbox + token, headers, limit_bytes=client.max_payload
+        )
+        if not self.is_up:
+            raise UnavailableError(f"no answer on {subject}: the NATS server is away")
+        self._asked[token] = (answer, subject)
+        limit = loop.call_later(timeout_s, _give_up, answer, subject, timeout_s)
+        try:
+            client.send(command)
+            delivery = await answer
+        finally:
+            limit.cancel()
+            del self._asked[token]
+        if not delivery.payload and delivery.headers.get(STATUS) == "503":
+            raise UnavailableError(f"nobody serves {subject}")
+        return delivery
+
+    def _receive_answer(self, delivery: Delivery) -> None:
+        token = delivery.subject[len(self._inbox) :]
+        asked = self._asked.get(token)
+        if asked is not None:
+            if not asked[0].done():
+                asked[0].set_result(delivery)
+        elif token == _ALIVE:
+            self._hear_ourselves()
+
+    def _hear_ourselves(self) -> None:
+        if self._echo is not None and not self._echo.done():
+            self._echo.set_result(None)
+
+    def _end_requests(self, error: Exception | None) -> None:
+        """The answers cannot come any more; without `error`, say that the connection was lost."""
+        for answer, subject in self._asked.values():
+            if not answer.done():
+                answer.set_exception(
+                    error or UnavailableError(f"no answer on {subject} before the connection was lost")
+                )
+
+    # Subscribing
+
+    def subscribe(self, subject: str, handler: Handler, queue: str) -> Interest:
+        """Hear `subject` from now on, on this client and all later ones; errors as in `Bus.subscribe`."""
+        if self.is_closed:
+            raise ClosedError("the NATS connection is closed")
+        require_pattern(subject)
+        if queue:
+            require_pattern(queue)
+        interest = Interest(self, subject, queue, handler)
+        self._readers.add(interest.reader)
+        interest.reader.add_done_callback(self._readers.discard)
+        self._interests[id(interest)] = interest
+        if self.is_up:
+            interest.sid = self.client.listen(subject, interest.receive, queue=queue)
+        return interest
+
+    def withdraw(self, interest: Interest) -> None:
+        """See `interest.Ground`; idempotent."""
+        if self._interests.pop(id(interest), None) is not None and self.is_up:
+            self.client.stop_listening(interest.sid)
+
+    async def settle(self, interest: Interest) -> None:
+        """See `interest.Ground`."""
+        client = self.client
+        if self.is_up:
+            try:
+                await client.flush(CONNECT_TIMEOUT_S)
+            except nats.errors.Error:
+                return  # the connection is gone, and with it whatever was on its way
+        client.forget(interest.sid)
+
+    async def flush(self) -> None:
+        """Return when the server has taken everything; errors as in `Bus.flush`."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await self._flush()
+        except TimeoutError:
+            raise UnavailableError("the NATS server did not confirm in time") from None
+        denied = [interest.subject for interest in self._interests.values() if interest.is_denied]
+        if denied:
+            raise PermissionDeniedError(f"the NATS server does not let {self.agent} subscribe to {denied[0]}")
+
+    async def _flush(self) -> None:
+        while not self.is_closed:
+            await self._up.wait()
+            client = self.client
+            try:
+                await client.flush(CONNECT_TIMEOUT_S)
+            except nats.errors.FlushTimeoutError:
+                raise
+            except nats.errors.Error:
+                await asyncio.sleep(0)  # lost: the supervisor is about to say so
+            else:
+                return
+        raise ClosedError("the NATS connection is closed")
+
+    # Refusals
+
+    def _receive_denial(self, action: str, subject: str) -> None:
+        if action == "publish" and subject == f"{self._inbox}{_ALIVE}":
+            self._hear_ourselves()  # a refusal is an answer too: the connection lives
+        if (action, subject) not in self._denials:
+            if len(self._denials) >= _MAX_DENIALS:
+                del self._denials[next(iter(self._denials))]
+            self._denials[action, subject] = None
+            _log.error("not permitted", agent=self.agent, action=action, subject=subject)
+        if action == "subscription":
+            for interest in self._interests.values():
+                interest.is_denied = interest.is_denied or interest.subject == subject
+            return
+        for answer, asked in self._asked.values():
+            if asked == subject and not answer.done():
+                answer.set_exception(
+                    PermissionDeniedError(f"the NATS server does not let {self.agent} publish to {subject}")
+                )
+
+    # Connecting
+
+    async def _connect(self) -> MendedClient:
+        client = MendedClient(denied=self._receive_denial)
+        seed = self._credentials.seed if self._credentials is not None else None
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S * min(len(self._servers), 3)):
+                await client.connect(
+                    self._servers,
+                    name=self.agent,
+                    inbox_prefix=inbox_prefix(self.agent),
+                    nkeys_seed_str=seed,
+                    ping_interval=PING_INTERVAL_S,
+                    max_outstanding_pings=2,
+                    # We come back ourselves; with reconnecting allowed nats-py would also loop for
+                    # minutes on a server that is not there or does not let us in.
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    error_cb=log_error,
+                )
+                if not client.is_connected:  # another line came before the first PONG
+                    await client.flush(CONNECT_TIMEOUT_S)
+                    client.confirm()
+        except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
+            await client.abandon()
+            raise self._why_not(client.last_error or error) from None
+        except BaseException:
+            await client.abandon()
+            raise
+        return client
+
+    def _why_not(self, error: Exception) -> ConclaveError:
+        reason = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
+        servers = ", ".join(map(_without_secrets, self._servers))
+        if not any(word in reason.lower() for word in _UNWANTED):
+            return UnavailableError(f"no NATS server at {servers}: {reason}")
+        shown = "its credentials" if self._credentials is not None else "no credentials"
+        return AuthorizationError(
+            f"the NATS server at {servers} does not let {self.agent} in with {shown} ({reason}); "
+            f"make credentials that it knows with: conclave agent add {self.agent}"
+        )
+
+    def _adopt(self, client: MendedClient) -> None:
+        """Make `client` the present one. Without await: nothing may come between."""
+        self.client = client
+        self._servers += [
+            url for each in client.servers if (url := each.geturl()) not in self._servers
+        ]  # discovered in the cluster
+        self._inbox = f"{inbox_prefix(self.agent)}.{secrets.token_hex(8)}."
+        client.listen(f"{self._inbox}*", self._receive_answer)
+        for interest in self._interests.values():
+            interest.is_denied = False  # the server may have learned better
+            interest.sid = client.listen(interest.subject, interest.receive, queue=interest.queue)
+        while self._outbound:
+            client.send(self._outbound.popleft())
+        self._outbound_bytes = 0
+        client.lost.add_done_callback(self._note_loss)
+        self._up.set()
+
+    def _note_loss(self, lost: asyncio.Future[Exception]) -> None:
+        if lost is self.client.lost:
+            self._up.clear()
+            self._end_requests(None)
+
+    # Supervising
+
+    async def _supervise(self) -> None:
+        while True:
+            try:
+                reason = await self._watch(self.client)
+                _log.warning("disconnected", agent=self.agent, reason=_describe(reason))
+                await self.client.abandon()
+                self._adopt(await self._reconnect())
+                _log.warning("connected again", agent=self.agent)
+            except Exception:  # noqa: BLE001 - there is nobody else to bring the connection back
+                log_failure(_log, "supervising the connection failed", agent=self.agent)
+                self.client.lose(DeafError("the connection is in an unknown state"))
+                await asyncio.sleep(_RECONNECT_LAST_S)
+
+    async def _watch(self, client: MendedClient) -> Exception:
+        """Return why `client` is of no use any more; declares it lost when it is deaf."""
+        silences = delays = 0
+        while not client.lost.done():
+            if silences == delays == 0:
+                await asyncio.wait([client.lost], timeout=ALIVE_INTERVAL_S)
+            self._echo = asyncio.get_running_loop().create_future()
+            heard = client.chunks_read
+            if client.lost.done():
+                break
+            client.send(f"PUB {self._inbox}{_ALIVE} 0\r\n\r\n".encode())
+            either: list[asyncio.Future[Any]] = [client.lost, self._echo]
+            await asyncio.wait(
+                either,
+                timeout=ALIVE_INTERVAL_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if self._echo.done():
+                silences = delays = 0
+            elif client.chunks_read == heard:
+                silences += 1
+            else:
+                delays += 1
+            if silences >= MAX_SILENCES or delays >= MAX_DELAYS:
+                client.lose(DeafError("nothing is heard, not even ourselves"))
+        return client.lost.result()
+
+    async def _reconnect(self) -> MendedClient:
+        """Try until there is a client; the delays are jittered, so that agents do not come as a herd."""
+        attempt = 0
+        while True:
+            longest_s = min(_RECONNECT_LAST_S, _RECONNECT_FIRST_S * 2**attempt)
+            await asyncio.sleep(self._entropy.uniform(longest_s / 4, longest_s))
+            try:
+                return await self._connect()
+            except AuthorizationError as error:
+                # It may be reloading its configuration; but somebody ought to know.
+                _log.error("not let in again, trying on", agent=self.agent, reason=str(error))
+            except UnavailableError as error:
+                _log.info("not connected yet", agent=self.agent, reason=str(error))
+            attempt = min(attempt + 1, 16)
+
+
+def _give_up(answer: asyncio.Future[Delivery], subject: str, timeout_s: float) -> None:
+    if not answer.done():
+        answer.set_exception(UnavailableError(f"no answer on {subject} within {timeout_s:g} s"))
+
+
+def _describe(reason: Exception) -> str:
+    return f"{type(reason).__name__}: {reason}".removesuffix(": ")
+
+
+def _without_secrets(url: str) -> str:
+    """`url` without the user and password that it may hold."""
+    return url.replace(f"{urlsplit(url).netloc.rpartition('@')[0]}@", "") if "@" in url else url
