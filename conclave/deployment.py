@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 import consensus.service
+import coordination.artifacts.service
 import coordination.registry.service
 import coordination.tasks.service
 import dialog.service
@@ -31,6 +32,7 @@ SERVICES: Final[dict[str, Factory]] = {
     "dialog": lambda shell, _: dialog.service.define(shell),
     "consensus": lambda shell, _: consensus.service.define(shell),
     "knowledge": knowledge.service.define,
+    "artifacts": coordination.artifacts.service.define,
 }
 """Every service by name, in the order in which they start."""
 

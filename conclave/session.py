@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from conclave.artifacts import ArtifactStore
 from consensus.client import ConsensusClient
+from coordination.artifacts.client import ArtifactsClient
 from coordination.registry.client import RegistryClient
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.client import PATIENCE_S, Caller
@@ -37,7 +37,7 @@ class Session:
         self.dialog = DialogClient(caller)
         self.consensus = ConsensusClient(caller)
         self.knowledge = KnowledgeClient(caller)
-        self.artifacts = ArtifactStore(bus, subjects)
+        self.artifacts = ArtifactsClient(caller)
 
     @contextlib.asynccontextmanager
     async def replica(self, *, space: str = DEFAULT_SPACE) -> AsyncIterator[Replica]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from coordination.runtime.model import NOTHING, Notice, Outcome, Rejected
 
 MAX_AGENTS: Final = 20_000
-RESERVED_IDS: Final = frozenset({"registry", "tasks", "dialog", "consensus", "knowledge"})
+RESERVED_IDS: Final = frozenset({"registry", "tasks", "dialog", "consensus", "knowledge", "artifacts"})
 """The services' own ids: what is said under one of them must be said by the service."""
 
 

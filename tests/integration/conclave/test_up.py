@@ -114,9 +114,8 @@ def test_wrong_arguments_get_one_line_and_exit_2(tmp_path: Path) -> None:
 
     unknown = run("serve", "registrar")
     assert unknown.returncode == 2
-    assert unknown.stderr.splitlines() == [
-        "conclave: no service 'registrar'; there are: registry, tasks, dialog, consensus, knowledge"
-    ]
+    known = "registry, tasks, dialog, consensus, knowledge, artifacts"
+    assert unknown.stderr.splitlines() == [f"conclave: no service 'registrar'; there are: {known}"]
     nowhere = run("up", "--nats", f"nats://127.0.0.1:{free_port()}")
     assert nowhere.returncode == 1
     assert len(nowhere.stderr.splitlines()) == 1
