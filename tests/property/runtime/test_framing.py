@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,16 @@ class Drawn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erased:
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    """Of plain types only, and so written by the short way."""
+
+    name: str
+    count: int
+    flag: bool
+    note: str | int | None
 
 
 CODEC = EventCodec((Drawn, Erased))
@@ -84,9 +95,42 @@ def test_a_damaged_record_is_read_or_refused(events: list[Any], data: st.DataObj
     reads_or_refuses(bytes(payload))
 
 
+@given(EVENTS, st.data())
+def test_any_changed_byte_is_found(events: list[Any], data: st.DataObject) -> None:
+    payload = bytearray(frame(1, 2, [CODEC.encode(event) for event in events]))
+    place = data.draw(st.integers(0, len(payload) - 1))
+    payload[place] = data.draw(st.integers(0, 255).filter(lambda value: value != payload[place]))
+    with pytest.raises(PeerProtocolError):
+        unframe(bytes(payload), CODEC)
+
+
+@given(EVENTS, st.data())
+def test_a_record_that_is_cut_short_or_went_on_is_refused(events: list[Any], data: st.DataObject) -> None:
+    payload = frame(1, 2, [CODEC.encode(event) for event in events])
+    with pytest.raises(PeerProtocolError):
+        unframe(payload[: data.draw(st.integers(0, len(payload) - 1))], CODEC)
+    with pytest.raises(PeerProtocolError):
+        unframe(payload + data.draw(st.binary(min_size=1, max_size=3)), CODEC)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=2)
+
+
+@given(st.lists(st.builds(Tagged, name=PLAIN, count=PLAIN, flag=PLAIN, note=PLAIN), max_size=8))
+def test_an_event_that_is_written_can_be_read_and_any_other_is_refused(events: list[Any]) -> None:
+    codec = EventCodec((Tagged,))
+    for event in events:
+        try:
+            encoded = codec.encode(event)
+        except ValueError:
+            continue
+        read = unframe(frame(1, 2, [encoded]), codec).events
+        assert read == (event,)
+
+
 @given(JSON, JSON, JSON, st.lists(JSON | st.fixed_dictionaries({"type": JSON, "data": JSON}), max_size=3))
 def test_any_json_in_the_right_places_is_read_or_refused(v: Any, epoch: Any, at_ms: Any, events: Any) -> None:
-    for version in (1, v):
+    for version in (1, 2, v):
         record = {"v": version, "epoch": epoch, "at_ms": at_ms, "events": events}
         reads_or_refuses(json.dumps(record).encode("utf-8", "surrogatepass"))
 
