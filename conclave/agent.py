@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -17,6 +18,7 @@ from consensus.wire import Decision, ProposalAnnounced
 from coordination.registry.wire import Capability
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.concurrency import one_error
+from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.names import require_id
@@ -98,29 +100,42 @@ class Agent:
         self._task_handler = handler
         return handler
 
-    async def run(self, url: str, *, prefix: str = "conclave") -> None:
+    async def run(
+        self, url: str, *, credentials: Credentials | Path | str | None = None, prefix: str = "conclave"
+    ) -> None:
         """Take part until cancelled.
 
+        Args:
+            url: ``nats://HOST:PORT``.
+            credentials: As for `connect`.
+            prefix: First token of the deployment's subjects.
+
         Raises:
+            UsageError: The credential cannot be read.
             UnavailableError: No server answers at `url`, or no registry on it.
+            AuthorizationError: The server does not let the agent in.
         """
-        async with self.running(url, prefix=prefix):
+        async with self.running(url, credentials=credentials, prefix=prefix):
             await asyncio.Event().wait()
 
-    def serve(self, url: str, *, prefix: str = "conclave") -> None:
-        """Take part until Ctrl-C; for programs that do nothing else. Blocks.
-
-        Raises:
-            UnavailableError: No server answers at `url`, or no registry on it.
-        """
+    def serve(
+        self, url: str, *, credentials: Credentials | Path | str | None = None, prefix: str = "conclave"
+    ) -> None:
+        """Take part until Ctrl-C; for programs that do nothing else. Blocks. Otherwise as `run`."""
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(self.run(url, prefix=prefix))
+            asyncio.run(self.run(url, credentials=credentials, prefix=prefix))
 
     @contextlib.asynccontextmanager
-    async def running(self, url: str, *, prefix: str = "conclave") -> AsyncIterator[Session]:
-        """Take part for the length of the block: registered before it, deregistered after it."""
+    async def running(
+        self, url: str, *, credentials: Credentials | Path | str | None = None, prefix: str = "conclave"
+    ) -> AsyncIterator[Session]:
+        """Take part for the length of the block: registered before it, deregistered after it.
+
+        Arguments and errors are those of `run`.
+        """
+        connecting = connect(url, agent=self.id, credentials=credentials, prefix=prefix)
         with one_error():
-            async with connect(url, agent=self.id, prefix=prefix) as session, asyncio.TaskGroup() as group:
+            async with connecting as session, asyncio.TaskGroup() as group:
                 working: set[asyncio.Task[None]] = set()
                 subscriptions = await self._subscribe(session, group, working)
                 await session.bus.flush()  # reachable before anybody can find us

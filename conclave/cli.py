@@ -14,6 +14,7 @@ import click
 from conclave import log
 
 COMMANDS: Final = {
+    "agent": "conclave.commands.agent:agent_command",
     "demo": "conclave.commands.demo:demo_command",
     "serve": "conclave.commands.serve:serve_command",
     "up": "conclave.commands.up:up_command",

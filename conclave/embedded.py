@@ -3,6 +3,9 @@
 One store directory belongs to one running server: a lock file is held by us *and inherited by the
 server*, so that even after ``kill -9`` of this process nobody starts a second server on the same
 store while the first is still writing.
+
+The server lets nobody in without a credential, unless it is told to: its users and their permissions are
+those of the store (`conclave.identity`).
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -18,11 +20,16 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
+from conclave import store as directory
+from conclave.identity import AUTHORIZATION_FILE, Identities, RunningServer
+from conclave.identity.running import CONFIGURATION_FILE, forget
+from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UnavailableError, UsageError
+from coordination.runtime.names import Subjects
 
 DEFAULT_PORT: Final = 4222
 LOOPBACK: Final = "127.0.0.1"
@@ -39,12 +46,19 @@ class EmbeddedServer:
     Args:
         store: Directory for configuration, log, lock and JetStream data; made if absent.
         port: TCP port on loopback; 0 takes 4222 if it is free, else any free port.
+        secured: The deployment whose agents and services are let in, each with its own permissions.
+            None switches authentication off: whoever reaches the port may do everything.
     """
 
-    def __init__(self, store: Path, *, port: int = 0) -> None:
+    def __init__(self, store: Path, *, port: int = 0, secured: Subjects | None = None) -> None:
         self.store = store.absolute()
+        self.identities = Identities(store)
+        """The users of the store, whether or not this server asks for them."""
         self.url = ""
         """``nats://127.0.0.1:PORT`` once started."""
+        self.credentials: Mapping[str, Credentials] = {}
+        """Those of the services, by name, once started; empty without authentication."""
+        self._secured = secured
         self._port = port
         self._process: asyncio.subprocess.Process | None = None
         self._lock: IO[str] | None = None
@@ -61,11 +75,23 @@ class EmbeddedServer:
         Raises:
             UsageError: The store cannot be used, is in use, or the port is taken.
             UnavailableError: The server did not come up.
+            UsersFileError: The store's users file is damaged.
         """
-        self._make_store()
-        self._lock = await _lock(self.store / "lock")
+        directory.prepare(self.store)
+        self._lock = await directory.take_lock(
+            self.store / directory.LOCK_FILE,
+            timeout_s=_LOCK_TIMEOUT_S,
+            busy=f"store {self.store} is in use by another Conclave; stop it or choose another --store",
+        )
+        forget(self.store)
         try:
-            await self._spawn(self._port or (DEFAULT_PORT if _is_free(DEFAULT_PORT) else -1))
+            if self._secured is None:
+                await self._spawn()
+            else:
+                # Whoever adds an agent while the server starts would else be told it is not running.
+                async with self.identities.locked():
+                    self.credentials = self.identities.found(self._secured.prefix)
+                    await self._spawn()
         except BaseException:
             await self.stop()
             raise
@@ -82,6 +108,7 @@ class EmbeddedServer:
                 process.kill()
                 await process.wait()
         if self._lock is not None:
+            forget(self.store)
             self._lock.close()
             self._lock = None
 
@@ -90,23 +117,15 @@ class EmbeddedServer:
         assert self._process is not None, "not started"
         return await self._process.wait()
 
-    def _make_store(self) -> None:
-        try:
-            if self.store.is_dir() and any(self.store.iterdir()) and not (self.store / "lock").exists():
-                raise UsageError(
-                    f"store {self.store} holds something that is not Conclave's; choose another with --store"
-                )
-            (self.store / "jetstream").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"store {self.store}: {error.strerror}; choose another with --store") from None
-
-    async def _spawn(self, port: int) -> None:
+    async def _spawn(self) -> None:
+        port = self._port or (DEFAULT_PORT if _is_free(DEFAULT_PORT) else -1)
         if port > 0 and not _is_free(port):
             raise UsageError(f"port {port} on {LOOPBACK} is taken; choose another or leave --port out")
         for stale in self.store.glob("*.ports"):
             stale.unlink(missing_ok=True)
-        config = self.store / "nats-server.conf"
-        config.write_text(_configuration(self.store, port), encoding="utf-8")
+        config = self.store / CONFIGURATION_FILE
+        is_secured = self._secured is not None
+        config.write_text(_configuration(self.store, port, is_secured=is_secured), encoding="utf-8")
         assert self._lock is not None
         log = (self.store / "nats-server.log").open("ab")
         with log:
@@ -122,6 +141,7 @@ class EmbeddedServer:
                 preexec_fn=_die_with_parent,
             )
         await self._wait_until_ready()
+        RunningServer(pid=self._process.pid, url=self.url, is_secured=is_secured).write(self.store)
 
     async def _wait_until_ready(self) -> None:
         assert self._process is not None
@@ -142,9 +162,11 @@ class EmbeddedServer:
 
 
 @contextlib.asynccontextmanager
-async def embedded_server(store: Path, *, port: int = 0) -> AsyncIterator[EmbeddedServer]:
-    """A running server for the length of the block."""
-    server = EmbeddedServer(store, port=port)
+async def embedded_server(
+    store: Path, *, port: int = 0, secured: Subjects | None = None
+) -> AsyncIterator[EmbeddedServer]:
+    """A running server for the length of the block; see `EmbeddedServer`."""
+    server = EmbeddedServer(store, port=port, secured=secured)
     await server.start()
     try:
         yield server
@@ -170,13 +192,14 @@ def nats_server_path() -> str:
     return found
 
 
-def _configuration(store: Path, port: int) -> str:
+def _configuration(store: Path, port: int, *, is_secured: bool) -> str:
     """The server's configuration file.
 
     ``sync_interval: always``: an acknowledged record is on disk. ``js_ack_fc_v2`` is pinned because
     nats-py 2.16 loses its read loop on the second version's replies (measured, docs/adr/0003).
     """
     quoted_store = json.dumps(str(store / "jetstream"))
+    authorization = f"include {json.dumps(AUTHORIZATION_FILE)}\n" if is_secured else ""
     return f"""\
 server_name: "conclave"
 listen: "{LOOPBACK}:{port}"
@@ -187,7 +210,7 @@ jetstream {{
   sync_interval: always
 }}
 feature_flags {{ js_ack_fc_v2: false }}
-"""
+{authorization}"""
 
 
 def _first_url(ports_file: Path) -> str:
@@ -208,27 +231,6 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-async def _lock(path: Path) -> IO[str]:
-    """Take the store's lock, waiting a moment for a predecessor that is still stopping."""
-    handle = path.open("a+", encoding="utf-8")
-    try:
-        async with asyncio.timeout(_LOCK_TIMEOUT_S):
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    await asyncio.sleep(_POLL_S)
-                else:
-                    return handle
-    except BaseException as error:
-        handle.close()
-        if isinstance(error, TimeoutError):
-            raise UsageError(
-                f"store {path.parent} is in use by another Conclave; stop it or choose another --store"
-            ) from None
-        raise
 
 
 def _die_with_parent() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+from conclave.identity.lookup import find_credentials
 from consensus.client import ConsensusClient
 from coordination.artifacts.client import ArtifactsClient
 from coordination.registry.client import RegistryClient
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.client import PATIENCE_S, Caller
+from coordination.runtime.credentials import Credentials
 from coordination.runtime.names import Subjects, require_id
 from coordination.tasks.client import TasksClient
 from dialog.client import DialogClient
@@ -50,22 +53,33 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str, *, agent: str, prefix: str = "conclave", patience_s: float = PATIENCE_S
+    url: str,
+    *,
+    agent: str,
+    credentials: Credentials | Path | str | None = None,
+    prefix: str = "conclave",
+    patience_s: float = PATIENCE_S,
 ) -> AsyncIterator[Session]:
     """Connect `agent` to the Conclave behind the nats-server at `url` for the length of the block.
 
     Args:
         url: ``nats://HOST:PORT``.
         agent: Agent id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit.
+        credentials: The agent's credential: the file that ``conclave agent add`` made, a directory with
+            ``<agent>.nk``, or its content. Without it the environment variable ``CONCLAVE_CREDENTIALS``
+            counts, then ``.conclave/local/credentials/<agent>.nk``; a server without authentication
+            needs none.
         prefix: First token of the deployment's subjects.
         patience_s: How long a call is repeated, under one command id, while a service is away.
 
     Raises:
-        UsageError: `agent` or `prefix` is not a valid id.
+        UsageError: `agent` or `prefix` is not a valid id, or the credential cannot be read.
         UnavailableError: No server answers at `url`.
+        AuthorizationError: The server does not let the agent in.
     """
     subjects = Subjects(prefix)
-    bus = await NatsBus.connect(url, agent=require_id(agent))
+    found = find_credentials(require_id(agent), credentials)
+    bus = await NatsBus.connect(url, agent=agent, credentials=found)
     try:
         yield Session(bus, agent=agent, subjects=subjects, patience_s=patience_s)
     finally:
