@@ -10,7 +10,9 @@ import subprocess
 import sys
 import sysconfig
 import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
@@ -20,14 +22,23 @@ listen: "127.0.0.1:{port}"
 ports_file_dir: "{folder}"
 jetstream {{ store_dir: "{folder}/jetstream", sync_interval: always }}
 feature_flags {{ js_ack_fc_v2: false }}
+http: "127.0.0.1:-1"
+{extra}
 """
 
 
 class RealServer:
-    """One nats-server over one folder; it keeps its port when it is started again."""
+    """One nats-server over one folder; it keeps its port when it is started again.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: For its store, configuration and log.
+        extra: Appended to its configuration (users, permissions, limits); may be changed, see `reload`.
+    """
+
+    def __init__(self, folder: Path, *, extra: str = "") -> None:
+        self.extra = extra
         self._folder = folder
+        self._monitoring_url = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._port = -1
         self.url = ""
@@ -36,8 +47,7 @@ class RealServer:
         """Start and return when clients can connect."""
         for stale in self._folder.glob("*.ports"):
             stale.unlink()
-        configuration = self._folder / "server.conf"
-        configuration.write_text(_CONFIGURATION.format(port=self._port, folder=self._folder))
+        configuration = self._configure()
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [_executable(), "--config", str(configuration)],
@@ -48,6 +58,36 @@ class RealServer:
             )
         self.url = self._wait_for_url(self._folder / f"nats-server_{self._process.pid}.ports")
         self._port = int(self.url.rpartition(":")[2])
+
+    def _configure(self) -> Path:
+        configuration = self._folder / "server.conf"
+        configuration.write_text(
+            _CONFIGURATION.format(port=self._port, folder=self._folder, extra=self.extra)
+        )
+        return configuration
+
+    def reload(self) -> None:
+        """Have it read its configuration again (SIGHUP), as `extra` is now; returns before it has."""
+        self._configure()
+        self._signal(signal.SIGHUP)
+
+    def freeze(self) -> None:
+        """SIGSTOP: its sockets stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def connections(self) -> list[dict[str, Any]]:
+        """What the server's monitoring says of each connection (``name``, ``subscriptions_list``, ...)."""
+        with urllib.request.urlopen(f"{self._monitoring_url}/connz?subs=1", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["connections"]
+        return found
 
     def kill(self) -> None:
         """``kill -9``: no time to say goodbye or to write anything."""
@@ -73,8 +113,10 @@ class RealServer:
         while time.monotonic() < give_up_s:
             assert self._process.poll() is None, (self._folder / "server.log").read_text()[-2000:]
             try:
-                return str(json.loads(ports.read_text())["nats"][0])
-            except (FileNotFoundError, ValueError):
+                opened = json.loads(ports.read_text())
+                self._monitoring_url = str(opened["monitoring"][0])
+                return str(opened["nats"][0])
+            except (FileNotFoundError, KeyError, ValueError):
                 time.sleep(0.01)
         raise AssertionError("nats-server was not ready in time")
 
