@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final
-
-import structlog
 
 import consensus.service
 import coordination.artifacts.service
@@ -17,13 +15,14 @@ import dialog.service
 import knowledge.service
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.concurrency import one_error
-from coordination.runtime.errors import NotLeaderError, UsageError
-from coordination.runtime.journal import JetStreamJournal
+from coordination.runtime.credentials import Credentials
+from coordination.runtime.errors import UsageError
+from coordination.runtime.jetstream import JetStreamStore
+from coordination.runtime.journal import Journal
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.service import ServiceDefinition
 
-_log = structlog.get_logger(__name__)
 Factory = Callable[[Shell, NatsBus], ServiceDefinition]
 
 SERVICES: Final[dict[str, Factory]] = {
@@ -52,25 +51,39 @@ def choose(names: Sequence[str]) -> tuple[str, ...]:
 class Deployment:
     """Services running in this process, each on its own connection.
 
+    A service that another process leads already is followed, and taken over when that one falls silent.
+
     Args:
         url: The nats-server.
         names: Which services.
         subjects: The deployment's subjects.
         replicas: JetStream replicas of each journal; 1 on a single server.
+        credentials: Of each service by name; a server without authentication needs none.
     """
 
     def __init__(
-        self, url: str, *, names: Sequence[str] = (), subjects: Subjects | None = None, replicas: int = 1
+        self,
+        url: str,
+        *,
+        names: Sequence[str] = (),
+        subjects: Subjects | None = None,
+        replicas: int = 1,
+        credentials: Mapping[str, Credentials] | None = None,
     ) -> None:
         self.names = choose(names)
         self.ready = asyncio.Event()
-        """Set when every service answers."""
+        """Set when every service answers, here or in another process."""
         self._url = url
         self._subjects = subjects or Subjects()
         self._replicas = replicas
+        self._credentials = credentials or {}
         self._runners: list[Runner] = []
-        self._lost: list[str] = []
         self._stopping = False
+
+    @property
+    def standing_by(self) -> tuple[str, ...]:
+        """The services that another process leads at this moment."""
+        return tuple(runner.definition.name for runner in self._runners if not runner.is_leading)
 
     def stop(self) -> None:
         """Make `run` drain every service and return."""
@@ -83,12 +96,11 @@ class Deployment:
 
         Raises:
             UnavailableError: The nats-server cannot be reached.
-            NotLeaderError: Other processes took over every service.
             ExceptionGroup: Holding what ended a service.
         """
         async with contextlib.AsyncExitStack() as connections:
             for name in self.names:
-                bus = await NatsBus.connect(self._url, agent=name)
+                bus = await NatsBus.connect(self._url, agent=name, credentials=self._credentials.get(name))
                 connections.push_async_callback(bus.close)
                 self._runners.append(self._runner(name, bus))
             async with asyncio.TaskGroup() as group:
@@ -100,17 +112,8 @@ class Deployment:
                 greeting.cancel()  # a runner that was stopped early never gets ready
 
     async def _serve(self, runner: Runner) -> None:
-        """Run one service; when another process takes it over, the others go on without it."""
-        try:
-            with one_error():
-                await runner.run()
-        except NotLeaderError:
-            name = runner.definition.name
-            self._lost.append(name)
-            runner.ready.set()  # nobody need wait for it any more
-            _log.warning("another process took over", service=name)
-            if len(self._lost) == len(self._runners):
-                raise NotLeaderError(f"another process took over {', '.join(self._lost)}") from None
+        with one_error():
+            await runner.run()
 
     async def _announce(self) -> None:
         for runner in self._runners:
@@ -120,23 +123,23 @@ class Deployment:
     def _runner(self, name: str, bus: NatsBus) -> Runner:
         shell = Shell.of(bus, service=name, subjects=self._subjects)
         definition = SERVICES[name](shell, bus)
-        journal = None
+        journals = []
         if definition.model is not None:
-            journal = JetStreamJournal(
-                bus.client.jetstream(),
-                stream=self._subjects.journal_stream(name, 0),
-                subject=self._subjects.journal(name, 0),
-                replicas=self._replicas,
-            )
-        return Runner(definition, shell=shell, journal=journal)
+            store = JetStreamStore(bus, subjects=self._subjects, service=name, replicas=self._replicas)
+            journals.append(Journal(store))
+        return Runner(definition, shell=shell, journals=journals)
 
 
 @contextlib.asynccontextmanager
 async def deployed(
-    url: str, *, names: Sequence[str] = (), subjects: Subjects | None = None
+    url: str,
+    *,
+    names: Sequence[str] = (),
+    subjects: Subjects | None = None,
+    credentials: Mapping[str, Credentials] | None = None,
 ) -> AsyncIterator[Deployment]:
     """Services answering for the length of the block, drained at its end."""
-    deployment = Deployment(url, names=names, subjects=subjects)
+    deployment = Deployment(url, names=names, subjects=subjects, credentials=credentials)
     with one_error():
         async with asyncio.TaskGroup() as group:
             group.create_task(deployment.run())

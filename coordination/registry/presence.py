@@ -39,6 +39,11 @@ class Presence:
         self._started_ms = started_ms
         self._heard: dict[str, Heard] = {}
 
+    def restart(self, now_ms: int) -> None:
+        """Begin to listen anew, as a registry does that takes over from another."""
+        self._started_ms = now_ms
+        self._heard.clear()
+
     def hear(self, agent: str, *, incarnation: int, current: int, load: float, now_ms: int) -> bool:
         """Take a heartbeat of `incarnation`; False if it is not the `current` one's."""
         if incarnation != current:

@@ -153,6 +153,7 @@ async def _listen(host: Host[RegistryModel], shell: Shell, presence: Presence) -
             now_ms=shell.clock.now_ms(),
         )
 
+    presence.restart(shell.clock.now_ms())
     subscription = await shell.bus.subscribe(shell.subjects.presence("*"), hear)
     announced: dict[str, Status] = {}
     never = asyncio.Event()

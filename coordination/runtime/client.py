@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,11 +12,20 @@ from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
 from coordination.runtime.limits import REQUEST_TIMEOUT_S
 from coordination.runtime.names import Subjects, require_id
-from coordination.runtime.wire import HEADER_COMMAND_ID, HEADER_ERROR_CODE, ErrorBody
+from coordination.runtime.wire import (
+    HEADER_AGE,
+    HEADER_COMMAND_ID,
+    HEADER_ERROR_CODE,
+    HEADER_TIMEOUT,
+    ErrorBody,
+)
 
 R = TypeVar("R", bound=BaseModel)
 PATIENCE_S: Final = 15.0
 """How long a call is repeated before it gives up, by default."""
+FIRST_TIMEOUT_S: Final = 2.0
+"""How long the first attempt waits, the next ones longer. A request that a killed leader took is never
+answered; by then another one leads, and repeating is safe."""
 _RETRY_FIRST_S: Final = 0.05
 _RETRY_LAST_S: Final = 1.0
 
@@ -33,15 +41,23 @@ class Caller:
         agent: The agent's id; the server's permissions must grant it.
         subjects: The deployment's subjects.
         patience_s: How long a call is retried before it gives up.
+        entropy: Where command ids and jitter come from.
     """
 
     def __init__(
-        self, bus: Bus, *, agent: str, subjects: Subjects | None = None, patience_s: float = PATIENCE_S
+        self,
+        bus: Bus,
+        *,
+        agent: str,
+        subjects: Subjects | None = None,
+        patience_s: float = PATIENCE_S,
+        entropy: random.Random | None = None,
     ) -> None:
         self.bus = bus
         self.agent = require_id(agent)
         self.subjects = subjects or Subjects()
         self._patience_s = patience_s
+        self._entropy = entropy or random.SystemRandom()
 
     async def command(
         self, service: str, verb: str, request: BaseModel, reply: type[R], *, command_id: str | None = None
@@ -62,7 +78,7 @@ class Caller:
                 with the same `command_id` is safe.
             PeerProtocolError: The answer is not what the contract says.
         """
-        headers = {HEADER_COMMAND_ID: command_id or uuid.uuid4().hex}
+        headers = {HEADER_COMMAND_ID: command_id or f"{self._entropy.getrandbits(128):032x}"}
         return await self._call(service, verb, request, reply, headers)
 
     async def query(self, service: str, verb: str, request: BaseModel, reply: type[R]) -> R:
@@ -75,11 +91,13 @@ class Caller:
         subject = self.subjects.call(service, verb, self.agent)
         payload = request.model_dump_json(exclude_defaults=True).encode()
         loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + self._patience_s
-        delay_s = _RETRY_FIRST_S
+        started_s = loop.time()
+        give_up_s = started_s + self._patience_s
+        delay_s, attempt_s = _RETRY_FIRST_S, FIRST_TIMEOUT_S
         while True:
+            timeout_s = max(min(attempt_s, give_up_s - loop.time()), 0.1)
+            headers[HEADER_TIMEOUT] = str(int(timeout_s * 1000))
             try:
-                timeout_s = max(min(REQUEST_TIMEOUT_S, give_up_s - loop.time()), 0.1)
                 answer = await self.bus.request(subject, payload, timeout_s=timeout_s, headers=headers)
                 return _read(answer, reply)
             except (UnavailableError, RejectedError) as error:
@@ -87,8 +105,11 @@ class Caller:
                     raise
                 if loop.time() + delay_s >= give_up_s:
                     raise
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))
+            await asyncio.sleep(delay_s * self._entropy.uniform(0.5, 1.5))
             delay_s = min(delay_s * 2, _RETRY_LAST_S)
+            attempt_s = min(attempt_s * 2, REQUEST_TIMEOUT_S)
+            if HEADER_COMMAND_ID in headers:
+                headers[HEADER_AGE] = str(max(int((loop.time() - started_s) * 1000), 1))
 
 
 def _read(answer: Delivery, reply: type[R]) -> R:

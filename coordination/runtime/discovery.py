@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import secrets
+import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from coordination.runtime.bus import Bus, Delivery, Subscription
+from coordination.runtime.limits import MAX_REQUEST_BYTES
 from coordination.runtime.names import Subjects
-from coordination.runtime.service import Endpoint, ServiceDefinition
+from coordination.runtime.service import Command, Endpoint, Query, ServiceDefinition
 
 _VERBS: Final = ("PING", "INFO", "STATS")
 _NANOSECONDS: Final = 1_000_000_000
@@ -21,20 +22,24 @@ class _Counters:
     requests: int = 0
     errors: int = 0
     processing_ns: int = 0
+    last_code: str = ""
+    """Code of the last refusal; never its message, which may name what only its caller may know."""
 
 
 class Discovery:
     """Answers the discovery subjects for one running service and counts its requests."""
 
-    def __init__(self, definition: ServiceDefinition, *, bus: Bus, subjects: Subjects) -> None:
+    def __init__(
+        self, definition: ServiceDefinition, *, bus: Bus, subjects: Subjects, entropy: random.Random
+    ) -> None:
         self._definition = definition
         self._bus = bus
         self._subjects = subjects
-        self._id = secrets.token_hex(10)
+        self._id = f"{entropy.getrandbits(80):020x}"
         self._started = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         self._counters = {endpoint.verb: _Counters() for endpoint in definition.endpoints}
         self._subscriptions: list[Subscription] = []
-        self._schemas = {endpoint.verb: _schemas(endpoint) for endpoint in definition.endpoints}
+        self._metadata = {endpoint.verb: _metadata(endpoint) for endpoint in definition.endpoints}
 
     @property
     def _name(self) -> str:
@@ -53,13 +58,22 @@ class Discovery:
             await subscription.unsubscribe()
         self._subscriptions.clear()
 
-    def count(self, verb: str, *, elapsed_s: float, failed: bool) -> None:
-        """Add one served request to the statistics; unknown verbs are not counted."""
+    def count(self, verb: str, *, elapsed_s: float, code: str) -> None:
+        """Add one served request to the statistics; unknown verbs are not counted.
+
+        Args:
+            verb: The endpoint that was asked for.
+            elapsed_s: From receiving the request to answering it.
+            code: Of the refusal; empty for a request that was done.
+        """
         counters = self._counters.get(verb)
-        if counters is not None:
-            counters.requests += 1
-            counters.errors += failed
-            counters.processing_ns += int(elapsed_s * _NANOSECONDS)
+        if counters is None:
+            return
+        counters.requests += 1
+        counters.processing_ns += int(elapsed_s * _NANOSECONDS)
+        if code:
+            counters.errors += 1
+            counters.last_code = code
 
     async def _answer(self, delivery: Delivery) -> None:
         # Only ever into an inbox: anybody may ask, and a reply subject is not checked by the server.
@@ -86,7 +100,7 @@ class Discovery:
             **self._identity("info"),
             "description": self._definition.description,
             "endpoints": [
-                {**self._endpoint(endpoint), "metadata": self._schemas[endpoint.verb]}
+                {**self._endpoint(endpoint), "metadata": self._metadata[endpoint.verb]}
                 for endpoint in self._definition.endpoints
             ],
         }
@@ -111,15 +125,26 @@ class Discovery:
             **self._endpoint(endpoint),
             "num_requests": counters.requests,
             "num_errors": counters.errors,
-            "last_error": "",
+            "last_error": counters.last_code,
             "processing_time": counters.processing_ns,
             "average_processing_time": counters.processing_ns // max(counters.requests, 1),
         }
 
 
-def _schemas(endpoint: Endpoint) -> dict[str, str]:
+def _metadata(endpoint: Endpoint) -> dict[str, str]:
+    """What a caller needs to know of an endpoint; ADR-32 takes strings only."""
+    match endpoint:
+        case Command():
+            kind = "command"
+        case Query():
+            kind = "query"
+        case _:
+            kind = "action"
     return {
         "description": endpoint.description,
+        "kind": kind,
+        "max_in_flight": str(endpoint.max_in_flight),
+        "max_request_bytes": str(MAX_REQUEST_BYTES),
         "request_schema": json.dumps(endpoint.request.model_json_schema()),
         "reply_schema": json.dumps(endpoint.reply.model_json_schema()),
     }

@@ -9,12 +9,14 @@ import traceback
 from typing import Any
 
 
-def log_failure(log: Any, event: str, **context: Any) -> None:
-    """Log the exception that is being handled.
+def log_failure(log: Any, event: str, error: BaseException | None = None, **context: Any) -> None:
+    """Log an exception.
 
     Args:
         log: A structlog logger.
         event: What failed.
+        error: The exception; by default the one that is being handled.
         context: Further fields; no payloads.
     """
-    log.error(event, exception=traceback.format_exc().rstrip(), **context)
+    text = traceback.format_exc() if error is None else "".join(traceback.format_exception(error))
+    log.error(event, exception=text.rstrip(), **context)

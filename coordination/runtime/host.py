@@ -1,148 +1,174 @@
-"""The host runs one model over one journal: group commit, deduplication, timers.
+"""The host runs one shard: it follows the journal, claims it when nobody leads, and leads.
 
-Ordering, per batch: decide and apply each command; append ONE record; only when it is durable release
-replies and messages. A query is answered in the same queue, so that it never shows a state that a
-crash could take back. While an append is in flight, the next batch gathers.
+As the leader, per batch: decide and apply each request; append ONE record; only when it is durable
+release replies and messages. While a record is in flight the next batch is decided, and it is sent
+before the acknowledgement when enough requests wait (pipelined group commit). A query is answered in the
+same order, so that it never shows what a crash could take back, and only under a confirmed lease.
 
-A failed compare-and-set means that somebody else writes this journal: the state is void, everything
-waiting is refused as retryable, and the host ends with `NotLeaderError`.
+A failed compare-and-set means that somebody else leads: everything waiting is refused as retryable, the
+state is void, and the host follows again. See docs/adr/0004-leadership.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
 from pydantic import TypeAdapter
 
-from coordination.runtime.answers import Answers, CommandAnswered
+from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Clock
 from coordination.runtime.errors import (
-    CorruptJournalError,
+    ClosedError,
+    CompactedError,
     NotLeaderError,
-    PeerProtocolError,
     RejectedError,
     UnavailableError,
 )
 from coordination.runtime.failures import log_failure
-from coordination.runtime.framing import EventCodec, frame, unframe
-from coordination.runtime.journal import Journal
+from coordination.runtime.journal import Journal, Snapshot
+from coordination.runtime.lease import Lease
 from coordination.runtime.limits import (
     MAX_BATCH_COMMANDS,
-    MAX_COMMAND_EVENTS_BYTES,
+    MAX_IN_FLIGHT_RECORDS,
     MAX_PENDING_COMMANDS,
-    MAX_RECORD_BYTES,
+    MIN_PIPELINED_COMMANDS,
+    SNAPSHOT_BYTES,
+    SNAPSHOT_RECORDS,
 )
 from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
+from coordination.runtime.requests import FutureRequest, Request
+from coordination.runtime.shard import ApplyError, Batch, EpochBegan, LeaderResigned, ShardState, as_json
 
 M = TypeVar("M", bound=Model)
 Deliver = Callable[[Push | Notice], Awaitable[None]]
+_RESIGN_TIMEOUT_S: Final = 2.0
 _log = structlog.get_logger(__name__)
-_EVENT_OVERHEAD_BYTES: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandKey:
-    """Names one command of one caller, so that a retry is recognised."""
+class SnapshotPolicy:
+    """When the leader takes a snapshot; whichever comes first."""
 
-    caller: str
-    command_id: str
-    fingerprint: str
-    """Hash of the request; the same id with another one is refused."""
-
-
-@dataclass(eq=False, slots=True)
-class _Pending:
-    """A command or query in the queue."""
-
-    run: Callable[[Any, int], Any]
-    """Command: (model, now_ms) -> Outcome | Rejected. Query: -> the answer."""
-    result: asyncio.Future[Any]
-    is_query: bool
-    reply_type: TypeAdapter[Any]
-    key: CommandKey | None = None
+    records: int = SNAPSHOT_RECORDS
+    size_bytes: int = SNAPSHOT_BYTES
 
 
 @dataclass(slots=True)
-class _Batch:
-    """What one turn of the loop has decided and not yet released."""
+class _Flight:
+    """A batch on its way: its replies wait for its record, or for the records before it."""
 
-    events: list[bytes] = field(default_factory=list)
-    size_bytes: int = 0
-    taken: list[asyncio.Future[Any]] = field(default_factory=list)
-    """The futures of all requests taken from the queue, whether or not they have a result yet."""
-    results: list[tuple[asyncio.Future[Any], Any]] = field(default_factory=list)
-    messages: list[Push | Notice] = field(default_factory=list)
+    batch: Batch
+    answers: list[tuple[Request, str | Exception]]
+    append: asyncio.Task[int] | None
+    """None for a batch without a record."""
+    sent_s: float
 
 
 class Host(Generic[M]):
-    """Runs a model; the only thing that may mutate it.
+    """Runs one shard's model; the only thing that may mutate it.
 
     Args:
-        name: For log lines and errors, ``registry.0``.
-        model: The state machine in its initial state.
+        name: For log lines, errors and snapshots, ``registry.0``.
+        make_model: Makes the model in its initial state.
         journal: Where its events live.
         clock: The only source of time.
         deliver: Sends a push or a notice; called only for what is durable.
+        entropy: The only source of randomness: ids of records, jitter of claims.
+        lease: How leadership is timed.
+        snapshots: When snapshots are taken.
     """
 
-    def __init__(self, *, name: str, model: M, journal: Journal, clock: Clock, deliver: Deliver) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        make_model: Callable[[], M],
+        journal: Journal,
+        clock: Clock,
+        deliver: Deliver,
+        entropy: random.Random | None = None,
+        lease: Lease | None = None,
+        snapshots: SnapshotPolicy | None = None,
+    ) -> None:
         self.name = name
-        self.model = model
-        self.epoch = 0
-        """Number of this leadership; 0 before `run` has opened the journal."""
-        self.sequence = 0
-        """Last record that `model` contains."""
-        self.ready = asyncio.Event()
-        """Set once the journal is replayed and this host's epoch is on disk."""
+        self.leading = asyncio.Event()
+        """Set while this host leads and answers."""
+        self.following = asyncio.Event()
+        """Set while it does not; at first, too."""
+        self.following.set()
+        self.settled = asyncio.Event()
+        """Set once this host has led, or has heard another one lead."""
+        self._make_model = make_model
         self._journal = journal
         self._clock = clock
         self._deliver = deliver
-        self._codec = EventCodec((*model.event_types, CommandAnswered))
-        self._answers = Answers()
-        self._pending: deque[_Pending] = deque()
-        self._work = asyncio.Event()
-        self._batch = _Batch()
-        self._last_ms = 0
+        self._entropy = entropy or random.SystemRandom()
+        self._lease = lease or Lease()
+        self._policy = snapshots or SnapshotPolicy()
+        self._id = f"{self._entropy.getrandbits(64):016x}"
+        self._record_count = 0
+        self._state = ShardState(name, make_model)
+        self._pending: deque[Request] = deque()
+        self._flights: deque[_Flight] = deque()
+        self._wake = asyncio.Event()
+        self._confirmed_s = 0.0
+        self._sent_s = 0.0
+        self._caught_up = False
         self._stopping = False
         self._ended = False
-        self._failure: Exception | None = None
+        self._uncovered_records = 0
+        self._uncovered_bytes = 0
+        self._snapshot_bytes = 0
+        self._saving: asyncio.Task[None] | None = None
+
+    @property
+    def model(self) -> M:
+        """The state machine; replaced by a fresh one when leadership is lost."""
+        return self._state.model
+
+    @property
+    def epoch(self) -> int:
+        """Number of the leadership that wrote last, as far as is known here."""
+        return self._state.epoch
+
+    @property
+    def sequence(self) -> int:
+        """Last record that `model` contains."""
+        return self._state.sequence
 
     async def run(self) -> None:
-        """Replay, take the leadership, then work until `stop`.
+        """Follow, claim, lead and follow again, until `stop`.
 
         Raises:
-            NotLeaderError: Another host took over.
             CorruptJournalError: The journal cannot be read; nothing was served from it.
-            UnavailableError: The journal did not answer while it was opened or replayed.
+            UnavailableError: The journal did not answer while it was opened or loaded.
             ClosedError: The connection under the journal was closed.
+            UsageError: The journal was made for another number of shards.
+            ApplyError: A bug in the model; nothing of what it did is stored.
         """
         try:
             await self._journal.open()
-            await self._replay()
-            await self._append(epoch=self.epoch + 1, now_ms=self._now_ms(), events=[])
-            self.epoch += 1
-            self.ready.set()
-            _log.info("leading", host=self.name, epoch=self.epoch, records=self.sequence)
-            while not (self._stopping and not self._pending):
-                await self._turn()
-        except Exception as error:
-            self._failure = error
-            raise
+            await self._load()
+            while not self._stopping:
+                if await self._follow():
+                    await self._lead()
         finally:
             self._ended = True
-            self._refuse_waiting()
+            self._void("it has stopped")
+            await self._end_tasks()
 
     def stop(self) -> None:
-        """Finish what is queued, then let `run` return."""
+        """Finish what is queued, resign, then let `run` return."""
         self._stopping = True
-        self._work.set()
+        self._wake.set()
 
     async def command(
         self,
@@ -161,10 +187,11 @@ class Host(Generic[M]):
         Raises:
             RejectedError: The model refused it, the queue is full (``overloaded``, retryable), or
                 `key` was used for another request.
-            UnavailableError: This host stopped leading; the outcome is unknown, retry.
+            UnavailableError: This host does not lead; the outcome is unknown, retry.
         """
-        reply: str = await self._enqueue(decide, is_query=False, key=key, reply_type=reply_type)
-        return reply
+        request = FutureRequest(decide, reply_type=reply_type, key=key)
+        self.submit(request)
+        return await request.result
 
     async def query(self, answer: Callable[[M, int], Any], *, reply_type: TypeAdapter[Any]) -> str:
         """Evaluate `answer(model, now_ms)` on durable state and return it as JSON.
@@ -174,146 +201,256 @@ class Host(Generic[M]):
         Raises:
             RejectedError, UnavailableError: As for `command`.
         """
-        reply: str = await self._enqueue(answer, is_query=True, reply_type=reply_type)
-        return reply
+        request = FutureRequest(answer, reply_type=reply_type, is_query=True)
+        self.submit(request)
+        return await request.result
 
-    async def _enqueue(
-        self,
-        run: Callable[[M, int], Any],
-        *,
-        is_query: bool,
-        reply_type: TypeAdapter[Any],
-        key: CommandKey | None = None,
-    ) -> Any:
-        if self._stopping or self._ended:
+    def submit(self, request: Request) -> None:
+        """Queue a request; it is answered through its ``respond``.
+
+        Raises:
+            RejectedError: ``overloaded``: the queue is full.
+            UnavailableError: This host does not lead, or a query comes while it cannot confirm its lease.
+        """
+        if self._stopping or not self.leading.is_set():
             raise UnavailableError(f"{self.name}: {self._why_not()}")
         if len(self._pending) >= MAX_PENDING_COMMANDS:
             raise RejectedError("overloaded", "too many requests are waiting, try again", retryable=True)
-        result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(run, result, is_query, reply_type, key))
-        self._work.set()
-        return await result
+        if request.is_query and self._flights and not self._holds_lease():
+            raise UnavailableError(f"{self.name}: the journal does not confirm the leadership")
+        self._pending.append(request)
+        self._wake.set()
 
-    async def _replay(self) -> None:
-        async with contextlib.aclosing(self._journal.replay()) as entries:
-            async for entry in entries:
-                try:
-                    record = unframe(entry.payload, self._codec)
-                    for event in record.events:
-                        self._apply(event)
-                except (PeerProtocolError, _ApplyError) as error:
-                    raise CorruptJournalError(self.name, entry.sequence, str(error)) from error
-                self.epoch = record.epoch
-                self._last_ms = max(self._last_ms, record.at_ms)
-                self.sequence = entry.sequence
+    # --- following
+
+    async def _load(self) -> None:
+        """Begin again from the newest snapshot."""
+        self._state = ShardState(self.name, self._make_model)
+        self._uncovered_records = self._uncovered_bytes = self._snapshot_bytes = 0
+        snapshot = await self._journal.load()
+        if snapshot is not None:
+            self._state.restore(snapshot.payload)
+            self._snapshot_bytes = len(snapshot.payload)
+
+    async def _load_again(self) -> None:
+        """As `_load`, however long the store is away: a standby must outlive it."""
+        while True:
+            try:
+                return await self._load()
+            except UnavailableError as error:
+                _log.warning("journal not loaded, trying again", host=self.name, error=str(error))
+
+    async def _follow(self) -> bool:
+        """Take over records until nobody else leads; True if the leadership is ours then."""
+        heard_s, jitter = self._clock.monotonic_s(), self._entropy.random()
+        while not self._stopping:
+            now_s = self._clock.monotonic_s()
+            silent = self._lease.is_silent(heard_s=heard_s, now_s=now_s, jitter=jitter)
+            if (silent or self._state.is_vacant or not self._caught_up) and await self._is_newest():
+                self._caught_up = True
+                if silent or self._state.is_vacant:
+                    if await self._claim():
+                        return True
+                    heard_s, jitter = self._clock.monotonic_s(), self._entropy.random()
+                    continue
+            elif silent:
+                heard_s = now_s  # the store is away, or there is more to read: that is not silence
+            wait_s = self._lease.remaining_s(heard_s=heard_s, now_s=now_s, jitter=jitter)
+            if await self._take_over_records(max(wait_s, 0.0)):
+                heard_s = self._clock.monotonic_s()
+        return False
+
+    async def _take_over_records(self, timeout_s: float) -> bool:
+        """Whether any came within the time; begins again from the snapshot if they were compacted."""
+        try:
+            entries = await self._until_stopped(
+                self._journal.follow(self._state.sequence, timeout_s=timeout_s)
+            )
+        except CompactedError:
+            await self._load_again()
+            return True
+        if entries and self._caught_up:
+            self.settled.set()
+        for entry in entries:
+            self._state.apply_entry(entry)
+            self._uncovered_records += 1
+            self._uncovered_bytes += len(entry.payload)
+        return bool(entries)
+
+    async def _until_stopped(self, work: Awaitable[list[Any]]) -> list[Any]:
+        """The result of `work`, or nothing as soon as `stop` is called."""
+        working = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._stop_called())
+        try:
+            await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else []
+        finally:
+            for task in (working, stopped):
+                task.cancel()
+            await asyncio.gather(working, stopped, return_exceptions=True)
+
+    async def _stop_called(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _is_newest(self) -> bool:
+        """Whether the store answers that there is nothing after what we have."""
+        try:
+            return await self._journal.last_sequence() <= self._state.sequence
+        except UnavailableError:
+            return False
+
+    async def _claim(self) -> bool:
+        """Begin an epoch by compare-and-set; False if somebody else was faster."""
+        state = self._state
+        batch = state.begin_batch(self._clock.now_ms())
+        state.epoch += 1
+        state.store(batch, (EpochBegan(leader=self._id),))
+        sent_s = self._clock.monotonic_s()
+        try:
+            await self._append(state.seal(batch), state.sequence - 1)
+        except NotLeaderError:
+            _log.info("claim lost", host=self.name, epoch=state.epoch)
+            await self._load_again()
+            return False
+        self._confirmed_s = self._sent_s = sent_s
+        return True
+
+    # --- leading
+
+    async def _lead(self) -> None:
+        """Work until stopped, or until another host writes."""
+        _log.info("leading", host=self.name, epoch=self.epoch, records=self.sequence)
+        self.following.clear()
+        self.leading.set()
+        self.settled.set()
+        try:
+            while not self._is_finished():
+                await self._turn()
+            await self._resign()
+        except NotLeaderError:
+            _log.warning("another host leads now", host=self.name, epoch=self.epoch)
+            self._void("another process leads now")
+            await self._end_tasks()
+            await self._load_again()
+        finally:
+            self.leading.clear()
+            self.following.set()
 
     async def _turn(self) -> None:
-        deadline_ms = self.model.next_deadline_ms()
-        if not self._pending and not self._stopping:
-            self._work.clear()
-            timeout_ms = None if deadline_ms is None else deadline_ms - self._now_ms()
-            await self._clock.wait(self._work, timeout_ms)
-        now_ms = self._now_ms()
-        batch = self._batch = _Batch()
-        if deadline_ms is not None and deadline_ms <= now_ms:
-            self._tick(now_ms, batch)
-        self._gather(now_ms, batch)
-        if batch.events:
-            await self._append(epoch=self.epoch, now_ms=now_ms, events=batch.events)
-        await self._release(batch)
+        """Release what has become durable; decide the next batch, or wait for something to do."""
+        self._wake.clear()  # first: what comes while we await below must wake us
+        await self._release_durable()
+        now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
+        if self._is_snapshot_due() and not self._flights:
+            self._take_snapshot()
+        elif self._may_begin(now_ms, now_s):
+            await self._begin(now_ms, now_s)
+        elif not self._is_finished():
+            await self._clock.wait(self._wake, self._idle_ms(now_ms, now_s))
 
-    def _tick(self, now_ms: int, batch: _Batch) -> None:
-        outcome = self.model.tick(now_ms)
-        self._stage(batch, list(outcome.events), [self._codec.encode(event) for event in outcome.events])
-        batch.messages.extend(outcome.messages)
-        assert batch.size_bytes <= MAX_RECORD_BYTES, f"{self.name}: tick stores more than a record can hold"
+    def _is_finished(self) -> bool:
+        return self._stopping and not self._pending and not self._flights
+
+    def _may_begin(self, now_ms: int, now_s: float) -> bool:
+        if len(self._flights) >= MAX_IN_FLIGHT_RECORDS or self._is_snapshot_due():
+            return False
+        if self._flights:
+            return len(self._pending) >= MIN_PIPELINED_COMMANDS
+        return bool(self._pending) or self._idle_ms(now_ms, now_s) <= 0
+
+    def _idle_ms(self, now_ms: int, now_s: float) -> int:
+        """How long there is nothing to do unless something comes; rounded up, so never too early."""
+        renew_ms = self._lease.renew_ms - int((now_s - self._sent_s) * 1000)
         due_ms = self.model.next_deadline_ms()
-        progress = due_ms is None or due_ms > now_ms or bool(outcome.events)
-        assert progress, f"{self.name}: tick did nothing about a deadline in the past"
+        if self._flights:
+            return self._lease.renew_ms
+        return renew_ms if due_ms is None else min(renew_ms, due_ms - max(now_ms, self._state.last_ms))
 
-    def _gather(self, now_ms: int, batch: _Batch) -> None:
+    async def _begin(self, now_ms: int, now_s: float) -> None:
+        """Decide what waits, and send its record."""
+        batch = self._state.begin_batch(now_ms)
+        due_ms = self.model.next_deadline_ms()
+        if due_ms is not None and due_ms <= batch.now_ms:
+            self._state.tick(batch)
+        flight = _Flight(batch, [], None, now_s)
+        self._flights.append(flight)  # at once: whoever is taken from the queue must be found if we fail
+        has_query = self._gather(flight)
+        holds = self._lease.holds(confirmed_s=self._confirmed_s, now_s=self._clock.monotonic_s())
+        renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
+        if batch.events or renews or (has_query and not holds):
+            self._send(flight)
+        await self._release_durable()
+
+    def _gather(self, flight: _Flight) -> bool:
+        """Decide requests from the queue; whether there was a query among them."""
+        has_query = False
+        now_s = asyncio.get_running_loop().time()
         for _ in range(MAX_BATCH_COMMANDS):
-            if not self._pending or batch.size_bytes >= MAX_RECORD_BYTES - MAX_COMMAND_EVENTS_BYTES:
-                return
-            pending = self._pending.popleft()
-            if not pending.result.done():  # the caller may have given up waiting
-                batch.taken.append(pending.result)
-                batch.results.append((pending.result, self._result(pending, now_ms, batch)))
+            if not self._pending or flight.batch.is_full:
+                break
+            request = self._pending.popleft()
+            if not request.is_abandoned():
+                has_query |= request.is_query
+                flight.answers.append((request, UnavailableError(f"{self.name}: it failed")))
+                flight.answers[-1] = (request, self._result(request, flight.batch, now_s))
+        return has_query
 
-    def _result(self, pending: _Pending, now_ms: int, batch: _Batch) -> Any:
-        """The value or exception that `pending` will get once the batch is durable."""
+    def _result(self, request: Request, batch: Batch, now_s: float) -> str | Exception:
+        """What `request` will be answered once the batch is durable."""
         try:
-            if pending.is_query:
-                return as_json(pending.reply_type, pending.run(self.model, now_ms))
-            return self._decide(pending, now_ms, batch)
+            if request.deadline_s is not None and request.deadline_s <= now_s:
+                raise RejectedError("deadline_exceeded", "nobody waits for the answer any more; not done")
+            if request.is_query:
+                return as_json(request.reply_type, request.run(self.model, batch.now_ms))
+            return self._state.decide(batch, request.run, reply_type=request.reply_type, key=request.key)
         except RejectedError as error:
             return error
-        except _ApplyError:
+        except ApplyError:
             raise
         except Exception:  # noqa: BLE001
             # A fault of ours in a pure function that has changed nothing: this caller gets a code
             # and a correlation id, the log gets the traceback, everybody else goes on.
-            correlation_id = uuid.uuid4().hex
+            correlation_id = uuid.UUID(int=self._entropy.getrandbits(128)).hex
             log_failure(_log, "decision failed", host=self.name, correlation_id=correlation_id)
             return RejectedError(
                 "internal", "the service failed on this request", correlation_id=correlation_id
             )
 
-    def _decide(self, pending: _Pending, now_ms: int, batch: _Batch) -> str:
-        key = pending.key
-        if key is not None:
-            known = self._answers.get(key.caller, key.command_id)
-            if known is not None:
-                return first_answer(known, key)
-        outcome = pending.run(self.model, now_ms)
-        if isinstance(outcome, Rejected):
-            self._store(batch, list(outcome.events))
-            raise RejectedError(
-                outcome.code, outcome.message, retryable=outcome.retryable, details=outcome.details
-            )
-        reply = as_json(pending.reply_type, outcome.reply)
-        events = list(outcome.events)
-        if key is not None and events:
-            events.append(
-                CommandAnswered(
-                    caller=key.caller, command_id=key.command_id, fingerprint=key.fingerprint, reply=reply
-                )
-            )
-        self._store(batch, events)
-        batch.messages.extend(outcome.messages)
-        return reply
+    def _send(self, flight: _Flight) -> None:
+        payload = self._state.seal(flight.batch)
+        self._uncovered_records += 1
+        self._uncovered_bytes += len(payload)
+        flight.sent_s = self._sent_s = self._clock.monotonic_s()
+        flight.append = asyncio.create_task(self._append(payload, self._state.sequence - 1))
+        flight.append.add_done_callback(lambda _: self._wake.set())
 
-    def _store(self, batch: _Batch, events: list[Any]) -> None:
-        """Stage what one command leads to; nothing of it is applied unless all of it can be stored."""
-        encoded = [self._codec.encode(event) for event in events]
-        if sum(map(len, encoded)) > MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES - len(encoded):
-            raise RejectedError("too_large", "the request would store more than one record can hold")
-        self._stage(batch, events, encoded)
+    async def _append(self, payload: bytes, expected: int) -> int:
+        self._record_count += 1
+        record_id = f"{self._id}-{self._record_count}"
+        return await self._journal.append(payload, expected=expected, record_id=record_id)
 
-    def _stage(self, batch: _Batch, events: list[Any], encoded: list[bytes]) -> None:
-        for event in events:
-            self._apply(event)
-        batch.events.extend(encoded)
-        batch.size_bytes += sum(map(len, encoded)) + len(encoded)
+    @staticmethod
+    def _is_durable(flight: _Flight) -> bool:
+        return flight.append is None or flight.append.done()
 
-    def _apply(self, event: Any) -> None:
-        if isinstance(event, CommandAnswered):
-            self._answers.apply(event)
-            return
-        try:
-            self.model.apply(event)
-        except Exception as error:
-            # The state may be half changed: only a replay can make it whole again.
-            raise _ApplyError(f"{self.name}: applying {type(event).__name__} failed") from error
+    async def _release_durable(self) -> None:
+        """Give the answers of all batches whose records are stored, in order.
 
-    async def _append(self, *, epoch: int, now_ms: int, events: list[bytes]) -> None:
-        self._last_ms = now_ms
-        self.sequence = await self._journal.append(
-            frame(epoch, now_ms, events), expected=self.sequence, record_id=uuid.uuid4().hex
-        )
+        Raises:
+            NotLeaderError: One was not stored, because somebody else writes.
+        """
+        while self._flights and self._is_durable(self._flights[0]):
+            flight = self._flights[0]
+            if flight.append is not None:
+                flight.append.result()
+                self._confirmed_s = flight.sent_s
+            self._flights.popleft()
+            await self._release(flight)
 
-    async def _release(self, batch: _Batch) -> None:
-        for message in batch.messages:
+    async def _release(self, flight: _Flight) -> None:
+        for message in flight.batch.messages:
             try:
                 await self._deliver(message)
             except UnavailableError as error:
@@ -321,50 +458,68 @@ class Host(Generic[M]):
                 _log.warning("push not sent", host=self.name, error=str(error))
             except Exception:  # noqa: BLE001 - what it rests on is durable: the callers must hear of it
                 log_failure(_log, "push failed", host=self.name)
-        for result, value in batch.results:
-            if result.done():
-                continue
-            if isinstance(value, Exception):
-                result.set_exception(value)
-            else:
-                result.set_result(value)
+        for request, answer in flight.answers:
+            await request.respond(answer)
 
-    def _now_ms(self) -> int:
-        """The clock, never earlier than the last record: state must not see time run backwards."""
-        return max(self._clock.now_ms(), self._last_ms)
+    async def _resign(self) -> None:
+        """Say in the journal that we leave, so that the next leader need not wait for the lease."""
+        batch = self._state.begin_batch(self._clock.now_ms())
+        self._state.store(batch, (LeaderResigned(leader=self._id),))
+        with contextlib.suppress(TimeoutError, ClosedError):
+            async with asyncio.timeout(_RESIGN_TIMEOUT_S):
+                await self._append(self._state.seal(batch), self._state.sequence - 1)
 
-    def _refuse_waiting(self) -> None:
-        waiting = [*self._batch.taken, *(pending.result for pending in self._pending)]
+    # --- snapshots
+
+    def _is_snapshot_due(self) -> bool:
+        if self._saving is not None:
+            return False
+        # As many bytes again as a snapshot has, so that writing snapshots stays the smaller part.
+        enough_bytes = max(self._policy.size_bytes, 4 * self._snapshot_bytes)
+        return self._uncovered_records >= self._policy.records or self._uncovered_bytes >= enough_bytes
+
+    def _take_snapshot(self) -> None:
+        """Write down the state, all of which is durable now, and store it in the background."""
+        snapshot = Snapshot(sequence=self.sequence, epoch=self.epoch, payload=self._state.snapshot())
+        self._uncovered_records = self._uncovered_bytes = 0
+        self._snapshot_bytes = len(snapshot.payload)
+        self._saving = asyncio.create_task(self._save(snapshot))
+
+    async def _save(self, snapshot: Snapshot) -> None:
+        try:
+            await self._journal.save(snapshot)
+        except (UnavailableError, ClosedError) as error:
+            _log.warning("snapshot not stored", host=self.name, error=str(error))
+        except Exception:  # noqa: BLE001 - the journal is whole without it; the next one may succeed
+            log_failure(_log, "snapshot failed", host=self.name)
+        finally:
+            self._saving = None
+
+    # --- ending
+
+    def _holds_lease(self) -> bool:
+        return self._lease.holds(confirmed_s=self._confirmed_s, now_s=self._clock.monotonic_s())
+
+    def _void(self, why: str) -> None:
+        """Refuse everything that waits: its outcome is unknown here."""
+        self.leading.clear()
+        waiting = [request for flight in self._flights for request, _ in flight.answers]
+        waiting += self._pending
         self._pending.clear()
-        for result in waiting:
-            if not result.done():
-                result.set_exception(UnavailableError(f"{self.name}: {self._why_not()}"))
+        for request in waiting:
+            request.refuse(UnavailableError(f"{self.name}: {why}"))
+
+    async def _end_tasks(self) -> None:
+        tasks: list[asyncio.Task[Any]] = [each.append for each in self._flights if each.append is not None]
+        if self._saving is not None:
+            tasks.append(self._saving)
+        self._flights.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _why_not(self) -> str:
-        """Why a request is not served any more."""
-        if isinstance(self._failure, NotLeaderError):
-            return "another process leads now"
-        return "it has stopped" if self._ended else "it is stopping"
-
-
-def as_json(reply_type: TypeAdapter[Any], value: Any) -> str:
-    """The JSON of a reply, from an instance of its type or an object with its attributes."""
-    return reply_type.dump_json(reply_type.validate_python(value, from_attributes=True)).decode()
-
-
-class _ApplyError(Exception):
-    """A bug of ours: `apply` failed on an event of its own model."""
-
-
-def first_answer(known: CommandAnswered, key: CommandKey) -> str:
-    """The answer already given to a command.
-
-    Raises:
-        RejectedError: ``command_id_reused``: the id was used for another request.
-    """
-    if known.fingerprint != key.fingerprint:
-        raise RejectedError(
-            "command_id_reused",
-            f"command id {key.command_id} was already used for another request; use a new id",
-        )
-    return known.reply
+        """Why a request is not served."""
+        if self._ended:
+            return "it has stopped"
+        return "it is stopping" if self._stopping else "another process leads"

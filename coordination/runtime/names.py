@@ -55,6 +55,13 @@ class Subjects:
         """Subject of a command or query; `caller` and `verb` may be ``*``."""
         return f"{self.prefix}.call.{service}.{verb}.{caller}"
 
+    def shard(self, service: str, shard: int | str, verb: str, caller: str) -> str:
+        """Subject under which the leader of one shard takes requests that others forward to it.
+
+        Services only. `shard`, `verb` and `caller` may be ``*``.
+        """
+        return f"{self.prefix}.shard.{service}.{shard}.{verb}.{caller}"
+
     def inbox(self, agent: str, kind: str) -> str:
         """Subject of pushes to one agent; `kind` may be ``*``."""
         return f"{self.prefix}.inbox.{agent}.{kind}"

@@ -1,11 +1,14 @@
-"""Runs one service: its host, its server and its companions, as one unit that stops in order.
+"""Runs one service: its hosts, its server and its companions, as one unit that stops in order.
 
-Stopping order: take no more requests, finish those taken, end the companions, end the host.
+A shard is served, and has its companions, while its host leads. Stopping order: take no more requests,
+finish those taken, end the companions, end the hosts.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +17,9 @@ import structlog
 from coordination.runtime.bus import Bus
 from coordination.runtime.client import Caller
 from coordination.runtime.clock import Clock, SystemClock
-from coordination.runtime.host import Host
+from coordination.runtime.host import Host, SnapshotPolicy
 from coordination.runtime.journal import Journal
+from coordination.runtime.lease import Lease
 from coordination.runtime.limits import DRAIN_TIMEOUT_S
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
@@ -35,12 +39,23 @@ class Shell:
     caller: Caller
     """To call other services, under this service's own name."""
     clock: Clock
+    entropy: random.Random
+    """Where ids and jitter come from; a simulation gives it a seed."""
 
     @classmethod
-    def of(cls, bus: Bus, *, service: str, subjects: Subjects, clock: Clock | None = None) -> Shell:
+    def of(
+        cls,
+        bus: Bus,
+        *,
+        service: str,
+        subjects: Subjects,
+        clock: Clock | None = None,
+        entropy: random.Random | None = None,
+    ) -> Shell:
         """The shell of `service` on `bus`."""
-        caller = Caller(bus, agent=service, subjects=subjects)
-        return cls(bus=bus, subjects=subjects, caller=caller, clock=clock or SystemClock())
+        source = entropy or random.SystemRandom()
+        caller = Caller(bus, agent=service, subjects=subjects, entropy=source)
+        return cls(bus=bus, subjects=subjects, caller=caller, clock=clock or SystemClock(), entropy=source)
 
     async def deliver(self, service: str, message: Push | Notice) -> None:
         """Send a push or a notice of `service`."""
@@ -58,27 +73,51 @@ class Runner:
     Args:
         definition: What to serve.
         shell: Where to serve it.
-        journal: Its model's journal; None exactly when the definition has no model.
+        journals: One for each shard of its model, in order; none exactly when it has no model.
+        lease: How leadership is timed.
+        snapshots: When snapshots are taken.
     """
 
     def __init__(
-        self, definition: ServiceDefinition, *, shell: Shell, journal: Journal | None = None
+        self,
+        definition: ServiceDefinition,
+        *,
+        shell: Shell,
+        journals: Sequence[Journal] = (),
+        lease: Lease | None = None,
+        snapshots: SnapshotPolicy | None = None,
     ) -> None:
-        assert (definition.model is None) == (journal is None), f"{definition.name}: model needs journal"
+        assert (definition.model is None) == (not journals), f"{definition.name}: model needs journal"
+        assert len(journals) < 2 or definition.is_shardable, f"{definition.name} cannot be sharded"
         self.definition = definition
         self.ready = asyncio.Event()
-        """Set when the first request would be answered."""
+        """Set when every shard is served here, or by a leader that was heard."""
         self._stop = asyncio.Event()
-        self.host: Host[Any] | None = None
-        if definition.model is not None and journal is not None:
-            self.host = Host(
-                name=f"{definition.name}.0",
-                model=definition.model(),
-                journal=journal,
-                clock=shell.clock,
-                deliver=lambda message: shell.deliver(definition.name, message),
+        self._journals = tuple(journals)
+        self.hosts: tuple[Host[Any], ...] = ()
+        if definition.model is not None:
+            self.hosts = tuple(
+                Host(
+                    name=f"{definition.name}.{shard}",
+                    make_model=definition.model,
+                    journal=journal,
+                    clock=shell.clock,
+                    deliver=lambda message: shell.deliver(definition.name, message),
+                    entropy=shell.entropy,
+                    lease=lease,
+                    snapshots=snapshots,
+                )
+                for shard, journal in enumerate(journals)
             )
-        self._server = Server(definition, bus=shell.bus, subjects=shell.subjects, host=self.host)
+        self._unready = set(range(len(self.hosts)))
+        self._server = Server(
+            definition, bus=shell.bus, subjects=shell.subjects, hosts=self.hosts, entropy=shell.entropy
+        )
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this process answers for every shard."""
+        return all(host.leading.is_set() for host in self.hosts)
 
     def stop(self) -> None:
         """Make `run` drain and return."""
@@ -88,46 +127,80 @@ class Runner:
         """Serve until `stop`.
 
         Raises:
-            ExceptionGroup: Holding what ended the service, such as `NotLeaderError`.
+            ExceptionGroup: Holding what ended the service, such as `CorruptJournalError`.
         """
-        async with asyncio.TaskGroup() as group:
-            hosting = group.create_task(self.host.run()) if self.host is not None else None
-            companions: list[asyncio.Task[None]] = []
-            try:
-                await self._lead(group)
-                if not self._stop.is_set():
-                    await self._server.start()
-                    companions += [group.create_task(work(self.host)) for work in self.definition.companions]
-                    self.ready.set()
-                    _log.info("serving", service=self.definition.name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                hosting = [group.create_task(host.run()) for host in self.hosts]
+                serving = [group.create_task(self._serve(shard)) for shard in range(max(len(self.hosts), 1))]
+                try:
                     await self._stop.wait()
-            finally:
-                # Also when the host or a companion failed: a server that goes on receiving would
-                # take requests away from the process that leads now, only to refuse them.
-                await self._server.drain()
-            for companion in companions:
-                companion.cancel()
-            if companions:
-                await asyncio.wait(companions, timeout=DRAIN_TIMEOUT_S)
-            if hosting is not None:
-                await self._end(hosting)
+                finally:
+                    # Also when a host or a companion failed: a server that goes on receiving would
+                    # take requests away from the process that leads now, only to refuse them.
+                    await self._server.drain()
+                await self._end(serving)
+                for host in self.hosts:
+                    host.stop()
+                await self._end(hosting, after_s=self._patience_s())
+        finally:
+            for journal in self._journals:
+                await journal.close()
         _log.info("stopped", service=self.definition.name)
 
-    async def _lead(self, group: asyncio.TaskGroup) -> None:
-        """Return when the host is ready, or when there is no more need for it."""
-        if self.host is None:
+    async def _serve(self, shard: int) -> None:
+        """Serve `shard` with its companions, each time that its host leads."""
+        if not self.hosts:
+            await self._lead(shard, None)
             return
-        waits = [group.create_task(event.wait()) for event in (self.host.ready, self._stop)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        host = self.hosts[shard]
+        await host.settled.wait()
+        while True:
+            if not host.leading.is_set():
+                self._count_ready(shard)
+                await host.leading.wait()
+            await self._lead(shard, host)
 
-    async def _end(self, hosting: asyncio.Task[None]) -> None:
-        assert self.host is not None
-        self.host.stop()
-        # A host that is not ready has accepted nothing; one without its journal would wait for ever.
-        timeout_s = DRAIN_TIMEOUT_S if self.host.ready.is_set() else 0
-        _, late = await asyncio.wait([hosting], timeout=timeout_s)
-        if late:
+    def _count_ready(self, shard: int) -> None:
+        self._unready.discard(shard)
+        if not self._unready:
+            self.ready.set()
+
+    async def _lead(self, shard: int, host: Host[Any] | None) -> None:
+        """Serve `shard`, and run the companions, until `host` leads no more."""
+        # The companions begin first: what they keep must be there when the first request comes.
+        companions = [asyncio.ensure_future(work(host)) for work in self.definition.companions]
+        over = asyncio.ensure_future((host.following if host is not None else asyncio.Event()).wait())
+        try:
+            await self._server.serve(shard)
+            self._count_ready(shard)
+            _log.info("serving", service=self.definition.name, shard=shard)
+            # A companion that ends has ended for good; one that fails ends the service.
+            waiting = {over, *companions}
+            while over in waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            await _cancel([over, *companions])
+            await self._server.leave(shard)
+
+    def _patience_s(self) -> float:
+        # A host that does not lead has accepted nothing; one without its journal would wait for ever.
+        return DRAIN_TIMEOUT_S if any(host.leading.is_set() for host in self.hosts) else 0.0
+
+    async def _end(self, tasks: list[asyncio.Task[None]], *, after_s: float = 0.0) -> None:
+        """Wait for `tasks` a while, then cancel those that have not ended."""
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=after_s)
+        if late and after_s:
             _log.warning("the journal does not answer, giving up", service=self.definition.name)
-            hosting.cancel()
+        await _cancel(late)
+
+
+async def _cancel(tasks: Sequence[asyncio.Future[Any]] | set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=DRAIN_TIMEOUT_S)

@@ -1,46 +1,61 @@
 """Serves the endpoints of one service on a bus: concurrent, bounded, draining.
 
 nats-py's own micro layer answers one request at a time per endpoint and puts ``repr(error)`` on the
-wire, so only its discovery protocol is kept (`coordination.runtime.discovery`).
+wire, so only its discovery protocol is kept (`coordination.runtime.discovery`). A command or query costs
+no task of its own: it goes into its shard's queue, and the host gives the answer.
+
+In a sharded service any process that leads a shard may be asked; what belongs to a shard that it does
+not lead is forwarded to the shard's leader, and the answer is handed back.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import secrets
-import uuid
-from collections.abc import Mapping
+import random
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from coordination.runtime.answers import Answers, CommandAnswered
+from coordination.runtime.answers import Answers, CommandAnswered, CommandKey
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
+from coordination.runtime.envelope import (
+    check_envelope,
+    command_key,
+    is_own_inbox,
+    parse_body,
+    timeout_s,
+)
 from coordination.runtime.errors import ClosedError, RejectedError, UnavailableError
 from coordination.runtime.failures import log_failure
-from coordination.runtime.host import CommandKey, Host, as_json, first_answer
+from coordination.runtime.host import Host
 from coordination.runtime.limits import (
     DRAIN_TIMEOUT_S,
-    MAX_COMMAND_ID_CHARS,
     MAX_IN_FLIGHT_REQUESTS,
     MAX_REPLY_BYTES,
-    MAX_REQUEST_BYTES,
+    REQUEST_TIMEOUT_S,
 )
-from coordination.runtime.names import Subjects, inbox_prefix, is_id
+from coordination.runtime.names import Subjects, is_id
+from coordination.runtime.requests import Request
 from coordination.runtime.service import Action, Call, Command, Endpoint, Query, ServiceDefinition
-from coordination.runtime.wire import (
-    HEADER_COMMAND_ID,
-    HEADER_ERROR,
-    HEADER_ERROR_CODE,
-    HEADER_TRACE,
-    ErrorBody,
-)
+from coordination.runtime.shard import as_json
+from coordination.runtime.sharding import shard_of
+from coordination.runtime.wire import HEADER_ERROR, HEADER_ERROR_CODE, HEADER_TRACE, ErrorBody
 
-_MAX_SHOWN_CHARS: Final = 200
 _log = structlog.get_logger(__name__)
+_NEVER_SHARDED: Final = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Served:
+    """An endpoint while it is served."""
+
+    endpoint: Endpoint
+    reply_type: TypeAdapter[Any]
+    in_flight: int = 0
 
 
 class Server:
@@ -50,190 +65,303 @@ class Server:
         definition: What is served.
         bus: Where requests come from.
         subjects: The deployment's subjects.
-        host: Runs the definition's model; None for a service without a journal.
+        hosts: One for each shard of the definition's model; none for a service without a journal.
+        entropy: Where fresh ids come from.
     """
 
     def __init__(
-        self, definition: ServiceDefinition, *, bus: Bus, subjects: Subjects, host: Host[Any] | None = None
+        self,
+        definition: ServiceDefinition,
+        *,
+        bus: Bus,
+        subjects: Subjects,
+        hosts: Sequence[Host[Any]] = (),
+        entropy: random.Random | None = None,
     ) -> None:
         self.definition = definition
         self._bus = bus
         self._subjects = subjects
-        self._host = host
-        self._endpoints = {endpoint.verb: endpoint for endpoint in definition.endpoints}
-        self._replies: dict[str, TypeAdapter[Any]] = {
-            endpoint.verb: TypeAdapter(endpoint.reply) for endpoint in definition.endpoints
+        self._hosts = tuple(hosts)
+        self._entropy = entropy or random.SystemRandom()
+        self._endpoints = {
+            endpoint.verb: _Served(endpoint, TypeAdapter(endpoint.reply)) for endpoint in definition.endpoints
         }
         self._answers = Answers()
         """Of actions; those of commands are in the host's journal."""
-        self._discovery = Discovery(definition, bus=bus, subjects=subjects)
-        self._subscription: Subscription | None = None
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._discovery = Discovery(definition, bus=bus, subjects=subjects, entropy=self._entropy)
+        self._public: Subscription | None = None
+        self._shards: dict[int, Subscription | None] = {}
+        """The shards that this process leads, and where others forward their requests to."""
+        self._changing = asyncio.Lock()
+        self._draining = False
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Begin to answer; returns when the server knows of the subscription."""
-        self._subscription = await self._bus.subscribe(
-            self._subjects.call(self.definition.name, "*", "*"),
-            self._receive,
-            queue=f"conclave-{self.definition.name}",
-        )
-        await self._discovery.start()
-        await self._bus.flush()
+    async def serve(self, shard: int = _NEVER_SHARDED) -> None:
+        """Answer for `shard` from now on; returns when the server knows of the subscriptions."""
+        async with self._changing:
+            if self._draining:
+                return
+            forwarded = None
+            if len(self._hosts) > 1:
+                subject = self._subjects.shard(self.definition.name, shard, "*", "*")
+                forwarded = await self._bus.subscribe(subject, self._receive_forwarded)
+            self._shards[shard] = forwarded
+            if self._public is None:
+                self._public = await self._bus.subscribe(
+                    self._subjects.call(self.definition.name, "*", "*"),
+                    self._receive,
+                    queue=f"conclave-{self.definition.name}",
+                )
+                await self._discovery.start()
+            await self._bus.flush()
+
+    async def leave(self, shard: int = _NEVER_SHARDED) -> None:
+        """Take no more requests for `shard`; idempotent."""
+        async with self._changing:
+            forwarded = self._shards.pop(shard, None)
+            if forwarded is not None:
+                await forwarded.drain()
+            if not self._shards and self._public is not None:
+                await self._discovery.stop()
+                public, self._public = self._public, None
+                await public.drain()
 
     async def drain(self) -> None:
         """Take no more requests, finish those taken (at most `DRAIN_TIMEOUT_S`)."""
-        await self._discovery.stop()
-        if self._subscription is not None:
-            await self._subscription.drain()
-        if self._in_flight:
-            _, late = await asyncio.wait(self._in_flight, timeout=DRAIN_TIMEOUT_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        async with self._changing:
+            self._draining = True
+        for shard in tuple(self._shards):
+            await self.leave(shard)
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("requests given up", service=self.definition.name, count=self._in_flight)
+        late = tuple(self._tasks)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    # --- one request
 
     async def _receive(self, delivery: Delivery) -> None:
-        if len(self._in_flight) >= MAX_IN_FLIGHT_REQUESTS:
-            overloaded = RejectedError("overloaded", "too many requests at once, try again", retryable=True)
-            await self._refuse(delivery, overloaded)
-            return
-        task = asyncio.create_task(self._serve(delivery))
-        self._in_flight.add(task)
-        task.add_done_callback(self._in_flight.discard)
+        verb, caller = delivery.subject.rsplit(".", 2)[1:]
+        await self._take(_ServedRequest(self, delivery, verb, caller), answers_to=caller, shard=None)
 
-    async def _serve(self, delivery: Delivery) -> None:
-        started_s = asyncio.get_running_loop().time()
-        verb = delivery.subject.rsplit(".", 2)[-2]
-        failed = True
+    async def _receive_forwarded(self, delivery: Delivery) -> None:
+        shard, verb, caller = delivery.subject.rsplit(".", 3)[1:]
+        request = _ServedRequest(self, delivery, verb, caller, answers_to=self.definition.name)
+        await self._take(request, answers_to=self.definition.name, shard=int(shard))
+
+    async def _take(self, request: _ServedRequest, *, answers_to: str, shard: int | None) -> None:
         try:
-            body = (await self._answer(delivery)).encode()
-            if len(body) > MAX_REPLY_BYTES:
-                raise RejectedError(
-                    "reply_too_large", "the answer does not fit into one message; ask for less"
-                )
-            failed = False
-            await self._respond(delivery, body, {})
-        except RejectedError as error:
-            await self._refuse(delivery, error)
-        except (UnavailableError, ClosedError) as error:
-            await self._refuse(delivery, RejectedError("unavailable", str(error), retryable=True))
-        except Exception:  # noqa: BLE001 - whatever it is, the caller gets a code and the log the rest
-            correlation_id = uuid.uuid4().hex
-            log_failure(_log, "request failed", subject=delivery.subject, correlation_id=correlation_id)
-            message = "the service failed on this request"
-            await self._refuse(delivery, RejectedError("internal", message, correlation_id=correlation_id))
-        finally:
-            elapsed_s = asyncio.get_running_loop().time() - started_s
-            self._discovery.count(verb, elapsed_s=elapsed_s, failed=failed)
+            check_envelope(request.delivery, request.caller, answers_to=answers_to)
+            served = self._endpoints.get(request.verb)
+            if served is None:
+                known = ", ".join(sorted(self._endpoints))
+                message = f"{self.definition.name} has no {request.verb[:64]!r}; it has: {known}"
+                raise RejectedError("unknown_verb", message)
+            if served.in_flight >= served.endpoint.max_in_flight or self._in_flight >= MAX_IN_FLIGHT_REQUESTS:
+                raise RejectedError("overloaded", "too many requests at once, try again", retryable=True)
+            self._count_in(request, served)
+            self._start(request, served, shard)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a code
+            await request.respond(error)
 
-    async def _answer(self, delivery: Delivery) -> str:
-        """The JSON reply, or the refusal as an exception."""
-        _, _, _, verb, caller = delivery.subject.rsplit(".", 4)
-        self._check_envelope(delivery, caller)
-        endpoint = self._endpoints.get(verb)
-        if endpoint is None:
-            known = ", ".join(sorted(self._endpoints))
-            raise RejectedError(
-                "unknown_verb", f"{self.definition.name} has no {verb[:64]!r}; it has: {known}"
-            )
-        request = _parse(endpoint, delivery.payload)
-        call = Call(caller=caller, fresh_id=secrets.token_hex(8))
-        reply_type = self._replies[verb]
-        key = _command_key(delivery, verb, caller)
+    def _start(self, request: _ServedRequest, served: _Served, shard: int | None) -> None:
+        """Queue the request, forward it, or let its action run."""
+        endpoint, delivery = served.endpoint, request.delivery
+        body = parse_body(endpoint.request, delivery.payload)
+        wait_s = timeout_s(delivery)
+        if wait_s is not None:
+            request.deadline_s = asyncio.get_running_loop().time() + wait_s
+        request.key = key = command_key(delivery, request.verb, request.caller)
         if isinstance(endpoint, Action):
-            return await self._act(endpoint, call, request, key if endpoint.changes else None)
-        assert self._host is not None
+            self.own_task(self._act(request, served, endpoint, body))
+            return
+        call = Call(caller=request.caller, draw_id=self._draw_id)
+        if shard is None and len(self._hosts) > 1:
+            shard = self._shard_of(endpoint, call, body, key)
+            if shard not in self._shards:
+                self.own_task(self._forward(request, shard, wait_s))
+                return
+        host = self._hosts[shard or 0]
+        if len(self._hosts) > 1:
+            call = Call(caller=request.caller, draw_id=lambda: self._draw_id_on(shard or 0))
+        request.reply_type = served.reply_type
         if isinstance(endpoint, Query):
-            answer = endpoint.answer
-            return await self._host.query(
-                lambda model, now_ms: answer(model, call, request, now_ms), reply_type=reply_type
+            answer, request.is_query = endpoint.answer, True
+            request.run = lambda model, now_ms: answer(model, call, body, now_ms)
+        else:
+            assert isinstance(endpoint, Command)
+            command = endpoint.build(call, body)
+            request.run = lambda model, now_ms: model.decide(command, now_ms)
+        host.submit(request)
+
+    def _shard_of(self, endpoint: Endpoint, call: Call, body: Any, key: CommandKey | None) -> int:
+        if endpoint.shard_by is not None:
+            aggregate = endpoint.shard_by(call, body)
+        else:
+            # A retry must come to the shard that remembers the first attempt.
+            aggregate = f"{key.caller}.{key.command_id}" if key is not None else self._draw_id()
+        return shard_of(aggregate, len(self._hosts))
+
+    def _draw_id(self) -> str:
+        return f"{self._entropy.getrandbits(64):016x}"
+
+    def _draw_id_on(self, shard: int) -> str:
+        """A fresh id that belongs to `shard`: one of as many as there are shards does."""
+        while shard_of(drawn := self._draw_id(), len(self._hosts)) != shard:
+            pass
+        return drawn
+
+    async def _act(self, request: _ServedRequest, served: _Served, action: Action, body: Any) -> None:
+        key = request.key if action.changes else None
+        call = Call(caller=request.caller, draw_id=self._draw_id)
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        try:
+            known = self._answers.first_answer(key, now_ms) if key is not None else None
+            if known is not None:
+                await request.respond(known)
+                return
+            reply = as_json(served.reply_type, await action.act(call, body))
+            if key is not None:
+                answered = CommandAnswered(key.caller, key.command_id, key.fingerprint, reply)
+                self._answers.apply(answered, now_ms)
+            await request.respond(reply)
+        except Exception as error:  # noqa: BLE001 - as in `_take`
+            await request.respond(error)
+
+    async def _forward(self, request: _ServedRequest, shard: int, wait_s: float | None) -> None:
+        subject = self._subjects.shard(self.definition.name, shard, request.verb, request.caller)
+        delivery = request.delivery
+        try:
+            answer = await self._bus.request(
+                subject,
+                delivery.payload,
+                timeout_s=min(wait_s or REQUEST_TIMEOUT_S, REQUEST_TIMEOUT_S),
+                headers=delivery.headers,
             )
-        assert isinstance(endpoint, Command)
-        command = endpoint.build(call, request)
-        return await self._host.command(
-            lambda model, now_ms: model.decide(command, now_ms),
-            reply_type=reply_type,
-            key=key,
+            await request.relay(answer)
+        except Exception as error:  # noqa: BLE001 - as in `_take`
+            await request.respond(error)
+
+    # --- what requests need of their server
+
+    def own_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside everything else, until it ends or the server has drained."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _count_in(self, request: _ServedRequest, served: _Served) -> None:
+        request.served = served
+        served.in_flight += 1
+        self._in_flight += 1
+        self._idle.clear()
+
+    def count_out(self, request: _ServedRequest, code: str) -> None:
+        """Count a request as answered; `code` is that of its refusal, or empty."""
+        elapsed_s = asyncio.get_running_loop().time() - request.started_s
+        self._discovery.count(request.verb, elapsed_s=elapsed_s, code=code)
+        if request.served is not None:
+            request.served.in_flight -= 1
+            request.served = None
+            self._in_flight -= 1
+            if self._in_flight == 0:
+                self._idle.set()
+
+    def as_refusal(self, error: Exception, request: _ServedRequest) -> RejectedError:
+        """What the caller may know of `error`."""
+        match error:
+            case RejectedError():
+                return error
+            case UnavailableError() | ClosedError():
+                return RejectedError("unavailable", str(error), retryable=True)
+        correlation_id = f"{self._entropy.getrandbits(128):032x}"
+        log_failure(
+            _log, "request failed", error, subject=request.delivery.subject, correlation_id=correlation_id
         )
+        message = "the service failed on this request"
+        return RejectedError("internal", message, correlation_id=correlation_id)
 
-    async def _act(self, action: Action, call: Call, request: Any, key: CommandKey | None) -> str:
-        known = self._answers.get(key.caller, key.command_id) if key is not None else None
-        if key is not None and known is not None:
-            return first_answer(known, key)
-        reply = as_json(self._replies[action.verb], await action.act(call, request))
-        if key is not None:
-            self._answers.apply(
-                CommandAnswered(
-                    caller=key.caller, command_id=key.command_id, fingerprint=key.fingerprint, reply=reply
-                )
-            )
-        return reply
+    async def send(self, request: _ServedRequest, body: bytes, headers: Mapping[str, str] | None) -> None:
+        """Publish an answer."""
+        try:
+            await self._bus.publish(request.delivery.reply_to, body, headers=headers)
+        except (UnavailableError, ClosedError):
+            _log.warning("reply not sent", subject=request.delivery.subject)
 
-    def _check_envelope(self, delivery: Delivery, caller: str) -> None:
-        if not is_id(caller):
-            raise RejectedError(
-                "invalid_caller",
-                "the last token of the subject must be your agent id: 1 to 63 of a-z, 0-9, '_' and '-'",
-            )
-        if delivery.reply_to and not delivery.reply_to.startswith(f"{inbox_prefix(caller)}."):
-            raise RejectedError(
-                "foreign_reply_subject",
-                f"answers to {caller} go only below {inbox_prefix(caller)}.; connect with that inbox "
-                f"prefix (nats CLI: --inbox-prefix {inbox_prefix(caller)})",
-            )
-        if len(delivery.payload) > MAX_REQUEST_BYTES:
-            raise RejectedError("too_large", f"a request body has at most {MAX_REQUEST_BYTES} bytes")
 
-    async def _refuse(self, delivery: Delivery, error: RejectedError) -> None:
-        # A header is one line; the body carries the message in full.
-        headers = {
-            HEADER_ERROR: " ".join(error.message.split())[:200],
-            HEADER_ERROR_CODE: error.code,
-        }
-        await self._respond(delivery, ErrorBody.of(error).model_dump_json().encode(), headers, refusal=True)
+class _ServedRequest(Request):
+    """A request that came over the bus."""
 
-    async def _respond(
-        self, delivery: Delivery, body: bytes, headers: Mapping[str, str], *, refusal: bool = False
+    __slots__ = ("answers_to", "caller", "delivery", "served", "server", "started_s", "verb")
+
+    def __init__(
+        self, server: Server, delivery: Delivery, verb: str, caller: str, *, answers_to: str = ""
     ) -> None:
-        caller = delivery.subject.rpartition(".")[2]
-        own = is_id(caller) and delivery.reply_to.startswith(f"{inbox_prefix(caller)}.")
+        super().__init__(_undecided, reply_type=_ANYTHING)
+        self.server = server
+        self.delivery = delivery
+        self.verb = verb
+        self.caller = caller
+        self.answers_to = answers_to or caller
+        self.served: _Served | None = None
+        self.started_s = asyncio.get_running_loop().time()
+
+    def is_abandoned(self) -> bool:
+        """Never known: the caller may have gone, but not its command."""
+        return False
+
+    async def respond(self, answer: str | Exception) -> None:
+        """Send the answer into the caller's inbox, and nowhere else."""
+        if isinstance(answer, str):
+            body = answer.encode()
+            if len(body) <= MAX_REPLY_BYTES:
+                self.server.count_out(self, "")
+                if self._has_own_inbox():
+                    await self.server.send(self, body, self._trace())
+                return
+            answer = RejectedError(
+                "reply_too_large", "the answer does not fit into one message; ask for less"
+            )
+        refusal = self.server.as_refusal(answer, self)
+        self.server.count_out(self, refusal.code)
         # A plain client with the default inbox gets refusals, which tell it what to change. No agent
         # may listen there and nothing acts on what arrives there, so it cannot be turned into speech.
-        if not own and not (refusal and delivery.reply_to.startswith("_INBOX.")):
-            return
-        trace = delivery.headers.get(HEADER_TRACE)
-        merged = {**headers, **({HEADER_TRACE: trace} if trace else {})}
-        try:
-            await self._bus.publish(delivery.reply_to, body, headers=merged)
-        except (UnavailableError, ClosedError):
-            _log.warning("reply not sent", subject=delivery.subject)
+        if self._has_own_inbox() or self.delivery.reply_to.startswith("_INBOX."):
+            # A header is one line; the body carries the message in full.
+            error_headers = {
+                HEADER_ERROR: " ".join(refusal.message.split())[:200],
+                HEADER_ERROR_CODE: refusal.code,
+            }
+            body = ErrorBody.of(refusal).model_dump_json().encode()
+            await self.server.send(self, body, {**error_headers, **(self._trace() or {})})
+
+    async def relay(self, answer: Delivery) -> None:
+        """Hand on what the leader of the request's shard has answered."""
+        self.server.count_out(self, answer.headers.get(HEADER_ERROR_CODE, ""))
+        if self._has_own_inbox():
+            await self.server.send(self, answer.payload, dict(answer.headers))
+
+    def refuse(self, error: Exception) -> None:
+        """Send a refusal as soon as possible."""
+        self.server.own_task(self.respond(error))
+
+    def _has_own_inbox(self) -> bool:
+        return is_id(self.caller) and is_own_inbox(self.delivery.reply_to, self.answers_to)
+
+    def _trace(self) -> dict[str, str] | None:
+        trace = self.delivery.headers.get(HEADER_TRACE)
+        return {HEADER_TRACE: trace} if trace else None
 
 
-def _parse(endpoint: Endpoint, payload: bytes) -> Any:
-    try:
-        return endpoint.request.model_validate_json(payload or b"{}")
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        shown = [
-            {"field": _place(problem["loc"]), "problem": problem["msg"][:_MAX_SHOWN_CHARS]}
-            for problem in problems[:10]
-        ]
-        first = shown[0]
-        where = f"field {first['field']}" if first["field"] else "the body"
-        raise RejectedError(
-            "invalid_request", f"{where}: {first['problem']}", details={"problems": shown}
-        ) from None
+def _undecided(model: Any, now_ms: int) -> Any:  # noqa: ARG001
+    raise AssertionError("queued before it was known what it asks for")
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    """Where in the body; cut, because the names in it are the caller's and may be of any length."""
-    return ".".join(str(part) for part in location)[:_MAX_SHOWN_CHARS]
-
-
-def _command_key(delivery: Delivery, verb: str, caller: str) -> CommandKey | None:
-    command_id = delivery.headers.get(HEADER_COMMAND_ID, "")
-    if not command_id:
-        return None
-    if len(command_id) > MAX_COMMAND_ID_CHARS:
-        raise RejectedError("invalid_request", f"a command id has at most {MAX_COMMAND_ID_CHARS} characters")
-    fingerprint = hashlib.sha256(verb.encode() + b"\0" + delivery.payload).hexdigest()[:32]
-    return CommandKey(caller=caller, command_id=command_id, fingerprint=fingerprint)
+_ANYTHING: Final = TypeAdapter[Any](Any)

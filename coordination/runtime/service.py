@@ -12,17 +12,31 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from coordination.runtime.limits import MAX_ENDPOINT_REQUESTS
 from coordination.runtime.model import Model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Who calls, as authenticated by the subject."""
+    """Who calls, as authenticated by the subject.
 
-    caller: str
-    """Agent id: the last token of the request's subject."""
-    fresh_id: str
-    """A new random id; what the pure core uses where it needs one."""
+    Args:
+        caller: Agent id: the last token of the request's subject.
+        draw_id: Makes a new random id.
+    """
+
+    __slots__ = ("_draw_id", "caller")
+
+    def __init__(self, *, caller: str, draw_id: Callable[[], str]) -> None:
+        self.caller = caller
+        self._draw_id = draw_id
+
+    @property
+    def fresh_id(self) -> str:
+        """A new random id at each look; what the pure core uses where it needs one.
+
+        In a sharded service it belongs to the shard that decides this call.
+        """
+        return self._draw_id()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +48,11 @@ class Endpoint:
     """One sentence; shown by ``nats micro info``, which skips services without it."""
     request: type[BaseModel]
     reply: type[BaseModel]
+    max_in_flight: int = MAX_ENDPOINT_REQUESTS
+    """Requests that one process works on at a time; one more is refused as ``overloaded``."""
+    shard_by: Callable[[Call, Any], str] | None = None
+    """(call, request) -> id of the aggregate concerned, which decides the shard. Without it a command
+    creates an aggregate of its own (on the shard of its command id), and a query is not shardable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +99,8 @@ class ServiceDefinition:
     model: Callable[[], Model] | None = None
     """Makes the model in its initial state; None for a service without a journal."""
     companions: tuple[Callable[[Any], Coroutine[Any, Any, None]], ...] = ()
-    """Long-running work beside the endpoints (heartbeats, allocation); called with the host."""
+    """Long-running work beside the endpoints (heartbeats, allocation); called with the host each time
+    it begins to lead (with None where there is no model), cancelled when it no longer does."""
 
     def __post_init__(self) -> None:
         """Refuse endpoints that could never be served."""
@@ -88,3 +108,11 @@ class ServiceDefinition:
         assert len(set(verbs)) == len(verbs), f"{self.name}: two endpoints with one verb"
         journaled = any(isinstance(endpoint, (Command, Query)) for endpoint in self.endpoints)
         assert self.model is not None or not journaled, f"{self.name}: commands need a model"
+
+    @property
+    def is_shardable(self) -> bool:
+        """Whether every request says to which aggregate it belongs."""
+        return self.model is not None and not any(
+            isinstance(endpoint, Action) or (isinstance(endpoint, Query) and endpoint.shard_by is None)
+            for endpoint in self.endpoints
+        )

@@ -12,6 +12,11 @@ from coordination.runtime.limits import MAX_PAGE_BYTES
 
 HEADER_COMMAND_ID: Final = "Nats-Msg-Id"
 """Request header: the command id; a retry with the same id gets the first answer."""
+HEADER_AGE: Final = "Conclave-Age-Ms"
+"""Request header of a retry: how long ago the command was first sent, in ms by the caller's clock."""
+HEADER_TIMEOUT: Final = "Conclave-Timeout-Ms"
+"""Request header: how long the caller waits for the answer, in ms; a request that waited longer in a
+queue is refused unseen. Relative, because clocks differ."""
 HEADER_TRACE: Final = "traceparent"
 """W3C trace context, handed on unread."""
 HEADER_ERROR: Final = "Nats-Service-Error"

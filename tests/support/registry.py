@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 
 from coordination.registry.service import define
 from coordination.runtime.bus import NatsBus
-from coordination.runtime.journal import JetStreamJournal
+from coordination.runtime.jetstream import JetStreamStore
+from coordination.runtime.journal import Journal
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 
@@ -16,12 +17,9 @@ from coordination.runtime.runner import Runner, Shell
 def registry_runner(bus: NatsBus, subjects: Subjects, *, heartbeat_interval_ms: int = 5_000) -> Runner:
     """The registry on its JetStream journal, not yet running."""
     shell = Shell.of(bus, service="registry", subjects=subjects)
-    journal = JetStreamJournal(
-        bus.client.jetstream(),
-        stream=subjects.journal_stream("registry", 0),
-        subject=subjects.journal("registry", 0),
-    )
-    return Runner(define(shell, heartbeat_interval_ms=heartbeat_interval_ms), shell=shell, journal=journal)
+    journal = Journal(JetStreamStore(bus, subjects=subjects, service="registry"))
+    definition = define(shell, heartbeat_interval_ms=heartbeat_interval_ms)
+    return Runner(definition, shell=shell, journals=[journal])
 
 
 @contextlib.asynccontextmanager

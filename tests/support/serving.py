@@ -10,6 +10,7 @@ from coordination.runtime.client import Caller
 from coordination.runtime.clock import Clock
 from coordination.runtime.journal import Journal
 from coordination.runtime.memory import MemoryBus, MemoryExchange
+from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.service import ServiceDefinition
@@ -38,13 +39,17 @@ class Agents:
 
 @contextlib.asynccontextmanager
 async def serving(
-    define: Callable[[Shell], ServiceDefinition], name: str, *, journal: Journal, clock: Clock | None = None
+    define: Callable[[Shell], ServiceDefinition],
+    name: str,
+    *,
+    journal: MemoryStream,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Agents]:
     """Serve one service until the block ends."""
     exchange = MemoryExchange()
     bus = MemoryBus(exchange, agent=name)
     shell = Shell.of(bus, service=name, subjects=Subjects(), clock=clock)
-    runner = Runner(define(shell), shell=shell, journal=journal)
+    runner = Runner(define(shell), shell=shell, journals=[Journal(MemoryStore(journal))])
     agents = Agents(exchange)
     async with asyncio.TaskGroup() as group:
         group.create_task(runner.run())

@@ -13,9 +13,13 @@ from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
 
-from coordination.runtime.host import CommandKey, Host
+from coordination.runtime.answers import CommandKey
+from coordination.runtime.clock import Clock
+from coordination.runtime.host import Host, SnapshotPolicy
 from coordination.runtime.journal import Journal
+from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.model import NOTHING, Notice, Outcome, Push, Rejected
+from coordination.runtime.store import JournalStore
 from tests.support.clock import ManualClock
 
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
@@ -119,13 +123,21 @@ async def ignore(_: Push | Notice) -> None:
 
 
 def ledger_host(
-    journal: Journal,
+    store: MemoryStream | JournalStore,
     *,
-    clock: ManualClock | None = None,
+    clock: Clock | None = None,
     deliver: Callable[[Push | Notice], Awaitable[None]] = ignore,
+    make_model: Callable[[], Ledger] = Ledger,
+    snapshots: SnapshotPolicy | None = None,
 ) -> Host[Ledger]:
+    """A host of the toy on a store, or on a stream through a store of its own."""
     return Host(
-        name="ledger.0", model=Ledger(), journal=journal, clock=clock or ManualClock(), deliver=deliver
+        name="ledger.0",
+        make_model=make_model,
+        journal=Journal(MemoryStore(store) if isinstance(store, MemoryStream) else store),
+        clock=clock or ManualClock(),
+        deliver=deliver,
+        snapshots=snapshots,
     )
 
 
@@ -133,7 +145,7 @@ async def send(host: Host[Ledger], command: Any, *, command_id: str = "", caller
     """The reply to `command`, as plain data."""
     key = None
     if command_id:
-        key = CommandKey(caller=caller, command_id=command_id, fingerprint=repr(command))
+        key = CommandKey(caller, command_id, repr(command))
     reply = await host.command(
         lambda model, now_ms: model.decide(command, now_ms), reply_type=ANYTHING, key=key
     )

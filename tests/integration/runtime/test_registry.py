@@ -104,5 +104,5 @@ async def test_a_restart_forgets_nothing(
         after = await client.get("ada")
         assert after.model_copy(update={"last_heard_ms": before.last_heard_ms}) == before
         assert (await client.register()).incarnation == 2
-        assert runner.host is not None
-        assert runner.host.epoch == 2, "each leadership has a number of its own"
+        assert runner.hosts
+        assert runner.hosts[0].epoch == 2, "each leadership has a number of its own"

@@ -23,10 +23,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from coordination.runtime.errors import ClosedError, NotLeaderError, RejectedError, UnavailableError
 from coordination.runtime.host import Host
-from coordination.runtime.memory import MemoryJournal
+from coordination.runtime.memory_store import MemoryStream
 from coordination.runtime.model import Notice, Push
 from tests.support.clock import ManualClock
-from tests.support.journals import Fault, FaultyJournal, payloads
+from tests.support.stores import Fault, HeldStore, vacate
 from tests.support.toy import Add, Ledger, SetAlarm, labels_seen, ledger_host, send, stored_events
 from tests.support.waiting import settle
 
@@ -39,7 +39,7 @@ class Running:
     """A host and the way it reaches the journal."""
 
     host: Host[Ledger]
-    journal: FaultyJournal
+    journal: HeldStore
     serving: asyncio.Task[None]
 
 
@@ -49,10 +49,10 @@ class HostMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.store = MemoryJournal()
+        self.store = MemoryStream()
         self.clock = ManualClock()
         self.hosts: list[Running] = []
-        """Oldest first; the last one leads, or is about to."""
+        """Oldest first."""
         self.requests: set[asyncio.Task[None]] = set()
         self.faults: list[str] = []
         self.acknowledged: dict[str, tuple[int, int]] = {}
@@ -67,18 +67,22 @@ class HostMachine(RuleBasedStateMachine):
             self.faults.append(fault)
 
     def effects(self) -> list[dict[str, Any]]:
-        return stored_events(payloads(self.store))
+        return stored_events(self.store.payloads)
 
     @initialize()
     def start(self) -> None:
-        journal = FaultyJournal(self.store)
+        journal = HeldStore(self.store)
         host = ledger_host(journal, clock=self.clock, deliver=self.deliver)
+        if self.store.records:
+            vacate(self.store)
         self.hosts.append(Running(host, journal, self.loop.create_task(host.run())))
-        self.run(settle())
+        self.run(settle(100))
+        assert self.leader.host.leading.is_set()
 
     @property
     def leader(self) -> Running:
-        return self.hosts[-1]
+        """Whoever leads; older ones may not know yet that they do not."""
+        return max(self.hosts, key=lambda each: (each.host.leading.is_set(), each.host.epoch))
 
     async def deliver(self, message: Push | Notice) -> None:
         assert isinstance(message, Notice)
@@ -161,13 +165,13 @@ class HostMachine(RuleBasedStateMachine):
     def nothing_took_effect_twice(self) -> None:
         labels = [event["label"] for event in self.effects()]
         assert len(labels) == len(set(labels))
-        rang = [event["label"] for event in stored_events(payloads(self.store), "AlarmRang")]
-        set_ = [event["label"] for event in stored_events(payloads(self.store), "AlarmSet")]
+        rang = [event["label"] for event in stored_events(self.store.payloads, "AlarmRang")]
+        set_ = [event["label"] for event in stored_events(self.store.payloads, "AlarmSet")]
         assert all(rang.count(label) <= set_.count(label) for label in set(rang))
 
     @invariant()
     def time_never_runs_backwards(self) -> None:
-        times = [json.loads(record)["at_ms"] for record in payloads(self.store)]
+        times = [json.loads(record)["at_ms"] for record in self.store.payloads]
         assert times == sorted(times)
 
     @invariant()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 import consensus
 from consensus import ConsensusClient, wire
 from coordination.runtime.errors import RejectedError, UnavailableError
-from coordination.runtime.memory import MemoryJournal
+from coordination.runtime.memory_store import MemoryStream
 from tests.support.clock import ManualClock
 from tests.support.serving import serving
 
@@ -21,7 +21,7 @@ WAIT_S = 5.0
 
 
 async def test_agents_decide_and_a_restart_forgets_nothing() -> None:
-    journal = MemoryJournal()
+    journal = MemoryStream()
     async with serving(consensus.define, consensus.NAME, journal=journal) as agents:
         ada = ConsensusClient(agents.caller("ada"))
         voters = {agent: ConsensusClient(agents.caller(agent)) for agent in VOTERS}
@@ -62,7 +62,7 @@ async def test_agents_decide_and_a_restart_forgets_nothing() -> None:
 
 async def test_time_opens_and_ends_the_vote() -> None:
     clock = ManualClock(now_ms=1_000)
-    journal = MemoryJournal()
+    journal = MemoryStream()
     async with serving(consensus.define, consensus.NAME, journal=journal, clock=clock) as agents:
         ada, bob = (ConsensusClient(agents.caller(agent)) for agent in ("ada", "bob"))
         announced: asyncio.Queue[wire.ProposalAnnounced] = asyncio.Queue()
@@ -95,7 +95,7 @@ async def test_time_opens_and_ends_the_vote() -> None:
 
 
 async def test_a_proposer_takes_a_proposal_back() -> None:
-    async with serving(consensus.define, consensus.NAME, journal=MemoryJournal()) as agents:
+    async with serving(consensus.define, consensus.NAME, journal=MemoryStream()) as agents:
         ada, bob = (ConsensusClient(agents.caller(agent)) for agent in ("ada", "bob"))
         proposed = await ada.propose(
             "t", artifact_sha256=SHA, electorate=VOTERS, voting_delay_ms=60_000, quorum=2
@@ -108,7 +108,7 @@ async def test_a_proposer_takes_a_proposal_back() -> None:
 
 
 async def test_waiting_for_a_decision_ends() -> None:
-    async with serving(consensus.define, consensus.NAME, journal=MemoryJournal()) as agents:
+    async with serving(consensus.define, consensus.NAME, journal=MemoryStream()) as agents:
         ada = ConsensusClient(agents.caller("ada"))
         proposed = await ada.propose("t", artifact_sha256=SHA, electorate=VOTERS)
         with pytest.raises(UnavailableError, match="not settled"):
@@ -118,7 +118,7 @@ async def test_waiting_for_a_decision_ends() -> None:
 
 
 async def test_votes_and_comments_come_in_pages() -> None:
-    async with serving(consensus.define, consensus.NAME, journal=MemoryJournal()) as agents:
+    async with serving(consensus.define, consensus.NAME, journal=MemoryStream()) as agents:
         ada = ConsensusClient(agents.caller("ada"))
         electorate = tuple(f"v{index}" for index in range(5))
         proposed = await ada.propose("t", artifact_sha256=SHA, electorate=electorate, early_decision=False)

@@ -8,7 +8,7 @@ import pytest
 
 import dialog
 from coordination.runtime.errors import RejectedError
-from coordination.runtime.memory import MemoryJournal
+from coordination.runtime.memory_store import MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.wire import to_json
 from dialog import DialogClient, wire
@@ -31,7 +31,7 @@ async def _listening(agents: Agents, agent: str) -> tuple[DialogClient, asyncio.
 
 
 async def test_agents_talk_directly_and_to_all_and_a_restart_forgets_nothing() -> None:
-    journal = MemoryJournal()
+    journal = MemoryStream()
     async with serving(dialog.define, dialog.NAME, journal=journal) as agents:
         ada, _ = await _listening(agents, "ada")
         bob, bob_hears = await _listening(agents, "bob")
@@ -58,7 +58,7 @@ async def test_agents_talk_directly_and_to_all_and_a_restart_forgets_nothing() -
 
 async def test_a_late_reply_is_refused_and_shown_to_those_concerned() -> None:
     clock = ManualClock(now_ms=1_000)
-    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal(), clock=clock) as agents:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream(), clock=clock) as agents:
         ada, bob = (DialogClient(agents.caller(agent)) for agent in ("ada", "bob"))
         conversation_id = (await ada.open("bids", ["bob"])).conversation_id
         asked = await ada.say(conversation_id, "bids?", performative="cfp", reply_by_ms=2_000)
@@ -72,7 +72,7 @@ async def test_a_late_reply_is_refused_and_shown_to_those_concerned() -> None:
 
 
 async def test_a_listener_that_missed_pushes_gets_them_from_history() -> None:
-    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream()) as agents:
         ada = DialogClient(agents.caller("ada"))
         await ada.open("news", ["bob"], conversation_id="news")
         for index in range(1, 4):
@@ -86,7 +86,7 @@ async def test_a_listener_that_missed_pushes_gets_them_from_history() -> None:
 
 
 async def test_a_listener_ignores_repetitions_and_what_is_no_message() -> None:
-    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream()) as agents:
         ada = DialogClient(agents.caller("ada"))
         caller = agents.caller("bob")
         pushes: asyncio.Queue[bytes] = asyncio.Queue()
@@ -103,7 +103,7 @@ async def test_a_listener_ignores_repetitions_and_what_is_no_message() -> None:
 
 
 async def test_the_others_hear_of_opening_and_closing() -> None:
-    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream()) as agents:
         ada, bob = (DialogClient(agents.caller(agent)) for agent in ("ada", "bob"))
         heard: asyncio.Queue[wire.Conversation] = asyncio.Queue()
         await bob.on_conversation(heard.put)
@@ -116,7 +116,7 @@ async def test_the_others_hear_of_opening_and_closing() -> None:
 
 
 async def test_a_long_history_comes_in_pages() -> None:
-    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream()) as agents:
         ada = DialogClient(agents.caller("ada"))
         await ada.open("log", ["bob"], conversation_id="log")
         for index in range(12):
@@ -132,7 +132,7 @@ async def test_a_long_history_comes_in_pages() -> None:
 
 
 async def test_history_is_complete_though_the_last_messages_are_not_for_the_reader() -> None:
-    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream()) as agents:
         ada, bob = (DialogClient(agents.caller(agent)) for agent in ("ada", "bob"))
         await ada.open("log", ["bob", "cy"], conversation_id="log")
         await ada.say("log", "all")
@@ -143,7 +143,7 @@ async def test_history_is_complete_though_the_last_messages_are_not_for_the_read
 
 
 async def test_a_command_sent_twice_takes_effect_once() -> None:
-    async with serving(dialog.define, dialog.NAME, journal=MemoryJournal()) as agents:
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream()) as agents:
         caller = agents.caller("ada")
         request = wire.OpenRequest(topic="once")
         replies = [

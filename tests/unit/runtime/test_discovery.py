@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from coordination.runtime.bus import Delivery
 from coordination.runtime.discovery import Discovery
+from coordination.runtime.limits import MAX_REQUEST_BYTES
 from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.runtime.names import Subjects
 from coordination.runtime.service import Action, ServiceDefinition
@@ -28,7 +30,9 @@ ECHO = ServiceDefinition(
     name="echo",
     version="1.2.3",
     description="Says it again.",
-    endpoints=(Action(verb="say", description="Say it.", request=Ping, reply=Ping, act=_echo),),
+    endpoints=(
+        Action(verb="say", description="Say it.", request=Ping, reply=Ping, act=_echo, max_in_flight=7),
+    ),
 )
 
 
@@ -38,7 +42,10 @@ class Asker:
     def __init__(self) -> None:
         exchange = MemoryExchange()
         self.discovery = Discovery(
-            ECHO, bus=MemoryBus(exchange, agent="echo"), subjects=Subjects(prefix="blue")
+            ECHO,
+            bus=MemoryBus(exchange, agent="echo"),
+            subjects=Subjects(prefix="blue"),
+            entropy=random.Random(1),
         )
         self.bus = MemoryBus(exchange, agent="ops")
 
@@ -78,17 +85,35 @@ async def test_info_describes_each_endpoint_with_its_schemas(asker: Asker) -> No
     assert endpoint["metadata"]["description"] == "Say it."
 
 
+async def test_info_says_what_kind_an_endpoint_is_and_how_much_it_takes(asker: Asker) -> None:
+    (endpoint,) = (await asker.ask("$SRV.INFO.blue-echo"))["endpoints"]
+    assert endpoint["metadata"]["kind"] == "action"
+    assert endpoint["metadata"]["max_in_flight"] == "7"
+    assert int(endpoint["metadata"]["max_request_bytes"]) == MAX_REQUEST_BYTES
+
+
 async def test_stats_count_requests_errors_and_time(asker: Asker) -> None:
-    asker.discovery.count("say", elapsed_s=0.5, failed=False)
-    asker.discovery.count("say", elapsed_s=0.25, failed=True)
-    asker.discovery.count("made-up-by-a-caller", elapsed_s=1, failed=True)
+    asker.discovery.count("say", elapsed_s=0.5, code="")
+    asker.discovery.count("say", elapsed_s=0.25, code="overloaded")
+    asker.discovery.count("made-up-by-a-caller", elapsed_s=1, code="unknown_verb")
     stats = await asker.ask("$SRV.STATS.blue-echo")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", stats["started"])
     (endpoint,) = stats["endpoints"]
     assert (endpoint["num_requests"], endpoint["num_errors"]) == (2, 1)
     assert endpoint["processing_time"] == 750_000_000
     assert endpoint["average_processing_time"] == 375_000_000
-    assert endpoint["last_error"] == ""
+
+
+async def test_the_last_error_is_the_code_of_the_last_refusal(asker: Asker) -> None:
+    async def last_error() -> str:
+        (endpoint,) = (await asker.ask("$SRV.STATS.blue-echo"))["endpoints"]
+        return str(endpoint["last_error"])
+
+    assert await last_error() == ""
+    asker.discovery.count("say", elapsed_s=0, code="overloaded")
+    asker.discovery.count("say", elapsed_s=0, code="invalid_request")
+    asker.discovery.count("say", elapsed_s=0, code="")
+    assert await last_error() == "invalid_request"
 
 
 async def test_nothing_is_answered_outside_of_inboxes(asker: Asker) -> None:

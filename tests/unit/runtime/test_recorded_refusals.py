@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from coordination.runtime.clock import SystemClock
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.host import Host
-from coordination.runtime.memory import MemoryJournal
+from coordination.runtime.journal import Journal
+from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.model import NOTHING, Notice, Outcome, Push, Rejected
 
 
@@ -49,22 +50,29 @@ class Door:
 async def _ignore(_: Push | Notice) -> None: ...
 
 
-def _host(journal: MemoryJournal) -> Host[Door]:
-    return Host(name="door.0", model=Door(), journal=journal, clock=SystemClock(), deliver=_ignore)
+def _host(journal: MemoryStream) -> Host[Door]:
+    return Host(
+        name="door.0",
+        make_model=Door,
+        journal=Journal(MemoryStore(journal)),
+        clock=SystemClock(),
+        deliver=_ignore,
+    )
 
 
 async def test_a_recorded_refusal_survives_a_restart() -> None:
-    journal = MemoryJournal()
+    journal = MemoryStream()
     async with asyncio.TaskGroup() as group:
         host = _host(journal)
         group.create_task(host.run())
+        await host.leading.wait()
         with pytest.raises(RejectedError, match="closed"):
             await host.command(lambda model, now_ms: model.decide("ada", now_ms), reply_type=TypeAdapter(Any))
-        assert b"KnockRefused" in journal.records[-1][1]
+        assert b"KnockRefused" in journal.payloads[-1]
         host.stop()
     async with asyncio.TaskGroup() as group:
         again = _host(journal)
         group.create_task(again.run())
-        await again.ready.wait()
+        await again.leading.wait()
         again.stop()
     assert again.model.refused == ["ada"]

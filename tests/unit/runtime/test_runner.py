@@ -14,12 +14,14 @@ from coordination.runtime.client import Caller
 from coordination.runtime.errors import ClosedError, RejectedError, UnavailableError
 from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal
-from coordination.runtime.memory import MemoryBus, MemoryExchange, MemoryJournal
+from coordination.runtime.memory import MemoryBus, MemoryExchange
+from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.service import Action, Call, Command, Query, ServiceDefinition
+from coordination.runtime.store import JournalStore
 from coordination.runtime.wire import Body
-from tests.support.journals import FaultyJournal, payloads, usurp
+from tests.support.stores import HeldStore, usurp
 from tests.support.toy import Add, Ledger, stored_events
 from tests.support.waiting import settle, wait_until
 
@@ -38,14 +40,16 @@ class Total(Body):
 class Stage:
     """A ledger service in memory, with a slow action, and a client that does not retry."""
 
-    def __init__(self, journal: Journal | None = None, companion: Any = None) -> None:
+    def __init__(self, store: JournalStore | None = None, companion: Any = None) -> None:
         self.exchange = MemoryExchange()
         self.bus = MemoryBus(self.exchange, agent="ledger")
         self.go = asyncio.Event()
         self.started = 0
         shell = Shell.of(self.bus, service="ledger", subjects=Subjects())
         definition = self.define(companion)
-        self.runner = Runner(definition, shell=shell, journal=journal or MemoryJournal())
+        self.runner = Runner(
+            definition, shell=shell, journals=[Journal(store or MemoryStore(MemoryStream()))]
+        )
         self.serving: asyncio.Task[None] = asyncio.ensure_future(self.runner.run())
         client_bus = MemoryBus(self.exchange, agent="ada")
         self.caller = Caller(client_bus, agent="ada", patience_s=0)
@@ -113,7 +117,7 @@ async def test_slow_requests_do_not_hold_up_others() -> None:
 
 
 async def test_stopping_finishes_what_was_taken_and_takes_no_more() -> None:
-    journal = FaultyJournal(MemoryJournal())
+    journal = HeldStore(MemoryStream())
     stage = await Stage(journal).ready()
     journal.hold()
     taken = [stage.ask("wait"), stage.ask("add", "a")]
@@ -142,7 +146,7 @@ async def test_what_is_not_finished_in_time_is_given_up(monkeypatch: pytest.Monk
 async def test_a_service_stops_although_its_journal_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "DRAIN_TIMEOUT_S", 0.05)
     monkeypatch.setattr(runner_module, "DRAIN_TIMEOUT_S", 0.05)
-    journal = FaultyJournal(MemoryJournal())
+    journal = HeldStore(MemoryStream())
     stage = await Stage(journal).ready()
     journal.hold()
     stuck = stage.ask("add")
@@ -153,7 +157,7 @@ async def test_a_service_stops_although_its_journal_is_away(monkeypatch: pytest.
 
 
 async def test_a_service_stops_although_it_never_got_ready() -> None:
-    journal = FaultyJournal(MemoryJournal())
+    journal = HeldStore(MemoryStream())
     journal.hold()
     stage = Stage(journal)
     await wait_until(lambda: journal.waiting == 1)
@@ -163,17 +167,19 @@ async def test_a_service_stops_although_it_never_got_ready() -> None:
 
 
 async def test_a_service_whose_host_steps_down_leaves_the_queue_group() -> None:
-    store = MemoryJournal()
-    stage = await Stage(store).ready()
-    usurp(store)
+    stream = MemoryStream()
+    stage = await Stage(MemoryStore(stream)).ready()
+    usurp(stream)
     with pytest.raises(RejectedError) as refused:
         await stage.ask("add")
     assert (refused.value.code, refused.value.retryable) == ("unavailable", True)
     assert refused.value.message == "ledger.0: another process leads now"
-    with pytest.raises(ExceptionGroup, match="unhandled errors"):
-        await stage.serving
+    await settle()
     with pytest.raises(UnavailableError, match="nobody serves"):
         await stage.ask("total")
+    assert not stage.serving.done(), "it stands by"
+    stage.runner.stop()
+    await stage.serving
 
 
 async def test_a_failing_companion_ends_the_service_but_no_durable_command_is_lost() -> None:
@@ -183,14 +189,14 @@ async def test_a_failing_companion_ends_the_service_but_no_durable_command_is_lo
         await fail.wait()
         raise ClosedError("no more")
 
-    store = MemoryJournal()
-    stage = await Stage(store, companion).ready()
+    store = MemoryStream()
+    stage = await Stage(MemoryStore(store), companion).ready()
     assert (await stage.ask("add", "a")).total == 1
     fail.set()
     with pytest.raises(ExceptionGroup) as ended:
         await stage.serving
     assert ended.group_contains(ClosedError)
-    assert [event["label"] for event in stored_events(payloads(store))] == ["a"]
+    assert [event["label"] for event in stored_events(store.payloads)] == ["a"]
     with pytest.raises(UnavailableError, match="nobody serves"):
         await stage.ask("add", "b")
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from coordination.runtime.memory import MemoryBus, MemoryExchange, MemoryJournal
+from coordination.runtime.journal import Journal
+from coordination.runtime.memory import MemoryBus, MemoryExchange
+from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.service import Action, Command, Endpoint, Query, ServiceDefinition
@@ -67,4 +69,4 @@ async def test_a_model_and_a_journal_come_together() -> None:
     with pytest.raises(AssertionError, match="model needs journal"):
         Runner(define(command("do"), journaled=True), shell=shell)
     with pytest.raises(AssertionError, match="model needs journal"):
-        Runner(define(action("do")), shell=shell, journal=MemoryJournal())
+        Runner(define(action("do")), shell=shell, journals=[Journal(MemoryStore(MemoryStream()))])

@@ -13,7 +13,9 @@ from coordination.registry.client import RegistryClient
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError
-from coordination.runtime.memory import MemoryBus, MemoryExchange, MemoryJournal
+from coordination.runtime.journal import Journal
+from coordination.runtime.memory import MemoryBus, MemoryExchange
+from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.tasks import service as tasks
@@ -80,13 +82,14 @@ class Room:
     async def serve_registry(self) -> None:
         bus = MemoryBus(self.exchange, agent=registry.NAME)
         shell = Shell.of(bus, service=registry.NAME, subjects=Subjects())
-        await self._start(Runner(registry.define(shell), shell=shell, journal=MemoryJournal()))
+        journals = [Journal(MemoryStore(MemoryStream()))]
+        await self._start(Runner(registry.define(shell), shell=shell, journals=journals))
 
-    async def serve_tasks(self, journal: MemoryJournal | None = None) -> None:
+    async def serve_tasks(self, journal: MemoryStream | None = None) -> None:
         bus = MemoryBus(self.exchange, agent=tasks.NAME)
         shell = Shell.of(bus, service=tasks.NAME, subjects=Subjects(), clock=self.clock)
-        journal = journal or MemoryJournal()
-        await self._start(Runner(tasks.define(shell, policy=POLICY), shell=shell, journal=journal))
+        journals = [Journal(MemoryStore(journal or MemoryStream()))]
+        await self._start(Runner(tasks.define(shell, policy=POLICY), shell=shell, journals=journals))
 
     async def results(self, submitter: Caller) -> asyncio.Queue[wire.TaskResult]:
         queue: asyncio.Queue[wire.TaskResult] = asyncio.Queue()
@@ -111,7 +114,7 @@ class Room:
 
 
 @contextlib.asynccontextmanager
-async def a_room(journal: MemoryJournal | None = None) -> AsyncIterator[Room]:
+async def a_room(journal: MemoryStream | None = None) -> AsyncIterator[Room]:
     """Registry and tasks, both running."""
     async with asyncio.TaskGroup() as group:
         room = Room(group)
@@ -124,7 +127,7 @@ async def a_room(journal: MemoryJournal | None = None) -> AsyncIterator[Room]:
 
 
 async def test_many_tasks_are_each_done_once_and_a_restart_forgets_nothing() -> None:
-    journal = MemoryJournal()
+    journal = MemoryStream()
     async with a_room(journal) as room:
         workers = [await Worker(room.caller(f"w{i}")).start("double", max_tasks=4) for i in range(3)]
         caller = room.caller("ada")

@@ -1,0 +1,110 @@
+"""Reads what surrounds a request: its subject, its headers, its body. Every refusal is typed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from coordination.runtime.answers import CommandKey
+from coordination.runtime.bus import Delivery
+from coordination.runtime.errors import RejectedError
+from coordination.runtime.limits import MAX_COMMAND_ID_CHARS, MAX_REQUEST_BYTES
+from coordination.runtime.names import inbox_prefix, is_id
+from coordination.runtime.wire import HEADER_AGE, HEADER_COMMAND_ID, HEADER_TIMEOUT
+
+_MAX_SHOWN_CHARS: Final = 200
+_MAX_HEADER_MS: Final = 366 * 24 * 3600 * 1000
+
+
+def check_envelope(delivery: Delivery, caller: str, *, answers_to: str) -> None:
+    """Refuse a request whose sender, reply subject or size is not as the contract says.
+
+    Args:
+        delivery: The request.
+        caller: The last token of its subject.
+        answers_to: Id of the agent whose inbox the answer must go to.
+
+    Raises:
+        RejectedError: ``invalid_caller``, ``foreign_reply_subject`` or ``too_large``.
+    """
+    if not is_id(caller):
+        raise RejectedError(
+            "invalid_caller",
+            "the last token of the subject must be your agent id: 1 to 63 of a-z, 0-9, '_' and '-'",
+        )
+    if delivery.reply_to and not is_own_inbox(delivery.reply_to, answers_to):
+        raise RejectedError(
+            "foreign_reply_subject",
+            f"answers to {caller} go only below {inbox_prefix(caller)}.; connect with that inbox "
+            f"prefix (nats CLI: --inbox-prefix {inbox_prefix(caller)})",
+        )
+    if len(delivery.payload) > MAX_REQUEST_BYTES:
+        raise RejectedError("too_large", f"a request body has at most {MAX_REQUEST_BYTES} bytes")
+
+
+def is_own_inbox(reply_to: str, agent: str) -> bool:
+    """Whether `reply_to` is below the inbox of `agent`."""
+    return reply_to.startswith(f"{inbox_prefix(agent)}.")
+
+
+def parse_body(request_type: type[BaseModel], payload: bytes) -> Any:
+    """The body of a request.
+
+    Raises:
+        RejectedError: ``invalid_request``; the message names the first field, the details up to ten.
+    """
+    try:
+        return request_type.model_validate_json(payload or b"{}")
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        shown = [
+            {"field": _place(problem["loc"]), "problem": problem["msg"][:_MAX_SHOWN_CHARS]}
+            for problem in problems[:10]
+        ]
+        first = shown[0]
+        where = f"field {first['field']}" if first["field"] else "the body"
+        raise RejectedError(
+            "invalid_request", f"{where}: {first['problem']}", details={"problems": shown}
+        ) from None
+
+
+def command_key(delivery: Delivery, verb: str, caller: str) -> CommandKey | None:
+    """What makes the command idempotent; None if the caller gave it no id.
+
+    Raises:
+        RejectedError: ``invalid_request``.
+    """
+    command_id = delivery.headers.get(HEADER_COMMAND_ID, "")
+    if not command_id:
+        return None
+    if len(command_id) > MAX_COMMAND_ID_CHARS:
+        raise RejectedError("invalid_request", f"a command id has at most {MAX_COMMAND_ID_CHARS} characters")
+    fingerprint = hashlib.sha256(verb.encode() + b"\0" + delivery.payload).hexdigest()[:32]
+    return CommandKey(caller, command_id, fingerprint, _header_ms(delivery.headers, HEADER_AGE) or 0)
+
+
+def timeout_s(delivery: Delivery) -> float | None:
+    """How long the caller waits; None if it does not say.
+
+    Raises:
+        RejectedError: ``invalid_request``.
+    """
+    milliseconds = _header_ms(delivery.headers, HEADER_TIMEOUT)
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _header_ms(headers: Mapping[str, str], name: str) -> int | None:
+    text = headers.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) <= _MAX_HEADER_MS):
+        raise RejectedError("invalid_request", f"header {name} must be a number of milliseconds")
+    return int(text)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the body; cut, because the names in it are the caller's and may be of any length."""
+    return ".".join(str(part) for part in location)[:_MAX_SHOWN_CHARS]

@@ -1,0 +1,251 @@
+"""One shard's state as its journal determines it: model, deduplication window, epoch, position.
+
+Everything here is a function of the records: no waiting, no clock, no randomness, no I/O. The host
+feeds it time and requests, and stores what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from coordination.runtime.answers import Answers, CommandAnswered, CommandKey, RememberedAnswer
+from coordination.runtime.errors import CorruptJournalError, PeerProtocolError, RejectedError
+from coordination.runtime.framing import EventCodec, frame, unframe
+from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
+from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
+from coordination.runtime.store import Entry
+
+M = TypeVar("M", bound=Model)
+SNAPSHOT_VERSION: Final = 1
+_EVENT_OVERHEAD_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochBegan:
+    """Journal event: `leader` leads from here on. Whoever wrote before it no longer does."""
+
+    leader: str
+    """Names one life of one host, for people who read the journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderResigned:
+    """Journal event: the leader left in good order; nobody need wait until its lease has run out."""
+
+    leader: str
+
+
+class ApplyError(Exception):
+    """A bug of ours: `apply` failed on an event of its own model, and the state may be half changed."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is decided and applied, and not yet durable: the content of one record."""
+
+    now_ms: int
+    events: list[bytes] = field(default_factory=list)
+    size_bytes: int = 0
+    messages: list[Push | Notice] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the largest command might not fit any more."""
+        return self.size_bytes >= MAX_RECORD_BYTES - MAX_COMMAND_EVENTS_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    """The stored form of a whole shard."""
+
+    v: int
+    shard: str
+    sequence: int
+    epoch: int
+    at_ms: int
+    is_vacant: bool
+    forgotten_at_ms: int
+    answers: tuple[RememberedAnswer, ...]
+    state: Any
+
+
+class ShardState(Generic[M]):
+    """The state after record `sequence`, and how it goes on.
+
+    Args:
+        name: For errors, ``registry.0``.
+        make_model: Makes the model in its initial state.
+    """
+
+    def __init__(self, name: str, make_model: Callable[[], M]) -> None:
+        self.name = name
+        self.model = make_model()
+        self.answers = Answers()
+        self.epoch = 0
+        """Number of the leadership that wrote last; 0 before the first."""
+        self.sequence = 0
+        """Last record that is contained."""
+        self.last_ms = 0
+        """Latest time that the state has seen."""
+        self.is_vacant = True
+        """Whether nobody leads for certain: there was no leader yet, or the last one resigned."""
+        self._codec = EventCodec((*self.model.event_types, CommandAnswered, EpochBegan, LeaderResigned))
+        self._state_type: TypeAdapter[Any] = TypeAdapter(type(self.model.snapshot()))
+
+    # --- following the journal
+
+    def apply_entry(self, entry: Entry) -> None:
+        """Take over the next record.
+
+        Raises:
+            CorruptJournalError: It cannot be read, is of an earlier epoch, or cannot be applied.
+        """
+        assert entry.sequence == self.sequence + 1, f"{self.name}: {entry.sequence} after {self.sequence}"
+        try:
+            record = unframe(entry.payload, self._codec)
+            if record.epoch < self.epoch:
+                raise PeerProtocolError(f"epoch {record.epoch} after epoch {self.epoch}")
+            self.last_ms = max(self.last_ms, record.at_ms)
+            for event in record.events:
+                self._apply(event)
+        except (PeerProtocolError, ApplyError) as error:
+            raise CorruptJournalError(self.name, entry.sequence, str(error)) from error
+        self.epoch = record.epoch
+        self.sequence = entry.sequence
+
+    def snapshot(self) -> bytes:
+        """The whole state as JSON."""
+        content = _Snapshot(
+            v=SNAPSHOT_VERSION,
+            shard=self.name,
+            sequence=self.sequence,
+            epoch=self.epoch,
+            at_ms=self.last_ms,
+            is_vacant=self.is_vacant,
+            forgotten_at_ms=self.answers.forgotten_at_ms,
+            answers=self.answers.snapshot(),
+            state=self._state_type.dump_python(self.model.snapshot(), mode="json", warnings="error"),
+        )
+        return _SNAPSHOT.dump_json(content)
+
+    def restore(self, payload: bytes) -> None:
+        """Replace the whole state by what `snapshot` returned; only on a fresh instance.
+
+        Raises:
+            CorruptJournalError: It cannot be read, or belongs to another shard.
+        """
+        try:
+            content = _SNAPSHOT.validate_json(payload)
+            if content.v != SNAPSHOT_VERSION or content.shard != self.name:
+                problem = f"snapshot of {content.shard[:80]!r}, version {content.v}, is not ours"
+                raise CorruptJournalError(self.name, content.sequence, problem)
+            state = self._state_type.validate_python(content.state)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])[:80]
+            raise CorruptJournalError(self.name, 0, f"snapshot: {place}: {first['msg'][:200]}") from None
+        self.model.restore(state)
+        for each in content.answers:
+            self.answers.apply(CommandAnswered(*each[:4]), each.at_ms)
+        self.answers.forgotten_at_ms = max(self.answers.forgotten_at_ms, content.forgotten_at_ms)
+        self.epoch, self.sequence = content.epoch, content.sequence
+        self.last_ms, self.is_vacant = content.at_ms, content.is_vacant
+
+    # --- going on as the leader
+
+    def begin_batch(self, now_ms: int) -> Batch:
+        """An empty batch at `now_ms`, but never earlier than what the state has seen."""
+        self.last_ms = max(self.last_ms, now_ms)
+        return Batch(self.last_ms)
+
+    def tick(self, batch: Batch) -> None:
+        """Let the time of `batch` pass in the model."""
+        outcome = self.model.tick(batch.now_ms)
+        self._stage(batch, outcome.events, [self._codec.encode(event) for event in outcome.events])
+        batch.messages.extend(outcome.messages)
+        assert batch.size_bytes <= MAX_RECORD_BYTES, f"{self.name}: tick stores more than a record can hold"
+        due_ms = self.model.next_deadline_ms()
+        progress = due_ms is None or due_ms > batch.now_ms or bool(outcome.events)
+        assert progress, f"{self.name}: tick did nothing about a deadline in the past"
+
+    def decide(
+        self,
+        batch: Batch,
+        run: Callable[[M, int], Outcome | Rejected],
+        *,
+        reply_type: TypeAdapter[Any],
+        key: CommandKey | None,
+    ) -> str:
+        """Decide and apply one command; its JSON reply, to be given when `batch` is durable.
+
+        Raises:
+            RejectedError: The model refused, or what it wants to store is too large.
+            ApplyError: The state is void.
+        """
+        if key is not None:
+            known = self.answers.first_answer(key, batch.now_ms)
+            if known is not None:
+                return known
+        outcome = run(self.model, batch.now_ms)
+        if isinstance(outcome, Rejected):
+            self.store(batch, outcome.events)
+            raise RejectedError(
+                outcome.code, outcome.message, retryable=outcome.retryable, details=outcome.details
+            )
+        reply = as_json(reply_type, outcome.reply)
+        events = outcome.events
+        if key is not None and events:
+            events = (*events, CommandAnswered(key.caller, key.command_id, key.fingerprint, reply))
+        self.store(batch, events)
+        batch.messages.extend(outcome.messages)
+        return reply
+
+    def store(self, batch: Batch, events: tuple[Any, ...]) -> None:
+        """Stage what one command leads to; nothing of it is applied unless all of it can be stored.
+
+        Raises:
+            RejectedError: ``too_large``.
+            ApplyError: The state is void.
+        """
+        encoded = [self._codec.encode(event) for event in events]
+        if sum(map(len, encoded)) > MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES - len(encoded):
+            raise RejectedError("too_large", "the request would store more than one record can hold")
+        self._stage(batch, events, encoded)
+
+    def seal(self, batch: Batch) -> bytes:
+        """The record of `batch`, which is now counted as the next one."""
+        self.sequence += 1
+        return frame(self.epoch, batch.now_ms, batch.events)
+
+    def _stage(self, batch: Batch, events: tuple[Any, ...], encoded: list[bytes]) -> None:
+        for event in events:
+            self._apply(event)
+        batch.events.extend(encoded)
+        batch.size_bytes += sum(map(len, encoded)) + len(encoded)
+
+    def _apply(self, event: Any) -> None:
+        match event:
+            case CommandAnswered():
+                self.answers.apply(event, self.last_ms)
+            case EpochBegan():
+                self.is_vacant = False
+            case LeaderResigned():
+                self.is_vacant = True
+            case _:
+                try:
+                    self.model.apply(event)
+                except Exception as error:
+                    # The state may be half changed: only a replay can make it whole again.
+                    raise ApplyError(f"{self.name}: applying {type(event).__name__} failed") from error
+
+
+_SNAPSHOT: Final = TypeAdapter(_Snapshot)
+
+
+def as_json(reply_type: TypeAdapter[Any], value: Any) -> str:
+    """The JSON of a reply, from an instance of its type or an object with its attributes."""
+    return reply_type.dump_json(reply_type.validate_python(value, from_attributes=True)).decode()
