@@ -29,6 +29,17 @@ def _read_prefix(_: click.Context, __: click.Parameter, prefix: str) -> Subjects
 
 
 nats_option: Final = click.option("--nats", "url", metavar="URL", help="Use the nats-server at URL.")
+credentials_option: Final = click.option(
+    "--credentials",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Directory with NAME.nk for each user.  [default: $CONCLAVE_CREDENTIALS, then the local store's]",
+)
+insecure_option: Final = click.option(
+    "--insecure",
+    is_flag=True,
+    help="Switch authentication off: every program on this machine may do everything.",
+)
 prefix_option: Final = click.option(
     "--prefix",
     "subjects",
@@ -38,6 +49,12 @@ prefix_option: Final = click.option(
     callback=_read_prefix,
     help="First token of every subject.",
 )
+
+
+def refuse_together(one: str, other: str, *, both: bool) -> None:
+    """Refuse two options that contradict each other."""
+    if both:
+        raise click.UsageError(f"{one} and {other} cannot be given together")
 
 
 def run(work: Coroutine[Any, Any, T], *, input_errors: tuple[type[Exception], ...] = ()) -> T:

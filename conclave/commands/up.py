@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
-from conclave.commands.options import DEFAULT_STORE, nats_option, prefix_option, run
+from conclave.commands.options import (
+    DEFAULT_STORE,
+    credentials_option,
+    insecure_option,
+    nats_option,
+    prefix_option,
+    refuse_together,
+    run,
+)
 from conclave.deployment import Deployment
-from conclave.up import up
+from conclave.identity import OPERATOR
+from conclave.identity.identities import CREDENTIALS_DIRECTORY
+from conclave.up import INSECURE_TEXT, INSECURE_TITLE, up
 from coordination.runtime.names import Subjects
 
 
@@ -29,31 +43,82 @@ from coordination.runtime.names import Subjects
     help="Directory of the embedded server.",
 )
 @nats_option
+@credentials_option
+@insecure_option
 @prefix_option
-def up_command(*, port: int, store: Path, url: str | None, subjects: Subjects) -> None:
-    """Start nats-server and all services in this process; stop with Ctrl-C."""
+def up_command(
+    *, port: int, store: Path, url: str | None, credentials: Path | None, insecure: bool, subjects: Subjects
+) -> None:
+    """Start nats-server and all services in this process; stop with Ctrl-C.
+
+    Every agent needs a credential: see `conclave agent add`.
+    """
+    refuse_together("--insecure", "--nats", both=insecure and url is not None)
+    if credentials is not None and url is None:
+        raise click.UsageError("--credentials is for --nats; the embedded server's services have their own")
     started_s = time.monotonic()
 
     def announce(found: str, deployment: Deployment) -> None:
-        _greet(found, deployment, None if url else store, subjects.prefix, time.monotonic() - started_s)
+        greeting = Greeting(url=found, store=None if url else store, prefix=subjects.prefix)
+        greeting.show(deployment.names, elapsed_s=time.monotonic() - started_s, is_secured=not insecure)
 
-    run(up(store=store, port=port, url=url, names=(), subjects=subjects, announce=announce))
+    work = up(
+        store=store,
+        port=port,
+        url=url,
+        names=(),
+        subjects=subjects,
+        announce=announce,
+        credentials=credentials,
+        insecure=insecure,
+    )
+    run(work)
 
 
-def _greet(url: str, deployment: Deployment, store: Path | None, prefix: str, elapsed_s: float) -> None:
-    """Say where Conclave is and what to try next."""
-    console = Console(highlight=False, soft_wrap=True)
-    where = f" (store {store})" if store is not None else ""
-    console.print(f"[bold]Conclave is up[/] at [cyan]{url}[/]{where}, ready in {elapsed_s:.1f} s")
-    console.print(f"services: {' '.join(deployment.names)}")
-    if store is not None:
-        console.print("[yellow]No authentication:[/] loopback only; any program on this machine may connect.")
-    console.print("\nTry, in another terminal:")
-    ask = f"nats --server {url} --inbox-prefix _INBOX_ops req {prefix}.call.registry.list.ops '{{}}'"
-    for command, why in (
-        (f"conclave demo --nats {url}", "five agents review, vote on and build a deployment graph"),
-        (ask, "ask the registry, with the plain nats CLI"),
-        (f"nats --server {url} micro ls", "the services, as NATS sees them"),
-    ):
-        console.print(f"  [green]{command}[/]\n      {why}", markup=True)
-    console.print("\nStop with Ctrl-C.")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """Says where Conclave is and what to try next."""
+
+    url: str
+    store: Path | None
+    """Of the embedded server; None on somebody else's."""
+    prefix: str
+
+    def show(self, services: Sequence[str], *, elapsed_s: float, is_secured: bool) -> None:
+        """Print it.
+
+        Args:
+            services: Those that run.
+            elapsed_s: How long the start took.
+            is_secured: Whether the embedded server asks for credentials.
+        """
+        console = Console(highlight=False, soft_wrap=True)
+        where = f" (store {escape(str(self.store))})" if self.store is not None else ""
+        console.print(f"[bold]Conclave is up[/] at [cyan]{self.url}[/]{where}, ready in {elapsed_s:.1f} s")
+        console.print(f"services: {' '.join(services)}")
+        if not is_secured:
+            console.print(f"[bold yellow]{INSECURE_TITLE}:[/] [yellow]{INSECURE_TEXT}[/]")
+        console.print("\nTry, in another terminal:")
+        own = self._own_server(is_secured=is_secured) if self.store is not None else self._any_server()
+        for command, why in own:
+            console.print(f"  [green]{escape(command)}[/]\n      {why}")
+        console.print("\nStop with Ctrl-C.")
+
+    def _own_server(self, *, is_secured: bool) -> Iterator[tuple[str, str]]:
+        assert self.store is not None
+        if not is_secured:
+            yield from self._any_server()
+            return
+        store = "" if self.store == DEFAULT_STORE else f" --store {shlex.quote(str(self.store))}"
+        keys = self.store / CREDENTIALS_DIRECTORY
+        yield f"conclave agent add ops{store}", "mint a credential for an agent called ops"
+        yield from self._any_server(keys=keys)
+
+    def _any_server(self, *, keys: Path | None = None) -> Iterator[tuple[str, str]]:
+        def nats(user: str, command: str) -> str:
+            key = f" --nkey {shlex.quote(str(keys / f'{user}.nk'))}" if keys is not None else ""
+            return f"nats --server {self.url}{key} --inbox-prefix _INBOX_{user} {command}"
+
+        ask = f"req {self.prefix}.call.registry.list.ops '{{}}'"
+        yield nats("ops", ask), "as ops, ask the registry, with the plain nats CLI"
+        yield nats(OPERATOR, "micro ls"), "the services, as NATS sees them"

@@ -18,7 +18,9 @@ SERVICE_NAMES: Final = ("registry", "tasks", "dialog", "consensus", "knowledge",
 """Every service that has a user of its own."""
 OPERATOR: Final = "operator"
 """The user of the people who run the deployment; it may do everything."""
-RESERVED_NAMES: Final = frozenset({*SERVICE_NAMES, OPERATOR})
+WITNESS: Final = "witness"
+"""The user that proves which configuration the server has read; it may do nothing else."""
+RESERVED_NAMES: Final = frozenset({*SERVICE_NAMES, OPERATOR, WITNESS})
 """No agent may be called so: a service's calls to other services carry the service's name."""
 MAX_SHARDS: Final = 16
 """Journals per service that its user may reach. A wildcard cannot stand for a part of a stream name."""
@@ -54,6 +56,12 @@ def require_agent_id(agent: str) -> str:
         reserved = ", ".join(sorted(RESERVED_NAMES))
         raise UsageError(f"agent id {agent!r} is reserved; choose another than: {reserved}")
     return agent
+
+
+def witness_permissions() -> Permissions:
+    """The witness connects, and that is all; nats-py cannot without its inbox."""
+    own_answers = f"{inbox_prefix(WITNESS)}.>"
+    return Permissions(publish=(own_answers,), subscribe=(own_answers,))
 
 
 def agent_permissions(agent: str, subjects: Subjects) -> Permissions:

@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from conclave import store as directory
+from conclave.identity.permissions import WITNESS
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import AuthorizationError, UnavailableError
@@ -22,7 +23,6 @@ RECORD_FILE: Final = "server.json"
 CONFIGURATION_FILE: Final = "nats-server.conf"
 _RELOAD_TIMEOUT_S: Final = 15.0
 _POLL_S: Final = 0.02
-_WITNESS_NAME: Final = "witness"
 _IS_LINUX: Final = sys.platform == "linux"
 
 
@@ -83,7 +83,7 @@ class RunningServer(BaseModel):
 
     async def _knows(self, witness: Credentials) -> bool:
         try:
-            bus = await NatsBus.connect(self.url, agent=_WITNESS_NAME, credentials=witness)
+            bus = await NatsBus.connect(self.url, agent=WITNESS, credentials=witness)
         except (AuthorizationError, UnavailableError):
             return False  # the second when the new configuration came during our handshake
         await bus.close()

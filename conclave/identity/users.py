@@ -18,6 +18,7 @@ from conclave.identity.permissions import (
     agent_permissions,
     require_agent_id,
     service_permissions,
+    witness_permissions,
 )
 from coordination.runtime.errors import ConclaveError, UsageError
 from coordination.runtime.names import Id, Subjects
@@ -131,9 +132,8 @@ def render(users: Users, *, witness: str) -> str:
     for user in users.users:
         lines.append(f"    # {user.role} {user.name}")
         lines.append(f"    {{ nkey: {user.public_key}{_block(_permissions(user, subjects))} }}")
-    lines.append("    # witness: may do nothing but connect")
-    nothing = 'permissions: { publish: { deny: [">"] }, subscribe: { deny: [">"] } }'
-    lines.append(f"    {{ nkey: {witness}, {nothing} }}")
+    lines.append("    # witness: new whenever this file is")
+    lines.append(f"    {{ nkey: {witness}{_block(witness_permissions())} }}")
     lines += ["  ]", "}", ""]
     return "\n".join(lines)
 

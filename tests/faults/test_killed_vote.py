@@ -13,6 +13,8 @@ import pytest
 
 from conclave import Session, connect
 from conclave.embedded import embedded_server
+from conclave.identity import Identities
+from coordination.runtime.names import Subjects
 from tests.support.processes import conclave_process, free_port
 
 VOTERS = 40
@@ -53,10 +55,14 @@ async def expect_every_vote_once(session: Session, proposal_id: str) -> None:
     assert settled.tally.for_votes == VOTERS
 
 
-async def open_sessions(stack: contextlib.AsyncExitStack, url: str) -> list[Session]:
+async def open_sessions(stack: contextlib.AsyncExitStack, url: str, store: Path) -> list[Session]:
+    """A session for each voter, each with a credential of its own."""
+    voters = [f"voter-{n}" for n in range(VOTERS)]
+    await Identities(store).ensure(*voters)
+    keys = Identities(store).directory
     return [
-        await stack.enter_async_context(connect(url, agent=f"voter-{n}", patience_s=PATIENCE_S))
-        for n in range(VOTERS)
+        await stack.enter_async_context(connect(url, agent=voter, credentials=keys, patience_s=PATIENCE_S))
+        for voter in voters
     ]
 
 
@@ -80,7 +86,7 @@ async def test_whole_conclave_killed_during_a_vote_loses_and_repeats_nothing(
     arguments = ("up", "--store", str(tmp_path), "--port", str(port))
     async with contextlib.AsyncExitStack() as stack:
         async with conclave_process(*arguments) as (process, _):
-            sessions = await open_sessions(stack, f"nats://127.0.0.1:{port}")
+            sessions = await open_sessions(stack, f"nats://127.0.0.1:{port}", tmp_path)
             proposal_id = await propose(sessions[0])
             poll = Poll(sessions)
             voting = asyncio.create_task(poll.vote(proposal_id))
@@ -102,10 +108,12 @@ async def test_whole_conclave_killed_during_a_vote_loses_and_repeats_nothing(
 
 async def test_one_service_killed_during_a_vote_loses_and_repeats_nothing(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        server = await stack.enter_async_context(embedded_server(tmp_path, port=free_port()))
-        arguments = ("serve", "consensus", "--nats", server.url)
+        secured = embedded_server(tmp_path, port=free_port(), secured=Subjects())
+        server = await stack.enter_async_context(secured)
+        keys = str(server.identities.directory)
+        arguments = ("serve", "consensus", "--nats", server.url, "--credentials", keys)
         async with conclave_process(*arguments) as (process, _):
-            sessions = await open_sessions(stack, server.url)
+            sessions = await open_sessions(stack, server.url, tmp_path)
             proposal_id = await propose(sessions[0])
             poll = Poll(sessions)
             voting = asyncio.create_task(poll.vote(proposal_id))

@@ -14,8 +14,11 @@ import pytest
 from conclave import Agent, Session, connect
 from conclave.deployment import SERVICES
 from conclave.embedded import embedded_server
+from conclave.identity import Identities
+from coordination.runtime.errors import AuthorizationError
+from coordination.runtime.names import Subjects
 from coordination.tasks.wire import TaskOffer
-from tests.support.processes import conclave_process, free_port, is_alive
+from tests.support.processes import READY, conclave_process, free_port, is_alive
 
 
 def children(pid: int) -> list[int]:
@@ -29,15 +32,21 @@ async def test_up_serves_everything_and_a_signal_leaves_no_process(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     port = free_port()
+    await Identities(tmp_path).add("ops")
     async with conclave_process("up", "--store", str(tmp_path), "--port", str(port)) as (process, greeting):
         assert f"nats://127.0.0.1:{port}" in greeting
+        assert "NO AUTHENTICATION" not in greeting
         assert "micro ls" in greeting
         for name in SERVICES:
             assert name in greeting
         offspring = children(process.pid)
         assert len(offspring) == 1, "nats-server and nothing else"
-        async with connect(f"nats://127.0.0.1:{port}", agent="ops") as session:
+        url, keys = f"nats://127.0.0.1:{port}", tmp_path / "credentials"
+        async with connect(url, agent="ops", credentials=keys) as session:
             assert await session.registry.list() == ()
+        with pytest.raises(AuthorizationError):
+            async with connect(url, agent="ops"):
+                pytest.fail("it was let in without a credential")
         process.send_signal(number)
         assert await process.wait() == 0
         assert not any(is_alive(pid) for pid in offspring)
@@ -56,17 +65,19 @@ async def test_up_uses_an_existing_server_and_leaves_it_running(tmp_path: Path) 
 
 async def test_services_in_processes_of_their_own_work_together(tmp_path: Path) -> None:
     agent = Agent("worker", capabilities=["greeting"])
+    await Identities(tmp_path).add("worker", "boss")
+    keys = ("--credentials", str(tmp_path / "credentials"))
 
     @agent.task
     async def greet(_: Session, offer: TaskOffer) -> dict[str, str]:
         return {"text": f"hello {offer.payload['name']}"}
 
     async with (
-        embedded_server(tmp_path, port=free_port()) as server,
-        conclave_process("serve", "registry", "--nats", server.url) as (_, greeting),
-        conclave_process("serve", "tasks", "--nats", server.url),
-        agent.running(server.url),
-        connect(server.url, agent="boss") as boss,
+        embedded_server(tmp_path, port=free_port(), secured=Subjects()) as server,
+        conclave_process("serve", "registry", *keys, "--nats", server.url) as (_, greeting),
+        conclave_process("serve", "tasks", *keys, "--nats", server.url),
+        agent.running(server.url, credentials=server.identities.directory),
+        connect(server.url, agent="boss", credentials=server.identities.directory) as boss,
     ):
         assert "serving registry on" in greeting
         done = asyncio.Event()
@@ -99,12 +110,39 @@ async def test_a_process_that_loses_one_service_goes_on_with_the_others(tmp_path
 
 async def test_store_remembers_agents_across_restarts(tmp_path: Path) -> None:
     arguments = ("up", "--store", str(tmp_path), "--port", str(free_port()))
+    await Identities(tmp_path).add("first", "second")
+    keys = tmp_path / "credentials"
     async with conclave_process(*arguments) as (_, greeting):
         url = re.findall(r"nats://[\d.:]+", greeting)[0]
-        async with connect(url, agent="first") as session:
+        async with connect(url, agent="first", credentials=keys) as session:
             await session.registry.register(["python"])
-    async with conclave_process(*arguments), connect(url, agent="second") as session:
+    async with (
+        conclave_process(*arguments),
+        connect(url, agent="second", credentials=keys) as session,
+    ):
         assert [agent.agent for agent in await session.registry.list()] == ["first"]
+
+
+async def test_an_insecure_conclave_says_so_loudly_and_lets_anybody_in(tmp_path: Path) -> None:
+    port = str(free_port())
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "conclave", "up", "--insecure", "--store", str(tmp_path), "--port", port),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(30):
+            greeting = (await process.stdout.readuntil(READY)).decode()
+        assert "NO AUTHENTICATION (--insecure): every program on this machine may" in greeting
+        async with connect(f"nats://127.0.0.1:{port}", agent="anybody") as session:
+            assert await session.registry.list() == ()
+    finally:
+        process.terminate()
+        _, err = await process.communicate()
+    assert "NO AUTHENTICATION (--insecure)" in err.decode()
+    assert "warning" in err.decode()
 
 
 def test_wrong_arguments_get_one_line_and_exit_2(tmp_path: Path) -> None:
@@ -120,6 +158,12 @@ def test_wrong_arguments_get_one_line_and_exit_2(tmp_path: Path) -> None:
     assert nowhere.returncode == 1
     assert len(nowhere.stderr.splitlines()) == 1
     assert "no NATS server at" in nowhere.stderr
+    contradiction = run("up", "--insecure", "--nats", "nats://127.0.0.1:1")
+    assert contradiction.returncode == 2
+    assert "--insecure and --nats cannot be given together" in contradiction.stderr
+    keyless = run("serve", "tasks", "--credentials", str(tmp_path), "--nats", "nats://127.0.0.1:1")
+    assert keyless.returncode == 2
+    assert f"no credential for 'tasks': there is no {tmp_path / 'tasks.nk'}" in keyless.stderr
     prefix = run("up", "--prefix", "Not.One.Token")
     assert prefix.returncode == 2
     assert "Traceback" not in prefix.stderr

@@ -74,7 +74,7 @@ def test_an_id_that_is_none_is_refused_and_nothing_is_made(tmp_path: Path, name:
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize("name", ["consensus", "artifacts", "operator"])
+@pytest.mark.parametrize("name", ["consensus", "artifacts", "operator", "witness"])
 def test_the_names_of_services_are_reserved(tmp_path: Path, name: str) -> None:
     done = agent("add", name, "--store", str(tmp_path / "store"))
     assert done.exit_code == 2

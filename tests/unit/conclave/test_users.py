@@ -101,4 +101,7 @@ def test_only_services_may_answer_and_only_the_operator_is_without_limits() -> N
     assert 'allow_responses: { max: 1, expires: "10s" }' in lines[keys["tasks"]]
     assert "allow_responses" not in lines[keys["ada"]]
     assert '"conclave.call.*.*.ada"' in lines[keys["ada"]]
-    assert 'publish: { deny: [">"] }, subscribe: { deny: [">"] }' in lines[witness]
+    assert (
+        'publish: { allow: ["_INBOX_witness.>"] }, subscribe: { allow: ["_INBOX_witness.>"] }'
+        in lines[witness]
+    )
