@@ -9,6 +9,9 @@ most once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import logging
 import random
 import secrets
 from collections import deque
@@ -48,6 +51,8 @@ _RECONNECT_FIRST_S: Final = 0.1
 _RECONNECT_LAST_S: Final = 2.0
 _MAX_DENIALS: Final = 256
 """Refused subjects remembered, so that each is logged once."""
+_MAX_SERVERS: Final = 32
+"""Servers of the cluster remembered: those we were told first, then those the cluster tells."""
 _ALIVE: Final = "alive"
 _UNWANTED: Final = ("authorization", "authentication", "account")
 """Words in the server's errors that say it will not let us in."""
@@ -117,7 +122,6 @@ class Connection:
         if self.is_closed:
             return
         self.is_closed = True
-        self._up.clear()
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.wait([self._supervisor])
@@ -126,6 +130,7 @@ class Connection:
         self._interests.clear()
         self._end_requests(ClosedError("the NATS connection is closed"))
         await self.client.close()
+        self._up.set()  # whoever waits for the server learns that it is over
         readers = self._readers - {asyncio.current_task()}
         if readers:
             await asyncio.wait(readers, timeout=CONNECT_TIMEOUT_S)
@@ -221,15 +226,15 @@ class Connection:
         if self._interests.pop(id(interest), None) is not None and self.is_up:
             self.client.stop_listening(interest.sid)
 
-    async def settle(self, interest: Interest) -> None:
+    async def settle(self) -> None:
         """See `interest.Ground`."""
-        client = self.client
-        if self.is_up:
-            try:
-                await client.flush(CONNECT_TIMEOUT_S)
-            except nats.errors.Error:
-                return  # the connection is gone, and with it whatever was on its way
-        client.forget(interest.sid)
+        # When the connection is gone, so is whatever was on its way.
+        with contextlib.suppress(nats.errors.Error):
+            await self.client.flush(CONNECT_TIMEOUT_S)
+
+    def forget(self, interest: Interest) -> None:
+        """See `interest.Ground`."""
+        self.client.forget(interest.sid)
 
     async def flush(self) -> None:
         """Return when the server has taken everything; errors as in `Bus.flush`."""
@@ -243,18 +248,18 @@ class Connection:
             raise PermissionDeniedError(f"the NATS server does not let {self.agent} subscribe to {denied[0]}")
 
     async def _flush(self) -> None:
-        while not self.is_closed:
+        while True:
             await self._up.wait()
-            client = self.client
+            if self.is_closed:
+                raise ClosedError("the NATS connection is closed")
             try:
-                await client.flush(CONNECT_TIMEOUT_S)
+                await self.client.flush(CONNECT_TIMEOUT_S)
             except nats.errors.FlushTimeoutError:
                 raise
             except nats.errors.Error:
                 await asyncio.sleep(0)  # lost: the supervisor is about to say so
             else:
                 return
-        raise ClosedError("the NATS connection is closed")
 
     # Refusals
 
@@ -323,9 +328,8 @@ class Connection:
     def _adopt(self, client: MendedClient) -> None:
         """Make `client` the present one. Without await: nothing may come between."""
         self.client = client
-        self._servers += [
-            url for each in client.servers if (url := each.geturl()) not in self._servers
-        ]  # discovered in the cluster
+        discovered = [url for each in client.servers if (url := each.geturl()) not in self._servers]
+        self._servers = [*self._servers, *discovered][:_MAX_SERVERS]
         self._inbox = f"{inbox_prefix(self.agent)}.{secrets.token_hex(8)}."
         client.listen(f"{self._inbox}*", self._receive_answer)
         for interest in self._interests.values():
@@ -386,18 +390,18 @@ class Connection:
 
     async def _reconnect(self) -> MendedClient:
         """Try until there is a client; the delays are jittered, so that agents do not come as a herd."""
-        attempt = 0
-        while True:
-            longest_s = min(_RECONNECT_LAST_S, _RECONNECT_FIRST_S * 2**attempt)
+        for attempt in itertools.count():
+            longest_s = min(_RECONNECT_LAST_S, _RECONNECT_FIRST_S * 2 ** min(attempt, 16))
             await asyncio.sleep(self._entropy.uniform(longest_s / 4, longest_s))
             try:
                 return await self._connect()
             except AuthorizationError as error:
                 # It may be reloading its configuration; but somebody ought to know.
-                _log.error("not let in again, trying on", agent=self.agent, reason=str(error))
+                level = logging.ERROR if attempt.bit_count() <= 1 else logging.INFO
+                _log.log(level, "not let in again, trying on", agent=self.agent, reason=str(error))
             except UnavailableError as error:
                 _log.info("not connected yet", agent=self.agent, reason=str(error))
-            attempt = min(attempt + 1, 16)
+        raise AssertionError("unreachable: counting has no end")
 
 
 def _give_up(answer: asyncio.Future[Delivery], subject: str, timeout_s: float) -> None:

@@ -27,8 +27,11 @@ class Ground(Protocol):
     def withdraw(self, interest: Interest) -> None:
         """Have the server send no more; what is on its way still arrives."""
 
-    async def settle(self, interest: Interest) -> None:
+    async def settle(self) -> None:
         """Return when nothing is on its way any more."""
+
+    def forget(self, interest: Interest) -> None:
+        """Hand nothing more to `interest`."""
 
 
 class Interest:
@@ -100,6 +103,7 @@ class Interest:
 
     def end(self) -> None:
         """Handle nothing more; a handler that is running is cut off, unless it is the caller."""
+        self._ground.forget(self)
         self._waiting.clear()
         self._finish()
         if self.reader is not asyncio.current_task():
@@ -121,7 +125,8 @@ class Interest:
         self._ground.withdraw(self)
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
-                await self._ground.settle(self)
+                await self._ground.settle()
+                self._ground.forget(self)
                 self._finish()
                 if self.reader is not asyncio.current_task():
                     await asyncio.wait([self.reader])

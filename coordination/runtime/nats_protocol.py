@@ -28,6 +28,9 @@ _WHITE: Final = " \t\n\r\x0b\x0c"
 """What ``bytes.strip`` takes off."""
 _find_white: Final = re.compile(r"[ \t\r\n]").search
 _is_header_name: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_known_names: Final = {"Nats-Msg-Id", "Nats-Service-Error", "Nats-Service-Error-Code", "traceparent"}
+"""Header names known to be valid; what we write is added, up to `_MAX_KNOWN_NAMES`."""
+_MAX_KNOWN_NAMES: Final = 256
 _LINE_ENDS: Final = str.maketrans({"\r": " ", "\n": " "})
 
 Listener = Callable[[Delivery], None]
@@ -98,12 +101,19 @@ def encode_publish(
 def _encode_headers(headers: Mapping[str, str]) -> bytes:
     text = "NATS/1.0\r\n"
     for given, value in headers.items():
-        name = given if _is_header_name(given) else given.strip()
-        if not _is_header_name(name):
-            raise UsageError(f"{given[:80]!r} is not a valid header name")
+        name = given if given in _known_names else _require_header_name(given)
         kept = value.strip() if value.isprintable() else value.strip().translate(_LINE_ENDS)
         text += f"{name}: {kept}\r\n"
     return f"{text}\r\n".encode()
+
+
+def _require_header_name(given: str) -> str:
+    name = given.strip()
+    if not _is_header_name(name):
+        raise UsageError(f"{given[:80]!r} is not a valid header name")
+    if len(_known_names) < _MAX_KNOWN_NAMES:
+        _known_names.add(name)
+    return name
 
 
 def _too_large(subject: str, size_bytes: int, limit_bytes: int) -> UsageError:
@@ -130,10 +140,8 @@ def decode_headers(block: bytes) -> Mapping[str, str]:
             headers[_DESCRIPTION] = description
     for line in rest.split("\r\n"):
         name, colon, value = line.partition(":")
-        if colon:
-            name = name.strip(_WHITE)
-            if _is_header_name(name):
-                headers[name] = value.strip(_WHITE)
+        if name in _known_names or (colon and _is_header_name(name := name.strip(_WHITE))):
+            headers[name] = value.strip(_WHITE)
     return headers
 
 
