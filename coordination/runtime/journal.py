@@ -383,11 +383,11 @@ class Journal:
         return None
 
     async def _until_answered(
-        self, attempt: Callable[[], Awaitable[T]], *, patience_s: float = _PATIENCE_S
+        self, attempt: Callable[[], Awaitable[T]], *, patience_s: float | None = None
     ) -> T:
         """Repeat `attempt`, which must be idempotent, until the store answers it."""
         loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + patience_s
+        give_up_s = loop.time() + (_PATIENCE_S if patience_s is None else patience_s)
         delay_s = _RETRY_FIRST_S
         while True:
             try:
