@@ -1,51 +1,25 @@
-"""In-memory twins of the journal and the bus, for tests in one process.
+"""The in-memory twin of `coordination.runtime.bus.NatsBus`, for tests in one process.
 
-They keep the real ones' contracts (one contract suite runs on both); faults and virtual time are
-added by the simulation.
+It keeps the real one's contract (one contract suite runs on both). How messages travel is up to a
+`Transmission`: at once by default; the simulation's delays, loses, repeats and reorders them by seed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
-
-import structlog
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from coordination.runtime.bus import Delivery, Handler, Subscription
-from coordination.runtime.errors import ClosedError, NotLeaderError, UnavailableError
-from coordination.runtime.failures import log_failure
-from coordination.runtime.store import Entry
+from coordination.runtime.errors import BufferFullError, ClosedError, UnavailableError
+from coordination.runtime.interest import Interest
 from coordination.runtime.names import inbox_prefix
 
-_log = structlog.get_logger(__name__)
-
-
-class MemoryJournal:
-    """A journal in a list; hand the same object to the next host to restart on the same store."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, bytes]] = []
-        """Record id and payload, in order."""
-
-    async def open(self) -> None:
-        """Nothing to create."""
-
-    async def replay(self) -> AsyncGenerator[Entry, None]:
-        """Every record present at the call."""
-        for sequence, (_, payload) in enumerate(tuple(self.records), start=1):
-            yield Entry(sequence, payload)
-
-    async def append(self, payload: bytes, *, expected: int, record_id: str) -> int:
-        """Store with compare-and-set; see `Journal.append`."""
-        await asyncio.sleep(0)  # an append is never instantaneous: let the next batch gather
-        if len(self.records) > expected and self.records[expected][0] == record_id:
-            return expected + 1
-        if len(self.records) != expected:
-            raise NotLeaderError(f"record {expected + 1} was written by somebody else")
-        self.records.append((record_id, payload))
-        return expected + 1
+MAX_BUFFERED_MESSAGES: Final = 1024
+"""Published while the connection is down, and sent when it is back."""
 
 
 def subject_matches(pattern: str, subject: str) -> bool:
@@ -59,90 +33,123 @@ def subject_matches(pattern: str, subject: str) -> bool:
     return len(wanted) == len(found)
 
 
+class Transmission(Protocol):
+    """How messages get from one node to another, and whom of a queue group they go to."""
+
+    def choose(self, queue: str, members: int) -> int:
+        """Which of the `members` of the group `queue` gets the next message, from 0."""
+
+    def carry(self, source: str, target: str, delivery: Delivery, arrive: Callable[[Delivery], None]) -> None:
+        """Call `arrive`, now or later, once or several times or never."""
+
+    async def settle(self, target: str) -> None:
+        """Return when everything that was sent to `target` so far has arrived or is lost."""
+
+
+class DirectTransmission:
+    """Everything arrives at once; the members of a group take turns."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, int] = {}
+
+    def choose(self, queue: str, members: int) -> int:
+        """See `Transmission.choose`."""
+        self._turns[queue] = turn = self._turns.get(queue, -1) + 1
+        return turn % members
+
+    def carry(self, source: str, target: str, delivery: Delivery, arrive: Callable[[Delivery], None]) -> None:
+        """See `Transmission.carry`."""
+        del source, target
+        arrive(delivery)
+
+    async def settle(self, target: str) -> None:
+        """See `Transmission.settle`."""
+
+
 @dataclass(eq=False, slots=True)
-class _MemorySubscription:
-    exchange: MemoryExchange
-    pattern: str
+class _Route:
+    """Where the messages on a subject go."""
+
+    subject: str
     queue: str
-    siblings: set[_MemorySubscription]
-    """The live subscriptions of the same bus."""
-    waiting: asyncio.Queue[Delivery | None] = field(default_factory=asyncio.Queue)
-    reader: asyncio.Task[None] | None = None
+    bus: MemoryBus
+    receive: Callable[[Delivery], None]
+    is_withdrawn: bool = False
+    """Nothing more is sent here, but what is on its way arrives."""
+    is_forgotten: bool = False
 
-    async def unsubscribe(self) -> None:
-        self._leave()
-        if self.reader is not None and self.reader is not asyncio.current_task():
-            self.reader.cancel()
+    @property
+    def is_wildcard(self) -> bool:
+        return "*" in self.subject or ">" in self.subject
 
-    async def drain(self) -> None:
-        self._leave()
-        self.waiting.put_nowait(None)
-        if self.reader is not None and self.reader is not asyncio.current_task():
-            await asyncio.wait([self.reader])
-
-    def _leave(self) -> None:
-        self.exchange.remove(self)
-        self.siblings.discard(self)
-
-    async def read(self, handler: Handler) -> None:
-        while (delivery := await self.waiting.get()) is not None:
-            try:
-                await handler(delivery)
-            except Exception:  # noqa: BLE001 - one bad message must not end the subscription
-                log_failure(_log, "message handler failed", subject=delivery.subject)
+    def arrive(self, delivery: Delivery) -> None:
+        if self.bus.is_connected and not self.is_forgotten:
+            self.receive(delivery)
 
 
 class MemoryExchange:
     """What a NATS server is to `NatsBus`: routes by subject, one member per queue group."""
 
-    def __init__(self) -> None:
+    def __init__(self, transmission: Transmission | None = None) -> None:
+        self.transmission: Transmission = transmission or DirectTransmission()
+        self.inboxes = itertools.count()
+        """Numbers that no two reply subjects share, also if one agent connects twice."""
         # Reply inboxes have no wildcard and there are many: they are found by name, not by search.
-        self._exact: dict[str, list[_MemorySubscription]] = {}
-        self._wildcard: list[_MemorySubscription] = []
-        self._turn = itertools.count()
+        self._exact: dict[str, list[_Route]] = {}
+        self._wildcard: list[_Route] = []
 
-    def add(self, subscription: _MemorySubscription) -> None:
-        """Route to `subscription` from now on."""
-        if "*" in subscription.pattern or ">" in subscription.pattern:
-            self._wildcard.append(subscription)
+    def add(self, route: _Route) -> None:
+        """Use `route` from now on."""
+        if route.is_wildcard:
+            self._wildcard.append(route)
         else:
-            self._exact.setdefault(subscription.pattern, []).append(subscription)
+            self._exact.setdefault(route.subject, []).append(route)
 
-    def remove(self, subscription: _MemorySubscription) -> None:
-        """Route to `subscription` no more; idempotent."""
-        members = self._exact.get(subscription.pattern, [])
-        if subscription in members:
-            members.remove(subscription)
+    def remove(self, route: _Route) -> None:
+        """Use `route` no more; idempotent."""
+        if route.is_wildcard:
+            with contextlib.suppress(ValueError):
+                self._wildcard.remove(route)
+        elif route in (members := self._exact.get(route.subject, [])):
+            members.remove(route)
             if not members:
-                del self._exact[subscription.pattern]
-        if subscription in self._wildcard:
-            self._wildcard.remove(subscription)
+                del self._exact[route.subject]
 
-    def route(self, delivery: Delivery) -> int:
-        """Hand `delivery` to every match; returns how many got it."""
-        groups: dict[str, list[_MemorySubscription]] = {}
-        receivers: list[_MemorySubscription] = []
-        matching = [each for each in self._wildcard if subject_matches(each.pattern, delivery.subject)]
-        for subscription in (*self._exact.get(delivery.subject, ()), *matching):
-            if subscription.queue:
-                groups.setdefault(subscription.queue, []).append(subscription)
+    def route(self, source: str, delivery: Delivery) -> int:
+        """Send `delivery` from the node `source` to every match; returns to how many."""
+        groups: dict[str, list[_Route]] = {}
+        chosen: list[_Route] = []
+        matching = [each for each in self._wildcard if subject_matches(each.subject, delivery.subject)]
+        for route in (*self._exact.get(delivery.subject, ()), *matching):
+            if route.queue:
+                groups.setdefault(route.queue, []).append(route)
             else:
-                receivers.append(subscription)
-        turn = next(self._turn)
-        receivers += [members[turn % len(members)] for members in groups.values()]
-        for receiver in receivers:
-            receiver.waiting.put_nowait(delivery)
-        return len(receivers)
+                chosen.append(route)
+        for queue, members in groups.items():
+            chosen.append(members[self.transmission.choose(queue, len(members))])
+        for route in chosen:
+            self.transmission.carry(source, route.bus.node, delivery, route.arrive)
+        return len(chosen)
 
 
 class MemoryBus:
-    """One agent's connection to a `MemoryExchange`."""
+    """One agent's connection to a `MemoryExchange`.
 
-    def __init__(self, exchange: MemoryExchange, *, agent: str) -> None:
+    Args:
+        exchange: What it is connected to.
+        agent: Whose connection; names the reply inboxes.
+        node: The machine it runs on, for a `Transmission` that tells them apart; the agent by default.
+    """
+
+    def __init__(self, exchange: MemoryExchange, *, agent: str, node: str = "") -> None:
+        self.node = node or agent
+        self.is_connected = True
         self._exchange = exchange
         self._agent = agent
-        self._own: set[_MemorySubscription] = set()
-        self._inboxes = itertools.count()
+        self._routes: dict[Interest, _Route] = {}
+        self._answers: dict[asyncio.Future[Delivery], None] = {}
+        """The requests in flight. Not a set: its order would depend on memory addresses."""
+        self._unsent: list[Delivery] = []
         self._closed = False
 
     async def publish(
@@ -150,49 +157,111 @@ class MemoryBus:
     ) -> None:
         """See `Bus.publish`."""
         self._require_open()
-        self._exchange.route(_delivery(subject, payload, reply_to, headers))
+        delivery = _delivery(subject, payload, reply_to, headers)
+        if self.is_connected:
+            self._exchange.route(self.node, delivery)
+        elif len(self._unsent) < MAX_BUFFERED_MESSAGES:
+            self._unsent.append(delivery)
+        else:
+            raise BufferFullError("the connection is down and as much waits for it as may")
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> Delivery:
         """See `Bus.request`."""
         self._require_open()
+        if not self.is_connected:
+            raise UnavailableError(f"no answer on {subject}: the connection is down")
         answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
 
-        async def receive(delivery: Delivery) -> None:
+        def receive(delivery: Delivery) -> None:
             if not answer.done():
                 answer.set_result(delivery)
 
-        reply_to = f"{inbox_prefix(self._agent)}.{next(self._inboxes)}"
-        subscription = await self.subscribe(reply_to, receive)
+        reply_to = f"{inbox_prefix(self._agent)}.{next(self._exchange.inboxes)}"
+        route = _Route(reply_to, "", self, receive)
+        self._exchange.add(route)
+        self._answers[answer] = None
         try:
-            if self._exchange.route(_delivery(subject, payload, reply_to, headers)) == 0:
+            if self._exchange.route(self.node, _delivery(subject, payload, reply_to, headers)) == 0:
                 raise UnavailableError(f"nobody serves {subject}")
             async with asyncio.timeout(timeout_s):
                 return await answer
         except TimeoutError:
             raise UnavailableError(f"no answer on {subject} within {timeout_s:g} s") from None
         finally:
-            await subscription.unsubscribe()
+            del self._answers[answer]
+            self._exchange.remove(route)
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """See `Bus.subscribe`."""
         self._require_open()
-        subscription = _MemorySubscription(self._exchange, subject, queue, self._own)
-        subscription.reader = asyncio.create_task(subscription.read(handler))
-        self._exchange.add(subscription)
-        self._own.add(subscription)
-        return subscription
+        interest = Interest(self, subject, queue, handler)
+        route = self._routes[interest] = _Route(subject, queue, self, interest.receive)
+        if self.is_connected:
+            self._exchange.add(route)
+        return interest
 
     async def flush(self) -> None:
         """See `Bus.flush`."""
         self._require_open()
+        if not self.is_connected:
+            raise UnavailableError("the connection is down")
 
     async def close(self) -> None:
         """See `Bus.close`."""
+        self.abort()
+
+    # --- what an `Interest` needs
+
+    def withdraw(self, interest: Interest) -> None:
+        """See `Ground.withdraw`."""
+        route = self._routes.get(interest)
+        if route is not None:
+            self._exchange.remove(route)
+            route.is_withdrawn = True
+
+    async def settle(self) -> None:
+        """See `Ground.settle`."""
+        await self._exchange.transmission.settle(self.node)
+
+    def forget(self, interest: Interest) -> None:
+        """See `Ground.forget`."""
+        route = self._routes.pop(interest, None)
+        if route is not None:
+            self._exchange.remove(route)
+            route.is_forgotten = True
+
+    # --- what may happen to a connection
+
+    def lose_connection(self) -> None:
+        """Let the connection break: requests end at once, nothing comes in, what is published waits."""
+        self.is_connected = False
+        for route in self._routes.values():
+            self._exchange.remove(route)
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_exception(UnavailableError("no answer before the connection was lost"))
+
+    def restore_connection(self) -> None:
+        """Let the connection be there again, with its subscriptions; send what waits."""
+        if self._closed or self.is_connected:
+            return
+        self.is_connected = True
+        for route in self._routes.values():
+            if not route.is_withdrawn:
+                self._exchange.add(route)
+        unsent, self._unsent = self._unsent, []
+        for delivery in unsent:
+            self._exchange.route(self.node, delivery)
+
+    def abort(self) -> None:
+        """End everything at once, as if the process had been killed; idempotent."""
+        self.lose_connection()
         self._closed = True
-        for subscription in tuple(self._own):
-            await subscription.unsubscribe()
+        self._unsent.clear()
+        for interest in tuple(self._routes):
+            interest.end()
 
     def _require_open(self) -> None:
         if self._closed:

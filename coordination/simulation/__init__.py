@@ -1,0 +1,1 @@
+"""A whole cluster in one process: virtual time, seeded faults, independent checkers."""
