@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,7 +27,7 @@ PATIENCE_S = 60.0
 
 
 class Traffic:
-    """`AGENTS` agents, each sending its share of `commands`, one after another.
+    """`AGENTS` agents, each sending at least its share of `commands`, one after another.
 
     After every tenth acknowledgement an agent reads its own record back: it must never see an older
     incarnation than the one it was told.
@@ -39,6 +40,7 @@ class Traffic:
         self._url = url
         self._subjects = subjects
         self._each = commands // AGENTS
+        self._is_enough = False
         self._started_s = self._ended_s = self._last_s = 0.0
 
     @property
@@ -53,12 +55,13 @@ class Traffic:
 
     @contextlib.asynccontextmanager
     async def flowing(self) -> AsyncIterator[None]:
-        """Commands flow during the block; it ends when all are acknowledged."""
+        """Commands flow during the block, and after it until there were enough; all are acknowledged."""
         self._started_s = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for index in range(AGENTS):
                 group.create_task(self._register(f"agent-{index}"))
             yield
+            self._is_enough = True
         self._ended_s = time.monotonic()
 
     async def acknowledged_at_least(self, count: int) -> None:
@@ -77,7 +80,9 @@ class Traffic:
         bus = await NatsBus.connect(self._url, agent=agent)
         caller = Caller(bus, agent=agent, subjects=self._subjects, patience_s=PATIENCE_S)
         try:
-            for index in range(self._each):
+            for index in itertools.count():
+                if self._is_enough and index >= self._each:
+                    return
                 label = f"{agent}/{index}"
                 request = wire.RegisterRequest(labels={"label": label})
                 reply = await caller.command("registry", "register", request, wire.RegisterReply)

@@ -86,7 +86,7 @@ async def test_killing_leader_standby_and_server_loses_and_repeats_nothing(
             f"nats-server: {after_server_s:.2f} s; {lost} lost, {twice} twice\n"
         )
     assert (lost, twice) == (0, 0)
-    assert traffic.count == COMMANDS
+    assert traffic.count >= COMMANDS
     assert after_leader_s < MAX_FAILOVER_S
 
 
