@@ -80,26 +80,23 @@ class Interest:
             _log.error("slow consumer: messages dropped", subject=self.subject, dropped=self._dropped)
 
     async def _read(self) -> None:
-        waiting = self._waiting
+        waiting, handler = self._waiting, self._handler
         while True:
             while waiting:
                 delivery = waiting.popleft()
                 self._waiting_bytes -= len(delivery.payload)
-                await self._handle(delivery)
+                try:
+                    await handler(delivery)
+                except asyncio.CancelledError:
+                    if self.reader.cancelling():
+                        raise
+                    log_failure(_log, "message handler was cancelled", subject=self.subject)
+                except Exception:  # noqa: BLE001 - one bad message must not end the subscription
+                    log_failure(_log, "message handler failed", subject=self.subject)
             if self._is_ending:
                 return
             self._more = asyncio.get_running_loop().create_future()
             await self._more
-
-    async def _handle(self, delivery: Delivery) -> None:
-        try:
-            await self._handler(delivery)
-        except asyncio.CancelledError:
-            if self.reader.cancelling():
-                raise
-            log_failure(_log, "message handler was cancelled", subject=self.subject)
-        except Exception:  # noqa: BLE001 - one bad message must not end the subscription
-            log_failure(_log, "message handler failed", subject=self.subject)
 
     def end(self) -> None:
         """Handle nothing more; a handler that is running is cut off, unless it is the caller."""

@@ -24,6 +24,8 @@ server closes the connection of a client that sends a longer one."""
 STATUS: Final = "Status"
 _DESCRIPTION: Final = "Description"
 _MAGIC: Final = "NATS/1.0"
+_PLAIN: Final = b"NATS/1.0\r\n"
+"""How a block without a status line begins: nearly every one."""
 _WHITE: Final = " \t\n\r\x0b\x0c"
 """What ``bytes.strip`` takes off."""
 _find_white: Final = re.compile(r"[ \t\r\n]").search
@@ -128,9 +130,11 @@ def decode_headers(block: bytes) -> Mapping[str, str]:
     A status line (``NATS/1.0 503``, then perhaps words) becomes the headers ``Status`` and
     ``Description``.
     """
-    first, _, rest = block.decode(errors="replace").partition("\r\n")
     headers: dict[str, str] = {}
-    if first != _MAGIC:
+    if block.startswith(_PLAIN):
+        rest = str(block[len(_PLAIN) :], "utf-8", "replace")
+    else:
+        first, _, rest = str(block, "utf-8", "replace").partition("\r\n")
         if not first.startswith(_MAGIC):
             return NO_HEADERS
         status, description = first[9:12].strip(_WHITE), first[13:]
@@ -139,9 +143,10 @@ def decode_headers(block: bytes) -> Mapping[str, str]:
         if description:
             headers[_DESCRIPTION] = description
     for line in rest.split("\r\n"):
-        name, colon, value = line.partition(":")
-        if name in _known_names or (colon and _is_header_name(name := name.strip(_WHITE))):
-            headers[name] = value.strip(_WHITE)
+        if line:
+            name, colon, value = line.partition(":")
+            if name in _known_names or (colon and _is_header_name(name := name.strip(_WHITE))):
+                headers[name] = value.strip(_WHITE)
     return headers
 
 
@@ -208,15 +213,14 @@ class Decoder:
                     raise PeerProtocolError("the NATS server sends a line without end")
                 self._needed_bytes = 0
                 break
-            line = chunk[place:line_end]
-            verb, _, rest = line.partition(b" ")
-            if verb not in (b"MSG", b"HMSG"):
-                others.append(Line(verb, rest))
-                place = line_end + 2
-                continue
-            body = line_end + 2
             # Cut at spaces alone, as the server does: a subject may hold any other white space.
-            words = rest.split(b" ")
+            words = chunk[place:line_end].split(b" ")
+            verb = words[0]
+            body = line_end + 2
+            if verb not in (b"MSG", b"HMSG"):
+                others.append(Line(verb, b" ".join(words[1:])))
+                place = body
+                continue
             try:
                 after = body + int(words[-1])
             except ValueError:
@@ -224,21 +228,21 @@ class Decoder:
             if after + 2 > end:
                 self._needed_bytes = after + 2 - place
                 break
-            self._take(verb, words, chunk[body:after], others)
+            self._take(words, chunk[body:after], others)
             place = after + 2
         return place
 
-    def _take(self, verb: bytes, words: list[bytes], body: bytes, others: list[Message | Line]) -> None:
-        """Deliver one message: subject, sid, perhaps reply, perhaps size of the headers, size."""
+    def _take(self, words: list[bytes], body: bytes, others: list[Message | Line]) -> None:
+        """Deliver one message: verb, subject, sid, perhaps reply, perhaps size of the headers, size."""
         block: bytes | None = None
         try:
-            if verb == b"HMSG":
+            if words[0] == b"HMSG":
                 head = int(words.pop(-2))
                 block, body = body[:head], body[head:]
-            if len(words) == 4:
-                subject, sid, reply_to, _ = words
+            if len(words) == 5:
+                _, subject, sid, reply_to, _ = words
             else:
-                subject, sid, _ = words
+                _, subject, sid, _ = words
                 reply_to = b""
             listener = self._listeners.get(sid)
             if listener is None:
@@ -248,9 +252,9 @@ class Decoder:
             raise PeerProtocolError("the NATS server sends a malformed message") from None
         listener(
             Delivery(
-                subject=subject.decode(errors="replace"),
+                subject=str(subject, "utf-8", "replace"),
                 payload=body,
-                reply_to=reply_to.decode(errors="replace") if reply_to else "",
+                reply_to=str(reply_to, "utf-8", "replace"),
                 headers=decode_headers(block) if block else NO_HEADERS,
             )
         )
