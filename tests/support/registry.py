@@ -14,10 +14,12 @@ from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 
 
-def registry_runner(bus: NatsBus, subjects: Subjects, *, heartbeat_interval_ms: int = 5_000) -> Runner:
+def registry_runner(
+    bus: NatsBus, subjects: Subjects, *, heartbeat_interval_ms: int = 5_000, replicas: int = 1
+) -> Runner:
     """The registry on its JetStream journal, not yet running."""
     shell = Shell.of(bus, service="registry", subjects=subjects)
-    journal = Journal(JetStreamStore(bus, subjects=subjects, service="registry"))
+    journal = Journal(JetStreamStore(bus, subjects=subjects, service="registry", replicas=replicas))
     definition = define(shell, heartbeat_interval_ms=heartbeat_interval_ms)
     return Runner(definition, shell=shell, journals=[journal])
 
