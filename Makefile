@@ -41,6 +41,15 @@ $(STAMP): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV) .conclave out .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.PHONY: bench
+# What a command costs beside raw NATS, in one run; ROUNDS=2 SECONDS=3 is quick, PROFILE=1 says where it goes.
+ROUNDS ?= 3
+SECONDS ?= 3
+CALLS ?= 1000
+
+.PHONY: bench endurance
 bench: $(STAMP)
-	$(BIN)/python benchmarks/round_trip.py
+	$(BIN)/python -m benchmarks.round_trip --calls $(CALLS)
+	$(BIN)/python -m benchmarks.in_flight --rounds $(ROUNDS) --seconds $(SECONDS) $(if $(PROFILE),--profile)
+
+endurance: $(STAMP)
+	$(BIN)/python -m benchmarks.endurance

