@@ -15,6 +15,7 @@ import pytest
 from conclave import connect
 from conclave.deployment import SERVICES, deployed
 from conclave.embedded import embedded_server
+from conclave.identity import ENVIRONMENT_VARIABLE, agent_permissions
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Shell
 from nix_gen import Severity, loads, translate, validate
@@ -39,9 +40,16 @@ def python_blocks() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """A Conclave of the test's own, under the subjects that the docs show."""
-    async with embedded_server(tmp_path, port=free_port()) as server, deployed(server.url):
+async def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """A Conclave of the test's own, as the docs have it: it lets in whom the README adds."""
+    added = re.search(r"conclave agent add (.*)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert added is not None
+    async with (
+        embedded_server(tmp_path, port=free_port(), secured=Subjects()) as server,
+        deployed(server.url, credentials=server.credentials),
+    ):
+        await server.identities.add(*added[1].split(), "guest")
+        monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(server.identities.directory))
         yield server.url
 
 
@@ -129,6 +137,16 @@ def test_every_verb_is_in_the_wire_document() -> None:
         verbs = {endpoint.verb for endpoint in factory(shell, _NoBus()).endpoints}  # type: ignore[arg-type]
         documented = set(re.findall(r"`(\w+)`", row.partition("|")[2].partition("|")[2]))
         assert documented == verbs, name
+
+
+def test_security_document_has_the_permissions_of_agents() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    shown = {
+        key: json.loads(found) for key, found in re.findall(r"^(\w+)\.allow +(\[.*\])$", text, re.MULTILINE)
+    }
+    permissions = agent_permissions("ada", Subjects())
+    for key, allowed in (("publish", permissions.publish), ("subscribe", permissions.subscribe)):
+        assert {subject.replace("<id>", "ada") for subject in shown[key]} == set(allowed), key
 
 
 def test_changelog_has_an_unreleased_section() -> None:
