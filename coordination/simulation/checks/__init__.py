@@ -1,0 +1,1 @@
+"""Checkers that know nothing of the kernel: they read the bytes of journals and what clients saw."""
