@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from conclave.identity.permissions import RESERVED_NAMES
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UsageError
 
@@ -40,8 +41,10 @@ def _read(agent: str, path: Path) -> Credentials:
         return Credentials.read(path)
     file = path / f"{agent}.nk"
     if not file.exists():
-        raise UsageError(
-            f"no credential for {agent!r}: there is no {file}; "
-            f"mint one where the server runs: conclave agent add {agent}"
+        mend = (
+            f"it is in the store of the server: credentials/{agent}.nk"
+            if agent in RESERVED_NAMES
+            else f"mint one where the server runs: conclave agent add {agent}"
         )
+        raise UsageError(f"no credential for {agent!r}: there is no {file}; {mend}")
     return Credentials.read(file)

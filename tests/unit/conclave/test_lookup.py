@@ -56,6 +56,8 @@ def test_what_was_given_and_is_not_there_is_an_error_that_says_what_to_do(tmp_pa
         UsageError, match=r"keys/ada.nk; mint one where the server runs: conclave agent add ada"
     ):
         find_credentials("ada", tmp_path / "keys")
+    with pytest.raises(UsageError, match=r"it is in the store of the server: credentials/tasks.nk"):
+        find_credentials("tasks", tmp_path / "keys")
     with pytest.raises(UsageError, match="cannot read the credential file"):
         find_credentials("ada", tmp_path / "absent.nk")
 
