@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -19,13 +18,13 @@ _MAX_SHOWN_CHARS: Final = 200
 _MAX_HEADER_MS: Final = 366 * 24 * 3600 * 1000
 
 
-def check_envelope(delivery: Delivery, caller: str, *, answers_to: str) -> None:
+def check_envelope(delivery: Delivery, caller: str, *, is_own_inbox: bool) -> None:
     """Refuse a request whose sender, reply subject or size is not as the contract says.
 
     Args:
         delivery: The request.
         caller: The last token of its subject.
-        answers_to: Id of the agent whose inbox the answer must go to.
+        is_own_inbox: Whether its reply subject is in the inbox of whoever sent it.
 
     Raises:
         RejectedError: ``invalid_caller``, ``foreign_reply_subject`` or ``too_large``.
@@ -35,7 +34,7 @@ def check_envelope(delivery: Delivery, caller: str, *, answers_to: str) -> None:
             "invalid_caller",
             "the last token of the subject must be your agent id: 1 to 63 of a-z, 0-9, '_' and '-'",
         )
-    if delivery.reply_to and not is_own_inbox(delivery.reply_to, answers_to):
+    if delivery.reply_to and not is_own_inbox:
         raise RejectedError(
             "foreign_reply_subject",
             f"answers to {caller} go only below {inbox_prefix(caller)}.; connect with that inbox "
@@ -43,11 +42,6 @@ def check_envelope(delivery: Delivery, caller: str, *, answers_to: str) -> None:
         )
     if len(delivery.payload) > MAX_REQUEST_BYTES:
         raise RejectedError("too_large", f"a request body has at most {MAX_REQUEST_BYTES} bytes")
-
-
-def is_own_inbox(reply_to: str, agent: str) -> bool:
-    """Whether `reply_to` is below the inbox of `agent`."""
-    return reply_to.startswith(f"{inbox_prefix(agent)}.")
 
 
 def parse_body(request_type: type[BaseModel], payload: bytes) -> Any:
@@ -77,13 +71,15 @@ def command_key(delivery: Delivery, verb: str, caller: str) -> CommandKey | None
     Raises:
         RejectedError: ``invalid_request``.
     """
-    command_id = delivery.headers.get(HEADER_COMMAND_ID, "")
+    headers = delivery.headers
+    command_id = headers.get(HEADER_COMMAND_ID)
     if not command_id:
         return None
     if len(command_id) > MAX_COMMAND_ID_CHARS:
         raise RejectedError("invalid_request", f"a command id has at most {MAX_COMMAND_ID_CHARS} characters")
     fingerprint = hashlib.sha256(verb.encode() + b"\0" + delivery.payload).hexdigest()[:32]
-    return CommandKey(caller, command_id, fingerprint, _header_ms(delivery.headers, HEADER_AGE) or 0)
+    age_ms = _milliseconds(HEADER_AGE, headers[HEADER_AGE]) if HEADER_AGE in headers else 0
+    return CommandKey(caller, command_id, fingerprint, age_ms)
 
 
 def timeout_s(delivery: Delivery) -> float | None:
@@ -92,16 +88,13 @@ def timeout_s(delivery: Delivery) -> float | None:
     Raises:
         RejectedError: ``invalid_request``.
     """
-    milliseconds = _header_ms(delivery.headers, HEADER_TIMEOUT)
-    return None if milliseconds is None else milliseconds / 1000
+    text = delivery.headers.get(HEADER_TIMEOUT)
+    return None if text is None else _milliseconds(HEADER_TIMEOUT, text) / 1000
 
 
-def _header_ms(headers: Mapping[str, str], name: str) -> int | None:
-    text = headers.get(name)
-    if text is None:
-        return None
+def _milliseconds(header: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) <= _MAX_HEADER_MS):
-        raise RejectedError("invalid_request", f"header {name} must be a number of milliseconds")
+        raise RejectedError("invalid_request", f"header {header} must be a number of milliseconds")
     return int(text)
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -40,25 +39,16 @@ from coordination.runtime.limits import (
     MAX_IN_FLIGHT_RECORDS,
     MAX_PENDING_COMMANDS,
     MIN_PIPELINED_COMMANDS,
-    SNAPSHOT_BYTES,
-    SNAPSHOT_RECORDS,
 )
 from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
 from coordination.runtime.requests import FutureRequest, Request
 from coordination.runtime.shard import ApplyError, Batch, EpochBegan, LeaderResigned, ShardState, as_json
+from coordination.runtime.snapshots import SnapshotPolicy, Snapshots
 
 M = TypeVar("M", bound=Model)
 Deliver = Callable[[Push | Notice], Awaitable[None]]
 _RESIGN_TIMEOUT_S: Final = 2.0
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotPolicy:
-    """When the leader takes a snapshot; whichever comes first."""
-
-    records: int = SNAPSHOT_RECORDS
-    size_bytes: int = SNAPSHOT_BYTES
 
 
 @dataclass(slots=True)
@@ -112,7 +102,7 @@ class Host(Generic[M]):
         self._deliver = deliver
         self._entropy = entropy or random.SystemRandom()
         self._lease = lease or Lease()
-        self._policy = snapshots or SnapshotPolicy()
+        self._snapshots = Snapshots(name, journal, snapshots or SnapshotPolicy())
         self._id = f"{self._entropy.getrandbits(64):016x}"
         self._record_count = 0
         self._state = ShardState(name, make_model)
@@ -124,10 +114,6 @@ class Host(Generic[M]):
         self._caught_up = False
         self._stopping = False
         self._ended = False
-        self._uncovered_records = 0
-        self._uncovered_bytes = 0
-        self._snapshot_bytes = 0
-        self._saving: asyncio.Task[None] | None = None
 
     @property
     def model(self) -> M:
@@ -226,11 +212,10 @@ class Host(Generic[M]):
     async def _load(self) -> None:
         """Begin again from the newest snapshot."""
         self._state = ShardState(self.name, self._make_model)
-        self._uncovered_records = self._uncovered_bytes = self._snapshot_bytes = 0
         snapshot = await self._journal.load()
+        self._snapshots.begin_after(snapshot)
         if snapshot is not None:
             self._state.restore(snapshot.payload)
-            self._snapshot_bytes = len(snapshot.payload)
 
     async def _load_again(self) -> None:
         """As `_load`, however long the store is away: a standby must outlive it."""
@@ -273,8 +258,7 @@ class Host(Generic[M]):
             self.settled.set()
         for entry in entries:
             self._state.apply_entry(entry)
-            self._uncovered_records += 1
-            self._uncovered_bytes += len(entry.payload)
+            self._snapshots.count(entry.payload)
         return bool(entries)
 
     async def _until_stopped(self, work: Awaitable[list[Any]]) -> list[Any]:
@@ -343,8 +327,9 @@ class Host(Generic[M]):
         self._wake.clear()  # first: what comes while we await below must wake us
         await self._release_durable()
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
-        if self._is_snapshot_due() and not self._flights:
-            self._take_snapshot()
+        if self._snapshots.is_due and not self._flights:
+            snapshot = Snapshot(sequence=self.sequence, epoch=self.epoch, payload=self._state.snapshot())
+            self._snapshots.take(snapshot)
         elif self._may_begin(now_ms, now_s):
             await self._begin(now_ms, now_s)
         elif not self._is_finished():
@@ -354,7 +339,7 @@ class Host(Generic[M]):
         return self._stopping and not self._pending and not self._flights
 
     def _may_begin(self, now_ms: int, now_s: float) -> bool:
-        if len(self._flights) >= MAX_IN_FLIGHT_RECORDS or self._is_snapshot_due():
+        if len(self._flights) >= MAX_IN_FLIGHT_RECORDS or self._snapshots.is_due:
             return False
         if self._flights:
             return len(self._pending) >= MIN_PIPELINED_COMMANDS
@@ -385,23 +370,30 @@ class Host(Generic[M]):
 
     def _gather(self, flight: _Flight) -> bool:
         """Decide requests from the queue; whether there was a query among them."""
+        pending, batch, answers = self._pending, flight.batch, flight.answers
         has_query = False
         now_s = asyncio.get_running_loop().time()
         for _ in range(MAX_BATCH_COMMANDS):
-            if not self._pending or flight.batch.is_full:
+            if not pending or batch.is_full:
                 break
-            request = self._pending.popleft()
-            if not request.is_abandoned():
-                has_query |= request.is_query
-                flight.answers.append((request, UnavailableError(f"{self.name}: it failed")))
-                flight.answers[-1] = (request, self._result(request, flight.batch, now_s))
+            request = pending.popleft()
+            if request.is_abandoned():
+                continue
+            try:
+                answers.append((request, self._result(request, batch, now_s)))
+            except BaseException:  # `run` refuses whoever is found in a flight
+                answers.append((request, UnavailableError(f"{self.name}: it failed")))
+                raise
+            if request.is_query:
+                has_query = True
         return has_query
 
     def _result(self, request: Request, batch: Batch, now_s: float) -> str | Exception:
         """What `request` will be answered once the batch is durable."""
+        deadline_s = request.deadline_s
+        if deadline_s is not None and deadline_s <= now_s:
+            return RejectedError("deadline_exceeded", "nobody waits for the answer any more; not done")
         try:
-            if request.deadline_s is not None and request.deadline_s <= now_s:
-                raise RejectedError("deadline_exceeded", "nobody waits for the answer any more; not done")
             if request.is_query:
                 return as_json(request.reply_type, request.run(self.model, batch.now_ms))
             return self._state.decide(batch, request.run, reply_type=request.reply_type, key=request.key)
@@ -412,7 +404,7 @@ class Host(Generic[M]):
         except Exception:  # noqa: BLE001
             # A fault of ours in a pure function that has changed nothing: this caller gets a code
             # and a correlation id, the log gets the traceback, everybody else goes on.
-            correlation_id = uuid.UUID(int=self._entropy.getrandbits(128)).hex
+            correlation_id = f"{self._entropy.getrandbits(128):032x}"
             log_failure(_log, "decision failed", host=self.name, correlation_id=correlation_id)
             return RejectedError(
                 "internal", "the service failed on this request", correlation_id=correlation_id
@@ -420,8 +412,7 @@ class Host(Generic[M]):
 
     def _send(self, flight: _Flight) -> None:
         payload = self._state.seal(flight.batch)
-        self._uncovered_records += 1
-        self._uncovered_bytes += len(payload)
+        self._snapshots.count(payload)
         flight.sent_s = self._sent_s = self._clock.monotonic_s()
         flight.append = asyncio.create_task(self._append(payload, self._state.sequence - 1))
         flight.append.add_done_callback(lambda _: self._wake.set())
@@ -469,32 +460,6 @@ class Host(Generic[M]):
             async with asyncio.timeout(_RESIGN_TIMEOUT_S):
                 await self._append(self._state.seal(batch), self._state.sequence - 1)
 
-    # --- snapshots
-
-    def _is_snapshot_due(self) -> bool:
-        if self._saving is not None:
-            return False
-        # As many bytes again as a snapshot has, so that writing snapshots stays the smaller part.
-        enough_bytes = max(self._policy.size_bytes, 4 * self._snapshot_bytes)
-        return self._uncovered_records >= self._policy.records or self._uncovered_bytes >= enough_bytes
-
-    def _take_snapshot(self) -> None:
-        """Write down the state, all of which is durable now, and store it in the background."""
-        snapshot = Snapshot(sequence=self.sequence, epoch=self.epoch, payload=self._state.snapshot())
-        self._uncovered_records = self._uncovered_bytes = 0
-        self._snapshot_bytes = len(snapshot.payload)
-        self._saving = asyncio.create_task(self._save(snapshot))
-
-    async def _save(self, snapshot: Snapshot) -> None:
-        try:
-            await self._journal.save(snapshot)
-        except (UnavailableError, ClosedError) as error:
-            _log.warning("snapshot not stored", host=self.name, error=str(error))
-        except Exception:  # noqa: BLE001 - the journal is whole without it; the next one may succeed
-            log_failure(_log, "snapshot failed", host=self.name)
-        finally:
-            self._saving = None
-
     # --- ending
 
     def _holds_lease(self) -> bool:
@@ -510,13 +475,12 @@ class Host(Generic[M]):
             request.refuse(UnavailableError(f"{self.name}: {why}"))
 
     async def _end_tasks(self) -> None:
-        tasks: list[asyncio.Task[Any]] = [each.append for each in self._flights if each.append is not None]
-        if self._saving is not None:
-            tasks.append(self._saving)
+        tasks = [each.append for each in self._flights if each.append is not None]
         self._flights.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._snapshots.end()
 
     def _why_not(self) -> str:
         """Why a request is not served."""

@@ -17,7 +17,7 @@ import structlog
 from coordination.runtime.bus import Bus
 from coordination.runtime.client import Caller
 from coordination.runtime.clock import Clock, SystemClock
-from coordination.runtime.host import Host, SnapshotPolicy
+from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import DRAIN_TIMEOUT_S
@@ -25,6 +25,7 @@ from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
 from coordination.runtime.server import Server
 from coordination.runtime.service import ServiceDefinition
+from coordination.runtime.snapshots import SnapshotPolicy
 from coordination.runtime.wire import to_json
 
 _log = structlog.get_logger(__name__)

@@ -14,18 +14,18 @@ import asyncio
 import random
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from pydantic import TypeAdapter
 
-from coordination.runtime.answers import Answers, CommandAnswered, CommandKey
+from coordination.runtime.answers import Answers, CommandAnswered
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
 from coordination.runtime.envelope import (
     check_envelope,
     command_key,
-    is_own_inbox,
     parse_body,
     timeout_s,
 )
@@ -38,7 +38,7 @@ from coordination.runtime.limits import (
     MAX_REPLY_BYTES,
     REQUEST_TIMEOUT_S,
 )
-from coordination.runtime.names import Subjects, is_id
+from coordination.runtime.names import Subjects, inbox_prefix
 from coordination.runtime.requests import Request
 from coordination.runtime.service import Action, Call, Command, Endpoint, Query, ServiceDefinition
 from coordination.runtime.shard import as_json
@@ -96,7 +96,7 @@ class Server:
         self._draining = False
         self._in_flight = 0
         self._idle = asyncio.Event()
-        self._idle.set()
+        """Set when the last request was answered while draining."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, shard: int = _NEVER_SHARDED) -> None:
@@ -133,6 +133,8 @@ class Server:
         """Take no more requests, finish those taken (at most `DRAIN_TIMEOUT_S`)."""
         async with self._changing:
             self._draining = True
+            if self._in_flight == 0:
+                self._idle.set()
         for shard in tuple(self._shards):
             await self.leave(shard)
         try:
@@ -148,17 +150,17 @@ class Server:
     # --- one request
 
     async def _receive(self, delivery: Delivery) -> None:
-        verb, caller = delivery.subject.rsplit(".", 2)[1:]
-        await self._take(_ServedRequest(self, delivery, verb, caller), answers_to=caller, shard=None)
+        _, verb, caller = delivery.subject.rsplit(".", 2)
+        await self._take(_ServedRequest(self, delivery, verb, caller, answers_to=caller), None)
 
     async def _receive_forwarded(self, delivery: Delivery) -> None:
-        shard, verb, caller = delivery.subject.rsplit(".", 3)[1:]
+        _, shard, verb, caller = delivery.subject.rsplit(".", 3)
         request = _ServedRequest(self, delivery, verb, caller, answers_to=self.definition.name)
-        await self._take(request, answers_to=self.definition.name, shard=int(shard))
+        await self._take(request, int(shard))
 
-    async def _take(self, request: _ServedRequest, *, answers_to: str, shard: int | None) -> None:
+    async def _take(self, request: _ServedRequest, shard: int | None) -> None:
         try:
-            check_envelope(request.delivery, request.caller, answers_to=answers_to)
+            check_envelope(request.delivery, request.caller, is_own_inbox=request.has_own_inbox)
             served = self._endpoints.get(request.verb)
             if served is None:
                 known = ", ".join(sorted(self._endpoints))
@@ -166,7 +168,9 @@ class Server:
                 raise RejectedError("unknown_verb", message)
             if served.in_flight >= served.endpoint.max_in_flight or self._in_flight >= MAX_IN_FLIGHT_REQUESTS:
                 raise RejectedError("overloaded", "too many requests at once, try again", retryable=True)
-            self._count_in(request, served)
+            request.served = served
+            served.in_flight += 1
+            self._in_flight += 1
             self._start(request, served, shard)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a code
             await request.respond(error)
@@ -175,22 +179,22 @@ class Server:
         """Queue the request, forward it, or let its action run."""
         endpoint, delivery = served.endpoint, request.delivery
         body = parse_body(endpoint.request, delivery.payload)
+        request.key = command_key(delivery, request.verb, request.caller)
         wait_s = timeout_s(delivery)
         if wait_s is not None:
-            request.deadline_s = asyncio.get_running_loop().time() + wait_s
-        request.key = key = command_key(delivery, request.verb, request.caller)
+            request.deadline_s = request.started_s + wait_s
         if isinstance(endpoint, Action):
             self.own_task(self._act(request, served, endpoint, body))
             return
-        call = Call(caller=request.caller, draw_id=self._draw_id)
-        if shard is None and len(self._hosts) > 1:
-            shard = self._shard_of(endpoint, call, body, key)
-            if shard not in self._shards:
-                self.own_task(self._forward(request, shard, wait_s))
-                return
-        host = self._hosts[shard or 0]
+        draw_id = self._draw_id
         if len(self._hosts) > 1:
-            call = Call(caller=request.caller, draw_id=lambda: self._draw_id_on(shard or 0))
+            if shard is None:
+                shard = self._shard_of(request, endpoint, body)
+                if shard not in self._shards:
+                    self.own_task(self._forward(request, shard, wait_s))
+                    return
+            draw_id = partial(self._draw_id_on, shard)
+        call = Call(caller=request.caller, draw_id=draw_id)
         request.reply_type = served.reply_type
         if isinstance(endpoint, Query):
             answer, request.is_query = endpoint.answer, True
@@ -199,13 +203,14 @@ class Server:
             assert isinstance(endpoint, Command)
             command = endpoint.build(call, body)
             request.run = lambda model, now_ms: model.decide(command, now_ms)
-        host.submit(request)
+        self._hosts[shard or 0].submit(request)
 
-    def _shard_of(self, endpoint: Endpoint, call: Call, body: Any, key: CommandKey | None) -> int:
+    def _shard_of(self, request: _ServedRequest, endpoint: Endpoint, body: Any) -> int:
         if endpoint.shard_by is not None:
-            aggregate = endpoint.shard_by(call, body)
+            aggregate = endpoint.shard_by(Call(caller=request.caller, draw_id=self._draw_id), body)
         else:
             # A retry must come to the shard that remembers the first attempt.
+            key = request.key
             aggregate = f"{key.caller}.{key.command_id}" if key is not None else self._draw_id()
         return shard_of(aggregate, len(self._hosts))
 
@@ -257,21 +262,15 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _count_in(self, request: _ServedRequest, served: _Served) -> None:
-        request.served = served
-        served.in_flight += 1
-        self._in_flight += 1
-        self._idle.clear()
-
     def count_out(self, request: _ServedRequest, code: str) -> None:
         """Count a request as answered; `code` is that of its refusal, or empty."""
         elapsed_s = asyncio.get_running_loop().time() - request.started_s
         self._discovery.count(request.verb, elapsed_s=elapsed_s, code=code)
-        if request.served is not None:
-            request.served.in_flight -= 1
-            request.served = None
+        served, request.served = request.served, None
+        if served is not None:
+            served.in_flight -= 1
             self._in_flight -= 1
-            if self._in_flight == 0:
+            if self._draining and self._in_flight == 0:
                 self._idle.set()
 
     def as_refusal(self, error: Exception, request: _ServedRequest) -> RejectedError:
@@ -299,17 +298,23 @@ class Server:
 class _ServedRequest(Request):
     """A request that came over the bus."""
 
-    __slots__ = ("answers_to", "caller", "delivery", "served", "server", "started_s", "verb")
+    __slots__ = ("caller", "delivery", "has_own_inbox", "served", "server", "started_s", "verb")
 
     def __init__(
-        self, server: Server, delivery: Delivery, verb: str, caller: str, *, answers_to: str = ""
+        self, server: Server, delivery: Delivery, verb: str, caller: str, *, answers_to: str
     ) -> None:
-        super().__init__(_undecided, reply_type=_ANYTHING)
+        # Not through the base: one of these is made for every request, and what it asks is found out later.
+        self.run = _undecided
+        self.reply_type = _ANYTHING
+        self.is_query = False
+        self.key = None
+        self.deadline_s = None
         self.server = server
         self.delivery = delivery
         self.verb = verb
         self.caller = caller
-        self.answers_to = answers_to or caller
+        self.has_own_inbox = delivery.reply_to.startswith(f"{inbox_prefix(answers_to)}.")
+        """Whether the answer would go into an inbox of whoever sent the request, and nowhere else."""
         self.served: _Served | None = None
         self.started_s = asyncio.get_running_loop().time()
 
@@ -323,7 +328,7 @@ class _ServedRequest(Request):
             body = answer.encode()
             if len(body) <= MAX_REPLY_BYTES:
                 self.server.count_out(self, "")
-                if self._has_own_inbox():
+                if self.has_own_inbox:
                     await self.server.send(self, body, self._trace())
                 return
             answer = RejectedError(
@@ -333,7 +338,7 @@ class _ServedRequest(Request):
         self.server.count_out(self, refusal.code)
         # A plain client with the default inbox gets refusals, which tell it what to change. No agent
         # may listen there and nothing acts on what arrives there, so it cannot be turned into speech.
-        if self._has_own_inbox() or self.delivery.reply_to.startswith("_INBOX."):
+        if self.has_own_inbox or self.delivery.reply_to.startswith("_INBOX."):
             # A header is one line; the body carries the message in full.
             error_headers = {
                 HEADER_ERROR: " ".join(refusal.message.split())[:200],
@@ -345,15 +350,12 @@ class _ServedRequest(Request):
     async def relay(self, answer: Delivery) -> None:
         """Hand on what the leader of the request's shard has answered."""
         self.server.count_out(self, answer.headers.get(HEADER_ERROR_CODE, ""))
-        if self._has_own_inbox():
+        if self.has_own_inbox:
             await self.server.send(self, answer.payload, dict(answer.headers))
 
     def refuse(self, error: Exception) -> None:
         """Send a refusal as soon as possible."""
         self.server.own_task(self.respond(error))
-
-    def _has_own_inbox(self) -> bool:
-        return is_id(self.caller) and is_own_inbox(self.delivery.reply_to, self.answers_to)
 
     def _trace(self) -> dict[str, str] | None:
         trace = self.delivery.headers.get(HEADER_TRACE)

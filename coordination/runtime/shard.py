@@ -165,7 +165,8 @@ class ShardState(Generic[M]):
     def tick(self, batch: Batch) -> None:
         """Let the time of `batch` pass in the model."""
         outcome = self.model.tick(batch.now_ms)
-        self._stage(batch, outcome.events, [self._codec.encode(event) for event in outcome.events])
+        encoded = [self._codec.encode(event) for event in outcome.events]
+        self._stage(batch, outcome.events, encoded, sum(map(len, encoded)) + len(encoded))
         batch.messages.extend(outcome.messages)
         assert batch.size_bytes <= MAX_RECORD_BYTES, f"{self.name}: tick stores more than a record can hold"
         due_ms = self.model.next_deadline_ms()
@@ -200,8 +201,10 @@ class ShardState(Generic[M]):
         events = outcome.events
         if key is not None and events:
             events = (*events, CommandAnswered(key.caller, key.command_id, key.fingerprint, reply))
-        self.store(batch, events)
-        batch.messages.extend(outcome.messages)
+        if events:
+            self.store(batch, events)
+        if outcome.messages:
+            batch.messages.extend(outcome.messages)
         return reply
 
     def store(self, batch: Batch, events: tuple[Any, ...]) -> None:
@@ -211,36 +214,38 @@ class ShardState(Generic[M]):
             RejectedError: ``too_large``.
             ApplyError: The state is void.
         """
-        encoded = [self._codec.encode(event) for event in events]
-        if sum(map(len, encoded)) > MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES - len(encoded):
+        encode = self._codec.encode
+        encoded = [encode(event) for event in events]
+        size_bytes = sum(map(len, encoded)) + len(encoded)
+        if size_bytes > MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES:
             raise RejectedError("too_large", "the request would store more than one record can hold")
-        self._stage(batch, events, encoded)
+        self._stage(batch, events, encoded, size_bytes)
 
     def seal(self, batch: Batch) -> bytes:
         """The record of `batch`, which is now counted as the next one."""
         self.sequence += 1
         return frame(self.epoch, batch.now_ms, batch.events)
 
-    def _stage(self, batch: Batch, events: tuple[Any, ...], encoded: list[bytes]) -> None:
+    def _stage(self, batch: Batch, events: tuple[Any, ...], encoded: list[bytes], size_bytes: int) -> None:
         for event in events:
             self._apply(event)
-        batch.events.extend(encoded)
-        batch.size_bytes += sum(map(len, encoded)) + len(encoded)
+        batch.events += encoded
+        batch.size_bytes += size_bytes
 
     def _apply(self, event: Any) -> None:
-        match event:
-            case CommandAnswered():
-                self.answers.apply(event, self.last_ms)
-            case EpochBegan():
-                self.is_vacant = False
-            case LeaderResigned():
-                self.is_vacant = True
-            case _:
-                try:
-                    self.model.apply(event)
-                except Exception as error:
-                    # The state may be half changed: only a replay can make it whole again.
-                    raise ApplyError(f"{self.name}: applying {type(event).__name__} failed") from error
+        kind = type(event)
+        if kind is CommandAnswered:
+            self.answers.apply(event, self.last_ms)
+        elif kind is EpochBegan:
+            self.is_vacant = False
+        elif kind is LeaderResigned:
+            self.is_vacant = True
+        else:
+            try:
+                self.model.apply(event)
+            except Exception as error:
+                # The state may be half changed: only a replay can make it whole again.
+                raise ApplyError(f"{self.name}: applying {kind.__name__} failed") from error
 
 
 _SNAPSHOT: Final = TypeAdapter(_Snapshot)

@@ -15,10 +15,11 @@ from pydantic import TypeAdapter
 
 from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Clock
-from coordination.runtime.host import Host, SnapshotPolicy
+from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal
 from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.model import NOTHING, Notice, Outcome, Push, Rejected
+from coordination.runtime.snapshots import SnapshotPolicy
 from coordination.runtime.store import JournalStore
 from tests.support.clock import ManualClock
 
