@@ -20,13 +20,14 @@ request, which takes effect later; the connection is closed for good."""
 class FaultyStore(MemoryStore):
     """A way to `stream` on which each append suffers the next fault of `faults`, and then none.
 
-    `outages` of the following other requests are not answered. `calls` are the appends, in the order in
-    which they were sent.
+    Of the other requests, `answered` more are answered and then `outages` are not. `calls` are the
+    appends, in the order in which they were sent.
     """
 
     def __init__(self, stream: MemoryStream, *faults: Fault) -> None:
         super().__init__(stream)
         self.faults = deque(faults)
+        self.answered = 0
         self.outages = 0
         self.calls: list[dict[str, Any]] = []
         self._late: list[Callable[[], Awaitable[int]]] = []
@@ -110,6 +111,8 @@ class FaultyStore(MemoryStore):
         await super().compact(before)
 
     def _answer(self) -> None:
-        if self.outages > 0:
+        if self.answered > 0:
+            self.answered -= 1
+        elif self.outages > 0:
             self.outages -= 1
             raise UnavailableError("no answer")

@@ -16,6 +16,7 @@ from coordination.runtime.errors import (
 )
 from coordination.runtime.journal import Journal, Snapshot
 from coordination.runtime.memory_store import MemoryStream
+from coordination.runtime.store import WrongSequenceError
 from tests.support.journals import Fault, FaultyStore
 from tests.support.waiting import settle
 
@@ -153,7 +154,7 @@ async def test_a_refusal_of_what_is_still_being_stored_is_no_rival() -> None:
         nonlocal refused
         if store.calls and refused < 2:
             refused += 1
-            raise journal_module.WrongSequenceError("in process")
+            raise WrongSequenceError("in process")
         return await original(payload, **arguments)  # type: ignore[arg-type]
 
     store.append = refuse_twice  # type: ignore[method-assign,assignment]
@@ -161,17 +162,19 @@ async def test_a_refusal_of_what_is_still_being_stored_is_no_rival() -> None:
     assert refused == 2
 
 
-@pytest.mark.parametrize("outages", range(12))
-async def test_a_snapshot_is_saved_and_loaded_through_outages(outages: int) -> None:
+@pytest.mark.parametrize("answered", range(12))
+@pytest.mark.parametrize("outages", [1, 3])
+async def test_a_snapshot_is_saved_and_loaded_through_outages(answered: int, outages: int) -> None:
     stream = MemoryStream()
     store = FaultyStore(stream)
     journal = Journal(store)
     assert await append_together(journal, 0, 1, 2) == [1, 2, 3]
-    store.outages = outages
+    await journal.save(Snapshot(sequence=1, epoch=1, payload=b"the state before"))
+    store.answered, store.outages = answered, outages
     assert await journal.save(SNAPSHOT) == len(SNAPSHOT.payload)
-    store.outages = outages
+    store.answered, store.outages = answered, outages
     assert await journal.load() == SNAPSHOT
-    assert [ref.sequence for ref in stream.pointer.snapshots] == [2]
+    assert [ref.sequence for ref in stream.pointer.snapshots] == [2, 1]
 
 
 async def test_opening_loading_and_saving_give_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
