@@ -303,11 +303,13 @@ class Journal:
             for ref in pointer.snapshots:
                 if (payload := await self._content(ref)) is not None:
                     return Snapshot(sequence=ref.sequence, epoch=ref.epoch, payload=payload)
+            # The records first and then the pointer again: compaction follows a pointer that was moved, so
+            # records that are gone for a pointer which still stands are gone for good.
+            first = (await self._until_answered(self._store.bounds)).first
             revision = pointer.revision
             pointer = await self._until_answered(self._store.pointer)
             if pointer.revision == revision:
-                break  # nobody replaced them meanwhile: they are broken
-        first = (await self._until_answered(self._store.bounds)).first
+                break  # nobody replaced the snapshots meanwhile: they are broken
         if first > 1:
             problem = f"missing, the first one there is {first} and no snapshot can be read"
             raise CorruptJournalError(self.name, 1, problem)
