@@ -43,6 +43,6 @@ class SimulatedClock:
         """Set the wall clock forwards, or backwards."""
         self._offset_ms += by_ms
 
-    def set_right(self) -> None:
-        """Set the wall clock to the right time; its rate stays what it is."""
-        self._offset_ms = 0
+    def set_rate(self, rate: float) -> None:
+        """Set how fast it runs; only before anybody has asked for the time."""
+        self._rate = rate
