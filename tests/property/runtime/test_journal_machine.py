@@ -26,7 +26,7 @@ T = TypeVar("T")
 WRITERS = st.sampled_from([0, 1])
 FAULTS = st.lists(st.sampled_from([each for each in get_args(Fault) if each != "closed"]), max_size=10)
 COUNTS = st.integers(1, 4)
-NO_PAUSES = {"_RETRY_FIRST_S": 0.0, "_RETRY_LAST_S": 0.0, "_POLLS_S": ()}
+NO_PAUSES: dict[str, Any] = {"_RETRY_FIRST_S": 0.0, "_RETRY_LAST_S": 0.0, "_POLLS_S": ()}
 
 
 class JournalMachine(RuleBasedStateMachine):
