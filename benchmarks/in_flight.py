@@ -43,8 +43,8 @@ _WARM_UP_S: Final = 1.0
 _SHOWN_FUNCTIONS: Final = 40
 _BODY: Final = b'{"label":"bench","amount":1}'
 _BARE: Final = Ask(subject=bare_loop.SUBJECT, body=_BODY, is_command=False)
-_TALLY: Final = Ask(subject="conclave.call.tally.add.bench", body=_BODY, is_command=True)
-_REGISTRY: Final = Ask(
+TALLY: Final = Ask(subject="conclave.call.tally.add.bench", body=_BODY, is_command=True)
+REGISTRY: Final = Ask(
     subject="conclave.call.registry.register.bench",
     body=b'{"capabilities":[{"name":"bench"}]}',
     is_command=True,
@@ -128,8 +128,8 @@ async def compare(loop: str, generator: str, plan: Plan, folder: Path) -> None:
         stack.push_async_callback(load.close)
         bare, tally, registry, query = things = [
             Measured("bare loop", _BARE, started[0]),
-            Measured("tally.add", _TALLY, started[1]),
-            Measured("registry.register", _REGISTRY, started[2]),
+            Measured("tally.add", TALLY, started[1]),
+            Measured("registry.register", REGISTRY, started[2]),
             Measured("tally.total (query)", _QUERY, started[1]),
         ]
         for each in things:
@@ -155,7 +155,7 @@ async def compare(loop: str, generator: str, plan: Plan, folder: Path) -> None:
 
 async def profile(loop: str, plan: Plan, folder: Path) -> None:
     """Print where the CPU time of our process goes. The profiler itself makes calls look dear."""
-    for module, ask in (("served_tally", _TALLY), ("served_registry", _REGISTRY), ("bare_loop", _BARE)):
+    for module, ask in (("served_tally", TALLY), ("served_registry", REGISTRY), ("bare_loop", _BARE)):
         async with embedded_server(folder / f"{loop}-{module}") as server:
             file = folder / f"{module}.pstats"
             async with child(module, server.url, loop=loop, profile=file):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import secrets
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Final, Protocol, cast
@@ -25,6 +27,7 @@ IN_FLIGHT: Final = 256
 _TIMEOUT_MS: Final = 5000
 _INBOX: Final = "_INBOX_bench"
 _DRAIN_TIMEOUT_S: Final = 30.0
+_MAX_ROUND_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +67,13 @@ class Round:
 class Load(Protocol):
     """A generator of load, connected."""
 
-    async def run(self, ask: Ask, *, seconds: float) -> Round:
-        """Keep `IN_FLIGHT` requests on their way for `seconds`, then wait for the last answers.
+    async def run(self, ask: Ask, *, seconds: float = math.inf, count: int = sys.maxsize) -> Round:
+        """Keep `IN_FLIGHT` requests on their way, then wait for the last answers.
+
+        Args:
+            ask: The request.
+            seconds: For how long to send.
+            count: How many to send at most, no fewer than `IN_FLIGHT`.
 
         Raises:
             AssertionError: A request was refused, or not answered: the figures would mean nothing.
@@ -89,6 +97,7 @@ class SocketLoad(asyncio.Protocol):
         self._ask = Ask(subject="", body=b"", is_command=False)
         self._round = Round()
         self._end_s = 0.0
+        self._unsent = 0
         self._refusal = b""
 
     @classmethod
@@ -102,15 +111,16 @@ class SocketLoad(asyncio.Protocol):
         await load._connected.wait()
         return load
 
-    async def run(self, ask: Ask, *, seconds: float) -> Round:
+    async def run(self, ask: Ask, *, seconds: float = math.inf, count: int = sys.maxsize) -> Round:
         """See `Load.run`."""
         assert self._transport is not None
         self._ask, self._round = ask, Round()
         self._done.clear()
         started_s = time.perf_counter()
         self._end_s = started_s + seconds
+        self._unsent = count
         self._transport.write(b"".join(self._next(started_s) for _ in range(IN_FLIGHT)))
-        async with asyncio.timeout(seconds + _DRAIN_TIMEOUT_S):
+        async with asyncio.timeout(min(seconds, _MAX_ROUND_S) + _DRAIN_TIMEOUT_S):
             await self._done.wait()
         assert not self._refusal, f"{ask.subject}: {self._refusal.decode()}"
         self._round.elapsed_s = time.perf_counter() - started_s
@@ -122,6 +132,7 @@ class SocketLoad(asyncio.Protocol):
         self._transport.close()
 
     def _next(self, now_s: float) -> bytes:
+        self._unsent -= 1
         number = b"%d" % next(self._numbers)
         self._sent_s[number] = now_s
         ask = self._ask
@@ -154,7 +165,7 @@ class SocketLoad(asyncio.Protocol):
                 if len(received) < after:
                     break
                 self._answered(words, received[end + 2 : after - 2], now_s)
-                if now_s < self._end_s:
+                if now_s < self._end_s and self._unsent > 0:
                     out.append(self._next(now_s))
                 place = after
                 continue
@@ -192,14 +203,17 @@ class NatsPyLoad:
         """Connect to the server."""
         return cls(await nats.connect(url, inbox_prefix=_INBOX))
 
-    async def run(self, ask: Ask, *, seconds: float) -> Round:
+    async def run(self, ask: Ask, *, seconds: float = math.inf, count: int = sys.maxsize) -> Round:
         """See `Load.run`."""
         seen = Round()
         started_s = time.perf_counter()
         end_s = started_s + seconds
+        unsent = count
 
         async def worker() -> None:
-            while (sent_s := time.perf_counter()) < end_s:
+            nonlocal unsent
+            while (sent_s := time.perf_counter()) < end_s and unsent > 0:
+                unsent -= 1
                 headers = ask.headers(f"{self._nonce}{next(self._numbers)}") or None
                 answer = await self._client.request(
                     ask.subject, ask.body, timeout=_DRAIN_TIMEOUT_S, headers=headers
