@@ -67,6 +67,9 @@ def witness_permissions() -> Permissions:
 def agent_permissions(agent: str, subjects: Subjects) -> Permissions:
     """An agent speaks under its own id only, and hears its own inboxes and what is said to everybody.
 
+    Nothing that it may publish is taken in by a stream: JetStream acknowledges what it stores into any
+    reply subject, into a journal just as well (docs/adr/0005).
+
     Raises:
         UsageError: No agent may be called `agent`.
     """
@@ -76,7 +79,6 @@ def agent_permissions(agent: str, subjects: Subjects) -> Permissions:
         publish=(
             subjects.call("*", "*", agent),
             subjects.presence(agent),
-            subjects.change("*", "*", agent),
             own_answers,  # the connection asks itself whether it still hears
         ),
         subscribe=(own_answers, f"{subjects.prefix}.inbox.{agent}.>", f"{subjects.prefix}.event.>"),
@@ -118,8 +120,8 @@ def service_permissions(service: str, subjects: Subjects) -> Permissions:
 
 
 def _extra_publish(service: str, subjects: Subjects) -> tuple[str, ...]:
-    # The knowledge service states facts in the name of callers, as the writer `knowledge`.
-    return (subjects.change("*", "*", service),) if service == "knowledge" else ()
+    # The knowledge service stores changes in the name of those who hand them to it.
+    return (subjects.change("*", "*", "*"),) if service == "knowledge" else ()
 
 
 def _extra_subscribe(service: str, subjects: Subjects) -> tuple[str, ...]:
