@@ -74,7 +74,8 @@ class Runner:
     Args:
         definition: What to serve.
         shell: Where to serve it.
-        journals: One for each shard of its model, in order; none exactly when it has no model.
+        journals: One for each shard of its model, in order; None for a shard that runs in other processes
+            only. Empty exactly when there is no model.
         lease: How leadership is timed.
         snapshots: When snapshots are taken.
     """
@@ -84,7 +85,7 @@ class Runner:
         definition: ServiceDefinition,
         *,
         shell: Shell,
-        journals: Sequence[Journal] = (),
+        journals: Sequence[Journal | None] = (),
         lease: Lease | None = None,
         snapshots: SnapshotPolicy | None = None,
     ) -> None:
@@ -94,30 +95,38 @@ class Runner:
         self.ready = asyncio.Event()
         """Set when every shard is served here, or by a leader that was heard."""
         self._stop = asyncio.Event()
-        self._journals = tuple(journals)
-        self.hosts: tuple[Host[Any], ...] = ()
-        if definition.model is not None:
-            self.hosts = tuple(
-                Host(
-                    name=f"{definition.name}.{shard}",
-                    make_model=definition.model,
-                    journal=journal,
-                    clock=shell.clock,
-                    deliver=lambda message: shell.deliver(definition.name, message),
-                    entropy=shell.entropy,
-                    lease=lease,
-                    snapshots=snapshots,
-                )
-                for shard, journal in enumerate(journals)
+        self._journals = {shard: each for shard, each in enumerate(journals) if each is not None}
+        self._by_shard: dict[int, Host[Any]] = {}
+        for shard, journal in self._journals.items():
+            assert definition.model is not None
+            self._by_shard[shard] = Host(
+                name=f"{definition.name}.{shard}",
+                make_model=definition.model,
+                journal=journal,
+                clock=shell.clock,
+                deliver=lambda message: shell.deliver(definition.name, message),
+                entropy=shell.entropy,
+                lease=lease,
+                snapshots=snapshots,
             )
-        self._unready = set(range(len(self.hosts)))
+        self._unready = set(self._by_shard)
         self._server = Server(
-            definition, bus=shell.bus, subjects=shell.subjects, hosts=self.hosts, entropy=shell.entropy
+            definition,
+            bus=shell.bus,
+            subjects=shell.subjects,
+            hosts=self._by_shard,
+            shards=max(len(journals), 1),
+            entropy=shell.entropy,
         )
 
     @property
+    def hosts(self) -> tuple[Host[Any], ...]:
+        """The hosts of the shards that run here, in order."""
+        return tuple(self._by_shard.values())
+
+    @property
     def is_leading(self) -> bool:
-        """Whether this process answers for every shard."""
+        """Whether this process answers for every shard that it runs."""
         return all(host.leading.is_set() for host in self.hosts)
 
     def stop(self) -> None:
@@ -133,7 +142,7 @@ class Runner:
         try:
             async with asyncio.TaskGroup() as group:
                 hosting = [group.create_task(host.run()) for host in self.hosts]
-                serving = [group.create_task(self._serve(shard)) for shard in range(max(len(self.hosts), 1))]
+                serving = [group.create_task(self._serve(shard)) for shard in (self._by_shard or (0,))]
                 try:
                     await self._stop.wait()
                 finally:
@@ -145,16 +154,16 @@ class Runner:
                     host.stop()
                 await self._end(hosting, after_s=self._patience_s())
         finally:
-            for journal in self._journals:
+            for journal in self._journals.values():
                 await journal.close()
         _log.info("stopped", service=self.definition.name)
 
     async def _serve(self, shard: int) -> None:
         """Serve `shard` with its companions, each time that its host leads."""
-        if not self.hosts:
+        host = self._by_shard.get(shard)
+        if host is None:
             await self._lead(shard, None)
             return
-        host = self.hosts[shard]
         await host.settled.wait()
         while True:
             if not host.leading.is_set():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -65,7 +65,8 @@ class Server:
         definition: What is served.
         bus: Where requests come from.
         subjects: The deployment's subjects.
-        hosts: One for each shard of the definition's model; none for a service without a journal.
+        hosts: By shard, those that run in this process; none for a service without a journal.
+        shards: How many there are in all.
         entropy: Where fresh ids come from.
     """
 
@@ -75,13 +76,15 @@ class Server:
         *,
         bus: Bus,
         subjects: Subjects,
-        hosts: Sequence[Host[Any]] = (),
+        hosts: Mapping[int, Host[Any]] | None = None,
+        shards: int = 1,
         entropy: random.Random | None = None,
     ) -> None:
         self.definition = definition
         self._bus = bus
         self._subjects = subjects
-        self._hosts = tuple(hosts)
+        self._hosts = dict(hosts or {})
+        self._shard_count = shards
         self._entropy = entropy or random.SystemRandom()
         self._endpoints = {
             endpoint.verb: _Served(endpoint, TypeAdapter(endpoint.reply)) for endpoint in definition.endpoints
@@ -105,7 +108,7 @@ class Server:
             if self._draining:
                 return
             forwarded = None
-            if len(self._hosts) > 1:
+            if self._shard_count > 1:
                 subject = self._subjects.shard(self.definition.name, shard, "*", "*")
                 forwarded = await self._bus.subscribe(subject, self._receive_forwarded)
             self._shards[shard] = forwarded
@@ -187,7 +190,7 @@ class Server:
             self.own_task(self._act(request, served, endpoint, body))
             return
         draw_id = self._draw_id
-        if len(self._hosts) > 1:
+        if self._shard_count > 1:
             if shard is None:
                 shard = self._shard_of(request, endpoint, body)
                 if shard not in self._shards:
@@ -203,7 +206,7 @@ class Server:
             assert isinstance(endpoint, Command)
             command = endpoint.build(call, body)
             request.run = lambda model, now_ms: model.decide(command, now_ms)
-        self._hosts[shard or 0].submit(request)
+        self._hosts[shard or _NEVER_SHARDED].submit(request)
 
     def _shard_of(self, request: _ServedRequest, endpoint: Endpoint, body: Any) -> int:
         if endpoint.shard_by is not None:
@@ -212,14 +215,14 @@ class Server:
             # A retry must come to the shard that remembers the first attempt.
             key = request.key
             aggregate = f"{key.caller}.{key.command_id}" if key is not None else self._draw_id()
-        return shard_of(aggregate, len(self._hosts))
+        return shard_of(aggregate, self._shard_count)
 
     def _draw_id(self) -> str:
         return f"{self._entropy.getrandbits(64):016x}"
 
     def _draw_id_on(self, shard: int) -> str:
         """A fresh id that belongs to `shard`: one of as many as there are shards does."""
-        while shard_of(drawn := self._draw_id(), len(self._hosts)) != shard:
+        while shard_of(drawn := self._draw_id(), self._shard_count) != shard:
             pass
         return drawn
 
