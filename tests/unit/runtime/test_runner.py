@@ -20,7 +20,13 @@ from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.service import Action, Call, Command, Query, ServiceDefinition
 from coordination.runtime.store import JournalStore
-from coordination.runtime.wire import Body
+from coordination.runtime.wire import (
+    HEADER_AGE,
+    HEADER_COMMAND_ID,
+    HEADER_ERROR_CODE,
+    HEADER_TIMEOUT,
+    Body,
+)
 from tests.support.stores import HeldStore, usurp
 from tests.support.toy import Add, Ledger, stored_events
 from tests.support.waiting import settle, wait_until
@@ -40,13 +46,15 @@ class Total(Body):
 class Stage:
     """A ledger service in memory, with a slow action, and a client that does not retry."""
 
-    def __init__(self, store: JournalStore | None = None, companion: Any = None) -> None:
+    def __init__(
+        self, store: JournalStore | None = None, companion: Any = None, *, slow_at_once: int = 2048
+    ) -> None:
         self.exchange = MemoryExchange()
         self.bus = MemoryBus(self.exchange, agent="ledger")
         self.go = asyncio.Event()
         self.started = 0
         shell = Shell.of(self.bus, service="ledger", subjects=Subjects())
-        definition = self.define(companion)
+        definition = self.define(companion, slow_at_once)
         self.runner = Runner(
             definition, shell=shell, journals=[Journal(store or MemoryStore(MemoryStream()))]
         )
@@ -54,7 +62,7 @@ class Stage:
         client_bus = MemoryBus(self.exchange, agent="ada")
         self.caller = Caller(client_bus, agent="ada", patience_s=0)
 
-    def define(self, companion: Any) -> ServiceDefinition:
+    def define(self, companion: Any, slow_at_once: int) -> ServiceDefinition:
         async def slowly(_: Call, request: AddRequest) -> Total:
             self.started += 1
             await self.go.wait()
@@ -81,7 +89,14 @@ class Stage:
                     reply=Total,
                     answer=lambda model, *_: model.state,
                 ),
-                Action(verb="wait", description="Slow.", request=AddRequest, reply=Total, act=slowly),
+                Action(
+                    verb="wait",
+                    description="Slow.",
+                    request=AddRequest,
+                    reply=Total,
+                    act=slowly,
+                    max_in_flight=slow_at_once,
+                ),
             ),
         )
 
@@ -254,5 +269,54 @@ async def test_an_answer_that_is_too_large_is_refused_in_words(monkeypatch: pyte
     stage = await Stage().ready()
     with pytest.raises(RejectedError, match=r"reply_too_large: .*ask for less"):
         await stage.ask("add")
+    stage.runner.stop()
+    await stage.serving
+
+
+async def test_a_request_that_waited_too_long_is_not_done_any_more() -> None:
+    stream = MemoryStream()
+    journal = HeldStore(stream)
+    stage = await Stage(journal).ready()
+    journal.hold()
+    first = stage.ask("add", "first")
+    await wait_until(lambda: journal.waiting == 1)
+    headers = {HEADER_TIMEOUT: "1", HEADER_COMMAND_ID: "late"}
+    subject = Subjects().call("ledger", "add", "ada")
+    late = asyncio.ensure_future(
+        stage.caller.bus.request(subject, b'{"label":"late"}', timeout_s=5, headers=headers)
+    )
+    in_time = stage.ask("add", "in-time")
+    await asyncio.sleep(0.002)  # the deadline itself, not a wait for a condition
+    journal.release()
+    assert (await late).headers[HEADER_ERROR_CODE] == "deadline_exceeded"
+    assert ((await first).total, (await in_time).total) == (1, 2)
+    stage.runner.stop()
+    await stage.serving
+    assert [event["label"] for event in stored_events(stream.payloads)] == ["first", "in-time"]
+
+
+@pytest.mark.parametrize("header", [HEADER_TIMEOUT, HEADER_AGE])
+@pytest.mark.parametrize("text", ["soon", "-1", "1.5", "9" * 30, "\N{FULLWIDTH DIGIT ONE}"])
+async def test_a_header_that_is_no_number_of_milliseconds_is_named(header: str, text: str) -> None:
+    stage = await Stage().ready()
+    subject = Subjects().call("ledger", "add", "ada")
+    headers = {header: text, HEADER_COMMAND_ID: "c1"}
+    answer = await stage.caller.bus.request(subject, b'{"label":"a"}', timeout_s=5, headers=headers)
+    assert answer.headers[HEADER_ERROR_CODE] == "invalid_request"
+    assert header in answer.payload.decode()
+    stage.runner.stop()
+    await stage.serving
+
+
+async def test_each_endpoint_has_a_bound_of_its_own() -> None:
+    stage = await Stage(slow_at_once=2).ready()
+    slow = [stage.ask("wait") for _ in range(2)]
+    await wait_until(lambda: stage.started == 2)
+    with pytest.raises(RejectedError, match="overloaded"):
+        await stage.ask("wait")
+    assert (await stage.ask("add")).total == 1, "other endpoints are not concerned"
+    stage.go.set()
+    await asyncio.gather(*slow)
+    assert (await stage.ask("wait")).total == 1
     stage.runner.stop()
     await stage.serving
