@@ -166,10 +166,12 @@ class Journal:
         give_up_s = loop.time() + timeout_s
         pauses: Iterator[float] = iter(())
         while True:
+            is_away = True
             with contextlib.suppress(UnavailableError, TimeoutError):
                 async with asyncio.timeout_at(max(give_up_s, loop.time() + _LEAST_READ_S)):
                     if entries := await self._page(after):
                         return entries
+                    is_away = False
             raise_if_cancelled()
             remaining_s = give_up_s - loop.time()
             if remaining_s <= 0:
@@ -180,8 +182,9 @@ class Journal:
                 continue
             await self._store.wait(after, timeout_s=remaining_s)
             pauses = iter(_POLLS_S)
-        with contextlib.suppress(UnavailableError):
-            await self._require_reaching(after)
+        if not is_away:
+            with contextlib.suppress(UnavailableError):
+                await self._require_reaching(after)
         return []
 
     async def _page(self, after: int, *, last: int = 0) -> list[Entry]:
