@@ -16,9 +16,10 @@ from coordination.runtime.credentials import Credentials
 from coordination.runtime.names import Subjects, require_id
 from coordination.tasks.client import TasksClient
 from dialog.client import DialogClient
-from knowledge.changes import DEFAULT_SPACE, JetStreamChanges
 from knowledge.client import KnowledgeClient
 from knowledge.replica import Replica, following
+from knowledge.served import ServedChanges
+from knowledge.wire import DEFAULT_SPACE
 
 
 class Session:
@@ -34,7 +35,7 @@ class Session:
         self.agent = agent
         self.bus = bus
         self.subjects = subjects
-        caller = Caller(bus, agent=agent, subjects=subjects, patience_s=patience_s)
+        self._caller = caller = Caller(bus, agent=agent, subjects=subjects, patience_s=patience_s)
         self.registry = RegistryClient(caller)
         self.tasks = TasksClient(caller)
         self.dialog = DialogClient(caller)
@@ -44,10 +45,13 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def replica(self, *, space: str = DEFAULT_SPACE) -> AsyncIterator[Replica]:
-        """The agent's own copy of the shared knowledge, current for the length of the block."""
-        changes = JetStreamChanges(self.bus, self.subjects, space=space)
-        await changes.open()
-        async with following(changes, agent=self.agent) as replica:
+        """The agent's own copy of the shared knowledge, current for the length of the block.
+
+        Raises:
+            RejectedError: ``unknown_space``: the knowledge service does not keep `space`.
+            UnavailableError: The knowledge service does not answer.
+        """
+        async with following(ServedChanges(self._caller, space=space), agent=self.agent) as replica:
             yield replica
 
 

@@ -10,31 +10,31 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import nats.errors
 import nats.js.errors
 import structlog
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
 
-from coordination.runtime.bus import NatsBus
+from coordination.runtime.bus import Delivery, NatsBus
 from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.limits import DUPLICATE_WINDOW_S
 from coordination.runtime.names import Subjects
+from knowledge.limits import MAX_CHANGE_BYTES, MAX_CHANGES_PAGE_BYTES
+from knowledge.pull import Pull, pulling
+from knowledge.wire import DEFAULT_SPACE
 
-DEFAULT_SPACE: Final = "main"
-_FETCH_CHANGES: Final = 256
-_FETCH_TIMEOUT_S: Final = 5.0
 _PUBLISH_TIMEOUT_S: Final = 2.0
 _PUBLISH_PATIENCE_S: Final = 15.0
 """How long a change is published again, under one message id, while the server does not confirm it."""
 _RETRY_S: Final = 0.25
 _CONSUMER_IDLE_S: Final = 30.0
+_MAX_HEADER_BYTES: Final = 4096
 _log = structlog.get_logger(__name__)
 
 
@@ -64,7 +64,7 @@ class ChangeStream(Protocol):
         """Sequence of the newest change of any topic; 0 while there is none."""
         ...
 
-    def follow(self) -> AsyncIterator[Sequence[PublishedChange]]:
+    def follow(self) -> AsyncGenerator[Sequence[PublishedChange], None]:
         """Every change from the first on, then each new one, for ever; survives server restarts."""
         ...
 
@@ -100,6 +100,7 @@ class JetStreamChanges:
             subjects=[self._subjects.change(self._space, "*", "*")],
             storage=StorageType.FILE,
             discard=DiscardPolicy.NEW,
+            max_msg_size=MAX_CHANGE_BYTES + _MAX_HEADER_BYTES,
             duplicate_window=DUPLICATE_WINDOW_S,
         )
         try:
@@ -132,25 +133,52 @@ class JetStreamChanges:
     async def last_sequence(self) -> int:
         """See `ChangeStream.last_sequence`."""
         try:
-            return int((await self._js.stream_info(self._stream)).state.last_seq)
+            last_sequence = int((await self._js.stream_info(self._stream)).state.last_seq)
         except (nats.errors.Error, TimeoutError):
             raise UnavailableError(f"stream {self._stream} does not answer") from None
+        raise_if_cancelled()
+        return last_sequence
 
-    async def follow(self) -> AsyncIterator[Sequence[PublishedChange]]:
+    async def follow(self) -> AsyncGenerator[Sequence[PublishedChange], None]:
         """See `ChangeStream.follow`."""
         after = 0
         while True:
             try:
-                async for batch in self._consume(after):
-                    after = batch[-1].sequence
-                    yield batch
-            except (nats.errors.Error, TimeoutError, OSError) as error:
+                async with self._consumer(after) as (pull, _):
+                    while True:
+                        batch = [_read(*each) for each in await pull.batch()]
+                        after = batch[-1].sequence
+                        yield batch
+            except (nats.errors.Error, UnavailableError, TimeoutError, OSError) as error:
                 # Server restart, consumer gone: a new consumer goes on after the last change seen.
                 _log.info("following again", stream=self._stream, after=after, error=type(error).__name__)
                 await asyncio.sleep(_RETRY_S)
 
-    async def _consume(self, after: int) -> AsyncIterator[Sequence[PublishedChange]]:
-        """Changes after sequence `after`, through one short-lived consumer."""
+    async def read(self, after: int, limit: int) -> list[PublishedChange]:
+        """At most `limit` changes after sequence `after`, in order; none if there are none yet.
+
+        Stops earlier when it has `MAX_CHANGES_PAGE_BYTES`. Leaves no consumer behind.
+
+        Raises:
+            UnavailableError: The stream does not answer.
+        """
+        found: list[PublishedChange] = []
+        size_bytes = 0
+        try:
+            async with self._consumer(after) as (pull, pending_count):
+                wanted = min(limit, pending_count)
+                while len(found) < wanted and size_bytes < MAX_CHANGES_PAGE_BYTES:
+                    batch = [_read(*each) for each in await pull.batch()]
+                    found += batch
+                    size_bytes += sum(len(change.content) for change in batch)
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            reason = type(error).__name__
+            raise UnavailableError(f"stream {self._stream} cannot be read ({reason})") from None
+        return found[:limit]
+
+    @contextlib.asynccontextmanager
+    async def _consumer(self, after: int) -> AsyncGenerator[tuple[Pull, int], None]:
+        """A short-lived consumer after sequence `after`, and how much is there for it."""
         # Named by us, so that it can be removed even if we are cancelled while it is being made.
         name = secrets.token_hex(8)
         config = ConsumerConfig(
@@ -162,35 +190,16 @@ class JetStreamChanges:
             mem_storage=True,  # a restarted server need not recover what nobody will ask for again
         )
         try:
-            await self._js.add_consumer(self._stream, config)
-            subscription = await self._js.pull_subscribe_bind(name, stream=self._stream)
-            try:
-                async for batch in self._fetch(subscription, name):
-                    yield batch
-            finally:
-                await subscription.unsubscribe()
+            info = await self._js.add_consumer(self._stream, config)
+            raise_if_cancelled()
+            async with pulling(self._bus, stream=self._stream, consumer=name) as pull:
+                yield pull, info.num_pending or 0
         finally:
             # One that cannot be reached now removes itself when it has been idle for a while.
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await self._js.delete_consumer(self._stream, name)
 
-    async def _fetch(
-        self, subscription: JetStreamContext.PullSubscription, consumer: str
-    ) -> AsyncIterator[Sequence[PublishedChange]]:
-        while True:
-            try:
-                messages = await subscription.fetch(_FETCH_CHANGES, timeout=_FETCH_TIMEOUT_S)
-            except TimeoutError:
-                # Nothing new, or the consumer is gone: the second must not look like the first.
-                await self._js.consumer_info(self._stream, consumer)
-                raise_if_cancelled()
-                continue
-            raise_if_cancelled()
-            yield [_read(message) for message in messages]
 
-
-def _read(message: Msg) -> PublishedChange:
-    *_, topic, signer = message.subject.split(".")
-    return PublishedChange(
-        sequence=message.metadata.sequence.stream, topic=topic, signer=signer, content=message.data
-    )
+def _read(sequence: int, delivery: Delivery) -> PublishedChange:
+    *_, topic, signer = delivery.subject.split(".")
+    return PublishedChange(sequence=sequence, topic=topic, signer=signer, content=delivery.payload)

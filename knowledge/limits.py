@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from coordination.runtime.limits import MAX_REPLY_BYTES
+
 MAX_TOPIC_FACTS: Final = 1_000
 """Facts of one topic that a replica still asserts; one more is refused as ``topic_full``."""
 
@@ -65,7 +67,27 @@ MAX_PENDING_BYTES: Final = 16 * 1024 * 1024
 ACTOR_NONCE_BYTES: Final = 8
 """Random part of an actor id, drawn anew whenever an engine is made."""
 
+MAX_CHANGES_PAGE: Final = 1000
+"""Changes in one answer to ``changes``."""
+
+MAX_CHANGES_PAGE_BYTES: Final = 384 * 1024
+"""Size of the changes in one such answer; a larger one comes alone."""
+
+MAX_NOTICE_BYTES: Final = 32 * 1024
+"""Size of the changes that one notice carries to every replica; larger ones are asked for."""
+
+MAX_RECENT_BYTES: Final = 8 * 1024 * 1024
+"""Latest changes that the service keeps in memory for replicas that missed a notice."""
+
+MAX_HEARD_BYTES: Final = 8 * 1024 * 1024
+"""Notices that wait at a replica; one that falls behind further asks for what it missed."""
+
+CHANGE_OVERHEAD_BYTES: Final = 256
+"""Counted for each change beside its content: sequence, topic, signer and punctuation."""
+
 assert MAX_SUBJECT_BYTES + MAX_PREDICATE_BYTES + MAX_OBJECT_BYTES < MAX_FACT_BYTES < MAX_CHANGE_BYTES
 assert MAX_TOPIC_FACTS < MAX_REPLICATED_FACTS <= MAX_TOPIC_CHANGES
 assert MAX_PENDING_CHANGES_PER_SIGNER < MAX_PENDING_CHANGES
 assert MAX_CHANGE_DEPS * 32 < MAX_CHANGE_BYTES
+assert MAX_NOTICE_BYTES < MAX_CHANGES_PAGE_BYTES < MAX_CHANGE_BYTES
+assert (MAX_CHANGE_BYTES + CHANGE_OVERHEAD_BYTES) * 4 // 3 < MAX_REPLY_BYTES

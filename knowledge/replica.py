@@ -119,11 +119,12 @@ class Replica:
 
     async def follow(self) -> None:
         """Apply changes from the stream as they come, until cancelled."""
-        async for batch in self._changes.follow():
-            self._apply(batch)
-            async with self._arrived:
-                self._sequence = batch[-1].sequence
-                self._arrived.notify_all()
+        async with contextlib.aclosing(self._changes.follow()) as batches:
+            async for batch in batches:
+                self._apply(batch)
+                async with self._arrived:
+                    self._sequence = batch[-1].sequence
+                    self._arrived.notify_all()
 
     def _apply(self, batch: Sequence[PublishedChange]) -> None:
         by_topic: dict[str, list[PublishedChange]] = {}

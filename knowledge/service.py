@@ -13,6 +13,7 @@ from coordination.runtime.service import Action, Call, ServiceDefinition
 from knowledge import wire
 from knowledge.changes import JetStreamChanges
 from knowledge.facts import Fact, Pattern
+from knowledge.feed import Feed
 from knowledge.gate import KNOWLEDGE_AGENT
 from knowledge.replica import Replica
 
@@ -22,12 +23,18 @@ assert NAME == KNOWLEDGE_AGENT
 
 def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
     """The knowledge service over the change stream of the default space."""
-    changes = JetStreamChanges(bus, shell.subjects)
-    replica = Replica(changes, agent=NAME)
-    current = asyncio.Event()
+
+    async def announce(topic: str, notice: wire.ChangedNotice) -> None:
+        subject = shell.subjects.event(NAME, wire.CHANGED, topic)
+        await shell.bus.publish(subject, notice.model_dump_json().encode())
+
+    stream = JetStreamChanges(bus, shell.subjects)
+    replica = Replica(feed := Feed(stream, announce), agent=NAME)
+    is_open, current = asyncio.Event(), asyncio.Event()
 
     async def follow(_: Any) -> None:
-        await changes.open()
+        await stream.open()
+        is_open.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(replica.follow())
             await replica.catch_up()
@@ -67,19 +74,26 @@ def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
             quarantined_count=replica.quarantined_count,
         )
 
+    async def changes(_: Call, request: wire.ChangesRequest) -> wire.ChangesReply:
+        if request.space != wire.DEFAULT_SPACE:
+            message = f"no space {request.space!r}; the service keeps {wire.DEFAULT_SPACE!r}"
+            raise RejectedError("unknown_space", message)
+        _require(is_open)
+        return await feed.page(request.after, request.limit)
+
     return ServiceDefinition(
         name=NAME,
-        version="0.1.0",
+        version="0.2.0",
         description="Facts that agents share, replicated as Automerge documents.",
         companions=(follow,),
-        endpoints=_endpoints(state, query, topics),
+        endpoints=_endpoints(state, query, topics, changes),
     )
 
 
 _Act = Callable[[Call, Any], Awaitable[Any]]
 
 
-def _endpoints(state: _Act, query: _Act, topics: _Act) -> tuple[Action, ...]:
+def _endpoints(state: _Act, query: _Act, topics: _Act, changes: _Act) -> tuple[Action, ...]:
     return (
         Action(
             verb="assert",
@@ -102,6 +116,13 @@ def _endpoints(state: _Act, query: _Act, topics: _Act) -> tuple[Action, ...]:
             request=wire.TopicsRequest,
             reply=wire.TopicsReply,
             act=topics,
+        ),
+        Action(
+            verb="changes",
+            description="The changes that follow a sequence, for replicas; a notice tells of new ones.",
+            request=wire.ChangesRequest,
+            reply=wire.ChangesReply,
+            act=changes,
         ),
     )
 

@@ -1,7 +1,11 @@
 """Wire contract of knowledge: ``conclave.call.knowledge.<verb>.<caller>``.
 
-Agents with a replica of their own write to the change stream and read locally; these endpoints are for
+Agents with a replica of their own write to the change stream, read locally, and keep current by
+``changes`` and by the notices on ``conclave.event.knowledge.changed.<topic>``. The other endpoints are for
 plain tools and for programs that hold no replica.
+
+Codes: ``invalid_topic``, ``invalid_fact``, ``too_many_topics``, ``topic_full``; ``unknown_space`` (the
+service keeps one space, ``main``).
 """
 
 from __future__ import annotations
@@ -10,12 +14,16 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
+from coordination.runtime.content import Base64
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Body
 from knowledge.facts import Fact
-from knowledge.limits import MAX_PREDICATE_BYTES, MAX_SAFE_INTEGER, MAX_SUBJECT_BYTES
+from knowledge.limits import MAX_CHANGES_PAGE, MAX_PREDICATE_BYTES, MAX_SAFE_INTEGER, MAX_SUBJECT_BYTES
 
 MAX_PAGE: Final = 1000
+DEFAULT_SPACE: Final = "main"
+CHANGED: Final = "changed"
+"""The event whose notices say that a topic has changed."""
 
 Subject = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SUBJECT_BYTES)]
 Predicate = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PREDICATE_BYTES)]
@@ -102,3 +110,51 @@ class TopicsReply(Body):
     topics: tuple[Topic, ...]
     quarantined_count: int
     """Changes refused since the service started; each is named in its log."""
+
+
+Sequence = Annotated[int, Field(ge=0, le=2**63)]
+"""Place in the change stream, which all topics of a space share; the first change has 1."""
+
+
+class ChangesRequest(Body):
+    """Ask for the changes of all topics that follow a sequence."""
+
+    space: Id = DEFAULT_SPACE
+    after: Sequence = 0
+    limit: int = Field(default=MAX_CHANGES_PAGE, ge=0, le=MAX_CHANGES_PAGE)
+    """0 asks for nothing but ``last_sequence``."""
+
+
+class ChangeBody(Body):
+    """One change as the stream holds it."""
+
+    sequence: Sequence
+    topic: str
+    """Cut after 64 characters; a topic that long is none."""
+    signer: str
+    """Agent id that the server let publish it."""
+    content: Base64
+    """Empty if it has more than 512 KiB: no replica takes such a change."""
+
+
+class ChangesReply(Body):
+    """The next changes: every one up to the last that is here, in order, as many as fit."""
+
+    changes: tuple[ChangeBody, ...]
+    """Empty when there are none."""
+    last_sequence: Sequence
+    """Of the newest change of any topic."""
+
+
+class ChangedNotice(Body):
+    """Published after a change of a topic is durable, on ``conclave.event.knowledge.changed.<topic>``.
+
+    Whoever holds everything up to ``after`` is current up to ``last_sequence`` with these changes; anybody
+    else asks ``changes``.
+    """
+
+    space: Id
+    after: Sequence
+    last_sequence: Sequence
+    changes: tuple[ChangeBody, ...]
+    """All changes between the two, or none if they are too large to be sent to everybody."""

@@ -89,6 +89,10 @@ class RealServer:
             found: list[dict[str, Any]] = json.load(answer)["connections"]
         return found
 
+    def log(self) -> str:
+        """Everything that it has logged so far."""
+        return (self._folder / "server.log").read_text()
+
     def kill(self) -> None:
         """``kill -9``: no time to say goodbye or to write anything."""
         assert self._process is not None
