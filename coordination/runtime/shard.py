@@ -12,7 +12,13 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from coordination.runtime.answers import Answers, CommandAnswered, CommandKey, RememberedAnswer
+from coordination.runtime.answers import (
+    Answers,
+    CommandAnswered,
+    CommandKey,
+    RememberedAnswer,
+    encode_answered,
+)
 from coordination.runtime.errors import CorruptJournalError, PeerProtocolError, RejectedError
 from coordination.runtime.framing import EventCodec, frame, unframe
 from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
@@ -93,7 +99,10 @@ class ShardState(Generic[M]):
         """Latest time that the state has seen."""
         self.is_vacant = True
         """Whether nobody leads for certain: there was no leader yet, or the last one resigned."""
-        self._codec = EventCodec((*self.model.event_types, CommandAnswered, EpochBegan, LeaderResigned))
+        self._codec = EventCodec(
+            (*self.model.event_types, CommandAnswered, EpochBegan, LeaderResigned),
+            encoders={CommandAnswered: encode_answered},
+        )
         self._state_type: TypeAdapter[Any] = TypeAdapter(type(self.model.snapshot()))
 
     # --- following the journal

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordination.runtime.answers import Answers, CommandAnswered, CommandKey
+from coordination.runtime.answers import Answers, CommandAnswered, CommandKey, encode_answered
+from coordination.runtime.framing import EventCodec, frame, unframe
 
 ANSWERED = st.builds(
     CommandAnswered,
@@ -62,3 +63,18 @@ def test_a_window_restored_from_its_answers_goes_on_as_before(
     for answered in (*(CommandAnswered(*each[:4]) for each in first.snapshot()), *history[cut:]):
         restored.apply(answered, 0)
     assert restored.snapshot() == whole.snapshot()
+
+
+@given(
+    st.builds(
+        CommandAnswered,
+        caller=st.text(),
+        command_id=st.text(),
+        fingerprint=st.text(),
+        reply=st.text(),
+    )
+)
+def test_an_answer_is_read_back_as_it_was_written(answered: CommandAnswered) -> None:
+    codec = EventCodec((CommandAnswered,), encoders={CommandAnswered: encode_answered})
+    record = unframe(frame(1, 0, [codec.encode(answered)]), codec)
+    assert record.events == (answered,)
