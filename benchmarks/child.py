@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import cProfile
 import importlib.util
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from benchmarks.machine import cpu_s, resident_bytes
+from benchmarks.sampling import sampled
 
 LOOPS: Final = ("asyncio", "uvloop")
 _READY: Final = b"ready\n"
@@ -82,16 +82,11 @@ def serve_as_child(serve: Serve) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
-    def run() -> None:
-        with asyncio.Runner(loop_factory=_loop_factory(chosen.loop)) as runner:
-            runner.run(_until_told(serve, chosen.url))
-
-    if chosen.profile is None:
-        run()
-        return
-    profiler = cProfile.Profile()
-    profiler.runcall(run)
-    profiler.dump_stats(chosen.profile)
+    with contextlib.ExitStack() as stack:
+        if chosen.profile is not None:
+            stack.enter_context(sampled(chosen.profile))
+        runner = stack.enter_context(asyncio.Runner(loop_factory=_loop_factory(chosen.loop)))
+        runner.run(_until_told(serve, chosen.url))
 
 
 async def _until_told(serve: Serve, url: str) -> None:

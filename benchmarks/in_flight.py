@@ -18,8 +18,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
-import pstats
 import statistics
 import tempfile
 import time
@@ -28,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks import bare_loop
+from benchmarks import bare_loop, sampling
 from benchmarks.child import Child, available_loops, child
 from benchmarks.load import IN_FLIGHT, Ask, Load, NatsPyLoad, Round, SocketLoad
 from benchmarks.machine import cpu_s, describe
@@ -154,27 +152,20 @@ async def compare(loop: str, generator: str, plan: Plan, folder: Path) -> None:
 
 
 async def profile(loop: str, plan: Plan, folder: Path) -> None:
-    """Print where the CPU time of our process goes. The profiler itself makes calls look dear."""
+    """Print where the CPU time of each service process goes."""
     for module, ask in (("served_tally", TALLY), ("served_registry", REGISTRY), ("bare_loop", _BARE)):
-        async with embedded_server(folder / f"{loop}-{module}") as server:
-            file = folder / f"{module}.pstats"
-            async with child(module, server.url, loop=loop, profile=file):
-                load = await SocketLoad.connect(server.url)
-                count = (await load.run(ask, seconds=plan.seconds)).count
-                await load.close()
-        print(f"\n{module} under cProfile, {loop}, {count} commands; by time in the function itself")
-        show_profile(file, count)
-
-
-def show_profile(file: Path, count: int) -> None:
-    """The dearest functions, in microseconds of each command."""
-    # (file, line, name) -> (primitive calls, calls, own time, time with callees, callers)
-    entries = pstats.Stats(str(file)).stats  # type: ignore[attr-defined]
-    dearest = sorted(entries.items(), key=lambda entry: entry[1][2], reverse=True)
-    print(f"  {'us/command':>10} {'calls/command':>13}  function")
-    for (path, line, name), (_, calls, own_s, _, _) in dearest[:_SHOWN_FUNCTIONS]:
-        where = name if line == 0 else f"{os.path.relpath(path, Path(__file__).parents[1])}:{line} {name}"
-        print(f"  {1e6 * own_s / count:10.2f} {calls / count:13.2f}  {where[-110:]}")
+        file = folder / f"{loop}-{module}.json"
+        async with (
+            embedded_server(folder / f"{loop}-{module}") as server,
+            child(module, server.url, loop=loop, profile=file) as process,
+        ):
+            load = await SocketLoad.connect(server.url)
+            before_s = process.cpu_s
+            count = (await load.run(ask, seconds=plan.rounds * plan.seconds)).count
+            us_per_command = 1e6 * (process.cpu_s - before_s) / count
+            await load.close()
+        print(f"\n{module}, {loop}, {count} commands; by the CPU time in the function itself")
+        sampling.show(file, us_per_command=us_per_command, count=_SHOWN_FUNCTIONS)
 
 
 async def run(plan: Plan, *, is_profile: bool) -> None:
