@@ -1,18 +1,15 @@
-"""The change stream as an agent reaches it: published by a request, read through the knowledge service.
+"""The change stream as an agent reaches it: through the knowledge service.
 
-An agent's credential lets it publish its own changes and hear events, and nothing of JetStream's own
-interface. So reading goes through the service: notices bring small changes as they come, and whatever a
-notice does not bring, or who missed one, is asked for.
+An agent's credential lets it call services and hear events, and nothing of JetStream: notices bring small
+changes as they come, and whatever a notice does not bring, or who missed one, is asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
@@ -25,9 +22,6 @@ from knowledge.changes import PublishedChange
 from knowledge.limits import MAX_CHANGES_PAGE, MAX_HEARD_BYTES
 
 _SERVICE: Final = "knowledge"
-_PUBLISH_TIMEOUT_S: Final = 2.0
-_PUBLISH_PATIENCE_S: Final = 15.0
-"""How long a change is published again, under one message id, while the server does not confirm it."""
 _RETRY_S: Final = 0.25
 POLL_S: Final = 10.0
 """How long without any notice before the service is asked: only a lost last notice waits that long."""
@@ -51,23 +45,14 @@ class ServedChanges:
         self._poll_s = poll_s
 
     async def publish(self, topic: str, agent: str, content: bytes) -> None:
-        """See `knowledge.changes.ChangeStream.publish`."""
-        subject = self._subjects.change(self._space, topic, agent)
-        headers = {"Nats-Msg-Id": hashlib.sha256(content).hexdigest()}
-        loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + _PUBLISH_PATIENCE_S
-        while True:
-            try:
-                answer = await self._bus.request(
-                    subject, content, timeout_s=_PUBLISH_TIMEOUT_S, headers=headers
-                )
-                _require_stored(answer)
-            except UnavailableError as error:
-                if loop.time() >= give_up_s:
-                    raise UnavailableError(f"change of {topic} not confirmed: {error}") from None
-            else:
-                return
-            await asyncio.sleep(_RETRY_S)
+        """See `knowledge.changes.ChangeStream.publish`.
+
+        Raises:
+            RejectedError: ``unknown_space``, or the change is larger than a request may be.
+        """
+        assert agent == self._caller.agent, f"{self._caller.agent} cannot publish as {agent}"
+        request = wire.PublishRequest(space=self._space, topic=topic, content=content)
+        await self._caller.query(_SERVICE, "publish", request, wire.PublishReply)
 
     async def last_sequence(self) -> int:
         """See `knowledge.changes.ChangeStream.last_sequence`.
@@ -201,17 +186,3 @@ class Heard:
 
 def _change(body: wire.ChangeBody) -> PublishedChange:
     return PublishedChange(sequence=body.sequence, topic=body.topic, signer=body.signer, content=body.content)
-
-
-def _require_stored(answer: Delivery) -> None:
-    """Return if `answer` is JetStream's acknowledgement that it has the message."""
-    try:
-        acknowledgement: Any = json.loads(answer.payload)
-    except ValueError:
-        acknowledgement = None
-    if not isinstance(acknowledgement, dict):
-        raise UnavailableError("the answer is no acknowledgement")
-    error = acknowledgement.get("error")
-    if error is not None or not isinstance(acknowledgement.get("seq"), int):
-        code = error.get("err_code") if isinstance(error, dict) else None
-        raise UnavailableError(f"the stream did not take it (JetStream error {code})")

@@ -74,10 +74,14 @@ def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
             quarantined_count=replica.quarantined_count,
         )
 
+    async def publish(call: Call, request: wire.PublishRequest) -> wire.PublishReply:
+        _require_space(request.space)
+        _require(is_open)
+        await stream.publish(request.topic, call.caller, request.content)
+        return wire.PublishReply()
+
     async def changes(_: Call, request: wire.ChangesRequest) -> wire.ChangesReply:
-        if request.space != wire.DEFAULT_SPACE:
-            message = f"no space {request.space!r}; the service keeps {wire.DEFAULT_SPACE!r}"
-            raise RejectedError("unknown_space", message)
+        _require_space(request.space)
         _require(is_open)
         return await feed.page(request.after, request.limit)
 
@@ -86,14 +90,14 @@ def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
         version="0.2.0",
         description="Facts that agents share, replicated as Automerge documents.",
         companions=(follow,),
-        endpoints=_endpoints(state, query, topics, changes),
+        endpoints=(*_endpoints(state, query, topics), *_for_replicas(publish, changes)),
     )
 
 
 _Act = Callable[[Call, Any], Awaitable[Any]]
 
 
-def _endpoints(state: _Act, query: _Act, topics: _Act, changes: _Act) -> tuple[Action, ...]:
+def _endpoints(state: _Act, query: _Act, topics: _Act) -> tuple[Action, ...]:
     return (
         Action(
             verb="assert",
@@ -117,6 +121,20 @@ def _endpoints(state: _Act, query: _Act, topics: _Act, changes: _Act) -> tuple[A
             reply=wire.TopicsReply,
             act=topics,
         ),
+    )
+
+
+def _for_replicas(publish: _Act, changes: _Act) -> tuple[Action, ...]:
+    # The stream's subjects are closed to agents: JetStream acknowledges what it stores into any reply
+    # subject, and an agent could so make it speak where the agent itself may not (docs/adr/0005).
+    return (
+        Action(
+            verb="publish",
+            description="Store a change that the caller's replica made; the same one again is no second one.",
+            request=wire.PublishRequest,
+            reply=wire.PublishReply,
+            act=publish,
+        ),
         Action(
             verb="changes",
             description="The changes that follow a sequence, for replicas; a notice tells of new ones.",
@@ -125,6 +143,12 @@ def _endpoints(state: _Act, query: _Act, topics: _Act, changes: _Act) -> tuple[A
             act=changes,
         ),
     )
+
+
+def _require_space(space: str) -> None:
+    if space != wire.DEFAULT_SPACE:
+        message = f"no space {space!r}; the service keeps {wire.DEFAULT_SPACE!r}"
+        raise RejectedError("unknown_space", message)
 
 
 def _require(current: asyncio.Event) -> None:

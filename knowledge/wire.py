@@ -116,6 +116,18 @@ Sequence = Annotated[int, Field(ge=0, le=2**63)]
 """Place in the change stream, which all topics of a space share; the first change has 1."""
 
 
+class PublishRequest(Body):
+    """Store a change that the caller made."""
+
+    space: Id = DEFAULT_SPACE
+    topic: Id
+    content: Base64
+
+
+class PublishReply(Body):
+    """The change is durable; whether replicas take it, each decides by the same rules."""
+
+
 class ChangesRequest(Body):
     """Ask for the changes of all topics that follow a sequence."""
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from conclave.identity import agent_permissions
 from conclave.session import Session
 from coordination.artifacts.limits import CHUNK_BYTES
 from coordination.artifacts.service import NAME as ARTIFACTS
@@ -28,13 +29,8 @@ SUBJECTS = Subjects()
 
 
 def user(agent: str) -> str:
-    publish = [
-        f"conclave.call.*.*.{agent}",
-        f"conclave.presence.{agent}",
-        f"conclave.change.*.*.{agent}",
-        f"_INBOX_{agent}.>",
-    ]
-    subscribe = [f"_INBOX_{agent}.>", f"conclave.inbox.{agent}.>", "conclave.event.>"]
+    permissions = agent_permissions(agent, SUBJECTS)
+    publish, subscribe = list(permissions.publish), list(permissions.subscribe)
     allowed = f"publish: {{ allow: {publish} }}, subscribe: {{ allow: {subscribe} }}".replace("'", '"')
     return f'{{ user: "{agent}", password: "{agent}", permissions: {{ {allowed} }} }}'
 
@@ -110,7 +106,7 @@ async def test_the_server_holds_agents_to_these_permissions(
 ) -> None:
     """Without this the tests above would show nothing."""
     ada = sessions[0].bus
-    forbidden = ("$JS.API.STREAM.NAMES", SUBJECTS.change("main", "sky", "bob"), "conclave.upload.ada.x.0")
+    forbidden = ("$JS.API.STREAM.NAMES", SUBJECTS.change("main", "sky", "ada"), "conclave.upload.ada.x.0")
     for subject in forbidden:
         with pytest.raises(PermissionDeniedError):
             await ada.request(subject, b"", timeout_s=5)

@@ -75,17 +75,18 @@ async def test_replicas_and_the_service_read_the_stream_alike(connect: Connect, 
     """From the stream's own consumer and through pages of the service, whichever sizes they have."""
     bus = await connect(NAME)
     async with serving(bus, subjects):
-        mallory = served(await connect("mallory"), subjects, "mallory")
-        await mallory.last_sequence()
+        own = JetStreamChanges(bus, subjects)
+        follower = served(await connect("mallory"), subjects, "mallory")
+        await follower.last_sequence()
         sizes = (2, MAX_CHANGE_BYTES, 200_000, 200_000, 300_000, *range(10, 900))
         for number, size_bytes in enumerate(sizes):
-            await mallory.publish(
+            await own.publish(
                 ("sky", "sea", "No-Topic")[number % 3],
                 "mallory",
                 number.to_bytes(2, "big") + bytes(size_bytes - 2),
             )
         seen: dict[str, list[object]] = {}
-        for name, changes in (("own", JetStreamChanges(bus, subjects)), ("served", mallory)):
+        for name, changes in (("own", own), ("served", follower)):
             seen[name] = []
             async with contextlib.aclosing(changes.follow()) as batches:
                 async for batch in batches:
@@ -119,8 +120,9 @@ async def test_whoever_follows_outlives_the_service(connect: Connect, subjects: 
         await ada.assert_fact("sky", fact("ada", 1))
         await bob.wait_for("sky", fact("ada", 1).fact_id, timeout_s=20)
         await first.aclose()
-        await ada.assert_fact("sky", fact("ada", 2))  # needs no service
+        waiting = asyncio.ensure_future(ada.assert_fact("sky", fact("ada", 2)))
         async with serving(await connect(NAME), subjects):
+            assert await waiting
             await bob.wait_for("sky", fact("ada", 2).fact_id, timeout_s=20)
             await bob.assert_fact("sky", fact("bob", 3))
             await ada.wait_for("sky", fact("bob", 3).fact_id, timeout_s=20)
@@ -168,7 +170,7 @@ async def test_replicas_go_on_after_the_server_was_killed(own_server: RealServer
 
 
 async def test_no_header_makes_a_change_somebody_elses(connect: Connect, subjects: Subjects) -> None:
-    """A stored message brings its publisher's headers along; none of them says who published it."""
+    """Who published it is in the subject of the call, which the server checks, and nowhere else."""
     async with serving(await connect(NAME), subjects):
         bus = await connect("mallory")
         changes = served(bus, subjects, "mallory")
@@ -178,8 +180,10 @@ async def test_no_header_makes_a_change_somebody_elses(connect: Connect, subject
             "Nats-Sequence": "99",
             "Status": "204",
         }
-        subject = subjects.change("main", "sky", "mallory")
-        await bus.request(subject, b"not ada's", timeout_s=5, headers=forged)
+        request = wire.PublishRequest(topic="sky", content=b"not ada's").model_dump_json().encode()
+        subject = subjects.call(NAME, "publish", "mallory")
+        answer = await bus.request(subject, request, timeout_s=5, headers=forged)
+        assert answer.payload == b"{}"
         ada = await connect("ada")
         async with following(served(ada, subjects, "ada"), agent="ada") as replica:
             await replica.assert_fact("sky", fact("ada", 1))

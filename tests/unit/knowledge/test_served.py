@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 from collections.abc import AsyncIterator
 
@@ -17,7 +16,7 @@ from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Shell
 from coordination.runtime.service import Action, Call, ServiceDefinition
-from knowledge import served, wire
+from knowledge import wire
 from knowledge.changes import PublishedChange
 from knowledge.feed import notices
 from knowledge.limits import MAX_NOTICE_BYTES
@@ -241,33 +240,29 @@ async def test_a_replica_far_behind_keeps_no_more_notices_than_it_may() -> None:
     assert await heard.following(0, timeout_s=0) is None
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        [b"noise", b"[]", b"{}"],
-        [json.dumps({"error": {"err_code": 10077, "description": "maximum bytes exceeded"}}).encode()],
-        [],
-    ],
-)
-async def test_a_change_counts_as_stored_only_when_the_stream_says_so(
-    answers: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is published again under one message id until it is; then an acknowledgement ends it."""
-    monkeypatch.setattr(served, "_RETRY_S", 0)
+async def test_a_change_is_handed_over_again_until_the_service_has_stored_it() -> None:
+    heard: list[tuple[str, wire.PublishRequest]] = []
+
+    async def store(call: Call, request: wire.PublishRequest) -> wire.PublishReply:
+        heard.append((call.caller, request))
+        if len(heard) < 3:
+            raise RejectedError("unavailable", "the stream does not answer", retryable=True)
+        return wire.PublishReply()
+
     stage = Stage()
-    heard: list[Delivery] = []
+    endpoint = Action(
+        verb="publish",
+        description="d",
+        request=wire.PublishRequest,
+        reply=wire.PublishReply,
+        act=store,
+    )
+    definition = ServiceDefinition(name="knowledge", version="0.0.0", description="d", endpoints=(endpoint,))
+    async with running(definition, Shell.of(stage.bus, service="knowledge", subjects=SUBJECTS)):
+        await stage.changes(patience_s=20).publish("sky", "bob", b"change")
+    assert heard == [("bob", wire.PublishRequest(topic="sky", content=b"change"))] * 3
 
-    async def acknowledge(delivery: Delivery) -> None:
-        heard.append(delivery)
-        said = answers[len(heard) - 1] if len(heard) <= len(answers) else b'{"stream": "s", "seq": 4}'
-        await stage.bus.publish(delivery.reply_to, said)
 
-    subject = SUBJECTS.change("main", "sky", "bob")
-    subscription = await stage.bus.subscribe(subject, acknowledge)
-    await stage.changes().publish("sky", "bob", b"change")
-    assert len(heard) == len(answers) + 1
-    assert len({delivery.headers["Nats-Msg-Id"] for delivery in heard}) == 1
-    await subscription.unsubscribe()
-    monkeypatch.setattr(served, "_PUBLISH_PATIENCE_S", 0)
-    with pytest.raises(UnavailableError, match="not confirmed"):
-        await stage.changes().publish("sky", "bob", b"change")
+async def test_a_change_that_nobody_stores_is_not_taken_for_stored() -> None:
+    with pytest.raises(UnavailableError):
+        await Stage().changes(patience_s=0).publish("sky", "bob", b"change")
