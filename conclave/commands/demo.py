@@ -9,8 +9,16 @@ from typing import Final
 import click
 from rich.console import Console
 
-from conclave.commands.options import nats_option, prefix_option, run
+from conclave.commands.options import (
+    credentials_option,
+    insecure_option,
+    nats_option,
+    prefix_option,
+    refuse_together,
+    run,
+)
 from conclave.demo import Silent, Terminal, default_graph, demo
+from conclave.up import warn_of_insecurity
 from coordination.runtime.names import Subjects
 from nix_gen import GraphFileError, OutputError
 
@@ -35,22 +43,45 @@ DEMO_STORE: Final = Path(".conclave/demo")
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON report and nothing else.")
 @nats_option
+@credentials_option
+@insecure_option
 @prefix_option
 def demo_command(
-    *, graph: Path | None, out: Path, store: Path, as_json: bool, url: str | None, subjects: Subjects
+    *,
+    graph: Path | None,
+    out: Path,
+    store: Path,
+    as_json: bool,
+    url: str | None,
+    credentials: Path | None,
+    insecure: bool,
+    subjects: Subjects,
 ) -> None:
     """Have five agents review, vote on and build GRAPH: a compose file or a graph file.
 
     Without GRAPH the project's own example is taken. The exit status is 0 if the graph was approved,
     built and passed every check; 1 if it was rejected or a check failed; 2 if GRAPH cannot be read.
     """
+    refuse_together("--insecure", "--nats", both=insecure and url is not None)
+    if credentials is not None and url is None:
+        raise click.UsageError("--credentials is for --nats; on its own server the demo mints its agents")
     path = graph or default_graph()
     terminal = Terminal(Console(highlight=False))
     screen = Silent() if as_json else terminal
-    report = run(
-        demo(path, out=out, store=store, url=url, prefix=subjects.prefix, screen=screen),
-        input_errors=(GraphFileError, OutputError),
+    if insecure:
+        warn_of_insecurity(store)
+        screen.insecure()
+    work = demo(
+        path,
+        out=out,
+        store=store,
+        url=url,
+        prefix=subjects.prefix,
+        screen=screen,
+        credentials=credentials,
+        insecure=insecure,
     )
+    report = run(work, input_errors=(GraphFileError, OutputError))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:

@@ -68,7 +68,17 @@ def default_graph() -> Path:
     return beside if beside.is_file() else here.with_name("shop") / "compose.yaml"
 
 
-async def demo(path: Path, *, out: Path, store: Path, url: str | None, prefix: str, screen: Screen) -> Report:
+async def demo(
+    path: Path,
+    *,
+    out: Path,
+    store: Path,
+    url: str | None,
+    prefix: str,
+    screen: Screen,
+    credentials: Path | None = None,
+    insecure: bool = False,
+) -> Report:
     """Take the graph in `path` through review, vote and build.
 
     Args:
@@ -78,6 +88,8 @@ async def demo(path: Path, *, out: Path, store: Path, url: str | None, prefix: s
         url: A nats-server on which Conclave runs already, instead of an embedded one.
         prefix: First token of the deployment's subjects.
         screen: Is told what happens.
+        credentials: For the server at `url`: a directory with ``<agent>.nk`` for every agent of the demo.
+        insecure: Let anybody into the embedded server.
 
     Raises:
         GraphFileError: The file cannot be read as a graph.
@@ -90,12 +102,19 @@ async def demo(path: Path, *, out: Path, store: Path, url: str | None, prefix: s
     async with contextlib.AsyncExitStack() as stack:
         with stages.stage("start", "starting nats-server and services"):
             if url is None:
-                url = (await stack.enter_async_context(embedded_server(store))).url
-                await stack.enter_async_context(deployed(url, subjects=Subjects(prefix)))
+                secured = None if insecure else Subjects(prefix)
+                server = await stack.enter_async_context(embedded_server(store, secured=secured))
+                url, credentials = server.url, server.identities.directory
+                services = deployed(url, subjects=Subjects(prefix), credentials=server.credentials)
+                await stack.enter_async_context(services)
+                await server.identities.ensure(*(specialist.agent for specialist in SPECIALISTS))
         cast = [Participant(specialist, out=str(out)) for specialist in SPECIALISTS]
         with stages.stage("agents", "agents are registering"):
             sessions = [
-                await stack.enter_async_context(each.agent.running(url, prefix=prefix)) for each in cast
+                await stack.enter_async_context(
+                    each.agent.running(url, credentials=credentials, prefix=prefix)
+                )
+                for each in cast
             ]
             replicas = [await stack.enter_async_context(session.replica()) for session in sessions]
         run = _Run(loaded, path=path, cast=cast, sessions=sessions, replicas=replicas, screen=screen)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from conclave.demo.report import Build, Decision, Fact, Input, Note, Review
+from conclave.up import INSECURE_TEXT, INSECURE_TITLE
 
 SHOWN_REMARKS: Final = 4
 SHOWN_NOTES: Final = 6
@@ -29,6 +30,10 @@ class Screen(Protocol):
 
     def stage(self, title: str) -> contextlib.AbstractContextManager[None]:
         """A stage begins; it ends with the block."""
+        ...
+
+    def insecure(self) -> None:
+        """The demo's own server will let anybody in."""
         ...
 
     def input(self, given: Input, earlier_runs: tuple[str, ...]) -> None:
@@ -60,6 +65,9 @@ class Silent:
         """See `Screen.stage`."""
         yield
 
+    def insecure(self) -> None:
+        """See `Screen.insecure`."""
+
     def input(self, given: Input, earlier_runs: tuple[str, ...]) -> None:
         """See `Screen.input`."""
 
@@ -87,6 +95,10 @@ class Terminal:
         """See `Screen.stage`."""
         with self._console.status(f"[cyan]{title}…[/]"):
             yield
+
+    def insecure(self) -> None:
+        """See `Screen.insecure`."""
+        self._console.print(f"[bold yellow]{INSECURE_TITLE}:[/] [yellow]{INSECURE_TEXT}[/]", soft_wrap=True)
 
     def input(self, given: Input, earlier_runs: tuple[str, ...]) -> None:
         """See `Screen.input`."""

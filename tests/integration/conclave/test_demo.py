@@ -14,8 +14,12 @@ import pytest
 
 from conclave import connect
 from conclave.demo import Report, Silent, default_graph, demo
+from conclave.demo.review import SPECIALISTS
 from conclave.deployment import deployed
 from conclave.embedded import embedded_server
+from conclave.identity import Identities, RunningServer
+from coordination.runtime.errors import AuthorizationError
+from coordination.runtime.names import Subjects
 from nix_gen import load
 from tests.support.processes import free_port
 
@@ -127,9 +131,9 @@ async def test_second_run_on_the_same_store_remembers_the_first(tmp_path: Path) 
     assert first.decision is not None
     assert second.verdict == "built"
     async with (
-        embedded_server(tmp_path / "store", port=free_port()) as server,
-        deployed(server.url),
-        connect(server.url, agent="architect") as session,
+        embedded_server(tmp_path / "store", port=free_port(), secured=Subjects()) as server,
+        deployed(server.url, credentials=server.credentials),
+        connect(server.url, agent="architect", credentials=server.identities.directory) as session,
     ):
         history = await session.dialog.history(first.decision.conversation_id)
         assert len(history.messages) == 6, "one request and five reviews"
@@ -141,7 +145,11 @@ async def test_second_run_on_the_same_store_remembers_the_first(tmp_path: Path) 
 
 
 async def test_demo_runs_on_a_conclave_that_is_already_up(tmp_path: Path) -> None:
-    async with embedded_server(tmp_path / "store", port=free_port()) as server, deployed(server.url):
+    async with (
+        embedded_server(tmp_path / "store", port=free_port(), secured=Subjects()) as server,
+        deployed(server.url, credentials=server.credentials),
+    ):
+        await server.identities.add(*(specialist.agent for specialist in SPECIALISTS))
         report = await demo(
             written(tmp_path, GOOD),
             out=tmp_path / "out",
@@ -149,19 +157,76 @@ async def test_demo_runs_on_a_conclave_that_is_already_up(tmp_path: Path) -> Non
             url=server.url,
             prefix="conclave",
             screen=Silent(),
+            credentials=server.identities.directory,
         )
+        log = (server.store / "nats-server.log").read_text(encoding="utf-8")
+    assert "Violation" not in log, "services and agents try nothing that they may not"
     assert report.verdict == "built"
     assert not (tmp_path / "unused").exists()
+
+
+async def test_the_demos_own_server_lets_in_its_own_agents_only(tmp_path: Path) -> None:
+    class Intruder(Silent):
+        """Looks at the server while the demo runs."""
+
+        url = ""
+
+        def input(self, given: Any, earlier_runs: tuple[str, ...]) -> None:  # noqa: ARG002
+            record = RunningServer.of(tmp_path / "store")
+            assert record is not None
+            assert record.is_secured
+            self.url = record.url
+
+    intruder = Intruder()
+    report = await demo(
+        written(tmp_path, GOOD),
+        out=tmp_path / "out",
+        store=tmp_path / "store",
+        url=None,
+        prefix="conclave",
+        screen=intruder,
+    )
+    assert report.verdict == "built"
+    assert intruder.url
+    assert RunningServer.of(tmp_path / "store") is None
+    agents = {agent.name for agent in Identities(tmp_path / "store").agents()}
+    assert agents == {specialist.agent for specialist in SPECIALISTS}
+    async with embedded_server(tmp_path / "store", port=free_port(), secured=Subjects()) as server:
+        with pytest.raises(AuthorizationError):
+            async with connect(server.url, agent="stranger"):
+                pytest.fail("it was let in")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_insecure_demo_says_so_loudly(tmp_path: Path, *, as_json: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "conclave", "demo", "--insecure", *(["--json"] if as_json else [])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NO AUTHENTICATION (--insecure)" in done.stderr
+    assert ("NO AUTHENTICATION (--insecure)" in done.stdout) == (not as_json)
 
 
 async def test_nothing_but_the_approved_graph_is_built(tmp_path: Path) -> None:
     """A task that names another graph, or a proposal that did not succeed, is refused by the builder."""
     from conclave.demo.cast import Participant
-    from conclave.demo.review import SPECIALISTS
 
-    async with embedded_server(tmp_path / "store", port=free_port()) as server, deployed(server.url):
+    async with (
+        embedded_server(tmp_path / "store", port=free_port(), secured=Subjects()) as server,
+        deployed(server.url, credentials=server.credentials),
+    ):
+        await server.identities.add("builder", "mallory")
+        keys = server.identities.directory
         builder = Participant(SPECIALISTS[-1], out=str(tmp_path / "out"))
-        async with builder.agent.running(server.url), connect(server.url, agent="mallory") as mallory:
+        async with (
+            builder.agent.running(server.url, credentials=keys),
+            connect(server.url, agent="mallory", credentials=keys) as mallory,
+        ):
             graph = load(written(tmp_path, GOOD)).graph
             approved = await mallory.artifacts.put(graph.canonical_json())
             other = await mallory.artifacts.put(load(written(tmp_path, CYCLE)).graph.canonical_json())
