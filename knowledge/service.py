@@ -75,14 +75,12 @@ def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
         )
 
     async def publish(call: Call, request: wire.PublishRequest) -> wire.PublishReply:
-        _require_space(request.space)
-        _require(is_open)
+        _require_space(request.space, is_open)
         await stream.publish(request.topic, call.caller, request.content)
         return wire.PublishReply()
 
     async def changes(_: Call, request: wire.ChangesRequest) -> wire.ChangesReply:
-        _require_space(request.space)
-        _require(is_open)
+        _require_space(request.space, is_open)
         return await feed.page(request.after, request.limit)
 
     return ServiceDefinition(
@@ -145,7 +143,8 @@ def _for_replicas(publish: _Act, changes: _Act) -> tuple[Action, ...]:
     )
 
 
-def _require_space(space: str) -> None:
+def _require_space(space: str, is_open: asyncio.Event) -> None:
+    _require(is_open)
     if space != wire.DEFAULT_SPACE:
         message = f"no space {space!r}; the service keeps {wire.DEFAULT_SPACE!r}"
         raise RejectedError("unknown_space", message)
