@@ -36,9 +36,15 @@ class SystemClock:
 
     async def wait(self, event: asyncio.Event, timeout_ms: int | None) -> bool:
         """Wait until `event` is set (True) or `timeout_ms` has passed (False)."""
+        if event.is_set():
+            return True
+        if timeout_ms is None:
+            return await event.wait()
+        if timeout_ms <= 0:
+            await asyncio.sleep(0)
+            return event.is_set()
         try:
-            async with asyncio.timeout(None if timeout_ms is None else max(timeout_ms, 0) / 1000):
-                await event.wait()
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await event.wait()
         except TimeoutError:
             return False
-        return True

@@ -414,13 +414,19 @@ class Host(Generic[M]):
         payload = self._state.seal(flight.batch)
         self._snapshots.count(payload)
         flight.sent_s = self._sent_s = self._clock.monotonic_s()
-        flight.append = asyncio.create_task(self._append(payload, self._state.sequence - 1))
-        flight.append.add_done_callback(lambda _: self._wake.set())
+        flight.append = asyncio.create_task(self._append_and_wake(payload, self._state.sequence - 1))
 
     async def _append(self, payload: bytes, expected: int) -> int:
         self._record_count += 1
         record_id = f"{self._id}-{self._record_count}"
         return await self._journal.append(payload, expected=expected, record_id=record_id)
+
+    async def _append_and_wake(self, payload: bytes, expected: int) -> int:
+        # Not by a callback on the task, which would come one turn of the loop later.
+        try:
+            return await self._append(payload, expected)
+        finally:
+            self._wake.set()
 
     @staticmethod
     def _is_durable(flight: _Flight) -> bool:

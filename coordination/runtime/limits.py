@@ -31,10 +31,10 @@ MAX_IN_FLIGHT_REQUESTS: Final = 4096
 MAX_ENDPOINT_REQUESTS: Final = 2048
 """Requests of one endpoint that a process works on at a time, unless the endpoint says otherwise."""
 
-MAX_IN_FLIGHT_RECORDS: Final = 4
+MAX_IN_FLIGHT_RECORDS: Final = 2
 """Records sent to the journal and not yet acknowledged (pipelining)."""
 
-MIN_PIPELINED_COMMANDS: Final = 64
+MIN_PIPELINED_COMMANDS: Final = 128
 """Commands that must wait before a record is sent while another one is in flight. Fewer wait for its
 acknowledgement, because larger records cost less for each command."""
 
