@@ -36,6 +36,7 @@ async def up(
     announce: Announce,
     credentials: Path | None = None,
     insecure: bool = False,
+    replicas: int = 1,
 ) -> None:
     """Serve until SIGINT or SIGTERM, on the server at `url` or on an embedded one.
 
@@ -49,6 +50,7 @@ async def up(
         credentials: For the server at `url`: a directory with ``<service>.nk``, or one file;
             by default what `find_credentials` finds.
         insecure: Let anybody into the embedded server.
+        replicas: JetStream replicas of each journal.
 
     Raises:
         UsageError, UnavailableError: The server or a service could not be started.
@@ -65,7 +67,7 @@ async def up(
             url, chosen = server.url, server.credentials
         else:
             chosen = find_service_credentials(names, credentials)
-        deployment = Deployment(url, names=names, subjects=subjects, credentials=chosen)
+        deployment = Deployment(url, names=names, subjects=subjects, credentials=chosen, replicas=replicas)
         with _stopping_on_signal(deployment.stop):
             await _serve(deployment, server, url, announce)
 
