@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from coordination.runtime.bus import Bus
@@ -26,6 +27,7 @@ from coordination.runtime.service import ServiceDefinition
 from coordination.runtime.snapshots import SnapshotPolicy
 from coordination.runtime.store import JournalStore
 from coordination.simulation.clock import SimulatedClock
+from coordination.simulation.loop import PROCESS, VirtualLoop
 from coordination.simulation.network import SimulatedNetwork, Topology
 from coordination.simulation.store import ArchivedStream, FaultyStore, SimulatedStorage
 from coordination.simulation.trace import Trace
@@ -54,7 +56,7 @@ class Parts:
     )
     bus: Callable[[MemoryBus], Bus] = lambda bus: bus
     """What a service hears its requests through."""
-    lease: Lease | None = None
+    runner: Callable[[Runner], Runner] = lambda runner: runner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ class ClusterPlan:
     services: tuple[ServicePlan, ...]
     nodes: int = 2
     snapshot_records: int = 1_000
+    lease: Lease = field(default_factory=Lease)
     parts: Parts = Parts()
 
 
@@ -150,13 +153,14 @@ class _Life:
             store = FaultyStore(cluster.storage, node=node.name, stream=stream, served=served)
             self._stores.append(store)
             journals.append(parts.journal(store, entropy))
-        return Runner(
+        runner = Runner(
             service.define(shell),
             shell=shell,
             journals=journals,
-            lease=parts.lease,
+            lease=plan.lease,
             snapshots=SnapshotPolicy(records=plan.snapshot_records),
         )
+        return parts.runner(runner)
 
     async def run(self) -> None:
         """Serve until stopped or crashed."""
@@ -196,12 +200,21 @@ class _Life:
     def crash(self) -> None:
         """Cut the process off from the world; what its tasks do then, nobody hears of."""
         self.is_crashed = True
+        self.resume()
         for bus in self._buses:
             bus.abort()
         for store in self._stores:
             store.abort()
         if not self.over.done():
             self.over.set_result(None)
+
+    def pause(self) -> None:
+        """Suspend the process: it does nothing, and does not notice."""
+        _loop().pause(self.name)
+
+    def resume(self) -> None:
+        """Let the process go on where it stood; idempotent."""
+        _loop().resume(self.name)
 
     def lose_connection(self) -> None:
         """Let the connections of all services break."""
@@ -238,7 +251,9 @@ class Node:
                 self._lives += 1
                 life = self.life = _Life(self, self._lives, seed=self._seed)
                 self.cluster.trace.note("started", life.name)
-                task = asyncio.create_task(life.run(), name=life.name)
+                context = copy_context()
+                context.run(PROCESS.set, life.name)
+                task = asyncio.create_task(life.run(), name=life.name, context=context)
                 self._ending[task] = None
                 task.add_done_callback(self._ending.pop)
                 await life.over
@@ -274,6 +289,12 @@ class Node:
         if self.life is None:
             return False
         return any(host.leading.is_set() for runner in self.life.runners.values() for host in runner.hosts)
+
+
+def _loop() -> VirtualLoop:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop
 
 
 def _names(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from coordination.simulation.store import StoreFaults
 _ACTIONS: Final = (
     "crash a node",
     "stop a node",
+    "suspend a node",
     "cut a node from the store",
     "cut two nodes",
     "cut a client",
@@ -22,7 +23,7 @@ _ACTIONS: Final = (
     "crash the store",
     "step a clock",
 )
-_LONGEST_S: Final = 4.0
+_LONGEST_S: Final = 6.0
 """Longer than a lease and a takeover together."""
 
 
@@ -46,28 +47,28 @@ def draw_plan(entropy: random.Random) -> FaultPlan:
     """The faults of one seed: some kinds, each with a strength of its own."""
 
     def chance(most: float) -> float:
-        return entropy.random() ** 2 * most if entropy.random() < 0.5 else 0.0
+        return entropy.random() ** 2 * most if entropy.random() < 0.35 else 0.0
 
     return FaultPlan(
         network=NetworkFaults(
-            delay_s=(0.0001, entropy.choice((0.001, 0.01, 0.05))),
-            slow=chance(0.1),
+            delay_s=(0.0001, entropy.choice((0.001, 0.005, 0.02))),
+            slow=chance(0.05),
             slow_s=entropy.uniform(0.5, 6.0),
-            lost=chance(0.3),
+            lost=chance(0.15),
             repeated=chance(0.3),
             overtaking=chance(1.0),
         ),
         store=StoreFaults(
-            delay_s=(0.0005, entropy.choice((0.002, 0.02, 0.1))),
-            slow=chance(0.1),
+            delay_s=(0.0005, entropy.choice((0.001, 0.005, 0.02))),
+            slow=chance(0.03),
             slow_s=entropy.uniform(0.5, 6.0),
-            lost=chance(0.2),
-            unacknowledged=chance(0.2),
+            lost=chance(0.1),
+            unacknowledged=chance(0.1),
             overtaking=chance(0.5),
             lagging=chance(0.5),
             torn=chance(0.5),
         ),
-        actions=tuple(action for action in _ACTIONS if entropy.random() < 0.5),
+        actions=tuple(entropy.sample(_ACTIONS, entropy.choice((0, 1, 1, 2, 2, 3, 5, len(_ACTIONS))))),
         pause_s=entropy.uniform(0.3, 2.0),
         clock_offset_ms=entropy.choice((0, 50, 5_000, 100_000)),
         clock_drift=entropy.choice((0.0, 0.001, 0.01)),
@@ -98,12 +99,17 @@ class Nemesis:
 
     async def run(self) -> None:
         """Strike again and again, until cancelled."""
-        self._cluster.network.faults = self._plan.network
-        self._cluster.storage.faults = self._plan.store
         while True:
+            self._change_weather()
             await asyncio.sleep(self._entropy.expovariate(1 / self._plan.pause_s))
             if self._plan.actions:
                 self._strike(self._entropy.choice(self._plan.actions))
+
+    def _change_weather(self) -> None:
+        """Let network and store be bad for a while, or good, so that work gets done in between."""
+        is_bad = self._entropy.random() < 0.5
+        self._cluster.network.faults = self._plan.network if is_bad else NetworkFaults()
+        self._cluster.storage.faults = self._plan.store if is_bad else StoreFaults()
 
     def heal(self) -> None:
         """End every fault but wrong clocks."""
@@ -118,6 +124,7 @@ class Nemesis:
         for node in cluster.nodes:
             node.start()
             if node.life is not None:
+                node.life.resume()
                 node.life.restore_connection()
 
     def _strike(self, action: str) -> None:
@@ -131,6 +138,9 @@ class Nemesis:
                 self._later(node.start)
             case "stop a node":
                 node.stop()
+            case "suspend a node" if node.life is not None:
+                node.life.pause()
+                self._later(node.life.resume)
             case "cut a node from the store":
                 self._cut(node.name, STORE)
             case "cut two nodes":
@@ -150,7 +160,7 @@ class Nemesis:
         """A node; more often than not one that leads."""
         leading = [node for node in self._cluster.nodes if node.leads]
         return self._entropy.choice(
-            leading if leading and self._entropy.random() < 0.6 else self._cluster.nodes
+            leading if leading and self._entropy.random() < 0.7 else self._cluster.nodes
         )
 
     def _cut(self, one: str, other: str) -> None:

@@ -17,13 +17,15 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, ContextVar
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 MAX_STEPS_PER_MOMENT: Final = 1_000_000
 """Callbacks run without any time passing; more than a bounded system can have to do at once."""
 _SHOWN_TASKS: Final = 20
+PROCESS: Final = ContextVar("process", default="")
+"""Whose work a task does, for `VirtualLoop.pause`; tasks inherit it. Empty for the world's."""
 
 
 class DeadlockError(Exception):
@@ -77,6 +79,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._steps = 0
         self._closed = False
         self._running = False
+        self._paused: dict[str, list[asyncio.Handle]] = {}
+        """What the processes that stand still would have done by now."""
         self._generators: weakref.WeakValueDictionary[int, AsyncGenerator[Any, Any]] = (
             weakref.WeakValueDictionary()
         )
@@ -117,6 +121,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def _next_number(self) -> int:
         self._numbers += 1
         return self._numbers
+
+    def pause(self, process: str) -> None:
+        """Let nothing of `process` run, as if its machine were suspended; its timers go on."""
+        self._paused.setdefault(process, [])
+
+    def resume(self, process: str) -> None:
+        """Let `process` run again, and do all that it would have done; idempotent."""
+        self._ready.extend(self._paused.pop(process, []))
 
     # --- tasks and futures
 
@@ -165,8 +177,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self._steps > MAX_STEPS_PER_MOMENT:
             raise LivelockError(f"{MAX_STEPS_PER_MOMENT} steps at {self._now_s} s:\n{self._waiting_tasks()}")
         handle = self._ready.popleft()
-        if not handle.cancelled():
-            handle._run()  # noqa: SLF001
+        if handle.cancelled():
+            return
+        if self._paused:
+            held = self._paused.get(handle._context.get(PROCESS, ""))  # type: ignore[attr-defined]  # noqa: SLF001
+            if held is not None:
+                held.append(handle)
+                return
+        handle._run()  # noqa: SLF001
 
     def _advance(self, main: asyncio.Future[Any]) -> None:
         """Let time pass until a timer is due; make all timers of that moment ready."""
@@ -202,6 +220,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     async def cancel_rest(self) -> None:
         """End every other task, and every generator that nobody finished."""
+        for process in tuple(self._paused):
+            self.resume(process)
         current = asyncio.current_task()
         while rest := [task for task in self._live_tasks() if task is not current]:
             for task in sorted(rest, key=lambda task: task.number):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +78,7 @@ class SimulatedNetwork:
         self._entropy = entropy
         self._topology = topology
         self._trace = trace
+        self._world = copy_context()  # a message arrives even if its sender stands still by then
         self._arrival_s: dict[tuple[str, str], float] = {}
         """When the last message on each way arrives that has not overtaken."""
 
@@ -94,7 +96,13 @@ class SimulatedNetwork:
         copies = 2 if entropy.random() < faults.repeated else 1
         for _ in range(copies):
             asyncio.get_running_loop().call_at(
-                self._draw_arrival_s(source, target), self._hand_over, source, target, delivery, arrive
+                self._draw_arrival_s(source, target),
+                self._hand_over,
+                source,
+                target,
+                delivery,
+                arrive,
+                context=self._world,
             )
 
     def _draw_arrival_s(self, source: str, target: str) -> float:

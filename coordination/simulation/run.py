@@ -104,7 +104,7 @@ class _Run:
             ]
             await asyncio.sleep(0)
             async with _background(self._nemesis.run()):
-                await asyncio.sleep(self._entropy.uniform(3.0, 9.0))
+                await asyncio.sleep(self._entropy.uniform(4.0, 12.0))
             self._nemesis.heal()
             stop.set()
             if await self._becomes_live(working):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -89,6 +90,7 @@ class SimulatedStorage:
         self.entropy = entropy
         self.topology = topology
         self._trace = trace
+        self._world = copy_context()  # a request arrives even if its sender stands still by then
         self._life = 1
         self._working: dict[asyncio.Task[None], None] = {}
         self._unanswered: dict[asyncio.Future[Any], None] = {}
@@ -131,7 +133,7 @@ class SimulatedStorage:
         answer: asyncio.Future[T] = loop.create_future()
         if self.entropy.random() >= self.faults.lost:
             request = _Request(node, operation, work, answer, self._life)
-            loop.call_at(arrival_s, self._arrive, request)
+            loop.call_at(arrival_s, self._arrive, request, context=self._world)
         self._unanswered[answer] = None
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):

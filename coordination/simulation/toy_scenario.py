@@ -11,6 +11,7 @@ from typing import Final
 
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError, UnavailableError
+from coordination.runtime.lease import Lease
 from coordination.simulation import toys
 from coordination.simulation.checks.ledger import LedgerOperation, broken_alarms, broken_promises
 from coordination.simulation.checks.linearizability import (
@@ -21,7 +22,11 @@ from coordination.simulation.checks.linearizability import (
 from coordination.simulation.cluster import Cluster, ClusterPlan, Parts, ServicePlan
 from coordination.simulation.scenario import pause
 
-_KEYS: Final = ("k0", "k1", "k2")
+SHORT_LEASE: Final = Lease(length_ms=400, renew_ms=130, margin_ms=40)
+"""Leadership changes often."""
+_MAX_OPERATIONS: Final = 80
+"""Of one client; bounds what a run costs."""
+_KEYS: Final = ("k0", "k1")
 
 
 class ToyScenario:
@@ -37,13 +42,14 @@ class ToyScenario:
     def plan(self, entropy: random.Random, parts: Parts) -> ClusterPlan:
         """See `Scenario.plan`."""
         self._shards = entropy.choice((1, 1, 2))
-        self.clients = entropy.randint(2, 5)
+        self.clients = entropy.randint(3, 6)
         return ClusterPlan(
             services=(
                 ServicePlan(name=toys.LEDGER, define=toys.define_ledger),
                 ServicePlan(name=toys.REGISTERS, define=toys.define_registers, shards=self._shards),
             ),
             nodes=entropy.choice((2, 2, 3)),
+            lease=entropy.choice((Lease(), SHORT_LEASE, SHORT_LEASE)),
             snapshot_records=entropy.choice((3, 10, 40, 1_000)),
             parts=parts,
         )
@@ -51,16 +57,20 @@ class ToyScenario:
     async def work(self, caller: Caller, entropy: random.Random, stop: asyncio.Event) -> None:
         """See `Scenario.work`."""
         pace_s = entropy.choice((0.02, 0.1, 0.3))
-        while not stop.is_set():
+        # Whoever only reads is not held up by a leader that can store nothing, and must not be misled by it.
+        only_reads = entropy.random() < 0.3
+        for _ in range(_MAX_OPERATIONS):
+            if stop.is_set():
+                return
             self._count += 1
             label = f"{caller.agent}-{self._count}"
-            match entropy.randrange(10):
-                case 0 | 1 | 2:
+            match 9 if only_reads else entropy.randrange(10):
+                case 0 | 1:
                     await self._add(caller, label, entropy.choice((-1, 1, 1, 2, 3)))
-                case 3:
+                case 2:
                     await self._set_alarm(caller, label, entropy.randrange(3_000))
                 case _:
-                    await self._use_register(caller, entropy, label)
+                    await self._use_register(caller, entropy, label, only_reads=only_reads)
             await pause(stop, entropy.expovariate(1 / pace_s))
 
     async def probe(self, caller: Caller) -> None:
@@ -104,13 +114,15 @@ class ToyScenario:
         except (UnavailableError, RejectedError):
             return
 
-    async def _use_register(self, caller: Caller, entropy: random.Random, value: str) -> None:
+    async def _use_register(
+        self, caller: Caller, entropy: random.Random, value: str, *, only_reads: bool
+    ) -> None:
         key = entropy.choice(_KEYS)
         operations = self._registers[key]
         seen = [each.value for each in operations[-5:]]
         time_s = asyncio.get_running_loop().time
         invoked_s = time_s()
-        match entropy.choice(("read", "read", "write", "swap")):
+        match "read" if only_reads else entropy.choice(("read", "write", "swap")):
             case "read":
                 try:
                     read = await caller.query(
