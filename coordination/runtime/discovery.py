@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from coordination.runtime.adapters import schema_of
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.limits import MAX_REQUEST_BYTES
 from coordination.runtime.names import Subjects
@@ -145,6 +146,6 @@ def _metadata(endpoint: Endpoint) -> dict[str, str]:
         "kind": kind,
         "max_in_flight": str(endpoint.max_in_flight),
         "max_request_bytes": str(MAX_REQUEST_BYTES),
-        "request_schema": json.dumps(endpoint.request.model_json_schema()),
-        "reply_schema": json.dumps(endpoint.reply.model_json_schema()),
+        "request_schema": schema_of(endpoint.request),
+        "reply_schema": schema_of(endpoint.reply),
     }

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeGuard, Union, get_args, get_origin, get_type_
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from coordination.runtime.adapters import adapter_of
 from coordination.runtime.errors import PeerProtocolError, UsageError
 
 RECORD_VERSION: Final = 2
@@ -106,7 +107,7 @@ class EventCodec:
             name = event_type.__name__
             if name in self._adapters:
                 raise UsageError(f"two event types are named {name}")
-            adapter = self._adapters[name] = TypeAdapter(event_type)
+            adapter = self._adapters[name] = adapter_of(event_type)
             head = b'{"type":"%s","data":' % name.encode()
             write = adapter.serializer.to_json
             self._writers[event_type] = (head, adapter, write, _PlainShapes(event_type))

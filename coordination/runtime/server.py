@@ -20,6 +20,7 @@ from typing import Any, Final
 import structlog
 from pydantic import TypeAdapter
 
+from coordination.runtime.adapters import adapter_of
 from coordination.runtime.answers import Answers, CommandAnswered
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
@@ -87,7 +88,7 @@ class Server:
         self._shard_count = shards
         self._entropy = entropy or random.SystemRandom()
         self._endpoints = {
-            endpoint.verb: _Served(endpoint, TypeAdapter(endpoint.reply)) for endpoint in definition.endpoints
+            endpoint.verb: _Served(endpoint, adapter_of(endpoint.reply)) for endpoint in definition.endpoints
         }
         self._answers = Answers()
         """Of actions; those of commands are in the host's journal."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from coordination.runtime.adapters import adapter_of
 from coordination.runtime.answers import (
     Answers,
     CommandAnswered,
@@ -103,7 +104,7 @@ class ShardState(Generic[M]):
             (*self.model.event_types, CommandAnswered, EpochBegan, LeaderResigned),
             encoders={CommandAnswered: encode_answered},
         )
-        self._state_type: TypeAdapter[Any] = TypeAdapter(type(self.model.snapshot()))
+        self._state_type = adapter_of(type(self.model.snapshot()))
 
     # --- following the journal
 
