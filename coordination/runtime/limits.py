@@ -34,7 +34,7 @@ MAX_ENDPOINT_REQUESTS: Final = 2048
 MAX_IN_FLIGHT_RECORDS: Final = 2
 """Records sent to the journal and not yet acknowledged (pipelining)."""
 
-MIN_PIPELINED_COMMANDS: Final = 128
+MIN_PIPELINED_COMMANDS: Final = 64
 """Commands that must wait before a record is sent while another one is in flight. Fewer wait for its
 acknowledgement, because larger records cost less for each command."""
 
