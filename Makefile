@@ -53,3 +53,9 @@ bench: $(STAMP)
 
 endurance: $(STAMP)
 	$(BIN)/python -m benchmarks.endurance
+
+# Clusters under seeded faults, in virtual time: make simulate SEEDS=1000. docs/simulation.md
+SEEDS ?= 200
+.PHONY: simulate
+simulate: $(STAMP)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)

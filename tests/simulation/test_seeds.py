@@ -1,0 +1,29 @@
+"""Two hundred simulated clusters under faults: nothing acknowledged is lost, nothing happens twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.campaign import FOUND, failures
+
+PER_CHUNK = 5
+TOYS, SERVICES = 150, 50
+
+
+def chunks(count: int) -> list[range]:
+    return [range(first, first + PER_CHUNK) for first in range(0, count, PER_CHUNK)]
+
+
+@pytest.mark.parametrize("seeds", chunks(TOYS), ids=str)
+def test_ledger_and_registers_keep_their_promises(seeds: range) -> None:
+    assert not failures("toys", seeds)
+
+
+@pytest.mark.parametrize("seeds", chunks(SERVICES), ids=str)
+def test_the_services_keep_their_promises(seeds: range) -> None:
+    assert not failures("services", seeds)
+
+
+@pytest.mark.parametrize("scenario", FOUND)
+def test_seeds_that_once_failed_pass(scenario: str) -> None:
+    assert not failures(scenario, FOUND[scenario])
