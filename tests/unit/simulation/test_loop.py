@@ -9,12 +9,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from coordination.simulation import loop as loops
-from coordination.simulation.loop import DeadlockError, LivelockError, VirtualLoop, run_virtual
+from coordination.simulation.loop import (
+    PROCESS,
+    DeadlockError,
+    LivelockError,
+    VirtualLoop,
+    run_virtual,
+)
+from tests.support.virtual import pass_time
 
 
 def test_a_day_passes_at_once() -> None:
     async def main(loop: VirtualLoop) -> float:
-        await asyncio.sleep(86_400)
+        await pass_time(86_400)
         return loop.time()
 
     started_s = time.monotonic()
@@ -27,7 +34,7 @@ def test_timers_of_one_moment_run_in_the_order_they_were_set() -> None:
         ran: list[int] = []
         for number in range(50):
             loop.call_at(1.0, ran.append, number)
-        await asyncio.sleep(2)
+        await pass_time(2)
         return ran
 
     assert run_virtual(main) == list(range(50))
@@ -38,7 +45,7 @@ def test_a_cancelled_timer_does_not_run() -> None:
         ran: list[str] = []
         loop.call_later(1.0, ran.append, "cancelled").cancel()
         loop.call_later(1.0, ran.append, "kept")
-        await asyncio.sleep(2)
+        await pass_time(2)
         return ran
 
     assert run_virtual(main) == ["kept"]
@@ -79,7 +86,7 @@ def test_a_loop_that_never_lets_time_pass_is_named(monkeypatch: pytest.MonkeyPat
 def test_a_set_of_tasks_is_walked_in_the_same_order_each_time() -> None:
     async def main(_: VirtualLoop) -> list[str]:
         async def work() -> None:
-            await asyncio.sleep(1)
+            await pass_time(1)
 
         litter = [object() for _ in range(7)]  # moves what is allocated next
         tasks = {asyncio.create_task(work(), name=str(number)) for number in range(20)}
@@ -98,7 +105,7 @@ def test_what_is_left_behind_is_ended_and_may_clean_up() -> None:
             try:
                 await asyncio.Event().wait()
             finally:
-                await asyncio.sleep(1)
+                await pass_time(1)
                 ended.append("task")
 
         async def numbers() -> AsyncIterator[int]:
@@ -150,7 +157,7 @@ def test_a_failure_that_nobody_hears_of_is_kept() -> None:
         task = asyncio.create_task(fail_too())
         await asyncio.wait([task])
         del task
-        await asyncio.sleep(1)
+        await pass_time(1)
         return loop.problems
 
     first, second = run_virtual(main)
@@ -164,3 +171,53 @@ def test_the_result_of_a_failing_main_is_its_error() -> None:
 
     with pytest.raises(KeyError):
         run_virtual(main)
+
+
+def test_a_suspended_process_does_nothing_and_then_all_at_once() -> None:
+    async def main(loop: VirtualLoop) -> list[tuple[str, float]]:
+        ran: list[tuple[str, float]] = []
+
+        async def tick(process: str) -> None:
+            PROCESS.set(process)
+            for _ in range(3):
+                await pass_time(1)
+                ran.append((process, loop.time()))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(tick("a"))
+            group.create_task(tick("b"))
+            await pass_time(1.5)
+            loop.pause("a")
+            await pass_time(5)
+            loop.resume("a")
+            loop.resume("a")
+        return ran
+
+    assert run_virtual(main) == [
+        ("a", 1),
+        ("b", 1),
+        ("b", 2),
+        ("b", 3),
+        ("a", 6.5),
+        ("a", 7.5),
+    ]
+
+
+def test_what_is_suspended_at_the_end_is_ended_too() -> None:
+    ended: list[str] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        async def work() -> None:
+            PROCESS.set("a")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("a")
+
+        tasks.append(asyncio.create_task(work()))
+        await asyncio.sleep(0)
+        loop.pause("a")
+
+    tasks: list[object] = []
+    run_virtual(main)
+    assert ended == ["a"]
