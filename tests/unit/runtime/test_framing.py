@@ -120,7 +120,7 @@ def test_an_event_that_could_not_be_read_back_is_not_written(event: Moved) -> No
         CODEC.encode(event)
 
 
-SEATED = {"name": "ada", "table": 1, "colour": Colour.BLACK}
+SEATED: dict[str, Any] = {"name": "ada", "table": 1, "colour": Colour.BLACK}
 
 
 @pytest.mark.parametrize(
