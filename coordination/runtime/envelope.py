@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from coordination.runtime.answers import CommandKey
 from coordination.runtime.bus import Delivery
@@ -44,14 +44,15 @@ def check_envelope(delivery: Delivery, caller: str, *, is_own_inbox: bool) -> No
         raise RejectedError("too_large", f"a request body has at most {MAX_REQUEST_BYTES} bytes")
 
 
-def parse_body(request_type: type[BaseModel], payload: bytes) -> Any:
+def parse_body(request_type: TypeAdapter[Any], payload: bytes) -> Any:
     """The body of a request.
 
     Raises:
         RejectedError: ``invalid_request``; the message names the first field, the details up to ten.
     """
     try:
-        return request_type.model_validate_json(payload or b"{}")
+        # Not `model_validate_json`: what that does before it gets here takes 2 us.
+        return request_type.validator.validate_json(payload or b"{}")
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         shown = [

@@ -55,6 +55,7 @@ class _Served:
     """An endpoint while it is served."""
 
     endpoint: Endpoint
+    request_type: TypeAdapter[Any]
     reply_type: TypeAdapter[Any]
     in_flight: int = 0
 
@@ -88,7 +89,8 @@ class Server:
         self._shard_count = shards
         self._entropy = entropy or random.SystemRandom()
         self._endpoints = {
-            endpoint.verb: _Served(endpoint, adapter_of(endpoint.reply)) for endpoint in definition.endpoints
+            endpoint.verb: _Served(endpoint, adapter_of(endpoint.request), adapter_of(endpoint.reply))
+            for endpoint in definition.endpoints
         }
         self._answers = Answers()
         """Of actions; those of commands are in the host's journal."""
@@ -182,7 +184,7 @@ class Server:
     def _start(self, request: _ServedRequest, served: _Served, shard: int | None) -> None:
         """Queue the request, forward it, or let its action run."""
         endpoint, delivery = served.endpoint, request.delivery
-        body = parse_body(endpoint.request, delivery.payload)
+        body = parse_body(served.request_type, delivery.payload)
         request.key = command_key(delivery, request.verb, request.caller)
         wait_s = timeout_s(delivery)
         if wait_s is not None:

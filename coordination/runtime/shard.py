@@ -263,4 +263,6 @@ _SNAPSHOT: Final = TypeAdapter(_Snapshot)
 
 def as_json(reply_type: TypeAdapter[Any], value: Any) -> str:
     """The JSON of a reply, from an instance of its type or an object with its attributes."""
-    return reply_type.dump_json(reply_type.validate_python(value, from_attributes=True)).decode()
+    # Not the adapter's own methods: what they do before they get here takes 1 us.
+    reply = reply_type.validator.validate_python(value, from_attributes=True)
+    return reply_type.serializer.to_json(reply).decode()
