@@ -134,7 +134,10 @@ class NatsBus:
         self, subject: str, payload: bytes, *, reply_to: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         """See `Bus.publish`."""
-        await self._connection.publish(subject, payload, reply_to, headers)
+        connection = self._connection
+        if connection.client.is_clogged:
+            await connection.unclog()
+        connection.publish(subject, payload, reply_to, headers)
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None

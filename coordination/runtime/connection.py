@@ -137,13 +137,15 @@ class Connection:
 
     # Sending
 
-    async def publish(self, subject: str, payload: bytes, reply_to: str, headers: Any) -> None:
+    async def unclog(self) -> None:
+        """Wait while the server has not taken what was sent; publishers must not run ahead of it."""
+        while self.client.is_clogged and not self.client.lost.done():
+            await self.client.unclog()
+
+    def publish(self, subject: str, payload: bytes, reply_to: str, headers: Any) -> None:
         """Send, or keep until the server is back; errors as in `Bus.publish`."""
         client = self.client
         command = encode_publish(subject, payload, reply_to, headers, limit_bytes=client.max_payload)
-        while client.is_clogged and not client.lost.done():
-            await client.unclog()
-            client = self.client
         if self.is_up:
             client.send(command)
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,20 +17,40 @@ from coordination.runtime.wire import HEADER_AGE, HEADER_COMMAND_ID, HEADER_TIME
 
 _MAX_SHOWN_CHARS: Final = 200
 _MAX_HEADER_MS: Final = 366 * 24 * 3600 * 1000
+_MAX_KNOWN_SUBJECTS: Final = 1024
+_MAX_KNOWN_DURATIONS: Final = 1024
 
 
-def check_envelope(delivery: Delivery, caller: str, *, is_own_inbox: bool) -> None:
+class Address(NamedTuple):
+    """What the subject of a request says."""
+
+    verb: str
+    caller: str
+    is_valid_caller: bool
+    """Whether the caller is an agent id."""
+    inbox: str
+    """What the reply subjects of the caller begin with."""
+
+
+@lru_cache(maxsize=_MAX_KNOWN_SUBJECTS)
+def address_of(subject: str) -> Address:
+    """Read the subject of a request; remembered, because agents call again and again (0.8 us)."""
+    _, verb, caller = subject.rsplit(".", 2)
+    return Address(verb, caller, is_id(caller), f"{inbox_prefix(caller)}.")
+
+
+def check_envelope(delivery: Delivery, address: Address, *, is_own_inbox: bool) -> None:
     """Refuse a request whose sender, reply subject or size is not as the contract says.
 
     Args:
         delivery: The request.
-        caller: The last token of its subject.
+        address: What its subject says.
         is_own_inbox: Whether its reply subject is in the inbox of whoever sent it.
 
     Raises:
         RejectedError: ``invalid_caller``, ``foreign_reply_subject`` or ``too_large``.
     """
-    if not is_id(caller):
+    if not address.is_valid_caller:
         raise RejectedError(
             "invalid_caller",
             "the last token of the subject must be your agent id: 1 to 63 of a-z, 0-9, '_' and '-'",
@@ -37,8 +58,8 @@ def check_envelope(delivery: Delivery, caller: str, *, is_own_inbox: bool) -> No
     if delivery.reply_to and not is_own_inbox:
         raise RejectedError(
             "foreign_reply_subject",
-            f"answers to {caller} go only below {inbox_prefix(caller)}.; connect with that inbox "
-            f"prefix (nats CLI: --inbox-prefix {inbox_prefix(caller)})",
+            f"answers to {address.caller} go only below {address.inbox}; connect with that inbox "
+            f"prefix (nats CLI: --inbox-prefix {inbox_prefix(address.caller)})",
         )
     if len(delivery.payload) > MAX_REQUEST_BYTES:
         raise RejectedError("too_large", f"a request body has at most {MAX_REQUEST_BYTES} bytes")
@@ -93,6 +114,7 @@ def timeout_s(delivery: Delivery) -> float | None:
     return None if text is None else _milliseconds(HEADER_TIMEOUT, text) / 1000
 
 
+@lru_cache(maxsize=_MAX_KNOWN_DURATIONS)  # most requests say the same; what is refused is not kept
 def _milliseconds(header: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) <= _MAX_HEADER_MS):
         raise RejectedError("invalid_request", f"header {header} must be a number of milliseconds")

@@ -30,7 +30,14 @@ _WHITE: Final = " \t\n\r\x0b\x0c"
 """What ``bytes.strip`` takes off."""
 _find_white: Final = re.compile(r"[ \t\r\n]").search
 _is_header_name: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_known_names: Final = {"Nats-Msg-Id", "Nats-Service-Error", "Nats-Service-Error-Code", "traceparent"}
+_known_names: Final = {
+    "Conclave-Age-Ms",
+    "Conclave-Timeout-Ms",
+    "Nats-Msg-Id",
+    "Nats-Service-Error",
+    "Nats-Service-Error-Code",
+    "traceparent",
+}
 """Header names known to be valid; what we write is added, up to `_MAX_KNOWN_NAMES`."""
 _MAX_KNOWN_NAMES: Final = 256
 _LINE_ENDS: Final = str.maketrans({"\r": " ", "\n": " "})

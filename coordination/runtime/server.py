@@ -25,6 +25,8 @@ from coordination.runtime.answers import Answers, CommandAnswered
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
 from coordination.runtime.envelope import (
+    Address,
+    address_of,
     check_envelope,
     command_key,
     parse_body,
@@ -88,6 +90,7 @@ class Server:
         self._hosts = dict(hosts or {})
         self._shard_count = shards
         self._entropy = entropy or random.SystemRandom()
+        self._own_inbox = f"{inbox_prefix(definition.name)}."
         self._endpoints = {
             endpoint.verb: _Served(endpoint, adapter_of(endpoint.request), adapter_of(endpoint.reply))
             for endpoint in definition.endpoints
@@ -156,17 +159,17 @@ class Server:
     # --- one request
 
     async def _receive(self, delivery: Delivery) -> None:
-        _, verb, caller = delivery.subject.rsplit(".", 2)
-        await self._take(_ServedRequest(self, delivery, verb, caller, answers_to=caller), None)
+        address = address_of(delivery.subject)
+        await self._take(_ServedRequest(self, delivery, address, address.inbox), None)
 
     async def _receive_forwarded(self, delivery: Delivery) -> None:
-        _, shard, verb, caller = delivery.subject.rsplit(".", 3)
-        request = _ServedRequest(self, delivery, verb, caller, answers_to=self.definition.name)
+        shard = delivery.subject.rsplit(".", 3)[1]
+        request = _ServedRequest(self, delivery, address_of(delivery.subject), self._own_inbox)
         await self._take(request, int(shard))
 
     async def _take(self, request: _ServedRequest, shard: int | None) -> None:
         try:
-            check_envelope(request.delivery, request.caller, is_own_inbox=request.has_own_inbox)
+            check_envelope(request.delivery, request.address, is_own_inbox=request.has_own_inbox)
             served = self._endpoints.get(request.verb)
             if served is None:
                 known = ", ".join(sorted(self._endpoints))
@@ -304,11 +307,9 @@ class Server:
 class _ServedRequest(Request):
     """A request that came over the bus."""
 
-    __slots__ = ("caller", "delivery", "has_own_inbox", "served", "server", "started_s", "verb")
+    __slots__ = ("address", "caller", "delivery", "has_own_inbox", "served", "server", "started_s", "verb")
 
-    def __init__(
-        self, server: Server, delivery: Delivery, verb: str, caller: str, *, answers_to: str
-    ) -> None:
+    def __init__(self, server: Server, delivery: Delivery, address: Address, inbox: str) -> None:
         # Not through the base: one of these is made for every request, and what it asks is found out later.
         self.run = _undecided
         self.reply_type = _ANYTHING
@@ -317,9 +318,9 @@ class _ServedRequest(Request):
         self.deadline_s = None
         self.server = server
         self.delivery = delivery
-        self.verb = verb
-        self.caller = caller
-        self.has_own_inbox = delivery.reply_to.startswith(f"{inbox_prefix(answers_to)}.")
+        self.address = address
+        self.verb, self.caller, _, _ = address
+        self.has_own_inbox = delivery.reply_to.startswith(inbox)
         """Whether the answer would go into an inbox of whoever sent the request, and nowhere else."""
         self.served: _Served | None = None
         self.started_s = asyncio.get_running_loop().time()
