@@ -17,6 +17,7 @@ _ACTIONS: Final = (
     "stop a node",
     "suspend a node",
     "cut a node from the store",
+    "cut a leader from the store",
     "cut two nodes",
     "cut a client",
     "lose a connection",
@@ -129,7 +130,7 @@ class Nemesis:
 
     def _strike(self, action: str) -> None:
         cluster, entropy = self._cluster, self._entropy
-        node = self._victim()
+        node = self._victim(leader=0.95 if "leader" in action else 0.7)
         client = entropy.choice(list(cluster.client_buses))
         cluster.trace.note("fault", action, node.name, client)
         match action:
@@ -141,7 +142,7 @@ class Nemesis:
             case "suspend a node" if node.life is not None:
                 node.life.pause()
                 self._later(node.life.resume)
-            case "cut a node from the store":
+            case "cut a node from the store" | "cut a leader from the store":
                 self._cut(node.name, STORE)
             case "cut two nodes":
                 self._cut(node.name, entropy.choice([each.name for each in cluster.nodes]))
@@ -156,11 +157,11 @@ class Nemesis:
                 most_ms = self._plan.clock_offset_ms
                 node.clock.step(entropy.randint(-most_ms, most_ms))
 
-    def _victim(self) -> Node:
-        """A node; more often than not one that leads."""
+    def _victim(self, *, leader: float) -> Node:
+        """A node; by the chance `leader` one that leads."""
         leading = [node for node in self._cluster.nodes if node.leads]
         return self._entropy.choice(
-            leading if leading and self._entropy.random() < 0.7 else self._cluster.nodes
+            leading if leading and self._entropy.random() < leader else self._cluster.nodes
         )
 
     def _cut(self, one: str, other: str) -> None:

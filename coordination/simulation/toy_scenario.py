@@ -26,6 +26,8 @@ SHORT_LEASE: Final = Lease(length_ms=400, renew_ms=130, margin_ms=40)
 """Leadership changes often."""
 _MAX_OPERATIONS: Final = 80
 """Of one client; bounds what a run costs."""
+_BURST: Final = 250
+"""Commands at once: enough for a host to send records while others are in flight."""
 _KEYS: Final = ("k0", "k1")
 
 
@@ -38,11 +40,14 @@ class ToyScenario:
         self._registers: dict[str, list[RegisterOperation]] = defaultdict(list)
         self._count = 0
         self._shards = 1
+        self._bursts = 0
+        """How many more there may be."""
 
     def plan(self, entropy: random.Random, parts: Parts) -> ClusterPlan:
         """See `Scenario.plan`."""
         self._shards = entropy.choice((1, 1, 2))
         self.clients = entropy.randint(3, 6)
+        self._bursts = entropy.choice((0, 0, 0, 2))
         return ClusterPlan(
             services=(
                 ServicePlan(name=toys.LEDGER, define=toys.define_ledger),
@@ -67,6 +72,9 @@ class ToyScenario:
             match 9 if only_reads else entropy.randrange(10):
                 case 0 | 1:
                     await self._add(caller, label, entropy.choice((-1, 1, 1, 2, 3)))
+                case 2 if self._bursts:
+                    self._bursts -= 1
+                    await asyncio.gather(*(self._add(caller, f"{label}.{n}", 1) for n in range(_BURST)))
                 case 2:
                     await self._set_alarm(caller, label, entropy.randrange(3_000))
                 case _:

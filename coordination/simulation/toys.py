@@ -242,6 +242,17 @@ class Written:
     value: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapFailed:
+    """Event: something else was there.
+
+    Stored so that the answer is remembered: the kernel does not keep the answers of commands without
+    effect, and a copy of one that arrives late could then take effect after all.
+    """
+
+    key: str
+
+
 @dataclass(slots=True)
 class RegistersState:
     """All registers that were written to."""
@@ -252,7 +263,7 @@ class RegistersState:
 class RegistersModel:
     """Registers by key."""
 
-    event_types: ClassVar[tuple[type, ...]] = (Written,)
+    event_types: ClassVar[tuple[type, ...]] = (Written, SwapFailed)
 
     def __init__(self) -> None:
         self.state = RegistersState()
@@ -266,7 +277,7 @@ class RegistersModel:
                 return Outcome(events=(event,), reply=ValueReply(value=command.value))
             case Swap():
                 if self.state.values.get(command.key) != command.expected:
-                    return Outcome(reply=SwapReply(swapped=False))
+                    return Outcome(events=(SwapFailed(key=command.key),), reply=SwapReply(swapped=False))
                 event = Written(key=command.key, value=command.value)
                 return Outcome(events=(event,), reply=SwapReply(swapped=True))
             case _:
@@ -274,7 +285,8 @@ class RegistersModel:
 
     def apply(self, event: Any) -> None:
         """See `Model.apply`."""
-        self.state.values[event.key] = event.value
+        if isinstance(event, Written):
+            self.state.values[event.key] = event.value
 
     def next_deadline_ms(self) -> int | None:
         """See `Model.next_deadline_ms`."""
