@@ -18,6 +18,7 @@ import structlog
 
 from benchmarks.machine import cpu_s, resident_bytes
 from benchmarks.sampling import sampled
+from conclave.garbage import collecting_rarely
 
 LOOPS: Final = ("asyncio", "uvloop")
 _READY: Final = b"ready\n"
@@ -83,6 +84,7 @@ def serve_as_child(serve: Serve) -> None:
     )
 
     with contextlib.ExitStack() as stack:
+        stack.enter_context(collecting_rarely())
         if chosen.profile is not None:
             stack.enter_context(sampled(chosen.profile))
         runner = stack.enter_context(asyncio.Runner(loop_factory=_loop_factory(chosen.loop)))

@@ -13,6 +13,7 @@ import structlog
 
 from conclave.deployment import Deployment, choose
 from conclave.embedded import EmbeddedServer, embedded_server
+from conclave.garbage import collecting_rarely
 from conclave.identity import find_credentials
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UnavailableError
@@ -68,7 +69,7 @@ async def up(
         else:
             chosen = find_service_credentials(names, credentials)
         deployment = Deployment(url, names=names, subjects=subjects, credentials=chosen, replicas=replicas)
-        with _stopping_on_signal(deployment.stop):
+        with collecting_rarely(), _stopping_on_signal(deployment.stop):
             await _serve(deployment, server, url, announce)
 
 
