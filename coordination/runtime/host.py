@@ -32,7 +32,7 @@ from coordination.runtime.errors import (
     UnavailableError,
 )
 from coordination.runtime.failures import log_failure
-from coordination.runtime.journal import Journal, Snapshot
+from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import (
     MAX_BATCH_COMMANDS,
@@ -124,6 +124,11 @@ class Host(Generic[M]):
     def epoch(self) -> int:
         """Number of the leadership that wrote last, as far as is known here."""
         return self._state.epoch
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether `model` holds what is not known to be durable."""
+        return bool(self._flights)
 
     @property
     def sequence(self) -> int:
@@ -318,7 +323,7 @@ class Host(Generic[M]):
             self._void("another process leads now")
             await self._end_tasks()
             await self._load_again()
-        finally:
+        else:
             self.leading.clear()
             self.following.set()
 
@@ -328,8 +333,7 @@ class Host(Generic[M]):
         await self._release_durable()
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
         if self._snapshots.is_due and not self._flights:
-            snapshot = Snapshot(sequence=self.sequence, epoch=self.epoch, payload=self._state.snapshot())
-            self._snapshots.take(snapshot)
+            self._snapshots.take(self._state)
         elif self._may_begin(now_ms, now_s):
             await self._begin(now_ms, now_s)
         elif not self._is_finished():
@@ -474,6 +478,7 @@ class Host(Generic[M]):
     def _void(self, why: str) -> None:
         """Refuse everything that waits: its outcome is unknown here."""
         self.leading.clear()
+        self.following.set()
         waiting = [request for flight in self._flights for request, _ in flight.answers]
         waiting += self._pending
         self._pending.clear()

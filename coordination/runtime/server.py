@@ -125,7 +125,11 @@ class Server:
                     queue=f"conclave-{self.definition.name}",
                 )
                 await self._discovery.start()
-            await self._bus.flush()
+            try:
+                await self._bus.flush()
+            except UnavailableError:
+                # The bus subscribes again when the server is back; until then nobody can ask anyway.
+                _log.warning("serving as soon as NATS is back", service=self.definition.name)
 
     async def leave(self, shard: int = _NEVER_SHARDED) -> None:
         """Take no more requests for `shard`; idempotent."""

@@ -12,6 +12,7 @@ from coordination.runtime.errors import ClosedError, UnavailableError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.journal import Journal, Snapshot
 from coordination.runtime.limits import SNAPSHOT_BYTES, SNAPSHOT_RECORDS
+from coordination.runtime.shard import ShardState
 
 _log = structlog.get_logger(__name__)
 
@@ -61,8 +62,18 @@ class Snapshots:
         self._records += 1
         self._bytes += len(payload)
 
-    def take(self, snapshot: Snapshot) -> None:
-        """Store `snapshot`, all of which is durable, in the background."""
+    def take(self, state: ShardState[Any]) -> None:
+        """Write `state` down, all of which is durable, and store it in the background.
+
+        A state that cannot be written is a bug of ours, but the journal is whole without a snapshot: that is
+        logged, and tried again when the next one is due.
+        """
+        try:
+            snapshot = Snapshot(sequence=state.sequence, epoch=state.epoch, payload=state.snapshot())
+        except Exception:  # noqa: BLE001
+            log_failure(_log, "snapshot could not be written", host=self._name)
+            self.begin_after(None)
+            return
         self.begin_after(snapshot)
         self._saving = asyncio.create_task(self._save(snapshot))
 

@@ -1,0 +1,106 @@
+"""A leader writes snapshots between records; a start reads the newest one and what came after it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from coordination.runtime.errors import CorruptJournalError
+from coordination.runtime.host import Host
+from coordination.runtime.memory_store import MemoryStream
+from coordination.runtime.snapshots import SnapshotPolicy
+from tests.support.clock import ManualClock
+from tests.support.stores import vacate
+from tests.support.toy import Add, Ledger, LedgerState, SetAlarm, labels_seen, ledger_host, send
+from tests.support.waiting import wait_until
+
+EVERY_FIVE = SnapshotPolicy(records=5)
+
+
+@contextlib.asynccontextmanager
+async def leading(host: Host[Ledger]) -> AsyncIterator[Host[Ledger]]:
+    serving = asyncio.create_task(host.run())
+    await wait_until(lambda: host.leading.is_set() or serving.done())
+    try:
+        yield host
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+async def fill(stream: MemoryStream, count: int, *, clock: ManualClock | None = None) -> None:
+    """Let a host store `count` commands, one record each, and wait for its snapshots."""
+    async with leading(ledger_host(stream, snapshots=EVERY_FIVE, clock=clock)) as host:
+        for index in range(count):
+            await send(host, Add(label=f"a{index}"), command_id=f"c{index}")
+        await wait_until(lambda: len(stream.pointer.snapshots) == 2)
+        await send(host, Add(label="last"), command_id="last")
+    vacate(stream)
+
+
+async def test_a_start_from_a_snapshot_knows_everything_and_every_answer() -> None:
+    stream = MemoryStream("ledger.0")
+    await fill(stream, 30)
+    assert stream.records[0].sequence > 1, "what the older snapshot covers is compacted away"
+    async with leading(ledger_host(stream)) as host:
+        assert await labels_seen(host) == [*(f"a{index}" for index in range(30)), "last"]
+        assert await send(host, Add(label="a3"), command_id="c3") == {"total": 4}
+        assert await send(host, Add(label="new")) == {"total": 32}
+
+
+async def test_records_are_kept_from_the_older_snapshot_on() -> None:
+    stream = MemoryStream("ledger.0")
+    await fill(stream, 30)
+    newest, older = stream.pointer.snapshots
+    assert newest.sequence > older.sequence
+    assert stream.records[0].sequence <= older.sequence + 1
+    stream.snapshots[newest.name] = b"broken"
+    async with leading(ledger_host(stream)) as host:
+        assert len(await labels_seen(host)) == 31
+
+
+async def test_a_journal_without_a_readable_snapshot_is_named_and_refused() -> None:
+    stream = MemoryStream("ledger.0")
+    await fill(stream, 30)
+    for name in stream.snapshots:
+        stream.snapshots[name] = b"broken"
+    with pytest.raises(CorruptJournalError, match="no snapshot can be read"):
+        await ledger_host(stream).run()
+
+
+async def test_a_snapshot_of_another_shard_is_refused() -> None:
+    stream = MemoryStream("ledger.0")
+    await fill(stream, 30)
+    host = ledger_host(stream)
+    host._state.name = "ledger.1"
+    with pytest.raises(CorruptJournalError, match=r"is not ours"):
+        host._state.restore(stream.snapshots[stream.pointer.snapshots[0].name])
+
+
+async def test_alarms_set_before_a_snapshot_ring_after_it() -> None:
+    stream, clock = MemoryStream("ledger.0"), ManualClock()
+    async with leading(ledger_host(stream, snapshots=EVERY_FIVE, clock=clock)) as host:
+        await send(host, SetAlarm(label="late", at_ms=clock.now_ms() + 5_000))
+    vacate(stream)
+    await fill(stream, 20, clock=clock)
+    clock.advance(5_000)
+    async with leading(ledger_host(stream, clock=clock)) as host:
+        await wait_until(lambda: host.model.state.alarms == {})
+
+
+async def test_a_state_that_cannot_be_written_stops_nobody() -> None:
+    class Unwritable(Ledger):
+        def snapshot(self) -> LedgerState:
+            if self.state.labels:
+                raise ValueError("secret")
+            return super().snapshot()
+
+    stream = MemoryStream("ledger.0")
+    async with leading(ledger_host(stream, make_model=Unwritable, snapshots=EVERY_FIVE)) as host:
+        for index in range(20):
+            await send(host, Add(label=f"a{index}"))
+        assert len(await labels_seen(host)) == 20
+    assert stream.snapshots == {}
