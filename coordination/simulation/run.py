@@ -151,6 +151,7 @@ class _Run:
         return all(
             len(hosts) == len(cluster.nodes)
             and all(host.sequence == len(cluster.stream(*shard).archive) for host in hosts)
+            and not any(host.is_ahead for host in hosts)
             for shard in cluster.shards()
             for hosts in [cluster.hosts(*shard)]
         )

@@ -73,11 +73,14 @@ class HostMachine(RuleBasedStateMachine):
     def start(self) -> None:
         journal = HeldStore(self.store)
         host = ledger_host(journal, clock=self.clock, deliver=self.deliver)
-        if self.store.records:
-            vacate(self.store)
         self.hosts.append(Running(host, journal, self.loop.create_task(host.run())))
-        self.run(settle(100))
-        assert self.leader.host.leading.is_set()
+        for _ in range(len(self.hosts)):  # one whose connection breaks may win the claim, and end with it
+            if self.store.records:
+                vacate(self.store)
+            self.run(settle(100))
+            if self.leader.host.leading.is_set():
+                return
+        raise AssertionError("nobody leads")
 
     @property
     def leader(self) -> Running:
