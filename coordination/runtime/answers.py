@@ -114,9 +114,8 @@ class Answers:
         """Remember an answer given at `at_ms`, forgetting the oldest ones beyond the bounds."""
         key = (answered.caller, answered.command_id)
         by_command = self._by_command
-        replaced = by_command.pop(key, None)
-        if replaced is not None:
-            self._size_bytes -= _size_bytes(replaced.reply)
+        if key in by_command:
+            self._size_bytes -= _size_bytes(by_command.pop(key).reply)
         by_command[key] = RememberedAnswer(*key, answered.fingerprint, answered.reply, at_ms)
         self._size_bytes += _size_bytes(answered.reply)
         while len(by_command) > self._max_count or (

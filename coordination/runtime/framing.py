@@ -150,7 +150,7 @@ class EventCodec:
 
 
 def frame(epoch: int, at_ms: int, encoded_events: Sequence[bytes]) -> bytes:
-    """The bytes of one record from events that `EventCodec.encode` wrote."""
+    """The bytes of one record from events that `EventCodec.encode` wrote, alone or joined by commas."""
     content = b'"epoch":%d,"at_ms":%d,"events":[%b]}' % (epoch, at_ms, b",".join(encoded_events))
     return _HEAD % zlib.crc32(content) + content
 

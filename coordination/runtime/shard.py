@@ -56,6 +56,7 @@ class Batch:
 
     now_ms: int
     events: list[bytes] = field(default_factory=list)
+    """Encoded; each element holds those of one command, with commas between them."""
     size_bytes: int = 0
     messages: list[Push | Notice] = field(default_factory=list)
 
@@ -175,8 +176,7 @@ class ShardState(Generic[M]):
     def tick(self, batch: Batch) -> None:
         """Let the time of `batch` pass in the model."""
         outcome = self.model.tick(batch.now_ms)
-        encoded = [self._codec.encode(event) for event in outcome.events]
-        self._stage(batch, outcome.events, encoded, sum(map(len, encoded)) + len(encoded))
+        self._stage(batch, outcome.events, self._encode(outcome.events))
         batch.messages.extend(outcome.messages)
         assert batch.size_bytes <= MAX_RECORD_BYTES, f"{self.name}: tick stores more than a record can hold"
         due_ms = self.model.next_deadline_ms()
@@ -224,23 +224,25 @@ class ShardState(Generic[M]):
             RejectedError: ``too_large``.
             ApplyError: The state is void.
         """
-        encode = self._codec.encode
-        encoded = [encode(event) for event in events]
-        size_bytes = sum(map(len, encoded)) + len(encoded)
-        if size_bytes > MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES:
+        encoded = self._encode(events)
+        if len(encoded) >= MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES:
             raise RejectedError("too_large", "the request would store more than one record can hold")
-        self._stage(batch, events, encoded, size_bytes)
+        self._stage(batch, events, encoded)
 
     def seal(self, batch: Batch) -> bytes:
         """The record of `batch`, which is now counted as the next one."""
         self.sequence += 1
         return frame(self.epoch, batch.now_ms, batch.events)
 
-    def _stage(self, batch: Batch, events: tuple[Any, ...], encoded: list[bytes], size_bytes: int) -> None:
+    def _encode(self, events: tuple[Any, ...]) -> bytes:
+        return b",".join([self._codec.encode(event) for event in events])
+
+    def _stage(self, batch: Batch, events: tuple[Any, ...], encoded: bytes) -> None:
         for event in events:
             self._apply(event)
-        batch.events += encoded
-        batch.size_bytes += size_bytes
+        if encoded:
+            batch.events.append(encoded)
+            batch.size_bytes += len(encoded) + 1
 
     def _apply(self, event: Any) -> None:
         kind = type(event)
