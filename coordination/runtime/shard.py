@@ -105,7 +105,8 @@ class ShardState(Generic[M]):
             (*self.model.event_types, CommandAnswered, EpochBegan, LeaderResigned),
             encoders={CommandAnswered: encode_answered},
         )
-        self._state_type = adapter_of(type(self.model.snapshot()))
+        state_type: type = type(self.model.snapshot())
+        self._state_type = adapter_of(state_type)
 
     # --- following the journal
 
