@@ -196,7 +196,9 @@ def _configuration(store: Path, port: int, *, is_secured: bool) -> str:
     """The server's configuration file.
 
     ``sync_interval: always``: an acknowledged record is on disk. ``js_ack_fc_v2`` is pinned because
-    nats-py 2.16 loses its read loop on the second version's replies (measured, docs/adr/0003).
+    nats-py 2.16 loses its read loop on the second version's replies (measured, docs/adr/0003). A process that
+    hangs stays in its queue group, and half of all requests go there, until the server has missed it: after
+    10 to 15 seconds, where the default is minutes.
     """
     quoted_store = json.dumps(str(store / "jetstream"))
     authorization = f"include {json.dumps(AUTHORIZATION_FILE)}\n" if is_secured else ""
@@ -205,6 +207,8 @@ server_name: "conclave"
 listen: "{LOOPBACK}:{port}"
 ports_file_dir: {json.dumps(str(store))}
 max_payload: 1MB
+ping_interval: "5s"
+ping_max: 2
 jetstream {{
   store_dir: {quoted_store}
   sync_interval: always

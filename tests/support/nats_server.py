@@ -23,6 +23,8 @@ listen: "127.0.0.1:{port}"
 ports_file_dir: "{folder}"
 jetstream {{ store_dir: "{folder}/jetstream", sync_interval: always }}
 feature_flags {{ js_ack_fc_v2: false }}
+ping_interval: "1s"
+ping_max: 2
 http: "127.0.0.1:-1"
 {extra}
 """
