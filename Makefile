@@ -6,10 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# `make venv` only installs.
+.PHONY: venv
+
 .PHONY: demo test lint format types imports unit clean
 
 demo: $(STAMP)
 	$(BIN)/conclave demo $(GRAPH)
+
+venv: $(STAMP)
 
 test: lint types imports unit
 

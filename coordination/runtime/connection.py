@@ -287,6 +287,8 @@ class Connection:
 
     async def _connect(self) -> MendedClient:
         client = MendedClient(denied=self._receive_denial)
+        if self._credentials is not None:
+            self._credentials = self._credentials.current()
         seed = self._credentials.seed if self._credentials is not None else None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S * min(len(self._servers), 3)):
@@ -324,7 +326,8 @@ class Connection:
         shown = "its credentials" if self._credentials is not None else "no credentials"
         return AuthorizationError(
             f"the NATS server at {servers} does not let {self.agent} in with {shown} ({reason}); "
-            f"make credentials that it knows with: conclave agent add {self.agent}"
+            f"make credentials that it knows with: conclave agent add {self.agent} (if it has old ones, with "
+            "--rotate)"
         )
 
     def _adopt(self, client: MendedClient) -> None:

@@ -32,6 +32,8 @@ class Credentials:
 
     seed: str = field(repr=False)
     """58 characters that begin with ``SU``. Never shown and never logged."""
+    source: Path | None = field(default=None, repr=False, compare=False)
+    """The file it was read from."""
 
     def __post_init__(self) -> None:
         """Refuse what the server would refuse, while the reason can still be told."""
@@ -74,9 +76,18 @@ class Credentials:
                 f"the credential file {path} must hold one line, an nkey user seed, not {len(lines)} lines"
             )
         try:
-            return cls(lines[0])
+            return cls(lines[0], path)
         except UsageError as error:
             raise UsageError(f"the credential file {path} is of no use: {error}") from None
+
+    def current(self) -> Credentials:
+        """What the file holds now, after a rotation; itself if there is no file, or nothing of use in it."""
+        if self.source is None:
+            return self
+        try:
+            return Credentials.read(self.source)
+        except UsageError:
+            return self
 
     def write(self, path: Path) -> None:
         """Store as a new file that only its owner can read.

@@ -5,8 +5,8 @@ release replies and messages. While a record is in flight the next batch is deci
 before the acknowledgement when enough requests wait (pipelined group commit). A query is answered in the
 same order, so that it never shows what a crash could take back, and only under a confirmed lease.
 
-A failed compare-and-set means that somebody else leads: everything waiting is refused as retryable, the
-state is void, and the host follows again. See docs/adr/0004-leadership.md.
+A failed compare-and-set: somebody else leads. Everything waiting is refused as retryable, the state is
+void, and the host follows again (docs/adr/0004-leadership.md).
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Host(Generic[M]):
 
     @property
     def is_ahead(self) -> bool:
-        """Whether `model` holds what is not known to be durable."""
+        """Whether `model` holds what may not be durable."""
         return bool(self._flights)
 
     @property
@@ -180,8 +180,7 @@ class Host(Generic[M]):
                 `key` was used for another request.
             UnavailableError: This host does not lead; the outcome is unknown, retry.
         """
-        request = FutureRequest(decide, reply_type=reply_type, key=key)
-        self.submit(request)
+        self.submit(request := FutureRequest(decide, reply_type=reply_type, key=key))
         return await request.result
 
     async def query(self, answer: Callable[[M, int], Any], *, reply_type: TypeAdapter[Any]) -> str:
@@ -192,8 +191,7 @@ class Host(Generic[M]):
         Raises:
             RejectedError, UnavailableError: As for `command`.
         """
-        request = FutureRequest(answer, reply_type=reply_type, is_query=True)
-        self.submit(request)
+        self.submit(request := FutureRequest(answer, reply_type=reply_type, is_query=True))
         return await request.result
 
     def submit(self, request: Request) -> None:
@@ -308,9 +306,13 @@ class Host(Generic[M]):
 
     # --- leading
 
+    def _holds_lease(self) -> bool:
+        return self._lease.holds(confirmed_s=self._confirmed_s, now_s=self._clock.monotonic_s())
+
     async def _lead(self) -> None:
         """Work until stopped, or until another host writes."""
-        _log.info("leading", host=self.name, epoch=self.epoch, records=self.sequence)
+        log = _log.warning if self.settled.is_set() else _log.info  # a takeover is what people want to see
+        log("leading", host=self.name, epoch=self.epoch, records=self.sequence)
         self.following.clear()
         self.leading.set()
         self.settled.set()
@@ -366,9 +368,8 @@ class Host(Generic[M]):
         flight = _Flight(batch, [], None, now_s)
         self._flights.append(flight)  # at once: whoever is taken from the queue must be found if we fail
         has_query = self._gather(flight)
-        holds = self._lease.holds(confirmed_s=self._confirmed_s, now_s=self._clock.monotonic_s())
         renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
-        if batch.events or renews or (has_query and not holds):
+        if batch.events or renews or (has_query and not self._holds_lease()):
             self._send(flight)
         await self._release_durable()
 
@@ -406,8 +407,8 @@ class Host(Generic[M]):
         except ApplyError:
             raise
         except Exception:  # noqa: BLE001
-            # A fault of ours in a pure function that has changed nothing: this caller gets a code
-            # and a correlation id, the log gets the traceback, everybody else goes on.
+            # A fault of ours in a pure function that changed nothing: this caller gets a code and a
+            # correlation id, the log gets the traceback, everybody else goes on.
             correlation_id = f"{self._entropy.getrandbits(128):032x}"
             log_failure(_log, "decision failed", host=self.name, correlation_id=correlation_id)
             return RejectedError(
@@ -455,12 +456,14 @@ class Host(Generic[M]):
             try:
                 await self._deliver(message)
             except UnavailableError as error:
-                # At most once on this path; recipients see the gap and ask for history.
                 _log.warning("push not sent", host=self.name, error=str(error))
             except Exception:  # noqa: BLE001 - what it rests on is durable: the callers must hear of it
                 log_failure(_log, "push failed", host=self.name)
         for request, answer in flight.answers:
-            await request.respond(answer)
+            try:
+                await request.respond(answer)
+            except Exception:  # noqa: BLE001 - one caller that cannot be answered must not end a leader
+                log_failure(_log, "answer failed", host=self.name)
 
     async def _resign(self) -> None:
         """Say in the journal that we leave, so that the next leader need not wait for the lease."""
@@ -471,9 +474,6 @@ class Host(Generic[M]):
                 await self._append(self._state.seal(batch), self._state.sequence - 1)
 
     # --- ending
-
-    def _holds_lease(self) -> bool:
-        return self._lease.holds(confirmed_s=self._confirmed_s, now_s=self._clock.monotonic_s())
 
     def _void(self, why: str) -> None:
         """Refuse everything that waits: its outcome is unknown here."""
@@ -495,6 +495,6 @@ class Host(Generic[M]):
 
     def _why_not(self) -> str:
         """Why a request is not served."""
-        if self._ended:
-            return "it has stopped"
-        return "it is stopping" if self._stopping else "another process leads"
+        return (
+            "it has stopped" if self._ended else "it is stopping" if self._stopping else "another one leads"
+        )

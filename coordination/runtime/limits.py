@@ -57,6 +57,12 @@ MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 MAX_COMMAND_ID_CHARS: Final = 128
 """Length of a command id (header ``Nats-Msg-Id``)."""
 
+MAX_TRACE_CHARS: Final = 256
+"""Length of a ``traceparent`` that is handed on (W3C's have 55); a longer one is dropped."""
+
+MAX_REPLY_SUBJECT_CHARS: Final = 512
+"""Length of a reply subject that is answered; well below what a server takes on one protocol line."""
+
 REQUEST_TIMEOUT_S: Final = 5.0
 """How long a client waits for one attempt."""
 

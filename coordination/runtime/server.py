@@ -32,13 +32,15 @@ from coordination.runtime.envelope import (
     parse_body,
     timeout_s,
 )
-from coordination.runtime.errors import ClosedError, RejectedError, UnavailableError
+from coordination.runtime.errors import ClosedError, ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.host import Host
 from coordination.runtime.limits import (
     DRAIN_TIMEOUT_S,
     MAX_IN_FLIGHT_REQUESTS,
     MAX_REPLY_BYTES,
+    MAX_REPLY_SUBJECT_CHARS,
+    MAX_TRACE_CHARS,
     REQUEST_TIMEOUT_S,
 )
 from coordination.runtime.names import Subjects, inbox_prefix
@@ -301,11 +303,11 @@ class Server:
         return RejectedError("internal", message, correlation_id=correlation_id)
 
     async def send(self, request: _ServedRequest, body: bytes, headers: Mapping[str, str] | None) -> None:
-        """Publish an answer."""
+        """Publish an answer; one that cannot be sent is logged, because its reply subject is the caller's."""
         try:
             await self._bus.publish(request.delivery.reply_to, body, headers=headers)
-        except (UnavailableError, ClosedError):
-            _log.warning("reply not sent", subject=request.delivery.subject)
+        except ConclaveError as error:
+            _log.warning("reply not sent", subject=request.delivery.subject[:200], error=type(error).__name__)
 
 
 class _ServedRequest(Request):
@@ -324,7 +326,8 @@ class _ServedRequest(Request):
         self.delivery = delivery
         self.address = address
         self.verb, self.caller, _, _ = address
-        self.has_own_inbox = delivery.reply_to.startswith(inbox)
+        reply_to = delivery.reply_to
+        self.has_own_inbox = reply_to.startswith(inbox) and len(reply_to) <= MAX_REPLY_SUBJECT_CHARS
         """Whether the answer would go into an inbox of whoever sent the request, and nowhere else."""
         self.served: _Served | None = None
         self.started_s = asyncio.get_running_loop().time()
@@ -370,7 +373,7 @@ class _ServedRequest(Request):
 
     def _trace(self) -> dict[str, str] | None:
         trace = self.delivery.headers.get(HEADER_TRACE)
-        return {HEADER_TRACE: trace} if trace else None
+        return {HEADER_TRACE: trace} if trace and len(trace) <= MAX_TRACE_CHARS else None
 
 
 def _undecided(model: Any, now_ms: int) -> Any:  # noqa: ARG001

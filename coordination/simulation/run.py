@@ -69,7 +69,7 @@ def simulate(
         finally:
             report.virtual_s = loop.time()
             report.trace_hash, report.events = trace.digest, trace.events
-        report.violations += [f"unhandled: {problem}" for problem in loop.problems]
+        report.violations += [f"unhandled: {problem}" for problem in dict.fromkeys(loop.problems)]
 
     with _quiet_logs():
         try:

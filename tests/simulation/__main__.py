@@ -34,8 +34,11 @@ def trace(scenario: str, seed: int, path: Path) -> int:
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     scenarios = list(SCENARIOS) if options.scenario == "all" else [options.scenario]
+    if options.trace is not None and len(scenarios) > 1:
+        sys.stderr.write("--trace writes one run: say which with --scenario\n")
+        return 2
     if options.trace is not None:
-        return max(trace(scenario, options.first, options.trace) for scenario in scenarios)
+        return trace(scenarios[0], options.first, options.trace)
     seeds = range(options.first, options.first + options.seeds)
     runs = [(scenario, seed) for scenario in scenarios for seed in dict.fromkeys([*FOUND[scenario], *seeds])]
     failed = 0

@@ -210,3 +210,28 @@ async def test_a_stopped_service_is_gone_at_once(registry: Runner, ada: NatsBus,
         await try_once()
     await wait_until(lambda: gone)
     assert "nobody serves" in gone[0]
+
+
+@pytest.mark.parametrize("hostile", ["a long reply subject", "a long trace", "a long trace and no reply"])
+async def test_an_answer_that_cannot_be_sent_ends_nobody(
+    nats_server: RealServer, subjects: Subjects, registry: Runner, client: RegistryClient, hostile: str
+) -> None:
+    """The reply subject and the headers are the caller's; what they provoke concerns nobody else."""
+    reply_to = {
+        "a long reply subject": "_INBOX_mallory." + "x" * 3_000,
+        "a long trace": "_INBOX_mallory.1",
+        "a long trace and no reply": "",
+    }[hostile]
+    headers = {"Nats-Msg-Id": "c1"}
+    if "trace" in hostile:
+        headers["traceparent"] = "0" * 1_000_000
+    connection = await nats.connect(nats_server.url)
+    for verb in ("register", "list", "no-such-verb"):
+        await connection.publish(
+            subjects.call("registry", verb, "mallory"), b"{}", reply=reply_to, headers=dict(headers)
+        )
+    await connection.flush()
+    await connection.close()
+    assert (await client.register()).incarnation == 1
+    assert registry.is_leading
+    assert registry.hosts[0].epoch == 1
