@@ -11,8 +11,9 @@ not lead is forwarded to the shard's leader, and the answer is handed back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -21,7 +22,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from coordination.runtime.adapters import adapter_of
-from coordination.runtime.answers import Answers, CommandAnswered
+from coordination.runtime.answers import Answers, CommandAnswered, CommandKey
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
 from coordination.runtime.envelope import (
@@ -99,6 +100,8 @@ class Server:
         }
         self._answers = Answers()
         """Of actions; those of commands are in the host's journal."""
+        self._acting: set[tuple[str, str]] = set()
+        """Callers and ids of the commands that actions are working on."""
         self._discovery = Discovery(definition, bus=bus, subjects=subjects, entropy=self._entropy)
         self._public: Subscription | None = None
         self._shards: dict[int, Subscription | None] = {}
@@ -244,16 +247,32 @@ class Server:
         now_ms = int(asyncio.get_running_loop().time() * 1000)
         try:
             known = self._answers.first_answer(key, now_ms) if key is not None else None
-            if known is not None:
-                await request.respond(known)
-                return
-            reply = as_json(served.reply_type, await action.act(call, body))
-            if key is not None:
-                answered = CommandAnswered(key.caller, key.command_id, key.fingerprint, reply)
-                self._answers.apply(answered, now_ms)
-            await request.respond(reply)
+            if known is None:
+                with self._alone(key):
+                    known = as_json(served.reply_type, await action.act(call, body))
+                if key is not None:
+                    answered = CommandAnswered(key.caller, key.command_id, key.fingerprint, known)
+                    self._answers.apply(answered, now_ms)
+            await request.respond(known)
         except Exception as error:  # noqa: BLE001 - as in `_take`
             await request.respond(error)
+
+    @contextlib.contextmanager
+    def _alone(self, key: CommandKey | None) -> Iterator[None]:
+        """Refuse a retry that comes while the first attempt is still being worked on."""
+        if key is None:
+            yield
+            return
+        command = (key.caller, key.command_id)
+        if command in self._acting:
+            raise RejectedError(
+                "in_progress", "it is being worked on, ask again for its answer", retryable=True
+            )
+        self._acting.add(command)
+        try:
+            yield
+        finally:
+            self._acting.discard(command)
 
     async def _forward(self, request: _ServedRequest, shard: int, wait_s: float | None) -> None:
         subject = self._subjects.shard(self.definition.name, shard, request.verb, request.caller)

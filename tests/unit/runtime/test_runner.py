@@ -96,6 +96,7 @@ class Stage:
                     reply=Total,
                     act=slowly,
                     max_in_flight=slow_at_once,
+                    changes=True,
                 ),
             ),
         )
@@ -320,5 +321,27 @@ async def test_each_endpoint_has_a_bound_of_its_own() -> None:
     stage.go.set()
     await asyncio.gather(*slow)
     assert (await stage.ask("wait")).total == 1
+    stage.runner.stop()
+    await stage.serving
+
+
+async def test_a_retry_of_an_action_that_is_still_working_is_told_to_ask_again() -> None:
+    stage = await Stage().ready()
+
+    def attempt() -> asyncio.Task[Total]:
+        request = AddRequest(label="a", amount=7)
+        return asyncio.ensure_future(
+            stage.caller.command("ledger", "wait", request, Total, command_id="once")
+        )
+
+    first = attempt()
+    await wait_until(lambda: stage.started == 1)
+    with pytest.raises(RejectedError) as refused:
+        await attempt()
+    assert (refused.value.code, refused.value.retryable) == ("in_progress", True)
+    stage.go.set()
+    assert (await first).total == 7
+    assert (await attempt()).total == 7
+    assert stage.started == 1, "it was done once"
     stage.runner.stop()
     await stage.serving
