@@ -36,7 +36,6 @@ from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import (
     MAX_BATCH_COMMANDS,
-    MAX_IN_FLIGHT_RECORDS,
     MAX_PENDING_COMMANDS,
     MIN_PIPELINED_COMMANDS,
 )
@@ -345,7 +344,7 @@ class Host(Generic[M]):
         return self._stopping and not self._pending and not self._flights
 
     def _may_begin(self, now_ms: int, now_s: float) -> bool:
-        if len(self._flights) >= MAX_IN_FLIGHT_RECORDS or self._snapshots.is_due:
+        if len(self._flights) >= self._journal.max_in_flight or self._snapshots.is_due:
             return False
         if self._flights:
             return len(self._pending) >= MIN_PIPELINED_COMMANDS

@@ -107,6 +107,11 @@ class Journal:
         """For log lines and errors."""
         return self._store.name
 
+    @property
+    def max_in_flight(self) -> int:
+        """Appends that may be under way at a time; known once it is open."""
+        return self._store.max_in_flight
+
     async def open(self) -> None:
         """Create the journal if it is not there.
 

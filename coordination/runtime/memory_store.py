@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from coordination.runtime.errors import ClosedError, UsageError
+from coordination.runtime.limits import MAX_IN_FLIGHT_RECORDS
 from coordination.runtime.store import Bounds, Entry, Pointer, WrongSequenceError, require_same_shards
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
@@ -84,6 +85,11 @@ class MemoryStore:
     def name(self) -> str:
         """See `JournalStore.name`."""
         return self._stream.name
+
+    @property
+    def max_in_flight(self) -> int:
+        """See `JournalStore.max_in_flight`."""
+        return MAX_IN_FLIGHT_RECORDS
 
     async def open(self) -> None:
         """See `JournalStore.open`."""

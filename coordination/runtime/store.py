@@ -84,6 +84,10 @@ class JournalStore(Protocol):
     def name(self) -> str:
         """For log lines and errors."""
 
+    @property
+    def max_in_flight(self) -> int:
+        """Records that may be sent before the one before is acknowledged; known once it is open."""
+
     async def open(self) -> None:
         """Create what is not there.
 

@@ -204,6 +204,11 @@ class FaultyStore:
         """See `JournalStore.name`."""
         return self._stream.name
 
+    @property
+    def max_in_flight(self) -> int:
+        """See `JournalStore.max_in_flight`."""
+        return self._served.max_in_flight
+
     async def open(self) -> None:
         """See `JournalStore.open`."""
         await self._ask("open", self._served.open)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,15 @@ from tests.support.registry import registry_runner, running
 from tests.support.traffic import Traffic, check_journal
 
 COMMANDS = 5_000
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, agent: str) -> AsyncIterator[NatsBus]:
+    bus = await NatsBus.connect(url, agent=agent)
+    try:
+        yield bus
+    finally:
+        await bus.close()
 
 
 async def stream_leader(bus: NatsBus, subjects: Subjects) -> str:
@@ -28,10 +39,10 @@ async def test_killing_the_streams_leader_loses_and_repeats_nothing(
 ) -> None:
     with real_cluster(tmp_path) as cluster:
         traffic = Traffic(cluster.url, subjects, commands=COMMANDS)
-        observer = await NatsBus.connect(cluster.url, agent="observer")
-        first = await NatsBus.connect(cluster.url, agent="registry")
-        second = await NatsBus.connect(cluster.url, agent="registry")
         async with (
+            connected(cluster.url, "observer") as observer,
+            connected(cluster.url, "registry") as first,
+            connected(cluster.url, "registry") as second,
             running(registry_runner(first, subjects, replicas=3)),
             running(registry_runner(second, subjects, replicas=3)),
         ):
@@ -44,8 +55,6 @@ async def test_killing_the_streams_leader_loses_and_repeats_nothing(
                     gaps_s.append(await traffic.next_acknowledgement_s())
                     leader.start()
         lost, twice = await check_journal(cluster.url, subjects, traffic)
-        for bus in (observer, first, second):
-            await bus.close()
     with capsys.disabled():
         gaps = ", ".join(f"{gap_s:.2f} s" for gap_s in gaps_s)
         sys.stdout.write(
