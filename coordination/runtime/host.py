@@ -338,7 +338,8 @@ class Host(Generic[M]):
         elif self._may_begin(now_ms, now_s):
             await self._begin(now_ms, now_s)
         elif not self._is_finished():
-            await self._clock.wait(self._wake, self._idle_ms(now_ms, now_s))
+            idle_ms = None if self._flights else self._idle_ms(now_ms, now_s)  # an append wakes us itself
+            await self._clock.wait(self._wake, idle_ms)
 
     def _is_finished(self) -> bool:
         return self._stopping and not self._pending and not self._flights
@@ -354,8 +355,6 @@ class Host(Generic[M]):
         """How long there is nothing to do unless something comes; rounded up, so never too early."""
         renew_ms = self._lease.renew_ms - int((now_s - self._sent_s) * 1000)
         due_ms = self.model.next_deadline_ms()
-        if self._flights:
-            return self._lease.renew_ms
         return renew_ms if due_ms is None else min(renew_ms, due_ms - max(now_ms, self._state.last_ms))
 
     async def _begin(self, now_ms: int, now_s: float) -> None:
