@@ -133,9 +133,21 @@ class Agent:
 
         Arguments and errors are those of `run`.
         """
-        connecting = connect(url, agent=self.id, credentials=credentials, prefix=prefix)
+        async with (
+            connect(url, agent=self.id, credentials=credentials, prefix=prefix) as session,
+            self.joined(session),
+        ):
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def joined(self, session: Session) -> AsyncIterator[None]:
+        """Take part over a session that is open already, for the length of the block.
+
+        Raises:
+            UnavailableError: The registry does not answer.
+        """
         with one_error():
-            async with connecting as session, asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as group:
                 working: set[asyncio.Task[None]] = set()
                 subscriptions = await self._subscribe(session, group, working)
                 await session.bus.flush()  # reachable before anybody can find us
@@ -146,7 +158,7 @@ class Agent:
                     self._beat(session, registered.incarnation, registered.heartbeat_interval_ms / 1000)
                 )
                 try:
-                    yield session
+                    yield
                 finally:
                     beating.cancel()
                     for subscription in subscriptions:

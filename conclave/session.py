@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from conclave.identity.lookup import find_credentials
 from consensus.client import ConsensusClient
 from coordination.artifacts.client import ArtifactsClient
 from coordination.registry.client import RegistryClient
-from coordination.runtime.bus import NatsBus
+from coordination.runtime.bus import Bus, NatsBus
 from coordination.runtime.client import PATIENCE_S, Caller
+from coordination.runtime.clock import Clock, SystemClock
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.names import Subjects, require_id
 from coordination.tasks.client import TasksClient
@@ -27,15 +29,35 @@ class Session:
 
     Use `connect` to get one. Every client raises `RejectedError` for a refusal and `UnavailableError`
     when a service does not answer in time.
+
+    Args:
+        bus: The agent's own connection; whoever made it closes it.
+        agent: Agent id.
+        subjects: The deployment's subjects.
+        patience_s: How long a call is repeated, under one command id, while a service is away.
+        clock: What time it is; the machine's clock by default.
+        entropy: Where ids and jitter come from; the system's randomness by default.
     """
 
     def __init__(
-        self, bus: NatsBus, *, agent: str, subjects: Subjects, patience_s: float = PATIENCE_S
+        self,
+        bus: Bus,
+        *,
+        agent: str,
+        subjects: Subjects | None = None,
+        patience_s: float = PATIENCE_S,
+        clock: Clock | None = None,
+        entropy: random.Random | None = None,
     ) -> None:
         self.agent = agent
         self.bus = bus
-        self.subjects = subjects
-        self._caller = caller = Caller(bus, agent=agent, subjects=subjects, patience_s=patience_s)
+        self.subjects = subjects = subjects or Subjects()
+        self.clock: Clock = clock or SystemClock()
+        self.entropy: random.Random = entropy or random.SystemRandom()
+        self.caller = caller = Caller(
+            bus, agent=agent, subjects=subjects, patience_s=patience_s, entropy=self.entropy
+        )
+        """To call services that have no client here."""
         self.registry = RegistryClient(caller)
         self.tasks = TasksClient(caller)
         self.dialog = DialogClient(caller)
@@ -51,7 +73,7 @@ class Session:
             RejectedError: ``unknown_space``: the knowledge service does not keep `space`.
             UnavailableError: The knowledge service does not answer.
         """
-        async with following(ServedChanges(self._caller, space=space), agent=self.agent) as replica:
+        async with following(ServedChanges(self.caller, space=space), agent=self.agent) as replica:
             yield replica
 
 
