@@ -12,11 +12,13 @@ from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
 from coordination.runtime.limits import REQUEST_TIMEOUT_S
 from coordination.runtime.names import Subjects, require_id
+from coordination.runtime.trace import CURRENT_TRACE, TraceContext
 from coordination.runtime.wire import (
     HEADER_AGE,
     HEADER_COMMAND_ID,
     HEADER_ERROR_CODE,
     HEADER_TIMEOUT,
+    HEADER_TRACE,
     ErrorBody,
 )
 
@@ -34,7 +36,8 @@ class Caller:
     """One agent's way to all services.
 
     Commands carry an id and are retried under it while a service is away, so that each takes effect
-    once however often it was sent.
+    once however often it was sent. Every call carries the trace it belongs to (``traceparent``); a command
+    that belongs to none begins one.
 
     Args:
         bus: The agent's connection.
@@ -78,12 +81,16 @@ class Caller:
                 with the same `command_id` is safe.
             PeerProtocolError: The answer is not what the contract says.
         """
-        headers = {HEADER_COMMAND_ID: command_id or f"{self._entropy.getrandbits(128):032x}"}
+        command_id = command_id or f"{self._entropy.getrandbits(128):032x}"
+        trace = CURRENT_TRACE.get() or TraceContext.of_command(command_id)
+        headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: trace.header}
         return await self._call(service, verb, request, reply, headers)
 
     async def query(self, service: str, verb: str, request: BaseModel, reply: type[R]) -> R:
         """Ask `service` for `verb`; same errors as `command`."""
-        return await self._call(service, verb, request, reply, {})
+        trace = CURRENT_TRACE.get()
+        headers = {} if trace is None else {HEADER_TRACE: trace.header}
+        return await self._call(service, verb, request, reply, headers)
 
     async def _call(
         self, service: str, verb: str, request: BaseModel, reply: type[R], headers: dict[str, str]

@@ -212,7 +212,7 @@ class Server:
                     self.own_task(self._forward(request, shard, wait_s))
                     return
             draw_id = partial(self._draw_id_on, shard)
-        call = Call(caller=request.caller, draw_id=draw_id)
+        call = Call(caller=request.caller, draw_id=draw_id, traceparent=delivery.headers.get(HEADER_TRACE))
         request.reply_type = served.reply_type
         if isinstance(endpoint, Query):
             answer, request.is_query = endpoint.answer, True
@@ -243,7 +243,11 @@ class Server:
 
     async def _act(self, request: _ServedRequest, served: _Served, action: Action, body: Any) -> None:
         key = request.key if action.changes else None
-        call = Call(caller=request.caller, draw_id=self._draw_id)
+        call = Call(
+            caller=request.caller,
+            draw_id=self._draw_id,
+            traceparent=request.delivery.headers.get(HEADER_TRACE),
+        )
         now_ms = int(asyncio.get_running_loop().time() * 1000)
         try:
             known = self._answers.first_answer(key, now_ms) if key is not None else None

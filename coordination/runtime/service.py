@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from coordination.runtime.limits import MAX_ENDPOINT_REQUESTS
 from coordination.runtime.model import Model
+from coordination.runtime.trace import TraceContext
 
 
 class Call:
@@ -22,13 +23,29 @@ class Call:
     Args:
         caller: Agent id: the last token of the request's subject.
         draw_id: Makes a new random id.
+        traceparent: The request's header of that name.
     """
 
-    __slots__ = ("_draw_id", "caller")
+    __slots__ = ("_draw_id", "_traceparent", "caller")
 
-    def __init__(self, *, caller: str, draw_id: Callable[[], str]) -> None:
+    def __init__(self, *, caller: str, draw_id: Callable[[], str], traceparent: str | None = None) -> None:
         self.caller = caller
         self._draw_id = draw_id
+        self._traceparent = traceparent
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """The span that the call was made from; None if the caller named none, or none that is valid.
+
+        Read at each look, because most endpoints never look.
+        """
+        return TraceContext.parse(self._traceparent)
+
+    @property
+    def traceparent(self) -> str:
+        """`trace` as text, for records and pushes; empty for None."""
+        trace = self.trace
+        return "" if trace is None else trace.header
 
     @property
     def fresh_id(self) -> str:

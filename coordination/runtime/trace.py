@@ -1,0 +1,97 @@
+"""W3C trace context: which request of whom led to this work. Pure.
+
+The text form is the header ``traceparent`` (https://www.w3.org/TR/trace-context-1/#traceparent-header):
+``00-<trace id, 32 hex>-<span id, 16 hex>-<flags, 2 hex>``. A call carries the span it was made from; whoever
+works on it does so under a child of that span.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Final, Protocol, Self
+
+_HEADER: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_SAMPLED: Final = 0x01
+_INVALID_VERSION: Final = "ff"
+
+
+class Entropy(Protocol):
+    """Where random bits come from; `random.Random` is one."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """`k` random bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """One span of a trace.
+
+    Invariants: neither id is all zeros.
+    """
+
+    trace_id: str
+    """32 digits of lower-case hex: the same for everything that one request led to."""
+    span_id: str
+    """16 digits of lower-case hex: this piece of work."""
+    is_sampled: bool = True
+    """Whether whoever began the trace records it."""
+    header: str = field(init=False, repr=False, compare=False)
+    """Its text form."""
+
+    def __post_init__(self) -> None:
+        """Make the text form once: it is sent with every call."""
+        header = f"00-{self.trace_id}-{self.span_id}-{_SAMPLED if self.is_sampled else 0:02x}"
+        object.__setattr__(self, "header", header)
+
+    def __str__(self) -> str:
+        return self.header
+
+    @classmethod
+    def parse(cls, header: str | None) -> Self | None:
+        """The span that `header` names; None if there is none, or none that the standard allows.
+
+        A later version than 00 counts by its first four fields, as the standard says.
+        """
+        found = _HEADER.fullmatch(header) if header else None
+        if found is None:
+            return None
+        version, trace_id, span_id, flags, rest = found.groups()
+        if version == _INVALID_VERSION or (version == "00" and rest) or not (trace_id.strip("0")):
+            return None
+        if not span_id.strip("0"):
+            return None
+        return cls(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
+
+    @classmethod
+    def begin(cls, entropy: Entropy) -> Self:
+        """The first span of a new trace."""
+        return cls(_digits(entropy, 128), _digits(entropy, 64))
+
+    @classmethod
+    def of_command(cls, command_id: str) -> Self:
+        """The trace that a command begins which belongs to none: the same at each retry."""
+        digest = hashlib.blake2b(command_id.encode(), digest_size=24).hexdigest()
+        return cls(digest[:32], digest[32:])
+
+    def child(self, entropy: Entropy) -> Self:
+        """A new span of the same trace, for work that this one asked for."""
+        return type(self)(self.trace_id, _digits(entropy, 64), self.is_sampled)
+
+
+def continued(header: str, entropy: Entropy) -> TraceContext:
+    """The span of work that was asked for under `header`: of its trace, or of a new one if there is none."""
+    parent = TraceContext.parse(header)
+    return TraceContext.begin(entropy) if parent is None else parent.child(entropy)
+
+
+def _digits(entropy: Entropy, bits: int) -> str:
+    """Random hex digits, not all of them zeros."""
+    return f"{entropy.getrandbits(bits) or 1:0{bits // 4}x}"
+
+
+CURRENT_TRACE: Final[ContextVar[TraceContext | None]] = ContextVar("conclave_trace", default=None)
+"""The span that the present work belongs to: calls made from it carry it. Tasks and threads that are started
+with a copy of the context inherit it."""
