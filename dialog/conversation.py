@@ -42,6 +42,8 @@ class SayMessage:
     """Sequence of the message that this one answers."""
     reply_by_ms: int | None = None
     """Answers to this message are taken up to and including this instant (Unix time)."""
+    traceparent: str = ""
+    """The span that it is said from (W3C); empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,8 @@ class MessageSaid:
     in_reply_to: int | None
     reply_by_ms: int | None
     said_at_ms: int
+    traceparent: str = ""
+    """The span that it was said from (W3C); empty for none."""
 
     def is_visible_to(self, agent: str) -> bool:
         """Whether `agent` may read it: its sender and its recipients may, nobody else."""

@@ -302,6 +302,7 @@ def message_view(event: MessageSaid) -> dict[str, Any]:
         "in_reply_to": event.in_reply_to,
         "reply_by_ms": event.reply_by_ms,
         "said_at_ms": event.said_at_ms,
+        "traceparent": event.traceparent,
     }
 
 
@@ -330,6 +331,7 @@ def _said(
         in_reply_to=command.in_reply_to,
         reply_by_ms=command.reply_by_ms,
         said_at_ms=now_ms,
+        traceparent=command.traceparent,
     )
 
 

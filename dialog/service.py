@@ -107,6 +107,7 @@ def _say(call: Call, request: wire.SayRequest) -> SayMessage:
         to=request.to,
         in_reply_to=request.in_reply_to,
         reply_by_ms=request.reply_by_ms,
+        traceparent=call.traceparent,
     )
 
 
@@ -118,6 +119,7 @@ def _broadcast(call: Call, request: wire.BroadcastRequest) -> SayMessage:
         content=request.content,
         in_reply_to=request.in_reply_to,
         reply_by_ms=request.reply_by_ms,
+        traceparent=call.traceparent,
     )
 
 

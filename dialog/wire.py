@@ -140,6 +140,8 @@ class Message(Body):
     in_reply_to: int | None
     reply_by_ms: int | None
     said_at_ms: int
+    traceparent: str = ""
+    """The span that it was said from (W3C); empty for none."""
     previous_sequence: int | None = None
     """Only in a push: sequence of the push before it in this conversation to the same agent, 0 for the
     first. Another one than the last that arrived means that pushes were lost: ask for ``history``."""

@@ -24,6 +24,8 @@ class SubmitTask:
     deadline_ms: int | None = None
     """Since the Unix epoch; None waits for ever."""
     max_attempts: int = DEFAULT_ATTEMPTS
+    traceparent: str = ""
+    """The span that it was submitted from (W3C); empty for none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

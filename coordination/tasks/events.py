@@ -21,6 +21,7 @@ class TaskSubmitted:
     deadline_ms: int | None
     max_attempts: int
     at_ms: int
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ def offer(task: Task, event: TaskOffered, *, lease_ms: int) -> Push:
         "lease_ms": lease_ms,
         "offer_expires_ms": event.expires_ms,
         "deadline_ms": task.deadline_ms,
+        "traceparent": task.traceparent,
     }
     return Push(agent=event.agent, kind="task", body=body)
 

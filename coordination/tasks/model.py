@@ -159,6 +159,7 @@ class TasksModel:
             deadline_ms=command.deadline_ms,
             max_attempts=command.max_attempts,
             at_ms=now_ms,
+            traceparent=command.traceparent,
         )
         reply = Submitted(task_id=command.task_id, state=State.QUEUED, duplicate=False)
         return Outcome(events=(event,), reply=reply)

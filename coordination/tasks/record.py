@@ -79,6 +79,8 @@ class Task:
     deadline_ms: int | None
     max_attempts: int
     submitted_at_ms: int
+    traceparent: str = ""
+    """The span that it was submitted from (W3C); empty for none."""
     state: State = State.QUEUED
     fencing_token: int = 0
     """Of the last offer; 0 before the first."""
@@ -138,6 +140,7 @@ def submitted(event: TaskSubmitted, sequence: int) -> Task:
         deadline_ms=event.deadline_ms,
         max_attempts=event.max_attempts,
         submitted_at_ms=event.at_ms,
+        traceparent=event.traceparent,
     )
 
 

@@ -147,6 +147,7 @@ def _submit(call: Call, request: wire.SubmitRequest) -> SubmitTask:
         priority=request.priority,
         deadline_ms=request.deadline_ms,
         max_attempts=request.max_attempts,
+        traceparent=call.traceparent,
     )
 
 

@@ -181,6 +181,8 @@ class TaskSummary(Body):
     deadline_ms: int | None
     max_attempts: int
     submitted_at_ms: int
+    traceparent: str = ""
+    """The span that it was submitted from (W3C); empty for none."""
     state: State
     fencing_token: int
     holder: HolderView | None
@@ -231,6 +233,8 @@ class TaskOffer(_Received):
     offer_expires_ms: int
     """Accept or refuse before then; since the Unix epoch."""
     deadline_ms: int | None
+    traceparent: str = ""
+    """The span that the task was submitted from (W3C); empty for none."""
 
 
 class TaskResult(_Received):

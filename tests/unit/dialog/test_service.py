@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -10,6 +11,7 @@ import dialog
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.memory_store import MemoryStream
 from coordination.runtime.names import Subjects
+from coordination.runtime.trace import CURRENT_TRACE, TraceContext
 from coordination.runtime.wire import to_json
 from dialog import DialogClient, wire
 from tests.support.clock import ManualClock
@@ -152,3 +154,17 @@ async def test_a_command_sent_twice_takes_effect_once() -> None:
         ]
         assert replies[0] == replies[1]
         assert len(await DialogClient(caller).list()) == 1
+
+
+async def test_a_message_carries_the_trace_it_was_said_in() -> None:
+    trace = TraceContext.begin(random.Random(1))
+    async with serving(dialog.define, dialog.NAME, journal=MemoryStream()) as agents:
+        ada, _ = await _listening(agents, "ada")
+        _, bob_hears = await _listening(agents, "bob")
+        talk = await ada.open("review", ["bob"])
+        token = CURRENT_TRACE.set(trace)
+        await ada.broadcast(talk.conversation_id, "who objects?")
+        CURRENT_TRACE.reset(token)
+        assert (await _next(bob_hears)).traceparent == trace.header
+        history = await ada.history(talk.conversation_id)
+        assert [message.traceparent for message in history.messages] == [trace.header]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 
 import pytest
+from pydantic import TypeAdapter
 
 from coordination.registry import service as registry
 from coordination.registry.client import RegistryClient
@@ -18,9 +20,11 @@ from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
+from coordination.runtime.trace import CURRENT_TRACE, TraceContext
 from coordination.tasks import service as tasks
 from coordination.tasks import wire
 from coordination.tasks.client import TasksClient
+from coordination.tasks.events import TaskSubmitted
 from coordination.tasks.limits import Policy
 from tests.support.clock import ManualClock
 from tests.support.waiting import settle
@@ -299,3 +303,32 @@ async def test_a_submission_sent_twice_adds_one_task() -> None:
         first, second = [await client.submit("python", task_id="mine") for _ in range(2)]
         assert (first.duplicate, second.duplicate) == (False, True)
         assert len(await client.list(capability="python")) == 2
+
+
+async def test_an_offer_carries_the_trace_its_task_was_submitted_in() -> None:
+    trace = TraceContext.begin(random.Random(1))
+    async with a_room() as room:
+        worker = await Worker(room.caller("worker")).start("python")
+        client = TasksClient(room.caller("ada"))
+        token = CURRENT_TRACE.set(trace)
+        task_id = (await client.submit("python", {"n": 1})).task_id
+        CURRENT_TRACE.reset(token)
+        assert (await worker.next_offer()).traceparent == trace.header
+        assert (await client.get(task_id)).traceparent == trace.header
+
+
+def test_a_submission_of_an_older_journal_has_no_trace() -> None:
+    event = TaskSubmitted(
+        task_id="t",
+        submitter="ada",
+        capability="python",
+        payload={},
+        payload_bytes=2,
+        priority=0,
+        deadline_ms=None,
+        max_attempts=1,
+        at_ms=7,
+    )
+    adapter = TypeAdapter(TaskSubmitted)
+    older = {key: value for key, value in adapter.dump_python(event).items() if key != "traceparent"}
+    assert adapter.validate_python(older) == event
