@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from nats.js import JetStreamContext
@@ -71,6 +71,16 @@ class Bus(Protocol):
             UnavailableError: It did not confirm in time.
             PermissionDeniedError: It does not let us hear the subject of one of our subscriptions.
             ClosedError: The bus was closed.
+        """
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` each time that a lost connection is back, with its subscriptions.
+
+        Whatever was said to us since it was lost may be missing. The callback must not block; an exception
+        in it is logged and ends nothing.
+
+        Returns:
+            Call it to be told no more; idempotent.
         """
 
     async def close(self) -> None:
@@ -152,6 +162,10 @@ class NatsBus:
     async def flush(self) -> None:
         """See `Bus.flush`."""
         await self._connection.flush()
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """See `Bus.on_reconnect`."""
+        return self._connection.reconnections.add(callback)
 
     async def close(self) -> None:
         """See `Bus.close`."""

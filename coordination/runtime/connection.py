@@ -37,6 +37,7 @@ from coordination.runtime.limits import MAX_OUTBOUND_BYTES
 from coordination.runtime.names import inbox_prefix
 from coordination.runtime.nats_client import MendedClient, log_error
 from coordination.runtime.nats_protocol import STATUS, encode_publish, require_pattern
+from coordination.runtime.reconnection import Reconnections
 
 PING_INTERVAL_S: Final = 5
 """nats-py's default of two minutes leaves a dead peer unnoticed for as long."""
@@ -98,6 +99,7 @@ class Connection:
         self._echo: asyncio.Future[None] | None = None
         self._denials: dict[tuple[str, str], None] = {}
         self._up = asyncio.Event()
+        self.reconnections = Reconnections()
         self._supervisor: asyncio.Task[None] | None = None
         self.client = MendedClient()
         """The present client; while the server is away, the last one."""
@@ -361,6 +363,7 @@ class Connection:
                 await self.client.abandon()
                 self._adopt(await self._reconnect())
                 _log.warning("connected again", agent=self.agent)
+                self.reconnections.tell()
             except Exception:  # noqa: BLE001 - there is nobody else to bring the connection back
                 log_failure(_log, "supervising the connection failed", agent=self.agent)
                 self.client.lose(DeafError("the connection is in an unknown state"))

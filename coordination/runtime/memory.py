@@ -17,6 +17,7 @@ from coordination.runtime.bus import Delivery, Handler, Subscription
 from coordination.runtime.errors import BufferFullError, ClosedError, UnavailableError
 from coordination.runtime.interest import Interest
 from coordination.runtime.names import inbox_prefix
+from coordination.runtime.reconnection import Reconnections
 
 MAX_BUFFERED_MESSAGES: Final = 1024
 """Published while the connection is down, and sent when it is back."""
@@ -150,6 +151,7 @@ class MemoryBus:
         self._answers: dict[asyncio.Future[Delivery], None] = {}
         """The requests in flight. Not a set: its order would depend on memory addresses."""
         self._unsent: list[Delivery] = []
+        self._reconnections = Reconnections()
         self._closed = False
 
     async def publish(
@@ -208,6 +210,10 @@ class MemoryBus:
         if not self.is_connected:
             raise UnavailableError("the connection is down")
 
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """See `Bus.on_reconnect`."""
+        return self._reconnections.add(callback)
+
     async def close(self) -> None:
         """See `Bus.close`."""
         self.abort()
@@ -254,6 +260,7 @@ class MemoryBus:
         unsent, self._unsent = self._unsent, []
         for delivery in unsent:
             self._exchange.route(self.node, delivery)
+        self._reconnections.tell()
 
     def abort(self) -> None:
         """End everything at once, as if the process had been killed; idempotent."""

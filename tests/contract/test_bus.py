@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from coordination.runtime.bus import Bus, Delivery
-from coordination.runtime.errors import ClosedError, UnavailableError
+from coordination.runtime.bus import Bus, Delivery, NatsBus
+from coordination.runtime.errors import ClosedError, ConclaveError, UnavailableError
+from coordination.runtime.memory import MemoryBus
 from coordination.runtime.names import Subjects, inbox_prefix
 from tests.contract.conftest import OpenBus
 from tests.support.waiting import wait_until
@@ -301,3 +302,52 @@ async def test_a_drained_subscription_lost_nothing_that_was_routed_to_it(
             sent += 1
         await subscription.drain()
     await wait_until(lambda: len(first.heard) + len(second.heard) == sent, timeout_s=5)
+
+
+def lose_connection(bus: Bus) -> None:
+    """Break the connection under `bus`; it comes back by itself."""
+    if isinstance(bus, NatsBus):
+        bus.client.lose(ConclaveError("the test broke it"))
+    else:
+        assert isinstance(bus, MemoryBus)
+        bus.lose_connection()
+        bus.restore_connection()
+
+
+async def test_whoever_asked_is_told_when_a_lost_connection_is_back(
+    open_bus: OpenBus, subjects: Subjects
+) -> None:
+    bus = await open_bus("ada")
+    ear, told = Ear(), []
+    await bus.subscribe(subjects.presence("*"), ear.hear)
+
+    def fail() -> None:
+        told.append("fail")
+        raise ValueError("this one is bad")
+
+    bus.on_reconnect(fail)
+    bus.on_reconnect(lambda: told.append("good"))
+    forget = bus.on_reconnect(lambda: told.append("gone"))
+    forget()
+    forget()
+    assert told == [], "the first connection is no reconnection"
+    for times in (1, 2):
+        lose_connection(bus)
+        await wait_until(lambda times=times: told == ["fail", "good"] * times)
+        await bus.publish(subjects.presence("ada"), b"")
+        await wait_until(lambda times=times: len(ear.heard) == times)
+
+
+async def test_a_callback_may_take_another_one_away_when_the_connection_is_back(open_bus: OpenBus) -> None:
+    bus = await open_bus("ada")
+    told: list[str] = []
+
+    def first() -> None:
+        told.append("first")
+        forget()
+
+    bus.on_reconnect(first)
+    forget = bus.on_reconnect(lambda: told.append("second"))
+    bus.on_reconnect(lambda: told.append("third"))
+    lose_connection(bus)
+    await wait_until(lambda: told == ["first", "third"])

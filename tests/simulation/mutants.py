@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from coordination.runtime.bus import Delivery, Handler, Subscription
@@ -91,6 +91,9 @@ class ForgetfulBus:
 
     async def flush(self) -> None:
         await self._bus.flush()
+
+    def on_reconnect(self, callback: Callable[[], None]) -> Callable[[], None]:
+        return self._bus.on_reconnect(callback)
 
     async def close(self) -> None:
         await self._bus.close()
