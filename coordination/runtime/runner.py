@@ -1,7 +1,7 @@
-"""Runs one service: its hosts, its server and its companions, as one unit that stops in order.
+"""Runs one service: its hosts, its server and the work beside them, as one unit that stops in order.
 
 A shard is served, and has its companions, while its host leads. Stopping order: take no more requests,
-finish those taken, end the companions, end the hosts.
+finish those taken, end the companions, end the background, end the hosts.
 """
 
 from __future__ import annotations
@@ -141,6 +141,7 @@ class Runner:
         """
         try:
             async with asyncio.TaskGroup() as group:
+                background = [group.create_task(work(self.hosts)) for work in self.definition.background]
                 hosting = [group.create_task(host.run()) for host in self.hosts]
                 serving = [group.create_task(self._serve(shard)) for shard in (self._by_shard or (0,))]
                 try:
@@ -150,6 +151,7 @@ class Runner:
                     # take requests away from the process that leads now, only to refuse them.
                     await self._server.drain()
                 await self._end(serving)
+                await self._end(background)
                 for host in self.hosts:
                     host.stop()
                 await self._end(hosting, after_s=self._patience_s())

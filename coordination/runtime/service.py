@@ -118,6 +118,10 @@ class ServiceDefinition:
     companions: tuple[Callable[[Any], Coroutine[Any, Any, None]], ...] = ()
     """Long-running work beside the endpoints (heartbeats, allocation); called with the host each time
     it begins to lead (with None where there is no model), cancelled when it no longer does."""
+    background: tuple[Callable[[tuple[Any, ...]], Coroutine[Any, Any, None]], ...] = ()
+    """Work that goes on as long as this process serves, leading or not (listening to heartbeats, so that a
+    standby knows what the leader knows); called with the hosts of this process before they begin, cancelled
+    after the companions and before the hosts end."""
 
     def __post_init__(self) -> None:
         """Refuse endpoints that could never be served."""

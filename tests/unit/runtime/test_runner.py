@@ -47,14 +47,19 @@ class Stage:
     """A ledger service in memory, with a slow action, and a client that does not retry."""
 
     def __init__(
-        self, store: JournalStore | None = None, companion: Any = None, *, slow_at_once: int = 2048
+        self,
+        store: JournalStore | None = None,
+        companion: Any = None,
+        *,
+        background: Any = None,
+        slow_at_once: int = 2048,
     ) -> None:
         self.exchange = MemoryExchange()
         self.bus = MemoryBus(self.exchange, agent="ledger")
         self.go = asyncio.Event()
         self.started = 0
         shell = Shell.of(self.bus, service="ledger", subjects=Subjects())
-        definition = self.define(companion, slow_at_once)
+        definition = self.define(companion, background, slow_at_once)
         self.runner = Runner(
             definition, shell=shell, journals=[Journal(store or MemoryStore(MemoryStream()))]
         )
@@ -62,7 +67,7 @@ class Stage:
         client_bus = MemoryBus(self.exchange, agent="ada")
         self.caller = Caller(client_bus, agent="ada", patience_s=0)
 
-    def define(self, companion: Any, slow_at_once: int) -> ServiceDefinition:
+    def define(self, companion: Any, background: Any, slow_at_once: int) -> ServiceDefinition:
         async def slowly(_: Call, request: AddRequest) -> Total:
             self.started += 1
             await self.go.wait()
@@ -74,6 +79,7 @@ class Stage:
             description="A ledger.",
             model=Ledger,
             companions=(companion,) if companion is not None else (),
+            background=(background,) if background is not None else (),
             endpoints=(
                 Command(
                     verb="add",
@@ -237,6 +243,72 @@ async def test_companions_end_after_the_requests_and_before_the_host() -> None:
     stage.go.set()
     await stage.serving
     assert order == ["companion ends, taken requests done: True", "the host still answers it"]
+
+
+async def test_background_work_goes_on_whether_its_host_leads_or_not() -> None:
+    seen: list[str] = []
+
+    async def background(hosts: tuple[Host[Any], ...]) -> None:
+        (host,) = hosts
+        for change in (host.leading, host.following, host.leading):
+            await change.wait()
+            seen.append("leading" if change is host.leading else "following")
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    stream = MemoryStream()
+    stage = await Stage(MemoryStore(stream), background=background).ready()
+    await wait_until(lambda: seen == ["leading"])
+    usurp(stream)
+    with pytest.raises(RejectedError):
+        await stage.ask("add")
+    await wait_until(lambda: seen == ["leading", "following", "leading"])
+    stage.runner.stop()
+    await stage.serving
+
+
+async def test_background_work_begins_before_the_hosts_and_ends_after_the_companions() -> None:
+    order: list[str] = []
+
+    async def background(hosts: tuple[Host[Any], ...]) -> None:
+        order.append(f"background begins, its host has settled: {hosts[0].settled.is_set()}")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append(f"background ends, its host leads: {hosts[0].leading.is_set()}")
+
+    async def companion(_: Host[Any]) -> None:
+        order.append("companion begins")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("companion ends")
+
+    stage = await Stage(companion=companion, background=background).ready()
+    stage.runner.stop()
+    await stage.serving
+    assert order == [
+        "background begins, its host has settled: False",
+        "companion begins",
+        "companion ends",
+        "background ends, its host leads: True",
+    ]
+
+
+async def test_failing_background_work_ends_the_service() -> None:
+    fail = asyncio.Event()
+
+    async def background(_: tuple[Host[Any], ...]) -> None:
+        await fail.wait()
+        raise ClosedError("no more")
+
+    stage = await Stage(background=background).ready()
+    fail.set()
+    with pytest.raises(ExceptionGroup) as ended:
+        await stage.serving
+    assert ended.group_contains(ClosedError)
+    with pytest.raises(UnavailableError, match="nobody serves"):
+        await stage.ask("add")
 
 
 async def test_a_cancelled_service_finishes_what_was_taken() -> None:
