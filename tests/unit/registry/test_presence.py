@@ -15,7 +15,7 @@ def make(started_ms: int = 0) -> Presence:
 
 @pytest.mark.parametrize(
     ("silent_ms", "status"),
-    [(0, "online"), (1_499, "online"), (1_500, "suspect"), (2_999, "suspect"), (3_000, "offline")],
+    [(0, "online"), (1_499, "online"), (1_500, "suspect"), (2_899, "suspect"), (2_900, "offline")],
 )
 def test_silence_is_suspected_before_it_is_called_offline(silent_ms: int, status: str) -> None:
     assert make().status(10_000, 10_000 + silent_ms) == status
