@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from pydantic import JsonValue
+
 from coordination.registry import wire
 from coordination.runtime.client import Caller
 from coordination.runtime.wire import to_json
@@ -22,39 +24,69 @@ class RegistryClient:
         labels: Mapping[str, str] | None = None,
         max_tasks: int = 1,
         description: str = "",
+        metadata: Mapping[str, JsonValue] | None = None,
+        protocols: Iterable[str] = (),
     ) -> wire.RegisterReply:
         """Announce the caller; a bare string is a capability of version 1.0.0."""
         request = wire.RegisterRequest(
-            capabilities=tuple(
-                wire.Capability(name=each) if isinstance(each, str) else each for each in capabilities
-            ),
+            capabilities=_capabilities(capabilities),
             labels=dict(labels or {}),
             max_tasks=max_tasks,
             description=description,
+            metadata=dict(metadata or {}),
+            protocols=tuple(protocols),
         )
         return await self._caller.command("registry", "register", request, wire.RegisterReply)
 
-    async def deregister(self) -> None:
-        """Leave in good order."""
-        await self._caller.command("registry", "deregister", wire.DeregisterRequest(), wire.DeregisterReply)
+    async def update(
+        self,
+        *,
+        incarnation: int,
+        capabilities: Iterable[wire.Capability | str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        max_tasks: int | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, JsonValue] | None = None,
+        protocols: Iterable[str] | None = None,
+    ) -> wire.UpdateReply:
+        """Change what the caller registered as `incarnation`; None leaves a part as it is."""
+        request = wire.UpdateRequest(
+            incarnation=incarnation,
+            capabilities=None if capabilities is None else _capabilities(capabilities),
+            labels=None if labels is None else dict(labels),
+            max_tasks=max_tasks,
+            description=description,
+            metadata=None if metadata is None else dict(metadata),
+            protocols=None if protocols is None else tuple(protocols),
+        )
+        return await self._caller.command("registry", "update", request, wire.UpdateReply)
+
+    async def deregister(self, *, incarnation: int | None = None) -> None:
+        """Leave in good order; given its `incarnation`, an agent never sends its successor away."""
+        request = wire.DeregisterRequest(incarnation=incarnation)
+        await self._caller.command("registry", "deregister", request, wire.DeregisterReply)
 
     async def heartbeat(self, *, incarnation: int, load: float = 0.0) -> None:
         """Give a sign of life; nothing confirms it."""
         body = wire.Heartbeat(incarnation=incarnation, load=load)
         await self._caller.bus.publish(self._caller.subjects.presence(self._caller.agent), to_json(body))
 
-    async def get(self, agent: str) -> wire.Agent:
+    async def get(self, agent: str) -> wire.AgentRecord:
         """One agent."""
-        return await self._caller.query("registry", "get", wire.GetRequest(agent=agent), wire.Agent)
+        return await self._caller.query("registry", "get", wire.GetRequest(agent=agent), wire.AgentRecord)
 
     async def find(
         self, capability: str, *, include_offline: bool = False, limit: int = 100
-    ) -> tuple[wire.Agent, ...]:
-        """The agents that have `capability`, ordered by id."""
+    ) -> tuple[wire.FoundAgent, ...]:
+        """The agents that have `capability`, best first."""
         request = wire.FindRequest(capability=capability, include_offline=include_offline, limit=limit)
-        return (await self._caller.query("registry", "find", request, wire.AgentsReply)).agents
+        return (await self._caller.query("registry", "find", request, wire.FindReply)).agents
 
     async def list(self, *, after: str = "", limit: int = 100) -> tuple[wire.Agent, ...]:
         """A page of all agents, ordered by id."""
         request = wire.ListRequest(after=after, limit=limit)
         return (await self._caller.query("registry", "list", request, wire.AgentsReply)).agents
+
+
+def _capabilities(given: Iterable[wire.Capability | str]) -> tuple[wire.Capability, ...]:
+    return tuple(wire.Capability(name=each) if isinstance(each, str) else each for each in given)

@@ -1,30 +1,39 @@
-"""Binds the registry's endpoints to commands, and heartbeats to presence."""
+"""Binds the registry's endpoints to commands and queries."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 import structlog
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from coordination.registry import wire
-from coordination.registry.model import (
-    AgentRegistered,
-    Capability,
+from coordination.registry.commands import (
+    MAX_STATUS_CHANGES,
     DeregisterAgent,
+    RecordStatuses,
     RegisterAgent,
-    RegistryModel,
+    StatusChange,
+    StatusesRecorded,
+    UpdateAgent,
 )
-from coordination.registry.presence import HEARTBEAT_INTERVAL_MS, Presence, Status
+from coordination.registry.metadata import require_metadata
+from coordination.registry.model import RegistryModel
+from coordination.registry.presence import HEARTBEAT_INTERVAL_MS, Presence
+from coordination.registry.queries import Queries
+from coordination.registry.record import Capability
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import RejectedError, UnavailableError
 from coordination.runtime.host import Host
-from coordination.runtime.model import Notice
+from coordination.runtime.model import Outcome, Rejected
 from coordination.runtime.runner import Shell
-from coordination.runtime.service import Call, Command, Query, ServiceDefinition
+from coordination.runtime.service import Call, Command, ServiceDefinition
 
 NAME: Final = "registry"
+_RECORDED: Final = TypeAdapter(StatusesRecorded)
 _log = structlog.get_logger(__name__)
 
 
@@ -36,104 +45,87 @@ def define(shell: Shell, *, heartbeat_interval_ms: int = HEARTBEAT_INTERVAL_MS) 
         heartbeat_interval_ms: How often agents promise to be heard.
     """
     presence = Presence(started_ms=shell.clock.now_ms(), interval_ms=heartbeat_interval_ms)
-
-    def find(model: RegistryModel, _: Call, request: wire.FindRequest, now_ms: int) -> wire.AgentsReply:
-        agents = (_agent(record, presence, now_ms) for record in model.with_capability(request.capability))
-        wanted = [agent for agent in agents if request.include_offline or agent.status != "offline"]
-        return wire.AgentsReply(agents=tuple(wanted[: request.limit]))
-
-    def page(model: RegistryModel, _: Call, request: wire.ListRequest, now_ms: int) -> wire.AgentsReply:
-        records = model.page(request.after, request.limit)
-        return wire.AgentsReply(agents=tuple(_agent(record, presence, now_ms) for record in records))
-
-    def get(model: RegistryModel, _: Call, request: wire.GetRequest, now_ms: int) -> wire.Agent:
-        record = model.state.agents.get(request.agent)
-        if record is None:
-            raise RejectedError("unknown_agent", f"{request.agent} is not registered")
-        return _agent(record, presence, now_ms)
-
+    queries = Queries(
+        load=lambda record: presence.load(record.agent, incarnation=record.incarnation),
+        last_heard_ms=lambda record: presence.last_heard_ms(
+            record.agent, incarnation=record.incarnation, registered_at_ms=record.registered_at_ms
+        ),
+    )
     return ServiceDefinition(
         name=NAME,
-        version="0.1.0",
+        version="0.2.0",
         description="Who is here, what they can do, and whether they are alive.",
         model=lambda: RegistryModel(heartbeat_interval_ms=heartbeat_interval_ms),
         companions=(lambda host: _listen(host, shell, presence),),
-        endpoints=(
-            Command(
-                verb="register",
-                description="Announce the caller and its capabilities; again means a new incarnation.",
-                request=wire.RegisterRequest,
-                reply=wire.RegisterReply,
-                build=_register,
-            ),
-            Command(
-                verb="deregister",
-                description="Leave in good order.",
-                request=wire.DeregisterRequest,
-                reply=wire.DeregisterReply,
-                build=lambda call, _: DeregisterAgent(agent=call.caller),
-            ),
-            Query(
-                verb="get",
-                description="One agent with its capabilities and presence.",
-                request=wire.GetRequest,
-                reply=wire.Agent,
-                answer=get,
-            ),
-            Query(
-                verb="find",
-                description="The agents that have a capability.",
-                request=wire.FindRequest,
-                reply=wire.AgentsReply,
-                answer=find,
-            ),
-            Query(
-                verb="list",
-                description="A page of all agents, ordered by id.",
-                request=wire.ListRequest,
-                reply=wire.AgentsReply,
-                answer=page,
-            ),
-        ),
+        endpoints=(*_COMMANDS, *queries.endpoints()),
     )
 
 
 def _register(call: Call, request: wire.RegisterRequest) -> RegisterAgent:
     return RegisterAgent(
         agent=call.caller,
-        capabilities=tuple(
-            Capability(name=each.name, version=each.version, attributes=each.attributes)
-            for each in request.capabilities
-        ),
+        capabilities=_capabilities(request.capabilities),
         labels=request.labels,
         max_tasks=request.max_tasks,
         description=request.description,
+        metadata=require_metadata(request.metadata),
+        protocols=request.protocols,
     )
 
 
-def _agent(record: AgentRegistered, presence: Presence, now_ms: int) -> wire.Agent:
-    last_heard_ms = presence.last_heard_ms(
-        record.agent, incarnation=record.incarnation, registered_at_ms=record.registered_at_ms
+def _update(call: Call, request: wire.UpdateRequest) -> UpdateAgent:
+    return UpdateAgent(
+        agent=call.caller,
+        incarnation=request.incarnation,
+        capabilities=None if request.capabilities is None else _capabilities(request.capabilities),
+        labels=request.labels,
+        max_tasks=request.max_tasks,
+        description=request.description,
+        metadata=None if request.metadata is None else require_metadata(request.metadata),
+        protocols=request.protocols,
     )
-    return wire.Agent(
-        agent=record.agent,
-        incarnation=record.incarnation,
-        status=presence.status(last_heard_ms, now_ms),
-        capabilities=tuple(
-            wire.Capability(name=each.name, version=each.version, attributes=each.attributes)
-            for each in record.capabilities
-        ),
-        labels=record.labels,
-        max_tasks=record.max_tasks,
-        description=record.description,
-        registered_at_ms=record.registered_at_ms,
-        last_heard_ms=last_heard_ms,
-        load=presence.load(record.agent, incarnation=record.incarnation),
+
+
+def _deregister(call: Call, request: wire.DeregisterRequest) -> DeregisterAgent:
+    return DeregisterAgent(agent=call.caller, incarnation=request.incarnation)
+
+
+def _capabilities(given: Iterable[wire.Capability]) -> tuple[Capability, ...]:
+    return tuple(
+        Capability(
+            name=each.name, version=each.version, attributes=each.attributes, description=each.description
+        )
+        for each in given
     )
+
+
+_COMMANDS: Final = (
+    Command(
+        verb="register",
+        description="Announce the caller and its capabilities; again means a new incarnation.",
+        request=wire.RegisterRequest,
+        reply=wire.RegisterReply,
+        build=_register,
+    ),
+    Command(
+        verb="update",
+        description="Change what the caller registered, without a new incarnation.",
+        request=wire.UpdateRequest,
+        reply=wire.UpdateReply,
+        build=_update,
+    ),
+    Command(
+        verb="deregister",
+        description="Leave in good order.",
+        request=wire.DeregisterRequest,
+        reply=wire.DeregisterReply,
+        build=_deregister,
+    ),
+)
 
 
 async def _listen(host: Host[RegistryModel], shell: Shell, presence: Presence) -> None:
-    """Take heartbeats, and announce every change of status, until cancelled."""
+    """Take heartbeats, and record every change of status, until cancelled."""
 
     async def hear(delivery: Delivery) -> None:
         agent = delivery.subject.rpartition(".")[2]
@@ -155,36 +147,32 @@ async def _listen(host: Host[RegistryModel], shell: Shell, presence: Presence) -
 
     presence.restart(shell.clock.now_ms())
     subscription = await shell.bus.subscribe(shell.subjects.presence("*"), hear)
-    announced: dict[str, Status] = {}
     never = asyncio.Event()
     try:
         while True:
-            for notice in _changes(host.model, presence, announced, shell.clock.now_ms()):
+            command = RecordStatuses(changes=_changes(host.model, presence, shell.clock.now_ms()))
+            if command.changes:
                 try:
-                    await shell.deliver(NAME, notice)
-                except UnavailableError as error:
-                    # NATS is away; a change of status must not end the registry.
-                    _log.warning("notice not sent", event_name=notice.event, reason=str(error))
+                    await host.command(partial(_decide, command), reply_type=_RECORDED)
+                except (UnavailableError, RejectedError) as error:
+                    _log.warning("statuses not recorded", reason=str(error))
             await shell.clock.wait(never, presence.interval_ms // 4)
     finally:
         await subscription.unsubscribe()
 
 
-def _changes(
-    model: RegistryModel, presence: Presence, announced: dict[str, Status], now_ms: int
-) -> list[Notice]:
-    """Notices for every agent whose status differs from the one in `announced`, which is updated."""
-    notices: list[Notice] = []
-    for gone in announced.keys() - model.state.agents.keys():
-        del announced[gone]
-        presence.forget(gone)
+def _decide(command: RecordStatuses, model: RegistryModel, now_ms: int) -> Outcome | Rejected:
+    return model.decide(command, now_ms)
+
+
+def _changes(model: RegistryModel, presence: Presence, now_ms: int) -> tuple[StatusChange, ...]:
+    """Where what presence says differs from what is recorded."""
+    changes: list[StatusChange] = []
     for record in model.state.agents.values():
         last_heard_ms = presence.last_heard_ms(
             record.agent, incarnation=record.incarnation, registered_at_ms=record.registered_at_ms
         )
         status = presence.status(last_heard_ms, now_ms)
-        if announced.get(record.agent, "online") != status:
-            body = {"agent": record.agent, "incarnation": record.incarnation, "status": status}
-            notices.append(Notice(event=status, aggregate=record.agent, body=body))
-        announced[record.agent] = status
-    return notices
+        if status != record.status:
+            changes.append(StatusChange(agent=record.agent, incarnation=record.incarnation, status=status))
+    return tuple(changes[:MAX_STATUS_CHANGES])

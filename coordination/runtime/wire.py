@@ -38,7 +38,16 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-B = TypeVar("B", bound=Body)
+class Reply(BaseModel):
+    """A reply or notification as its reader takes it.
+
+    Unknown fields are ignored: a newer service may say more than an older client knows.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+B = TypeVar("B", bound=BaseModel)
 
 
 def page(bodies: Iterable[B], *, max_bytes: int = MAX_PAGE_BYTES) -> tuple[B, ...]:

@@ -31,7 +31,7 @@ async def test_nats_own_types_read_what_we_answer(registry: Runner, ada: NatsBus
     assert {ping.name, info.name, stats.name} == {name}
     assert {ping.id, info.id, stats.id} == {ping.id}
     assert info.description
-    verbs = {"register", "deregister", "get", "find", "list"}
+    verbs = {"register", "update", "deregister", "get", "find", "list", "watch", "changes"}
     assert {endpoint.name for endpoint in info.endpoints} == verbs
     assert {endpoint.name for endpoint in stats.endpoints} == verbs
     for endpoint in info.endpoints:

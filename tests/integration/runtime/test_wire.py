@@ -78,14 +78,15 @@ async def test_an_unknown_verb_is_told_which_there_are(
 
 
 async def test_an_empty_body_is_an_empty_object(registry: Runner, ada: NatsBus, subjects: Subjects) -> None:
-    assert json.loads((await ask(ada, subjects, "list", b"")).payload) == {"agents": []}
+    assert json.loads((await ask(ada, subjects, "list", b"")).payload) == {"agents": [], "next": ""}
 
 
 async def test_too_large_a_body_is_refused(registry: Runner, ada: NatsBus, subjects: Subjects) -> None:
     error = refusal(await ask(ada, subjects, "list", b" " * (MAX_REQUEST_BYTES + 1)))
     assert error["code"] == "too_large"
     assert json.loads((await ask(ada, subjects, "list", b" " * (MAX_REQUEST_BYTES - 2) + b"{}")).payload) == {
-        "agents": []
+        "agents": [],
+        "next": "",
     }
 
 
@@ -232,6 +233,6 @@ async def test_an_answer_that_cannot_be_sent_ends_nobody(
         )
     await connection.flush()
     await connection.close()
-    assert (await client.register()).incarnation == 1
+    assert (await client.register()).agent == "ada"
     assert registry.is_leading
     assert registry.hosts[0].epoch == 1
