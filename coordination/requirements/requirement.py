@@ -143,7 +143,8 @@ class Requirement:
     def alternatives(self) -> tuple[frozenset[str], ...]:
         """Sets of names, of each of which a matching agent has one as a capability or a label.
 
-        One set for every hard term but ``not NAME`` and ``agent.max_tasks``. ``gpu.memory_gb`` is either a capability or label of that name, or an attribute of ``gpu``.
+        One set for every hard term but ``not NAME`` and ``agent.max_tasks``. ``gpu.memory_gb`` is
+        either a capability or label of that name, or an attribute of ``gpu``.
         """
         return tuple(
             _owners(term.name)
