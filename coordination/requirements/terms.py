@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
-from coordination.requirements.pep440 import Specifier
+from coordination.requirements.specifiers import Specifier
 from coordination.requirements.versions import VersionError, npm_range, partial
 
 MAX_TERMS: Final = 32
