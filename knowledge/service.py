@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.errors import RejectedError
@@ -13,7 +13,7 @@ from coordination.runtime.service import Action, Call, ServiceDefinition
 from knowledge import wire
 from knowledge.changes import JetStreamChanges
 from knowledge.facts import Fact, Pattern
-from knowledge.feed import Feed
+from knowledge.feed import Feed, ReadableStream
 from knowledge.gate import KNOWLEDGE_AGENT
 from knowledge.replica import Replica
 
@@ -21,14 +21,30 @@ NAME: Final = "knowledge"
 assert NAME == KNOWLEDGE_AGENT
 
 
+class OwnStream(ReadableStream, Protocol):
+    """A change stream that the service makes itself."""
+
+    async def open(self) -> None:
+        """Create the stream if it is not there.
+
+        Raises:
+            UnavailableError: Its storage does not answer.
+        """
+        ...
+
+
 def define(shell: Shell, bus: NatsBus) -> ServiceDefinition:
     """The knowledge service over the change stream of the default space."""
+    return define_over(shell, JetStreamChanges(bus, shell.subjects))
+
+
+def define_over(shell: Shell, stream: OwnStream) -> ServiceDefinition:
+    """The knowledge service over `stream`."""
 
     async def announce(topic: str, notice: wire.ChangedNotice) -> None:
         subject = shell.subjects.event(NAME, wire.CHANGED, topic)
         await shell.bus.publish(subject, notice.model_dump_json().encode())
 
-    stream = JetStreamChanges(bus, shell.subjects)
     replica = Replica(feed := Feed(stream, announce), agent=NAME)
     is_open, current = asyncio.Event(), asyncio.Event()
 

@@ -1,0 +1,59 @@
+"""How a test on a mesh fails. All of them are assertion errors: something is not as the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from coordination.runtime.failures import Failure
+from coordination.tasks.wire import TaskRecord
+
+_MAX_SHOWN: Final = 8
+
+
+class StalledError(AssertionError):
+    """The test waits for what does not come; the message names what each of its tasks waits for."""
+
+
+class NotFulfilledError(AssertionError):
+    """What `Mesh.until` waited for did not become true in time."""
+
+
+class TaskFailedError(AssertionError):
+    """A task that `Mesh.run_task` submitted has ended without a result, or not at all.
+
+    Attributes:
+        record: The task as the task service knows it.
+        failures: What was raised by the handlers that worked on it.
+    """
+
+    def __init__(self, message: str, *, record: TaskRecord, failures: Sequence[Failure] = ()) -> None:
+        super().__init__(message)
+        self.record = record
+        self.failures = tuple(failures)
+
+
+class HandlersFailedError(AssertionError):
+    """Handlers of agents, or services, raised what the test did not ask about.
+
+    Attributes:
+        failures: All of them, in the order in which they came. The first is the cause of this error.
+    """
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        shown = "\n".join(f"  {describe(failure)}" for failure in failures[:_MAX_SHOWN])
+        more = len(failures) - _MAX_SHOWN
+        super().__init__(
+            f"{len(failures)} exceptions were raised beside the test:\n{shown}"
+            + (f"\n  and {more} more" if more > 0 else "")
+            + "\n(if the test is about them, look at them with mesh.take_failures())"
+        )
+        self.failures = tuple(failures)
+        self.__cause__ = failures[0].error
+
+
+def describe(failure: Failure) -> str:
+    """One line: who, what, and the exception."""
+    context = ", ".join(f"{key} {value}" for key, value in failure.context.items())
+    error = failure.error
+    return f"{failure.event}{f' ({context})' if context else ''}: {type(error).__name__}: {error}"
