@@ -1,7 +1,7 @@
 """Semantic versions and npm's ranges of them, as comparisons of tuples. Pure.
 
 Precedence is SemVer 2.0.0's (section 11; build metadata does not count), ranges are npm's
-(docs.npmjs.com/about-semantic-versioning, node-semver's README): partial versions, `^`, `~`, hyphens,
+(as node-semver's README defines them): partial versions, `^`, `~`, hyphens,
 `x`, and `||`; a prerelease is in a range only if a bound of that range is a prerelease of the same
 major.minor.patch. Written here, and not taken from `semantic-version`: docs/adr/0002-dependencies.md.
 """
