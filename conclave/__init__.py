@@ -1,9 +1,19 @@
-"""The front door: SDK, CLI, embedded host and demo."""
+"""The front door: SDK, CLI, embedded host and demo.
 
-from conclave.agent import Agent
-from conclave.session import Session, connect
-from coordination.registry.wire import Capability
-from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
+A name is imported when it is first used: the command line is in this package, too, and must not wait for the
+SDK. A new name goes into `conclave.lazy.PLACES` as well.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conclave.agent import Agent
+    from conclave.session import Session, connect
+    from coordination.registry.wire import Capability
+    from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
+else:
+    from conclave.lazy import __dir__ as __dir__
+    from conclave.lazy import __getattr__ as __getattr__
 
 __all__ = [
     "Agent",

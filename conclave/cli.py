@@ -6,24 +6,42 @@ import errno
 import importlib
 import os
 import sys
-from importlib.metadata import version
+from dataclasses import dataclass
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
-from conclave import log
+PROGRAM: Final = "conclave"
+UNREAD: Final = 141
+"""Exit status when nobody reads on: 128 and the number of SIGPIPE, as of any other program in a pipe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command is, and what it does in a few words: known without loading it."""
+
+    module: str
+    name: str
+    summary: str
+
 
 COMMANDS: Final = {
-    "agent": "conclave.commands.agent:agent_command",
-    "demo": "conclave.commands.demo:demo_command",
-    "serve": "conclave.commands.serve:serve_command",
-    "up": "conclave.commands.up:up_command",
+    "agent": Place("conclave.commands.agent", "agent_command", "Show one agent; give and take credentials."),
+    "agents": Place("conclave.commands.agents", "agents_command", "List the agents, or watch them live."),
+    "completion": Place(
+        "conclave.commands.completion", "completion_command", "Complete words in your shell."
+    ),
+    "demo": Place("conclave.commands.demo", "demo_command", "Review, vote on and build a deployment graph."),
+    "find": Place("conclave.commands.find", "find_command", "Find the agents that can do something."),
+    "serve": Place("conclave.commands.serve", "serve_command", "Run chosen services alone."),
+    "up": Place("conclave.commands.up", "up_command", "Start nats-server and all services."),
 }
-"""Command -> module and object. Loaded when needed: services start without the translator's libraries."""
+"""Every command. Loaded when called: services start without the translator's libraries."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is called, or when all are listed."""
+    """A group that imports a command only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Names of all commands."""
@@ -34,27 +52,50 @@ class LazyGroup(click.Group):
         place = COMMANDS.get(cmd_name)
         if place is None:
             return None
-        module, _, name = place.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        command: click.Command = getattr(importlib.import_module(place.module), place.name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands for ``--help`` without loading any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without loading any."""
+        commands = [
+            CompletionItem(name, help=COMMANDS[name].summary)
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("conclave"), prog_name="conclave")
-@click.option("-v", "--verbose", is_flag=True, help="Log what the services do, on standard error.")
-def cli(*, verbose: bool) -> None:
+@click.version_option(package_name="conclave", prog_name=PROGRAM)
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens inside, on standard error.")
+@click.pass_context
+def cli(ctx: click.Context, *, verbose: bool) -> None:
     """Let many agents work as one body over NATS."""
-    log.configure(verbose=verbose)
+    ctx.obj = verbose
 
 
 def main() -> None:
     """Entry point of the ``conclave`` command."""
     try:
-        cli()
+        status = cli.main(prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:  # what click makes of Ctrl-C while a command is being read
+        status = 130
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO):  # of a closed pipe click takes care itself
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EPIPE):
             raise
         # What is still buffered would raise again when the interpreter flushes it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        click.echo(f"conclave: the output could not be written: {error.strerror}", err=True)
-        sys.exit(1)
+        if error.errno == errno.EPIPE:
+            sys.exit(UNREAD)
+        click.echo(f"{PROGRAM}: the output could not be written: {error.strerror}", err=True)
+        status = 1
+    sys.exit(status)

@@ -8,8 +8,14 @@ import sys
 import structlog
 
 
-def configure(*, verbose: bool) -> None:
-    """Log warnings, or with `verbose` everything; coloured on a terminal, JSON lines elsewhere."""
+def configure(*, verbose: bool, quiet: bool = False) -> None:
+    """Log warnings; coloured on a terminal, JSON lines elsewhere.
+
+    Args:
+        verbose: Log everything.
+        quiet: Unless `verbose`, log errors only: for commands whose own words say what went wrong.
+    """
+    level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
@@ -23,7 +29,7 @@ def configure(*, verbose: bool) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if verbose else logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -1,39 +1,57 @@
-"""``conclave agent``: who is let into the embedded server."""
+"""``conclave agent``: one agent as the registry knows it, and who is let into the embedded server."""
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 
-from conclave.commands.options import DEFAULT_STORE, run
-from conclave.identity import Identities
-from conclave.identity.users import User
-
-_store_option: Final = click.option(
-    "--store",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_STORE,
-    show_default=True,
-    help="Directory of the embedded server, running or not.",
-)
+from conclave.commands.access import Access, ask, asks
+from conclave.commands.options import json_option, run, store_option
 
 
-@click.group("agent", short_help="Mint and take back credentials of agents.")
+def _complete_registered(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    from conclave.commands.candidates import registered  # noqa: PLC0415
+
+    return registered(ctx, incomplete)
+
+
+def _complete_credentialed(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    from conclave.commands.candidates import credentialed  # noqa: PLC0415
+
+    return credentialed(ctx.params.get("store"), incomplete)
+
+
+@click.group("agent", short_help="Show one agent; give and take credentials.")
 def agent_command() -> None:
-    """Decide which agents the embedded server lets in.
+    """Show an agent, and decide which agents the embedded server lets in.
 
     Each agent has a credential of its own, with which it can speak, vote and be reached under its own id
     and no other.
     """
 
 
+@agent_command.command("show")
+@click.argument("name", shell_complete=_complete_registered)
+@store_option
+@json_option
+@asks
+def show_command(*, name: str, store: Path, as_json: bool, access: Access) -> None:
+    """Show all that is known of agent NAME: abilities, presence, metadata, and whether it has a credential.
+
+    The exit status is 1 if it is not registered.
+    """
+    from conclave.commands.portrait import show_agent  # noqa: PLC0415 - not for --help
+
+    if not ask(show_agent(access, name, store=store, as_json=as_json)):
+        sys.exit(1)
+
+
 @agent_command.command("add")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@_store_option
+@store_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -42,41 +60,38 @@ def agent_command() -> None:
 @click.option(
     "--rotate", is_flag=True, help="Replace the credential of an agent that has one; ends its connections."
 )
-def add_command(*, names: Sequence[str], store: Path, out: Path | None, rotate: bool) -> None:
+@json_option
+def add_command(*, names: Sequence[str], store: Path, out: Path | None, rotate: bool, as_json: bool) -> None:
     """Mint a credential for each agent NAME.
 
     A running server takes it up at once and drops nobody. The file holds a secret: whoever can read it
     can act as the agent.
     """
-    for path in run(Identities(store).add(*names, out=out, rotate=rotate)):
-        click.echo(str(path))
+    from conclave.commands import credentials  # noqa: PLC0415
+
+    run(credentials.add(store, names, out=out, rotate=rotate, as_json=as_json))
 
 
 @agent_command.command("remove")
-@click.argument("name")
-@_store_option
-def remove_command(*, name: str, store: Path) -> None:
-    """Take the credential of agent NAME back; its connections end at once."""
-    run(Identities(store).remove(name))
-    click.echo(f"removed {name}")
+@click.argument("name", shell_complete=_complete_credentialed)
+@store_option
+@json_option
+def remove_command(*, name: str, store: Path, as_json: bool) -> None:
+    """Take the credential of agent NAME back; its connections end at once.
 
+    The registry shows the agent as offline 3 heartbeat intervals later, and forgets it after a day: only the
+    agent itself can leave the registry in good order.
+    """
+    from conclave.commands import credentials  # noqa: PLC0415
 
-async def _read(store: Path) -> tuple[User, ...]:
-    return Identities(store).agents()
+    run(credentials.remove(store, name, as_json=as_json))
 
 
 @agent_command.command("list")
-@_store_option
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
+@store_option
+@json_option
 def list_command(*, store: Path, as_json: bool) -> None:
-    """Show the agents and their public keys."""
-    agents = run(_read(store))
-    if as_json:
-        rows = [{"name": agent.name, "public_key": agent.public_key} for agent in agents]
-        click.echo(json.dumps(rows, indent=2))
-        return
-    width = max((len(agent.name) for agent in agents), default=0)
-    for agent in agents:
-        click.echo(f"{agent.name:{width}}  {agent.public_key}")
-    if not agents:
-        click.echo("no agents yet; add one with: conclave agent add NAME", err=True)
+    """List the agents that have a credential, with their public keys."""
+    from conclave.commands import credentials  # noqa: PLC0415
+
+    run(credentials.show_all(store, as_json=as_json))

@@ -18,6 +18,7 @@ from conclave.commands.options import (
     run,
 )
 from conclave.demo import Silent, Terminal, default_graph, demo
+from conclave.demo.report import Report
 from conclave.up import warn_of_insecurity
 from coordination.runtime.names import Subjects
 from nix_gen import GraphFileError, OutputError
@@ -68,20 +69,23 @@ def demo_command(
     path = graph or default_graph()
     terminal = Terminal(Console(highlight=False))
     screen = Silent() if as_json else terminal
-    if insecure:
-        warn_of_insecurity(store)
-        screen.insecure()
-    work = demo(
-        path,
-        out=out,
-        store=store,
-        url=url,
-        prefix=subjects.prefix,
-        screen=screen,
-        credentials=credentials,
-        insecure=insecure,
-    )
-    report = run(work, input_errors=(GraphFileError, OutputError))
+
+    async def work() -> Report:
+        if insecure:
+            warn_of_insecurity(store)
+            screen.insecure()
+        return await demo(
+            path,
+            out=out,
+            store=store,
+            url=url,
+            prefix=subjects.prefix,
+            screen=screen,
+            credentials=credentials,
+            insecure=insecure,
+        )
+
+    report = run(work(), input_errors=(GraphFileError, OutputError))
     if as_json:
         click.echo(report.model_dump_json(indent=2))
     else:

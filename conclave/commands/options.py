@@ -1,7 +1,9 @@
 """What the commands share: options, and how an error becomes one line and an exit status.
 
-Exit status: 0 done; 1 it ran and the answer is no (a rejected vote, a failed check, a lost server);
-2 it was asked for something impossible (bad arguments, bad input).
+Exit status: 0 done; 1 it ran and the answer is no (a rejected vote, a failed check, nobody found, a lost
+server); 2 it was asked for something impossible (bad arguments, bad input, nobody there to ask); 130 Ctrl-C.
+
+Errors are plain text on standard error, with ``--json`` too: then standard output holds JSON or nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from coordination.runtime.errors import ConclaveError, UsageError
 from coordination.runtime.names import Subjects
 
 T = TypeVar("T")
+INTERRUPTED: Final = 130
+"""Exit status after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 DEFAULT_STORE: Final = Path(".conclave/local")
 
 
@@ -29,6 +33,20 @@ def _read_prefix(_: click.Context, __: click.Parameter, prefix: str) -> Subjects
 
 
 nats_option: Final = click.option("--nats", "url", metavar="URL", help="Use the nats-server at URL.")
+server_option: Final = click.option(
+    "--nats",
+    "url",
+    metavar="URL",
+    help="The nats-server.  [default: $CONCLAVE_URL, then a local `conclave up`, then 127.0.0.1:4222]",
+)
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+store_option: Final = click.option(
+    "--store",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_STORE,
+    show_default=True,
+    help="Directory of the embedded server, running or not.",
+)
 credentials_option: Final = click.option(
     "--credentials",
     type=click.Path(path_type=Path),
@@ -57,17 +75,25 @@ def refuse_together(one: str, other: str, *, both: bool) -> None:
         raise click.UsageError(f"{one} and {other} cannot be given together")
 
 
-def run(work: Coroutine[Any, Any, T], *, input_errors: tuple[type[Exception], ...] = ()) -> T:
+def run(
+    work: Coroutine[Any, Any, T], *, input_errors: tuple[type[Exception], ...] = (), quiet: bool = False
+) -> T:
     """Run `work` to its end; expected errors become one line and an exit status.
 
     Args:
         work: What the command does.
         input_errors: Further errors that mean bad input.
+        quiet: Leave warnings out of the log, unless ``--verbose`` was given.
     """
+    from conclave import log  # noqa: PLC0415 - not for --help
+
+    log.configure(verbose=bool(click.get_current_context().find_object(bool)), quiet=quiet)
     expected: tuple[type[Exception], ...] = (ConclaveError, *input_errors)
     caught: tuple[type[BaseException], ...] = (*expected, BaseExceptionGroup)
     try:
         return asyncio.run(work)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except caught as raised:
         error = raised
         while isinstance(error, BaseExceptionGroup):

@@ -21,6 +21,7 @@ from conclave.commands.options import (
     refuse_together,
     run,
 )
+from conclave.commands.output import print_json_line
 from conclave.deployment import Deployment
 from conclave.identity import OPERATOR
 from conclave.identity.identities import CREDENTIALS_DIRECTORY
@@ -46,8 +47,16 @@ from coordination.runtime.names import Subjects
 @credentials_option
 @insecure_option
 @prefix_option
+@click.option("--json", "as_json", is_flag=True, help="When all is ready, print one JSON object in one line.")
 def up_command(
-    *, port: int, store: Path, url: str | None, credentials: Path | None, insecure: bool, subjects: Subjects
+    *,
+    port: int,
+    store: Path,
+    url: str | None,
+    credentials: Path | None,
+    insecure: bool,
+    subjects: Subjects,
+    as_json: bool,
 ) -> None:
     """Start nats-server and all services in this process; stop with Ctrl-C.
 
@@ -59,7 +68,11 @@ def up_command(
     started_s = time.monotonic()
 
     def announce(found: str, deployment: Deployment) -> None:
-        greeting = Greeting(url=found, store=None if url else store, prefix=subjects.prefix)
+        own_store = None if url else store
+        if as_json:
+            print_json_line(_ready(found, deployment, store=own_store, insecure=insecure))
+            return
+        greeting = Greeting(url=found, store=own_store, prefix=subjects.prefix)
         greeting.show(deployment.names, elapsed_s=time.monotonic() - started_s, is_secured=not insecure)
 
     work = up(
@@ -73,6 +86,16 @@ def up_command(
         insecure=insecure,
     )
     run(work)
+
+
+def _ready(url: str, deployment: Deployment, *, store: Path | None, insecure: bool) -> dict[str, object]:
+    """What ``--json`` tells whoever has started us; of a server that is not ours, null."""
+    return {
+        "url": url,
+        "store": None if store is None else str(store),
+        "secured": None if store is None else not insecure,
+        "services": list(deployment.names),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +142,10 @@ class Greeting:
             key = f" --nkey {shlex.quote(str(keys / f'{user}.nk'))}" if keys is not None else ""
             return f"nats --server {self.url}{key} --inbox-prefix _INBOX_{user} {command}"
 
+        address = "" if self.store == DEFAULT_STORE else f" --nats {self.url}"
+        if address and keys is not None:
+            address += f" --credentials {shlex.quote(str(keys))}"
+        yield f"conclave agents --watch{address}", "see who is here, as they come and go"
         ask = f"req {self.prefix}.call.registry.list.ops '{{}}'"
         yield nats("ops", ask), "as ops, ask the registry, with the plain nats CLI"
         yield nats(OPERATOR, "micro ls"), "the services, as NATS sees them"

@@ -1,0 +1,132 @@
+"""What ``conclave find`` prints: the matches, and why the others do not match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from conclave.commands import tables
+from conclave.commands.access import Access
+from conclave.commands.listing import now_ms
+from conclave.commands.output import print_json
+from conclave.commands.reach import registry
+from coordination.registry.wire import Explanation, FindReply, TermExplanation
+from coordination.requirements import Requirement
+
+_PLAIN_HEADING: Final = ("NAME", "VERDICT", "MET", "WEIGHT", "TERM", "REASON")
+
+
+async def find_agents(
+    access: Access,
+    requirement: Requirement,
+    *,
+    explain: bool,
+    limit: int,
+    include_offline: bool,
+    as_json: bool,
+) -> bool:
+    """Print who meets `requirement`; False if nobody does. Errors as `conclave.commands.reach.registry`."""
+    async with registry(access) as client:
+        if explain:
+            reply = await client.explain(requirement, include_offline=include_offline, limit=limit)
+        else:
+            agents = await client.find(requirement, include_offline=include_offline, limit=limit)
+            reply = FindReply(agents=agents, matched=len(agents))
+    if as_json:
+        print_json({"requirement": str(requirement), **reply.model_dump(mode="json")})
+    elif explain:
+        _show_explanations(reply)
+    else:
+        _show_matches(reply)
+    if not reply.agents and not as_json:
+        click.echo(f"nobody meets {requirement}{'' if explain else '; --explain says why'}", err=True)
+    return bool(reply.agents)
+
+
+def _show_matches(reply: FindReply) -> None:
+    if not reply.agents:
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        click.echo("\n".join(tables.plain_found(reply.agents, now_ms=now_ms())))
+        return
+    console.print(tables.table(reply.agents, now_ms=now_ms(), width=console.width))
+    if reply.matched > len(reply.agents):
+        console.print(Text(f"… the best of {reply.matched}", style="dim"))
+
+
+def _show_explanations(reply: FindReply) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        if reply.explanations:
+            click.echo("\n".join(tables.columns([_PLAIN_HEADING, *_plain_rows(reply)])))
+    else:
+        for index, explanation in enumerate(reply.explanations):
+            if index:
+                console.print()
+            console.print(_verdict(explanation))
+            if explanation.terms:
+                console.print(Padding(_terms(explanation), (0, 0, 0, 2)))
+    if reply.unexplained:
+        click.echo(f"{reply.unexplained} more agents are not explained", err=True)
+
+
+def _plain_rows(reply: FindReply) -> Iterator[tuple[str, ...]]:
+    """One line for each term of each agent; the verdict of an agent stands in each of its lines."""
+    for each in reply.explanations:
+        verdict = f"{each.score:.2f}" if each.matches else "no"
+        for term in each.terms:
+            weight = str(term.weight) if term.preferred else "-"
+            yield (
+                each.agent,
+                verdict,
+                "yes" if term.met else "no",
+                weight,
+                term.term,
+                tables.printable(term.reason),
+            )
+
+
+def _verdict(explanation: Explanation) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    if explanation.matches:
+        line.append("✓ ", style="bold green")
+        line.append(explanation.agent, style="bold")
+        line.append(f"  {explanation.score:.2f}", style="cyan")
+    else:
+        line.append("✗ ", style="bold red")
+        line.append(explanation.agent, style="bold dim")
+    line.append("  ")
+    line.append_text(tables.status_text(explanation.status))
+    return line
+
+
+def _terms(explanation: Explanation) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=2)
+    grid.add_column(ratio=3, style="dim")
+    for term in explanation.terms:
+        grid.add_row(_mark(term), _term_text(term), tables.printable(term.reason))
+    return grid
+
+
+def _mark(term: TermExplanation) -> Text:
+    if term.met:
+        return Text("✓", style="green")
+    return Text("-", style="yellow") if term.preferred else Text("✗", style="red")
+
+
+def _term_text(term: TermExplanation) -> Text:
+    line = Text(term.term)
+    if term.preferred and not term.term.startswith("prefer"):
+        line = Text("prefer ", style="dim").append(term.term, style="not dim")
+    if term.preferred and term.weight != 1 and "weight" not in term.term:
+        line.append(f" weight {term.weight}", style="dim")
+    return line

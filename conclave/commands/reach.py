@@ -1,0 +1,75 @@
+"""Gets a command to the registry, or says in one line why it cannot and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+from conclave.address import find_url
+from conclave.commands.access import Access
+from conclave.identity.lookup import find_credentials
+from coordination.registry.client import RegistryClient
+from coordination.runtime.bus import NatsBus
+from coordination.runtime.client import Caller
+from coordination.runtime.errors import AuthorizationError, UnavailableError
+
+
+@contextlib.asynccontextmanager
+async def registry(access: Access) -> AsyncIterator[RegistryClient]:
+    """A client for the length of the block.
+
+    Raises:
+        UsageError: The credential cannot be read.
+        UnavailableError: No server or no registry answers in time; says where, and what to do.
+        AuthorizationError: The server does not let us in; says as whom, and what to do.
+    """
+    url = find_url(access.url)
+    credentials = find_credentials(access.agent, access.credentials)
+    with _saying_how_to_get_in(access, url, has_credential=credentials is not None):
+        async with asyncio.timeout(access.timeout_s):
+            bus = await NatsBus.connect(url, agent=access.agent, credentials=credentials)
+    try:
+        with _saying_what_is_missing(access, url):
+            caller = Caller(bus, agent=access.agent, subjects=access.subjects, patience_s=access.timeout_s)
+            yield RegistryClient(caller)
+    finally:
+        await bus.close()
+
+
+@contextlib.contextmanager
+def _saying_how_to_get_in(access: Access, url: str, *, has_credential: bool) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise UnavailableError(
+            f"no NATS server at {url} within {access.timeout_s:g} s; give its address with --nats URL"
+        ) from None
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"{error}; start one here with: conclave up, or give another address with --nats URL"
+        ) from None
+    except AuthorizationError:
+        if has_credential:
+            what, mend = "its credential", "give the one from the server's store with --credentials DIR"
+        else:
+            what, mend = (
+                "no credential",
+                "give one with --credentials DIR (DIR/NAME.nk), or run where it lies",
+            )
+        raise AuthorizationError(
+            f"the NATS server at {url} does not let {access.agent} in with {what}; {mend}, "
+            "or ask as an agent of yours with --as NAME"
+        ) from None
+
+
+@contextlib.contextmanager
+def _saying_what_is_missing(access: Access, url: str) -> Iterator[None]:
+    try:
+        yield
+    except UnavailableError as error:
+        prefix = access.subjects.prefix
+        raise UnavailableError(
+            f"no registry answers at {url} under the prefix {prefix!r} ({error}); "
+            "start one with: conclave up, or conclave serve registry"
+        ) from None
