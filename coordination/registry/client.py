@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from pydantic import JsonValue
 
 from coordination.registry import wire
+from coordination.registry.watch import WatchEvent, watch
+from coordination.requirements import Requirement, parse
 from coordination.runtime.client import Caller
 from coordination.runtime.wire import to_json
 
@@ -76,16 +78,65 @@ class RegistryClient:
         return await self._caller.query("registry", "get", wire.GetRequest(agent=agent), wire.AgentRecord)
 
     async def find(
-        self, capability: str, *, include_offline: bool = False, limit: int = 100
+        self, requirement: Requirement | str, *, include_offline: bool = False, limit: int = 100
     ) -> tuple[wire.FoundAgent, ...]:
-        """The agents that have `capability`, best first."""
-        request = wire.FindRequest(capability=capability, include_offline=include_offline, limit=limit)
+        """The agents that meet `requirement`, best first: ``python>=3.11, region in [eu, us]``.
+
+        Raises:
+            RequirementSyntaxError: The text is no requirement; the message shows the place.
+        """
+        request = _find_request(requirement, include_offline=include_offline, limit=limit)
         return (await self._caller.query("registry", "find", request, wire.FindReply)).agents
 
+    async def explain(
+        self, requirement: Requirement | str, *, include_offline: bool = False, limit: int = 100
+    ) -> wire.FindReply:
+        """As `find`, with what every term finds in those that match and in those that do not.
+
+        Args:
+            requirement: What is asked for.
+            include_offline: Whether agents that are offline may match.
+            limit: How many that match to return, and how many of the others to explain, at most.
+        """
+        request = _find_request(requirement, include_offline=include_offline, limit=limit, explain=True)
+        return await self._caller.query("registry", "find", request, wire.FindReply)
+
     async def list(self, *, after: str = "", limit: int = 100) -> tuple[wire.Agent, ...]:
-        """A page of all agents, ordered by id."""
+        """A page of all agents, ordered by id; fewer than there are if more do not fit into a message."""
+        return (await self._page(after, limit)).agents
+
+    async def iterate(self) -> AsyncGenerator[wire.Agent]:
+        """All agents, ordered by id, page by page.
+
+        Each page is as the registry is when it is read; `watch` gives one state as a whole.
+        """
+        after = ""
+        while True:
+            page = await self._page(after, wire.MAX_PAGE)
+            for agent in page.agents:
+                yield agent
+            if not page.next:
+                return
+            after = page.next
+
+    def watch(self) -> AsyncGenerator[WatchEvent]:
+        """The present state, then every change; see `coordination.registry.watch.watch`."""
+        return watch(self._caller)
+
+    async def _page(self, after: str, limit: int) -> wire.AgentsReply:
         request = wire.ListRequest(after=after, limit=limit)
-        return (await self._caller.query("registry", "list", request, wire.AgentsReply)).agents
+        return await self._caller.query("registry", "list", request, wire.AgentsReply)
+
+
+def _find_request(
+    requirement: Requirement | str, *, include_offline: bool, limit: int, explain: bool = False
+) -> wire.FindRequest:
+    return wire.FindRequest(
+        requirement=parse(requirement) if isinstance(requirement, str) else requirement,
+        include_offline=include_offline,
+        limit=limit,
+        explain=explain,
+    )
 
 
 def _capabilities(given: Iterable[wire.Capability | str]) -> tuple[wire.Capability, ...]:

@@ -106,32 +106,24 @@ class RegistryModel:
 
     def apply(self, event: Any) -> None:
         """Take over what happened to one agent."""
-        change = self._change(event, self.state.revision + 1)
-        before = self.state.agents.get(change.agent)
-        match event:
-            case AgentRegistered() | AgentUpdated():
-                assert change.record is not None
-                assert (
-                    isinstance(event, AgentUpdated)
-                    or before is None
-                    or (change.incarnation > before.incarnation)
-                )
-                after: Record | None = change.record
-            case AgentStatusChanged():
-                assert before is not None
-                after = replace(
-                    before,
-                    status=event.status,
-                    status_since_ms=event.at_ms,
-                    revision=change.revision,
-                )
-            case _:
-                assert before is not None
-                after = None
-        self.state.revision = change.revision
-        self.state.last_incarnation = max(self.state.last_incarnation, change.incarnation)
-        self.state.history.append(change)
-        self._replace(change.agent, before, after)
+        state = self.state
+        change = self._change(event, state.revision + 1)
+        before = state.agents.get(change.agent)
+        if change.record is not None:
+            assert before is None or change.incarnation > before.incarnation or change.kind == "updated"
+            # Kept with what it shares with others, in the history as well.
+            change = replace(change, record=self._replace(before, change.record))
+        elif isinstance(event, AgentStatusChanged):
+            assert before is not None
+            self._replace(
+                before,
+                replace(before, status=event.status, status_since_ms=event.at_ms, revision=change.revision),
+            )
+        else:
+            self._replace(before, None)
+        state.revision = change.revision
+        state.last_incarnation = max(state.last_incarnation, change.incarnation)
+        state.history.append(change)
 
     def next_deadline_ms(self) -> int | None:
         """When the first agent expires that is offline."""
@@ -157,8 +149,8 @@ class RegistryModel:
         self.directory = Directory()
         self._expiries = Agenda()
         self._size_bytes = 0
-        for agent, record in tuple(state.agents.items()):
-            self._replace(agent, None, _sized(record))
+        for record in tuple(state.agents.values()):
+            self._replace(None, _sized(record))
 
     def page(self, after: str, limit: int) -> list[Record]:
         """Up to `limit` agents whose id is greater than `after`, ordered by id."""
@@ -330,21 +322,21 @@ class RegistryModel:
             record=record,
         )
 
-    def _replace(self, agent: str, before: Record | None, after: Record | None) -> None:
-        """Have `after` instead of `before` in the state and in all that follows from it."""
+    def _replace(self, before: Record | None, after: Record | None) -> Record | None:
+        """Have `after` instead of `before` in the state and in all that follows from it; returns it."""
+        after = self.directory.replace(before, after)
         if before is not None:
             self._size_bytes -= before.size_bytes
+            self._expiries.drop(before.agent)
         if after is None:
-            del self.state.agents[agent]
-            self._expiries.drop(agent)
-        else:
-            self._size_bytes += after.size_bytes
-            self.state.agents[agent] = after
-            if after.status == "offline":
-                self._expiries.put(agent, (after.status_since_ms + self._retention_ms,))
-            else:
-                self._expiries.drop(agent)
-        self.directory.replace(before, after)
+            assert before is not None
+            del self.state.agents[before.agent]
+            return None
+        self._size_bytes += after.size_bytes
+        self.state.agents[after.agent] = after
+        if after.status == "offline":
+            self._expiries.put(after.agent, (after.status_since_ms + self._retention_ms,))
+        return after
 
 
 def _registered(event: AgentRegistered, revision: int) -> Record:

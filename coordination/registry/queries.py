@@ -5,17 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from pydantic import TypeAdapter
 
 from coordination.registry import wire
 from coordination.registry.changes import Change, change_body
+from coordination.registry.directory import Profile
+from coordination.registry.explaining import Explainer
 from coordination.registry.model import RegistryModel
-from coordination.registry.record import Record, record_body
+from coordination.registry.record import STATUSES, Record, record_body
+from coordination.requirements import Name, Requirement, Term
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.limits import MAX_PAGE_BYTES
 from coordination.runtime.service import Call, Query
+from coordination.runtime.wire import page
 
 _AGENT_BYTES: Final = 640
 """What an agent takes in a reply beside what it registered: ids, numbers and names of fields, at most."""
+_MAX_EXPLANATION_BYTES: Final = 256 * 1024
+"""In one reply, beside a page of agents."""
+_MAX_EXPLAINED_PROFILES: Final = 500
+"""Profiles that are looked at to explain what does not match; each costs some 30 us."""
+_ALIVE: Final = STATUSES[:2]
+_AGENT: Final = TypeAdapter(wire.Agent)
+_FOUND: Final = TypeAdapter(wire.FoundAgent)
+_RECORD: Final = TypeAdapter(wire.AgentRecord)
+_CHANGES: Final = TypeAdapter(tuple[wire.Change, ...])
+_CAPABILITIES: Final = TypeAdapter(tuple[wire.AgentCapability, ...])
 
 
 class Queries:
@@ -26,9 +43,10 @@ class Queries:
         last_heard_ms: When it was last heard; 0 if it is not known.
     """
 
-    def __init__(self, *, load: Callable[[Record], float], last_heard_ms: Callable[[Record], int]) -> None:
+    def __init__(self, *, load: Callable[[str], float], last_heard_ms: Callable[[Record], int]) -> None:
         self._load = load
         self._last_heard_ms = last_heard_ms
+        self._known: WeakKeyDictionary[Profile, tuple[wire.AgentCapability, ...]] = WeakKeyDictionary()
 
     def endpoints(self) -> tuple[Query, ...]:
         """All of them."""
@@ -74,28 +92,46 @@ class Queries:
         record = model.state.agents.get(request.agent)
         if record is None:
             raise RejectedError("unknown_agent", f"{request.agent} is not registered")
-        return self._record(record)
+        return _RECORD.validate_python(self._body(model, record))
 
     def _find(self, model: RegistryModel, _: Call, request: wire.FindRequest, __: int) -> wire.FindReply:
-        found = [
-            record
-            for record in model.page("", len(model.state.agents))
-            if any(each.name == request.capability for each in record.capabilities)
-            and (request.include_offline or record.status != "offline")
-        ]
-        agents = tuple(
-            wire.FoundAgent(**self._agent(record).model_dump()) for record in fitting(found[: request.limit])
+        agents, directory = model.state.agents, model.directory
+        requirement = request.requirement
+        if request.capability is not None:
+            requirement = Requirement(hard=(Term(Name(request.capability, "capability")),))
+        statuses = STATUSES if request.include_offline else _ALIVE
+        found = directory.find(requirement, statuses=statuses, limit=request.limit, load=self._load)
+        shown = fitting(agents[match.agent] for match in found.best)
+        best = found.best[: len(shown)]
+        explanations: tuple[wire.Explanation, ...] = ()
+        if request.explain and requirement is not None:
+            explainer = Explainer(model, requirement, statuses=statuses)
+            others = explainer.others(limit=request.limit, max_profiles=_MAX_EXPLAINED_PROFILES)
+            explained = explainer.explanations((*(match.agent for match in best), *others))
+            explanations = page(explained, max_bytes=_MAX_EXPLANATION_BYTES)
+        return wire.FindReply(
+            agents=tuple(
+                _FOUND.validate_python(self._body(model, record) | {"score": match.score})
+                for record, match in zip(shown, best, strict=True)
+            ),
+            matched=found.matched,
+            explanations=explanations,
+            unexplained=len(agents) - len(explanations) if request.explain else 0,
         )
-        return wire.FindReply(agents=agents, matched=len(found))
 
     def _list(self, model: RegistryModel, _: Call, request: wire.ListRequest, __: int) -> wire.AgentsReply:
         records, following = _page(model, request.after, request.limit)
-        return wire.AgentsReply(agents=tuple(map(self._agent, records)), next=following)
+        return wire.AgentsReply(
+            agents=tuple(_AGENT.validate_python(self._body(model, record)) for record in records),
+            next=following,
+        )
 
     def _watch(self, model: RegistryModel, _: Call, request: wire.WatchRequest, __: int) -> wire.WatchReply:
         records, following = _page(model, request.after, request.limit)
         return wire.WatchReply(
-            agents=tuple(map(self._record, records)), next=following, revision=model.state.revision
+            agents=tuple(_RECORD.validate_python(self._body(model, record)) for record in records),
+            next=following,
+            revision=model.state.revision,
         )
 
     def _changes(
@@ -121,18 +157,22 @@ class Queries:
 
     # --- agents as the world sees them
 
-    def _agent(self, record: Record) -> wire.Agent:
-        return wire.Agent.model_validate(self._body(record), from_attributes=True)
-
-    def _record(self, record: Record) -> wire.AgentRecord:
-        return wire.AgentRecord.model_validate(self._body(record), from_attributes=True)
-
-    def _body(self, record: Record) -> dict[str, Any]:
+    def _body(self, model: RegistryModel, record: Record) -> dict[str, Any]:
         return {
             **record_body(record),
-            "load": self._load(record),
+            "capabilities": self._capabilities(model.directory.profile_of(record.agent)),
+            "load": self._load(record.agent),
             "last_heard_ms": self._last_heard_ms(record),
         }
+
+    def _capabilities(self, profile: Profile) -> tuple[wire.AgentCapability, ...]:
+        """Those of a profile, made once: agents are asked for more often than profiles change."""
+        known = self._known.get(profile)
+        if known is None:
+            known = self._known[profile] = _CAPABILITIES.validate_python(
+                profile.capabilities, from_attributes=True
+            )
+        return known
 
 
 def fitting(records: Iterable[Record], *, max_bytes: int = MAX_PAGE_BYTES) -> list[Record]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -27,8 +27,10 @@ from pydantic import (
     StrictInt,
     StringConstraints,
     WithJsonSchema,
+    model_validator,
 )
 
+from coordination.requirements import RequirementField
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Body, Reply
 
@@ -234,13 +236,22 @@ class AgentsReply(Reply):
 
 
 class FindRequest(Body):
-    """Ask for the agents with a capability, best first."""
+    """Ask for the agents that meet a requirement, best first; for all of them if none is given."""
 
-    capability: CapabilityName
+    requirement: RequirementField | None = None
+    """``python>=3.11, gpu.memory_gb>=24, region in [eu, us], prefer tier=gold weight 3``"""
+    capability: CapabilityName | None = None
+    """Short for the requirement to have this capability, in any version; instead of one."""
     include_offline: bool = False
     limit: int = Field(default=100, ge=1, le=MAX_PAGE)
     explain: bool = False
     """Say of every agent, term by term, why it matches or not: as many as fit."""
+
+    @model_validator(mode="after")
+    def _say_it_once(self) -> Self:
+        if self.requirement is not None and self.capability is not None:
+            raise ValueError("give a requirement or a capability, not both")
+        return self
 
 
 class FoundAgent(Agent):
