@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-Status = Literal["online", "suspect", "offline"]
+from coordination.registry.record import STATUSES, Status
 
 HEARTBEAT_INTERVAL_MS: Final = 5_000
 SUSPECT_AFTER_INTERVALS: Final = 1.5
@@ -32,7 +31,7 @@ at most one heartbeat of an agent can have been, which the allowance forgives.""
 MAX_TRACKED: Final = 20_000
 """Agents of which a heartbeat is remembered; further ones are taken in when they are judged."""
 
-_ORDER: Final[dict[Status, int]] = {"online": 0, "suspect": 1, "offline": 2}
+_ORDER: Final[dict[Status, int]] = {status: order for order, status in enumerate(STATUSES)}
 
 
 class Recorded(Protocol):
@@ -135,7 +134,7 @@ class FailureDetector:
         sign.incarnation, sign.at_ms, sign.load, sign.is_heard = incarnation, self._now_ms, load, True
         return True
 
-    def echo(self, now_ms: int, *, sent_ms: int, wall_ms: int | None = None) -> bool:
+    def echo(self, now_ms: int, *, sent_ms: int, wall_ms: int) -> bool:
         """Take in that what we said ourselves at `sent_ms` was heard at `now_ms`.
 
         Args:
@@ -148,8 +147,7 @@ class FailureDetector:
             allowance.
         """
         self._advance(now_ms)
-        if wall_ms is not None:
-            self._wall_offset_ms = wall_ms - self._now_ms
+        self._wall_offset_ms = wall_ms - self._now_ms
         gap_ms = self._now_ms - self._echoed_ms
         is_whole = not self._is_interrupted and gap_ms <= self.max_gap_ms
         if not is_whole:
@@ -172,7 +170,9 @@ class FailureDetector:
     def last_heard_ms(self, agent: str) -> int:
         """When `agent` was last heard, by the wall clock; 0 if it has not been heard here."""
         sign = self._signs.get(agent)
-        return sign.at_ms + self._wall_offset_ms if sign is not None and sign.is_heard else 0
+        if sign is None or not sign.is_heard or self._heard_until_ms is None:
+            return 0
+        return sign.at_ms + self._wall_offset_ms
 
     def verdicts(self, agents: Collection[Recorded]) -> list[Verdict]:
         """What differs from the record, for all `agents` there are; whoever is not among them is forgotten.
@@ -212,63 +212,3 @@ class FailureDetector:
             self._shift_ms = self._now_ms - now_ms
             self._is_interrupted = True
         self._now_ms = now_ms + self._shift_ms
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """The last heartbeat taken from an agent."""
-
-    incarnation: int
-    at_ms: int
-    load: float
-
-
-class Presence:
-    """The last heartbeat of each agent, and what follows from its age.
-
-    Args:
-        started_ms: When this registry began to listen. Nobody is blamed for silence before that, so
-            a restarted registry does not declare everybody dead.
-        interval_ms: How often agents promise to be heard.
-    """
-
-    def __init__(self, *, started_ms: int, interval_ms: int = HEARTBEAT_INTERVAL_MS) -> None:
-        self.interval_ms = interval_ms
-        self._started_ms = started_ms
-        self._heard: dict[str, Heard] = {}
-
-    def restart(self, now_ms: int) -> None:
-        """Begin to listen anew, as a registry does that takes over from another."""
-        self._started_ms = now_ms
-        self._heard.clear()
-
-    def hear(self, agent: str, *, incarnation: int, current: int, load: float, now_ms: int) -> bool:
-        """Take a heartbeat of `incarnation`; False if it is not the `current` one's."""
-        if incarnation != current:
-            return False
-        self._heard[agent] = Heard(incarnation=incarnation, at_ms=now_ms, load=load)
-        return True
-
-    def forget(self, agent: str) -> None:
-        """Drop what is known of an agent that left."""
-        self._heard.pop(agent, None)
-
-    def last_heard_ms(self, agent: str, *, incarnation: int, registered_at_ms: int) -> int:
-        """When this incarnation last gave a sign of life, its registration being the first."""
-        heard = self._heard.get(agent)
-        current = heard is not None and heard.incarnation == incarnation
-        return max(registered_at_ms, heard.at_ms if heard is not None and current else 0)
-
-    def load(self, agent: str, *, incarnation: int) -> float:
-        """The load this incarnation last reported; 0 before its first heartbeat."""
-        heard = self._heard.get(agent)
-        return heard.load if heard is not None and heard.incarnation == incarnation else 0.0
-
-    def status(self, last_heard_ms: int, now_ms: int) -> Status:
-        """What silence since `last_heard_ms` means at `now_ms`."""
-        silent_ms = now_ms - max(last_heard_ms, self._started_ms)
-        if silent_ms >= OFFLINE_AFTER_INTERVALS * self.interval_ms:
-            return "offline"
-        if silent_ms >= SUSPECT_AFTER_INTERVALS * self.interval_ms:
-            return "suspect"
-        return "online"

@@ -95,6 +95,9 @@ def test_a_service_reaches_nothing_of_another_service_and_is_no_agent(
     assert publishes(permissions, SUBJECTS.change("main", "places", agent)) == (service == "knowledge")
     for subject in (SUBJECTS.call(other, "vote", agent), SUBJECTS.inbox(agent, "task")):
         assert not subscribes(permissions, subject)
+    for name in SERVICE_NAMES:
+        heard = service == name == "registry"
+        assert publishes(permissions, SUBJECTS.presence(name)) == heard, "only the registry hears itself"
 
 
 @given(service=st.sampled_from(SERVICE_NAMES), agent=AGENTS, shard=st.integers(0, 15))

@@ -1,0 +1,232 @@
+"""Listens to heartbeats, and to itself; has the leader record what follows from them.
+
+It works in every process of the registry, so that a standby that takes over knows who is alive. For each
+heartbeat there is no task and no log line: thousands come in a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from coordination.registry.commands import (
+    MAX_STATUS_CHANGES,
+    RecordStatuses,
+    StatusChange,
+    StatusesRecorded,
+)
+from coordination.registry.model import RegistryModel
+from coordination.registry.presence import FailureDetector, Verdict
+from coordination.registry.wire import Heartbeat
+from coordination.runtime.delivery import Delivery
+from coordination.runtime.errors import RejectedError, UnavailableError
+from coordination.runtime.host import Host
+from coordination.runtime.model import Outcome, Push, Rejected
+from coordination.runtime.runner import Shell
+
+NAME: Final = "registry"
+"""Under which the registry speaks, and hears itself."""
+ECHOES_PER_INTERVAL: Final = 20
+"""How finely silence is measured, and how late a silence is noticed at most: a twentieth of an interval."""
+MIN_ECHO_MS: Final = 10
+MAX_HEARTBEAT_BYTES: Final = 1024
+"""A heartbeat has 40; a larger one is not read."""
+MAX_NOTED: Final = 10_000
+"""Agents that are told, or logged, in one interval."""
+_MAX_ECHOES_AWAY: Final = 16
+"""Of ours that were sent and not heard yet; older ones count as lost."""
+_ROUND_MS: Final = 50
+"""Between two looks at everybody, at least, so that a thousand agents that come back do not cause as many."""
+
+_HEARTBEAT: Final = Heartbeat.__pydantic_validator__
+_RECORDED: Final = TypeAdapter(StatusesRecorded)
+_log = structlog.get_logger(__name__)
+_Background = Callable[[tuple[Host[RegistryModel], ...]], Coroutine[Any, Any, None]]
+
+
+def background(shell: Shell, detector: FailureDetector) -> _Background:
+    """What a registry process does beside its endpoints: see `Listening`."""
+
+    async def listen(hosts: tuple[Host[RegistryModel], ...]) -> None:
+        (host,) = hosts  # the registry is not sharded
+        await Listening(shell, detector, host).run()
+
+    return listen
+
+
+class OncePerInterval:
+    """Which agents have had their line in the log, or their push, lately; bounded.
+
+    Args:
+        interval_ms: An agent has its turn again after one to two of these.
+        max_agents: More have no turn at all until some time has passed.
+    """
+
+    def __init__(self, interval_ms: int, *, max_agents: int = MAX_NOTED) -> None:
+        self._interval_ms = interval_ms
+        self._max_agents = max_agents
+        self._began_ms = 0
+        self._before: set[str] = set()
+        self._now: set[str] = set()
+
+    def is_due(self, agent: str, now_ms: int) -> bool:
+        """Whether `agent` has its turn now; at the next question it has had it."""
+        if now_ms - self._began_ms >= self._interval_ms:
+            is_next = now_ms - self._began_ms < 2 * self._interval_ms
+            self._before, self._now = (self._now if is_next else set()), set()
+            self._began_ms = now_ms
+        if agent in self._now or agent in self._before or len(self._now) >= self._max_agents:
+            return False
+        self._now.add(agent)
+        return True
+
+
+class Listening:
+    """The ears of one registry process.
+
+    Args:
+        shell: Its outside world.
+        detector: Takes in what is heard.
+        host: Whose model knows the agents, and records what becomes of them while it leads.
+    """
+
+    def __init__(self, shell: Shell, detector: FailureDetector, host: Host[RegistryModel]) -> None:
+        self._shell = shell
+        self._detector = detector
+        self._host = host
+        self._echo_ms = max(detector.interval_ms // ECHOES_PER_INTERVAL, MIN_ECHO_MS)
+        self._away: dict[bytes, int] = {}
+        """What we have said and not heard yet -> when we said it."""
+        self._look = asyncio.Event()
+        """Set when somebody may have to be judged."""
+        self._pushed = OncePerInterval(detector.interval_ms)
+        self._logged = OncePerInterval(detector.interval_ms)
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        bus = self._shell.bus
+        subscription = await bus.subscribe(self._shell.subjects.presence("*"), self._hear)
+        forget = bus.on_reconnect(self._begin_anew)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._speak())
+                group.create_task(self._judge())
+        finally:
+            forget()
+            await subscription.unsubscribe()
+
+    def _now_ms(self) -> int:
+        return int(self._shell.clock.monotonic_s() * 1000)
+
+    # --- ourselves
+
+    async def _speak(self) -> None:
+        """Say something from time to time, to hear whether we hear."""
+        subject, never = self._shell.subjects.presence(NAME), asyncio.Event()
+        while True:
+            word = b'{"echo":"%016x"}' % self._shell.entropy.getrandbits(64)
+            if len(self._away) >= _MAX_ECHOES_AWAY:
+                del self._away[next(iter(self._away))]
+            self._away[word] = self._now_ms()
+            try:
+                await self._shell.bus.publish(subject, word)
+            except UnavailableError as error:
+                _log.info("echo not sent", reason=str(error))
+            await self._shell.clock.wait(never, self._echo_ms)
+
+    def _hear_ourselves(self, word: bytes) -> None:
+        sent_ms = self._away.get(word)
+        if sent_ms is None:
+            return  # another process of the registry, or too late
+        for earlier in tuple(self._away):
+            del self._away[earlier]
+            if earlier == word:
+                break
+        if not self._detector.echo(self._now_ms(), sent_ms=sent_ms, wall_ms=self._shell.clock.now_ms()):
+            _log.info("listening begins anew, nobody is blamed for silence before")
+        self._look.set()
+
+    def _begin_anew(self) -> None:
+        """The connection was lost, and with it what was said meanwhile."""
+        self._away.clear()
+        self._detector.interrupt()
+
+    # --- others
+
+    async def _hear(self, delivery: Delivery) -> None:
+        agent = delivery.subject.rpartition(".")[2]
+        if agent == NAME:
+            self._hear_ourselves(delivery.payload)
+            return
+        heartbeat = _read(delivery.payload)
+        if heartbeat is None:
+            if self._logged.is_due(agent, self._now_ms()):
+                size_bytes = len(delivery.payload)
+                _log.warning("ignored: not a heartbeat", agent=agent, size_bytes=size_bytes)
+            return
+        record = self._host.model.state.agents.get(agent)
+        if record is None or heartbeat.incarnation != record.incarnation:
+            await self._correct(agent, heartbeat.incarnation, record.incarnation if record else 0)
+            return
+        self._detector.hear(agent, heartbeat.incarnation, heartbeat.load, self._now_ms())
+        if record.status != "online":
+            self._look.set()
+
+    async def _correct(self, agent: str, incarnation: int, current: int) -> None:
+        """Tell the process that believes to be `incarnation` of `agent` that it is not, as the leader."""
+        if not self._host.leading.is_set() or not self._pushed.is_due(agent, self._now_ms()):
+            return
+        code = "superseded" if incarnation < current else "unknown_agent"
+        push = Push(agent=agent, kind="registration", body={"code": code, "incarnation": current})
+        try:
+            await self._shell.deliver(NAME, push)
+        except UnavailableError as error:
+            _log.info("push not sent", agent=agent, reason=str(error))
+
+    # --- what follows
+
+    async def _judge(self) -> None:
+        never = asyncio.Event()
+        while True:
+            await self._shell.clock.wait(self._look, None)
+            self._look.clear()
+            # A standby looks too: it takes in who has come and forgets who has gone.
+            verdicts = self._detector.verdicts(self._host.model.state.agents.values())
+            for first in range(0, len(verdicts), MAX_STATUS_CHANGES):
+                if not await self._record(verdicts[first : first + MAX_STATUS_CHANGES]):
+                    break
+            await self._shell.clock.wait(never, min(self._echo_ms, _ROUND_MS))
+
+    async def _record(self, verdicts: Sequence[Verdict]) -> bool:
+        """Whether the leader is here and has recorded `verdicts`; if not, they are found again."""
+        if not self._host.leading.is_set():
+            return False
+        changes = tuple(
+            StatusChange(agent=each.agent, incarnation=each.incarnation, status=each.status)
+            for each in verdicts
+        )
+        try:
+            await self._host.command(partial(_decide, RecordStatuses(changes=changes)), reply_type=_RECORDED)
+        except (UnavailableError, RejectedError) as error:
+            _log.info("statuses not recorded", count=len(changes), reason=str(error))
+            return False
+        return True
+
+
+def _read(payload: bytes) -> Heartbeat | None:
+    if len(payload) > MAX_HEARTBEAT_BYTES:
+        return None
+    try:
+        heartbeat: Heartbeat = _HEARTBEAT.validate_json(payload)
+    except ValidationError:
+        return None
+    return heartbeat
+
+
+def _decide(command: RecordStatuses, model: RegistryModel, now_ms: int) -> Outcome | Rejected:
+    return model.decide(command, now_ms)
