@@ -9,6 +9,7 @@ from typing import Final
 
 import consensus.service
 import coordination.artifacts.service
+import coordination.gateway.service
 import coordination.registry.service
 import coordination.tasks.service
 import dialog.service
@@ -32,6 +33,7 @@ SERVICES: Final[dict[str, Factory]] = {
     "consensus": lambda shell, _: consensus.service.define(shell),
     "knowledge": knowledge.service.define,
     "artifacts": coordination.artifacts.service.define,
+    "gateway": lambda shell, _: coordination.gateway.service.define(shell),
 }
 """Every service by name, in the order in which they start."""
 

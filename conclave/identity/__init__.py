@@ -7,6 +7,7 @@ from conclave.identity.permissions import (
     RESERVED_NAMES,
     SERVICE_NAMES,
     agent_permissions,
+    foreign_permissions,
     service_permissions,
 )
 from conclave.identity.running import RunningServer
@@ -25,5 +26,6 @@ __all__ = [
     "UsersFileError",
     "agent_permissions",
     "find_credentials",
+    "foreign_permissions",
     "service_permissions",
 ]

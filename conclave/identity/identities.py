@@ -18,7 +18,7 @@ import structlog
 from conclave import store as directory
 from conclave.identity.permissions import OPERATOR, SERVICE_NAMES, require_agent_id
 from conclave.identity.running import RunningServer
-from conclave.identity.users import Role, User, Users, UsersFileError, parse, render
+from conclave.identity.users import GUESTS, Role, User, Users, UsersFileError, parse, render
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UsageError
 
@@ -85,13 +85,16 @@ class Identities:
         del credentials[OPERATOR]
         return credentials
 
-    async def add(self, *names: str, out: Path | None = None, rotate: bool = False) -> tuple[Path, ...]:
+    async def add(
+        self, *names: str, out: Path | None = None, rotate: bool = False, foreign: bool = False
+    ) -> tuple[Path, ...]:
         """Mint a credential for each agent in `names`; a running server knows them on return.
 
         Args:
             names: Ids of agents.
             out: File for the seed instead of the store's own; only with one name.
             rotate: Replace the credential of an agent that has one already, which ends its connections.
+            foreign: Not for agents of ours but for clients of the Synadia Agent Protocol.
 
         Returns:
             Where the seeds are.
@@ -110,7 +113,9 @@ class Identities:
         async with self.locked():
             users = self._read() or Users(prefix="conclave")
             self._refuse_taken(names, users, out, rotate=rotate)
-            minted = [self._mint(name, out or self.path(name)) for name in names]
+            role: Role = "foreign" if foreign else "agent"
+            self._refuse_other_role(names, users, role)
+            minted = [self._mint(name, out or self.path(name), role) for name in names]
             await self._apply(users.having(*minted))
         return tuple(out or self.path(name) for name in names)
 
@@ -133,13 +138,13 @@ class Identities:
         async with self.locked():
             users = self._read()
             found = users.find(name) if users is not None else None
-            if users is None or found is None or found.role != "agent":
+            if users is None or found is None or found.role not in GUESTS:
                 raise UsageError(f"store {self.store} has no agent {name[:80]!r}; see: conclave agent list")
             await self._apply(users.without(name))
             self.path(name).unlink(missing_ok=True)
 
     def agents(self) -> tuple[User, ...]:
-        """The agents, by name.
+        """The agents and the foreign clients, by name.
 
         Raises:
             UsersFileError: The users file is damaged.
@@ -181,6 +186,13 @@ class Identities:
         if out is not None and out.exists():
             raise UsageError(f"{out} exists already; choose another file, or give --rotate to replace it")
 
+    def _refuse_other_role(self, names: Iterable[str], users: Users, role: Role) -> None:
+        """An agent does not become a foreign client, nor the other way round, by a new credential."""
+        for name in names:
+            found = users.find(name)
+            if found is not None and found.role != role:
+                raise UsageError(f"{name!r} is of role {found.role}, not {role}; remove it first")
+
     def _make_directory(self) -> None:
         try:
             self.directory.mkdir(mode=0o700, exist_ok=True)
@@ -188,13 +200,13 @@ class Identities:
         except OSError as error:
             raise UsageError(f"{self.directory}: {error.strerror}") from None
 
-    def _mint(self, name: str, path: Path) -> User:
-        """A new key for agent `name`, its seed in `path`."""
+    def _mint(self, name: str, path: Path, role: Role) -> User:
+        """A new key for `name`, its seed in `path`."""
         credentials = Credentials.generate(os.urandom(32))
         self._keep(credentials, path)
         if path.absolute() != self.path(name):
             self.path(name).unlink(missing_ok=True)  # of no use any more
-        return User(name=name, role="agent", public_key=credentials.public_key)
+        return User(name=name, role=role, public_key=credentials.public_key)
 
     def _keep(self, credentials: Credentials, path: Path) -> None:
         try:

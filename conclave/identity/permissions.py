@@ -14,7 +14,7 @@ from typing import Final
 from coordination.runtime.errors import UsageError
 from coordination.runtime.names import Subjects, inbox_prefix, require_id
 
-SERVICE_NAMES: Final = ("registry", "tasks", "dialog", "consensus", "knowledge", "artifacts")
+SERVICE_NAMES: Final = ("registry", "tasks", "dialog", "consensus", "knowledge", "artifacts", "gateway")
 """Every service that has a user of its own."""
 OPERATOR: Final = "operator"
 """The user of the people who run the deployment; it may do everything."""
@@ -27,6 +27,10 @@ MAX_SHARDS: Final = 16
 ANSWERS_PER_REQUEST: Final = 1
 ANSWER_EXPIRY_S: Final = 10
 """How long a service may take to answer; whoever asked has given up after half of it."""
+FOREIGN_AGENT: Final = "conclave"
+"""The token for our agents in the subjects of the Synadia Agent Protocol."""
+FOREIGN_INBOX: Final = "_INBOX.foreign"
+"""Where a client of that protocol may have an inbox of its own, below ``_INBOX.`` as the gateway wants."""
 _SPACE: Final = "main"
 """The one space that the knowledge service replicates."""
 _DISCOVERY: Final = ("PING", "INFO", "STATS")
@@ -85,6 +89,28 @@ def agent_permissions(agent: str, subjects: Subjects) -> Permissions:
     )
 
 
+def foreign_permissions(name: str, subjects: Subjects) -> Permissions:
+    """A client of the Synadia Agent Protocol: it finds and prompts agents, and that is all.
+
+    Its library takes answers below ``_INBOX.agents.``, which every such client therefore hears; whoever needs
+    an inbox of its own has the second one. Nobody acts on what arrives in either.
+
+    Raises:
+        UsageError: Nobody may be called `name`.
+    """
+    require_agent_id(name)
+    inboxes = ("_INBOX.agents.>", f"{FOREIGN_INBOX}.{name}.>")
+    return Permissions(
+        publish=(
+            f"agents.prompt.{FOREIGN_AGENT}.{subjects.prefix}.*",
+            f"agents.status.{FOREIGN_AGENT}.{subjects.prefix}.*",
+            f"{subjects.prefix}.query.>",
+            *_foreign_discovery(),
+        ),
+        subscribe=(*inboxes, "agents.hb.*.*.*"),  # the library listens to the heartbeats of all there are
+    )
+
+
 def service_permissions(service: str, subjects: Subjects) -> Permissions:
     """A service calls others under its own name, answers, pushes to agents, and keeps its own journal.
 
@@ -120,18 +146,40 @@ def service_permissions(service: str, subjects: Subjects) -> Permissions:
 
 
 def _extra_publish(service: str, subjects: Subjects) -> tuple[str, ...]:
-    # The knowledge service stores changes in the name of those who hand them to it.
-    return (subjects.change("*", "*", "*"),) if service == "knowledge" else ()
+    match service:
+        case "knowledge":  # it stores changes in the name of those who hand them to it
+            return (subjects.change("*", "*", "*"),)
+        case "registry":  # it hears, among the heartbeats, whether it still hears
+            return (subjects.presence(service),)
+        case "gateway":  # it streams into the inboxes of foreign clients, where no agent listens
+            return (f"agents.hb.{FOREIGN_AGENT}.{subjects.prefix}.*", "_INBOX.>")
+    return ()
 
 
 def _extra_subscribe(service: str, subjects: Subjects) -> tuple[str, ...]:
-    return (subjects.presence("*"),) if service == "registry" else ()
+    match service:
+        case "registry":
+            return (subjects.presence("*"),)
+        case "gateway":
+            return (
+                *(f"agents.{verb}.{FOREIGN_AGENT}.{subjects.prefix}.*" for verb in ("prompt", "status")),
+                f"{subjects.prefix}.query.>",
+                subjects.event("registry", "*", "*"),
+                *_foreign_discovery(),
+            )
+    return ()
 
 
 def _discovery(service: str, subjects: Subjects) -> Iterator[str]:
     for verb in _DISCOVERY:
         name = f"{subjects.prefix}-{service}"
         yield from (f"$SRV.{verb}", f"$SRV.{verb}.{name}", f"$SRV.{verb}.{name}.*")
+
+
+def _foreign_discovery() -> Iterator[str]:
+    """What finds the agents of the Synadia Agent Protocol: all of them, or one instance."""
+    for verb in _DISCOVERY:
+        yield from (f"$SRV.{verb}.agents", f"$SRV.{verb}.agents.*")
 
 
 def _storage(service: str, subjects: Subjects) -> Iterator[str]:

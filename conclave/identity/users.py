@@ -16,6 +16,7 @@ from conclave.identity.permissions import (
     SERVICE_NAMES,
     Permissions,
     agent_permissions,
+    foreign_permissions,
     require_agent_id,
     service_permissions,
     witness_permissions,
@@ -25,7 +26,10 @@ from coordination.runtime.names import Id, Subjects
 
 PublicKey = Annotated[str, StringConstraints(pattern=r"^U[A-Z2-7]{55}\z")]
 """The public half of an nkey user, 56 characters."""
-Role = Literal["operator", "service", "agent"]
+Role = Literal["operator", "service", "agent", "foreign"]
+"""``foreign``: a client of the Synadia Agent Protocol, which may find and prompt agents and nothing else."""
+GUESTS: Final[tuple[Role, ...]] = ("agent", "foreign")
+"""Those who come and go; the others are there as long as the store."""
 _AUTHENTICATION_TIMEOUT_S: Final = 10
 """The default of 2 s refuses good clients while a small machine starts everything at once."""
 
@@ -46,7 +50,7 @@ class User(BaseModel):
                 fits = self.name == OPERATOR
             case "service":
                 fits = self.name in SERVICE_NAMES
-            case "agent":
+            case "agent" | "foreign":
                 try:
                     fits = bool(require_agent_id(self.name))
                 except UsageError:
@@ -77,10 +81,8 @@ class Users(BaseModel):
 
     @property
     def agents(self) -> tuple[User, ...]:
-        """The agents, by name."""
-        return tuple(
-            sorted((user for user in self.users if user.role == "agent"), key=lambda user: user.name)
-        )
+        """The agents and the foreign clients, by name."""
+        return tuple(sorted((user for user in self.users if user.role in GUESTS), key=lambda user: user.name))
 
     def find(self, name: str) -> User | None:
         """The user called `name`."""
@@ -146,6 +148,8 @@ def _permissions(user: User, subjects: Subjects) -> Permissions | None:
             return service_permissions(user.name, subjects)
         case "agent":
             return agent_permissions(user.name, subjects)
+        case "foreign":
+            return foreign_permissions(user.name, subjects)
 
 
 def _block(permissions: Permissions | None) -> str:

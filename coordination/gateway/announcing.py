@@ -58,7 +58,7 @@ class Announcer:
     # --- discovery
 
     async def discover(self, delivery: Delivery, spawn: Spawn) -> None:
-        """Answer ``$SRV.PING|INFO|STATS``, of all agents, of ours, or of one instance."""
+        """Answer ``$SRV.PING|INFO|STATS.agents``, for all agents, or for one instance (section 4)."""
         if not foreign.is_answerable(delivery.reply_to) or self._discovering >= MAX_DISCOVERIES:
             return
         self._discovering += 1
@@ -66,10 +66,9 @@ class Announcer:
 
     async def _answer(self, delivery: Delivery) -> None:
         try:
-            verb, _, instance = delivery.subject.removeprefix("$SRV.").partition(".")
-            instance = instance.removeprefix(foreign.SERVICE).removeprefix(".")
+            _, verb, _, *instance = delivery.subject.split(".")
             view = VIEWS[verb]
-            for face in self._meant(instance):
+            for face in self._meant(instance[0] if instance else ""):
                 body = to_json(view(face, self._relay.counters(face)))
                 await self._shell.bus.publish(delivery.reply_to, body)
         except ConclaveError as error:

@@ -32,6 +32,9 @@ AGENT: Final = "conclave"
 Verb = Literal["prompt", "status", "hb"]
 Code = Literal[400, 401, 403, 404, 409, 429, 500]
 """What may have gone wrong (section 9)."""
+WORKING: Final = "working"
+"""The status that keeps a stream alive. Not ``ack``, of which there is exactly one in each (section 6.4);
+clients pass over what they do not know, but count it as a sign of life (6.4, 6.6)."""
 ANSWERABLE: Final = "_INBOX."
 """What a reply subject must begin with. No agent and no service listens there (theirs begin with
 ``_INBOX_<id>.``), so that nobody can have the gateway speak to them under its own name."""
@@ -52,9 +55,9 @@ class EnvelopeError(Exception):
 
 
 class Attachment(BaseModel):
-    """A file that travels inside an envelope or a chunk (section 5.2)."""
+    """A file that travels inside an envelope or a chunk (section 5.2); unknown fields are handed on (5.6)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     filename: Annotated[str, StringConstraints(min_length=1, max_length=MAX_FILENAME_CHARS)]
     content: str
@@ -67,12 +70,17 @@ class Attachment(BaseModel):
 
 
 class Envelope(BaseModel):
-    """A prompt, or the answer to a question (section 5.1). Unknown fields are passed over (5.6)."""
+    """A prompt, or the answer to a question (section 5.1); unknown fields are handed on (5.6)."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     prompt: Annotated[str, StringConstraints(min_length=1)]
     attachments: Annotated[tuple[Attachment, ...] | None, Field(max_length=MAX_ATTACHMENTS)] = None
+
+    @property
+    def unknown(self) -> dict[str, Any]:
+        """The fields that the protocol does not define."""
+        return self.model_extra or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,5 +183,5 @@ def _chunk(kind: str, data: object) -> Frame:
     return Frame(to_json({"type": kind, "data": data}))
 
 
-def _plain(attachments: Sequence[Attachment]) -> list[dict[str, str]]:
-    return [{"filename": each.filename, "content": each.content} for each in attachments]
+def _plain(attachments: Sequence[Attachment]) -> list[dict[str, Any]]:
+    return [each.model_dump() for each in attachments]

@@ -86,8 +86,12 @@ class Gateway:
             (foreign.subject("status", prefix, "*"), foreign.SERVICE, self._report),
             (f"{answers(prefix, self._id)}.*.*", "", self._relay.take_answer),
         ]
-        tails = ("", f".{foreign.SERVICE}", f".{foreign.SERVICE}.*")
-        heard += [(f"$SRV.{verb}{tail}", ours, self._discover) for verb in VIEWS for tail in tails]
+        # Not ``$SRV.PING`` alone: this connection answers there as `conclave-gateway` already, and a user who
+        # hears a request twice has used up its one answer by that (nats-server 2.15).
+        tails = ("", ".*")
+        heard += [
+            (f"$SRV.{verb}.{foreign.SERVICE}{tail}", ours, self._discover) for verb in VIEWS for tail in tails
+        ]
         subscriptions.append(await self._peers.listen(self._spawn))
         for subject, queue, handler in heard:
             subscriptions.append(await self._shell.bus.subscribe(subject, handler, queue=queue))

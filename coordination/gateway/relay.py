@@ -32,6 +32,8 @@ from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import ConclaveError, RejectedError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.runner import Shell
+from coordination.runtime.trace import TraceContext
+from coordination.runtime.wire import HEADER_TRACE
 
 MAX_ENDED: Final = 1024
 """Prompts remembered after their end, so that an agent that repeats its last chunk is not told otherwise."""
@@ -121,7 +123,8 @@ class Relay:
             await self._send(delivery.reply_to, foreign.failure(refused.code, refused.message))
             return
         await self._send(prompt.reply_to, prompt.stream.begin())
-        spawn(self._tend(prompt, envelope))
+        trace = TraceContext.parse(delivery.headers.get(HEADER_TRACE))
+        spawn(self._tend(prompt, envelope, str(trace or "")))
 
     def _admit(self, delivery: Delivery) -> tuple[_Prompt, Envelope]:
         try:
@@ -215,10 +218,10 @@ class Relay:
 
     # --- one prompt
 
-    async def _tend(self, prompt: _Prompt, envelope: Envelope) -> None:
+    async def _tend(self, prompt: _Prompt, envelope: Envelope, traceparent: str) -> None:
         """Push the prompt to its agent, and watch over its stream until it ends."""
         try:
-            await self._push(prompt, envelope)
+            await self._push(prompt, envelope, traceparent)
             while (due_ms := prompt.stream.due_ms()) is not None:
                 await self._shell.clock.wait(prompt.over, due_ms - self._now_ms())
                 async with prompt.turn:
@@ -227,12 +230,14 @@ class Relay:
             log_failure(_log, "prompt failed", agent=prompt.agent, prompt=prompt.prompt_id)
             await self._fail(prompt, "the gateway failed on this prompt")
 
-    async def _push(self, prompt: _Prompt, envelope: Envelope) -> None:
+    async def _push(self, prompt: _Prompt, envelope: Envelope, traceparent: str) -> None:
         push = PromptPush(
             prompt_id=prompt.prompt_id,
             gateway=self.gateway,
             text=envelope.prompt,
             attachments=envelope.attachments or (),
+            unknown=envelope.unknown,
+            traceparent=traceparent,
             accept_ms=self._timing.accept_ms,
             silence_ms=self._timing.silence_ms,
         )

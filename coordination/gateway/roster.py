@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from coordination.gateway.limits import MAX_ROSTER_AGENTS, Timing
 from coordination.gateway.profile import Face, Profile, Status
-from coordination.gateway.wire import PROTOCOL, SETTINGS, Settings
+from coordination.gateway.wire import PROTOCOL, TEXT_ONLY
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
 from coordination.runtime.runner import Shell
@@ -59,16 +59,11 @@ class Record(_Read):
     protocols: tuple[str, ...] = ()
     registered_at_ms: int = 0
     load: float = 0.0
-    metadata: dict[str, Any] = Field(default_factory=dict)
 
     def profile(self) -> Profile | None:
         """What the gateway needs of it; None if the agent does not speak the foreign protocol."""
-        if PROTOCOL not in self.protocols:
+        if PROTOCOL not in self.protocols and TEXT_ONLY not in self.protocols:
             return None
-        try:
-            settings = Settings.model_validate(self.metadata.get(SETTINGS, {}))
-        except ValidationError:
-            settings = Settings()  # the key is anybody's, and what is there may mean something else
         return Profile(
             agent=self.agent,
             incarnation=self.incarnation,
@@ -77,7 +72,7 @@ class Record(_Read):
             capabilities=tuple(f"{each.name}@{each.version}" for each in self.capabilities),
             max_tasks=self.max_tasks,
             registered_at_ms=self.registered_at_ms,
-            takes_attachments=settings.attachments,
+            takes_attachments=PROTOCOL in self.protocols,
         )
 
 

@@ -7,7 +7,6 @@ one end, and nothing after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -117,7 +116,9 @@ class PromptStream:
             case QueryChunk():
                 self._ask(sequence, now_ms + chunk.wait_ms)
                 reply_to = f"{self._answers_at}.{sequence}"
-                return (foreign.query(str(sequence), reply_to, chunk.text, chunk.attachments),)
+                return (
+                    foreign.query(reply_to.partition(".query.")[2], reply_to, chunk.text, chunk.attachments),
+                )
             case DoneChunk():
                 return (END,)
             case ErrorChunk():
@@ -165,6 +166,7 @@ class PromptStream:
             state="answered",
             text=question.answer.prompt,
             attachments=question.answer.attachments or (),
+            unknown=question.answer.unknown,
         )
 
     def due_ms(self) -> int | None:
@@ -192,7 +194,7 @@ class PromptStream:
             return self.fail(500, "the agent fell silent" if did_accept else "the agent did not respond")
         if now_ms >= self._sent_ms + self._timing.keepalive_ms:
             self._sent_ms = now_ms
-            return (foreign.status("ack"),)
+            return (foreign.status(foreign.WORKING),)
         return ()
 
     def fail(self, code: Code, message: str) -> tuple[Frame, ...]:
@@ -213,8 +215,3 @@ class PromptStream:
 def unknown_prompt() -> RejectedError:
     """What an agent is told about a prompt that is not, or no longer, in flight."""
     return RejectedError("unknown_prompt", "no such prompt is in flight; stop working on it")
-
-
-def is_ended(frames: Iterable[Frame]) -> bool:
-    """Whether the end of a stream is among `frames`."""
-    return END in frames

@@ -14,11 +14,11 @@ Refusals: ``unknown_prompt`` (it has ended, or its gateway has: stop working on 
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from coordination.gateway.foreign import Attachment, Code
+from coordination.gateway.foreign import WORKING, Attachment, Code
 from coordination.gateway.limits import (
     MAX_ATTACHMENTS,
     MAX_MESSAGE_CHARS,
@@ -30,21 +30,12 @@ from coordination.runtime.wire import Body
 
 PROTOCOL: Final = "agents"
 """What an agent names in the ``protocols`` of its registration to be reachable through the gateway."""
+TEXT_ONLY: Final = "agents.text"
+"""What an agent names instead that takes no attachments."""
 PUSH_KIND: Final = "prompt"
 """Kind of the push that brings a prompt."""
-SETTINGS: Final = "agents"
-"""Key in the metadata of an agent's registration under which it may say more; see `Settings`."""
 
 Attachments = Annotated[tuple[Attachment, ...], Field(max_length=MAX_ATTACHMENTS)]
-
-
-class Settings(BaseModel):
-    """What an agent may say about itself in its registration's metadata, under `SETTINGS`."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    attachments: bool = True
-    """Whether it takes attachments."""
 
 
 class PromptPush(BaseModel):
@@ -57,6 +48,10 @@ class PromptPush(BaseModel):
     """Which gateway holds the client's stream; to be given back with every chunk."""
     text: str
     attachments: tuple[Attachment, ...] = ()
+    unknown: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the client's envelope that the protocol does not define."""
+    traceparent: str = ""
+    """W3C trace context of the client's message, if it had one."""
     accept_ms: int = Field(gt=0)
     silence_ms: int = Field(gt=0)
 
@@ -81,10 +76,10 @@ class ResponseChunk(_Content):
 
 
 class StatusChunk(Body):
-    """A sign of life. The protocol knows ``ack``; clients pass over what they do not know."""
+    """A sign of life. Clients pass over what they do not know. ``ack`` is said by the gateway alone."""
 
     type: Literal["status"] = "status"
-    status: Annotated[str, StringConstraints(min_length=1, max_length=MAX_STATUS_CHARS)] = "ack"
+    status: Annotated[str, StringConstraints(min_length=1, max_length=MAX_STATUS_CHARS)] = WORKING
 
 
 class QueryChunk(_Content):
@@ -152,3 +147,5 @@ class AnswerReply(BaseModel):
     """``waiting``: ask again. ``expired``: nobody answered in time, or not in the protocol's words."""
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
+    unknown: dict[str, Any] = Field(default_factory=dict)
+    """Fields of the client's envelope that the protocol does not define."""

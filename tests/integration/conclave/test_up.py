@@ -152,7 +152,7 @@ def test_wrong_arguments_get_one_line_and_exit_2(tmp_path: Path) -> None:
 
     unknown = run("serve", "registrar")
     assert unknown.returncode == 2
-    known = "registry, tasks, dialog, consensus, knowledge, artifacts"
+    known = "registry, tasks, dialog, consensus, knowledge, artifacts, gateway"
     assert unknown.stderr.splitlines() == [f"conclave: no service 'registrar'; there are: {known}"]
     nowhere = run("up", "--nats", f"nats://127.0.0.1:{free_port()}")
     assert nowhere.returncode == 1

@@ -24,6 +24,7 @@ ENDPOINTS = {
     "consensus": "list",
     "knowledge": "topics",
     "artifacts": "nonsense",
+    "gateway": "respond",
 }
 """A verb of each service that answers at once."""
 FOREIGN = (

@@ -63,6 +63,16 @@ def test_a_bad_envelope_is_named(payload: bytes, complaint: str) -> None:
     assert complaint in caught.value.message
 
 
+def test_what_the_protocol_does_not_define_is_handed_on() -> None:
+    file = {**FILE.model_dump(), "mime": "text/plain"}
+    envelope = parse_envelope(
+        json.dumps({"prompt": "x", "attachments": [file], "later": {"a": [1]}}).encode()
+    )
+    assert envelope.unknown == {"later": {"a": [1]}}
+    assert envelope.attachments is not None
+    assert json.loads(foreign.response("", envelope.attachments).payload)["data"]["attachments"] == [file]
+
+
 def test_an_envelope_has_a_bound_on_attachments() -> None:
     def body(count: int) -> bytes:
         return json.dumps({"prompt": "x", "attachments": [FILE.model_dump()] * count}).encode()

@@ -92,7 +92,7 @@ def test_a_chunk_too_early_is_refused_and_can_be_sent_in_its_turn() -> None:
         ([], 999, []),
         ([], 1000, [500, None]),
         ([(1, StatusChunk(), 500)], 2499, []),
-        ([(1, StatusChunk(), 500)], 2500, [("status", "ack")]),
+        ([(1, StatusChunk(), 500)], 2500, [("status", "working")]),
         ([(1, StatusChunk(), 500)], 5500, [500, None]),
         ([(1, StatusChunk(), 500), (2, StatusChunk(), 4000)], 5500, []),
         ([(number, StatusChunk(), number * 4000 - 3999) for number in range(1, 16)], 60_000, [500, None]),
@@ -118,7 +118,7 @@ def test_a_stream_that_was_failed_says_so_once() -> None:
 def test_an_answer_finds_its_question() -> None:
     prompt = stream()
     (asked,) = shown(prompt.take(1, QueryChunk(text="Which?", wait_ms=WAIT_MS), 0))
-    assert asked == ("query", {"id": "1", "reply_subject": "conclave.query.g.p.1", "prompt": "Which?"})
+    assert asked == ("query", {"id": "g.p.1", "reply_subject": "conclave.query.g.p.1", "prompt": "Which?"})
     assert prompt.look_for_answer(1, 10).state == "waiting"
     prompt.take_answer(1, b"the blue one")
     reply = prompt.look_for_answer(1, 20)
