@@ -18,7 +18,7 @@ class Board:
     def __init__(self) -> None:
         self.agents: dict[str, AgentRecord] = {}
         self.recent: deque[Change] = deque(maxlen=REMEMBERED_CHANGES)
-        """Newest last."""
+        """Those worth showing, newest last; whoever takes changes in decides which (`note`)."""
         self._stale: set[str] = set()
         """Those that were offline when we came."""
 
@@ -39,7 +39,6 @@ class Board:
         Returns:
             The agent as it is after it, or was before it left; None if nobody knew it.
         """
-        self.recent.append(change)
         self._stale.discard(change.agent)
         known = self.agents.get(change.agent)
         if change.kind in ("deregistered", "expired"):
@@ -60,6 +59,10 @@ class Board:
             return known
         self.agents[change.agent] = record
         return record
+
+    def note(self, change: Change) -> None:
+        """Remember a change among the recent ones."""
+        self.recent.append(change)
 
     def hear(self, record: AgentRecord) -> None:
         """Take over load and sign of life, which no change tells, from a record that was asked for."""

@@ -15,8 +15,8 @@ from conclave.commands import tables
 from conclave.commands.access import Access
 from conclave.commands.listing import now_ms
 from conclave.commands.output import print_json
-from conclave.commands.reach import registry
-from coordination.registry.wire import Explanation, FindReply, TermExplanation
+from conclave.commands.reach import calling
+from coordination.registry.wire import Explanation, FindReply, FindRequest, TermExplanation
 from coordination.requirements import Requirement
 
 _PLAIN_HEADING: Final = ("NAME", "VERDICT", "MET", "WEIGHT", "TERM", "REASON")
@@ -31,13 +31,12 @@ async def find_agents(
     include_offline: bool,
     as_json: bool,
 ) -> bool:
-    """Print who meets `requirement`; False if nobody does. Errors as `conclave.commands.reach.registry`."""
-    async with registry(access) as client:
-        if explain:
-            reply = await client.explain(requirement, include_offline=include_offline, limit=limit)
-        else:
-            agents = await client.find(requirement, include_offline=include_offline, limit=limit)
-            reply = FindReply(agents=agents, matched=len(agents))
+    """Print who meets `requirement`; False if nobody does. Errors as `conclave.commands.reach.calling`."""
+    request = FindRequest(
+        requirement=requirement, include_offline=include_offline, limit=limit, explain=explain
+    )
+    async with calling(access) as caller:  # the client's `find` does not say how many match in all
+        reply = await caller.query("registry", "find", request, FindReply)
     if as_json:
         print_json({"requirement": str(requirement), **reply.model_dump(mode="json")})
     elif explain:

@@ -71,17 +71,21 @@ def _print(record: AgentRecord, credential: str, console: Console) -> None:
     for name, value in rows:
         grid.add_row("" if name == last else name, value)
         last = name
-    console.print(Text(record.agent, style="bold"), tables.status_text(record.status))
     console.print(grid)
 
 
 def _rows(record: AgentRecord) -> Iterator[tuple[str, Text]]:
     yield "name", Text(record.agent)
-    yield "status", _since(tables.status_text(record.status), record.status_since_ms)
+    status = Text(record.status, style=tables.STYLES[record.status])
+    yield "status", _since(status, record.status_since_ms)
     yield "load", tables.load_text(record.load)
     yield "slots", Text(str(record.max_tasks))
     yield "incarnation", Text(str(record.incarnation))
-    yield "registered", _since(Text(_moment(record.registered_at_ms)), record.registered_at_ms)
+    registered_age = tables.age(record.registered_at_ms, now_ms())
+    yield (
+        "registered",
+        Text(f"{_moment(record.registered_at_ms)}  ").append(f"{registered_age} ago", style="dim"),
+    )
     yield "heard", Text(f"{tables.age(record.last_heard_ms, now_ms())} ago" if record.last_heard_ms else "-")
     yield "description", Text(tables.printable(record.description) or "-")
     yield "protocols", Text(", ".join(record.protocols) or "-")
@@ -104,7 +108,7 @@ def _capability(capability: AgentCapability) -> Text:
 
 
 def _since(line: Text, since_ms: int) -> Text:
-    return line.append(f"  {tables.age(since_ms, now_ms())}", style="dim") if since_ms else line
+    return line.append(f"  for {tables.age(since_ms, now_ms())}", style="dim") if since_ms else line
 
 
 def _moment(at_ms: int) -> str:

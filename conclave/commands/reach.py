@@ -17,7 +17,14 @@ from coordination.runtime.errors import AuthorizationError, UnavailableError
 
 @contextlib.asynccontextmanager
 async def registry(access: Access) -> AsyncIterator[RegistryClient]:
-    """A client for the length of the block.
+    """A client for the length of the block; errors as `calling`."""
+    async with calling(access) as caller:
+        yield RegistryClient(caller)
+
+
+@contextlib.asynccontextmanager
+async def calling(access: Access) -> AsyncIterator[Caller]:
+    """A way to the services for the length of the block.
 
     Raises:
         UsageError: The credential cannot be read.
@@ -31,8 +38,7 @@ async def registry(access: Access) -> AsyncIterator[RegistryClient]:
             bus = await NatsBus.connect(url, agent=access.agent, credentials=credentials)
     try:
         with _saying_what_is_missing(access, url):
-            caller = Caller(bus, agent=access.agent, subjects=access.subjects, patience_s=access.timeout_s)
-            yield RegistryClient(caller)
+            yield Caller(bus, agent=access.agent, subjects=access.subjects, patience_s=access.timeout_s)
     finally:
         await bus.close()
 

@@ -62,7 +62,7 @@ class JsonLines:
 
     def change(self, change: Change) -> None:
         """Something happened."""
-        self._print(**change.model_dump(mode="json"))
+        self._print(kind=change.kind, **change.model_dump(mode="json", exclude={"kind"}))
 
     def _print(self, **fields: object) -> None:
         print_json_line(fields)
@@ -162,7 +162,8 @@ class _Live:
                     for record in records:
                         self._board.present(record)
                 case Change():
-                    self._board.change(event)
+                    if _concerns(event, self._board, self._view.selection):
+                        self._board.note(event)
             self._dirty.set()
 
     async def _hear(self) -> None:

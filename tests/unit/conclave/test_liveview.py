@@ -11,6 +11,7 @@ from rich.console import Console
 from conclave.commands.board import Board
 from conclave.commands.listing import Selection
 from conclave.commands.liveview import View
+from coordination.registry.wire import Change
 from coordination.requirements import parse
 from tests.support.agents import NOW_MS, able, change, record
 
@@ -24,6 +25,12 @@ def view(count: int, **selection: Any) -> View:
         board.present(record(f"agent-{number:03d}"))
     chosen = Selection(**{"statuses": "live", "labels": (), "requirement": None, **selection})
     return View(board, chosen, URL, is_synced=True)
+
+
+def happen(shown: View, news: Change) -> None:
+    """Take a change in, as one that is worth showing."""
+    shown.board.change(news)
+    shown.board.note(news)
 
 
 def screen(shown: View, *, width: int = 80, height: int = 24) -> list[str]:
@@ -40,7 +47,7 @@ def screen(shown: View, *, width: int = 80, height: int = 24) -> list[str]:
 def test_the_screen_is_never_higher_than_the_terminal(count: int, height: int, changes: int) -> None:
     shown = view(count)
     for revision in range(changes):
-        shown.board.change(change(revision, "suspect", f"agent-{revision:03d}"))
+        happen(shown, change(revision, "suspect", f"agent-{revision:03d}"))
     lines = screen(shown, height=height)
     assert len(lines) <= height
     assert all(len(line) <= 80 for line in lines)
@@ -56,8 +63,8 @@ def test_what_does_not_fit_is_counted() -> None:
 
 def test_changes_stand_below_the_table_newest_last() -> None:
     shown = view(3)
-    shown.board.change(change(1, "suspect", "agent-001"))
-    shown.board.change(change(2, "registered", "zoe", incarnation=9, record=record("zoe", incarnation=9)))
+    happen(shown, change(1, "suspect", "agent-001"))
+    happen(shown, change(2, "registered", "zoe", incarnation=9, record=record("zoe", incarnation=9)))
     lines = screen(shown)
     assert [line.split()[1:] for line in lines[-2:]] == [
         ["agent-001", "suspect"],
