@@ -7,21 +7,52 @@ SDK. A new name goes into `conclave.lazy.PLACES` as well.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conclave.agent import Agent
+    from conclave.agent import (
+        Agent,
+        Ballot,
+        Context,
+        DecisionContext,
+        MessageContext,
+        ProposalContext,
+        PushContext,
+        Reply,
+        TaskContext,
+        TaskFailed,
+        WorkCancelledError,
+    )
     from conclave.session import Session, connect
+    from coordination.registry.membership import SupersededError
     from coordination.registry.wire import Capability
-    from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
+    from coordination.runtime.errors import (
+        AuthorizationError,
+        ConclaveError,
+        RejectedError,
+        UnavailableError,
+        UsageError,
+    )
 else:
     from conclave.lazy import __dir__ as __dir__
     from conclave.lazy import __getattr__ as __getattr__
 
 __all__ = [
     "Agent",
+    "AuthorizationError",
+    "Ballot",
     "Capability",
     "ConclaveError",
+    "Context",
+    "DecisionContext",
+    "MessageContext",
+    "ProposalContext",
+    "PushContext",
     "RejectedError",
+    "Reply",
     "Session",
+    "SupersededError",
+    "TaskContext",
+    "TaskFailed",
     "UnavailableError",
     "UsageError",
+    "WorkCancelledError",
     "connect",
 ]

@@ -12,12 +12,24 @@ from typing import Any, Final
 
 PLACES: Final = {
     "Agent": "conclave.agent",
+    "AuthorizationError": "coordination.runtime.errors",
+    "Ballot": "conclave.agent",
     "Capability": "coordination.registry.wire",
     "ConclaveError": "coordination.runtime.errors",
+    "Context": "conclave.agent",
+    "DecisionContext": "conclave.agent",
+    "MessageContext": "conclave.agent",
+    "ProposalContext": "conclave.agent",
+    "PushContext": "conclave.agent",
     "RejectedError": "coordination.runtime.errors",
+    "Reply": "conclave.agent",
     "Session": "conclave.session",
+    "SupersededError": "coordination.registry.membership",
+    "TaskContext": "conclave.agent",
+    "TaskFailed": "conclave.agent",
     "UnavailableError": "coordination.runtime.errors",
     "UsageError": "coordination.runtime.errors",
+    "WorkCancelledError": "conclave.agent",
     "connect": "conclave.session",
 }
 """Public name -> the module that has it."""

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from conclave.address import find_url
 from conclave.identity.lookup import find_credentials
 from consensus.client import ConsensusClient
 from coordination.artifacts.client import ArtifactsClient
@@ -79,7 +80,7 @@ class Session:
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str,
+    url: str | None = None,
     *,
     agent: str,
     credentials: Credentials | Path | str | None = None,
@@ -89,7 +90,7 @@ async def connect(
     """Connect `agent` to the Conclave behind the nats-server at `url` for the length of the block.
 
     Args:
-        url: ``nats://HOST:PORT``.
+        url: ``nats://HOST:PORT``; by default what `conclave.address.find_url` finds.
         agent: Agent id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit.
         credentials: The agent's credential: the file that ``conclave agent add`` made, a directory with
             ``<agent>.nk``, or its content. Without it the environment variable ``CONCLAVE_CREDENTIALS``
@@ -101,11 +102,11 @@ async def connect(
     Raises:
         UsageError: `agent` or `prefix` is not a valid id, or the credential cannot be read.
         UnavailableError: No server answers at `url`.
-        AuthorizationError: The server does not let the agent in.
+        AuthorizationError: The server does not let the agent in, or the credential is another one's.
     """
     subjects = Subjects(prefix)
     found = find_credentials(require_id(agent), credentials)
-    bus = await NatsBus.connect(url, agent=agent, credentials=found)
+    bus = await NatsBus.connect(find_url(url), agent=agent, credentials=found)
     try:
         yield Session(bus, agent=agent, subjects=subjects, patience_s=patience_s)
     finally:

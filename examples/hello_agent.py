@@ -1,15 +1,13 @@
 """An agent in a few lines. Run it beside `conclave up`."""
 
-import sys
-
 from conclave import Agent
 
-agent = Agent("hello", capabilities=["greeting"])
+agent = Agent("hello")
 
 
-@agent.task
-async def greet(session, offer):
-    return {"greeting": f"Hello, {offer.payload['name']}!"}
+@agent.task("greeting")
+def greet(name: str) -> str:
+    return f"Hello, {name}!"
 
 
-agent.serve(sys.argv[1] if len(sys.argv) > 1 else "nats://127.0.0.1:4222")
+agent.serve()

@@ -11,23 +11,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from conclave.agent import Agent
+from conclave.agent import Agent, Ballot, MessageContext, Reply, TaskContext, TaskFailed
 from conclave.demo.builder import build
+from conclave.demo.report import Build
 from conclave.demo.review import Remark, Specialist, Weight, review
 from conclave.session import Session
 from consensus.wire import Choice, ProposalAnnounced
-from coordination.runtime.errors import ConclaveError, RejectedError
-from coordination.tasks.wire import TaskOffer
-from dialog.wire import Message, Performative
+from dialog.wire import Performative
 from nix_gen import Graph, NixGenError, validate
 
 MAX_REMARKS_SAID: Final = 100
 """Remarks carried by one message; the summary counts all."""
 MAX_REMARK_CHARS: Final = 400
-_log = structlog.get_logger(__name__)
 
 
 class ReviewRequest(BaseModel):
@@ -134,43 +131,28 @@ class Participant:
         self._out = out
         self._asked: ReviewRequest | None = None
         self._remarks: tuple[Remark, ...] = ()
+        self.agent.message("request")(self._answer)
         self.agent.message(self._hear)
         self.agent.proposal(self._vote)
         self.agent.on("result")(self._take_result)
         if specialist.capability == "nix.translate":
-            self.agent.task(self._build)
+            self.agent.task(specialist.capability)(self._build)
 
-    async def _hear(self, session: Session, message: Message) -> None:
-        try:
-            if message.performative == "request":
-                await self._answer(session, message)
-            elif message.in_reply_to is not None:
-                self._take_review(message.sender, SaidReview.model_validate_json(message.content))
-        except (ValidationError, ConclaveError) as error:
-            _log.warning("message not understood", agent=self.agent.id, error=type(error).__name__)
-            if message.performative == "request":
-                await session.dialog.say(
-                    message.conversation_id,
-                    str(error).splitlines()[0],
-                    performative="not-understood",
-                    in_reply_to=message.sequence,
-                )
+    async def _hear(self, said: SaidReview, context: MessageContext) -> None:
+        if context.message.in_reply_to is not None:
+            self._take_review(context.message.sender, said)
 
-    async def _answer(self, session: Session, message: Message) -> None:
-        asked = ReviewRequest.model_validate_json(message.content)
-        if self.agent.id in asked.reviewers:
-            await self.give_review(session, asked, message.conversation_id, in_reply_to=message.sequence)
+    async def _answer(self, asked: ReviewRequest, context: MessageContext) -> Reply | None:
+        if self.agent.id not in asked.reviewers:
+            return None
+        said = await self.look(context.session, asked)
+        return Reply(perform(self._remarks), said)
 
     async def give_review(
         self, session: Session, asked: ReviewRequest, conversation_id: str, *, in_reply_to: int
     ) -> None:
-        """Look at the graph and tell everybody what there is to say."""
-        await self._look(session, asked)
-        said = SaidReview(
-            summary=summarise(self._remarks),
-            remarks=tuple(SaidRemark.of(remark) for remark in self._remarks[:MAX_REMARKS_SAID]),
-        )
-        self._take_review(self.agent.id, said)
+        """Look at the graph and tell everybody what there is to say, without having been asked by message."""
+        said = await self.look(session, asked)
         await session.dialog.broadcast(
             conversation_id,
             said.model_dump_json(),
@@ -178,50 +160,48 @@ class Participant:
             in_reply_to=in_reply_to,
         )
 
-    async def _look(self, session: Session, asked: ReviewRequest) -> None:
-        """Fetch the graph that was asked about and form an opinion of it."""
+    async def look(self, session: Session, asked: ReviewRequest) -> SaidReview:
+        """Fetch the graph that was asked about, and form an opinion of it; returns what there is to say."""
         self._asked = asked
         content = await session.artifacts.get(asked.artifact_sha256)
         # A large graph takes seconds: in a thread, so that heartbeats go on.
         self._remarks = await asyncio.to_thread(_opinion, self.specialist, content)
+        said = SaidReview(
+            summary=summarise(self._remarks),
+            remarks=tuple(SaidRemark.of(remark) for remark in self._remarks[:MAX_REMARKS_SAID]),
+        )
+        self._take_review(self.agent.id, said)
+        return said
 
     def _take_review(self, agent: str, said: SaidReview) -> None:
         self.heard[agent] = said
         if self._asked is not None and set(self._asked.reviewers) <= self.heard.keys():
             self.all_heard.set()
 
-    async def _vote(self, session: Session, proposal: ProposalAnnounced) -> None:
-        if proposal.status != "active":
-            return  # still under discussion; there will be another call when voting opens
+    async def _vote(self, proposal: ProposalAnnounced) -> Ballot:
         if self._asked is None or proposal.artifact_sha256 != self._asked.artifact_sha256:
-            choice: Choice = "against"
-            rationale = "this is not what I reviewed"
-        else:
-            # Proposal and reviews come from different services: the proposal may arrive first.
-            await self.all_heard.wait()
-            others = {agent: said for agent, said in self.heard.items() if agent != self.agent.id}
-            choice, rationale = choose(self._remarks, others)
-        await session.consensus.vote(proposal.proposal_id, choice, rationale=rationale)
+            return Ballot("against", "this is not what I reviewed")
+        # Proposal and reviews come from different services: the proposal may arrive first.
+        await self.all_heard.wait()
+        others = {agent: said for agent, said in self.heard.items() if agent != self.agent.id}
+        return Ballot(*choose(self._remarks, others))
 
-    async def _take_result(self, _: Session, result: dict[str, Any]) -> None:
+    async def _take_result(self, result: dict[str, Any]) -> None:
         if not self.outcome.done():
             self.outcome.set_result(result)
 
-    async def _build(self, session: Session, offer: TaskOffer) -> Mapping[str, Any]:
+    async def _build(self, proposal_id: str, artifact_sha256: str, context: TaskContext) -> Build:
         """Translate exactly what was approved.
 
         Raises:
-            RejectedError: The proposal did not succeed or is about something else, or the flake could
-                not be written.
+            TaskFailed: The proposal did not succeed or is about something else, or the flake could not be
+                written.
         """
-        proposal = await session.consensus.get(str(offer.payload["proposal_id"]))
-        digest = str(offer.payload["artifact_sha256"])
-        if proposal.status != "succeeded" or proposal.artifact_sha256 != digest:
-            raise RejectedError(
-                "not_approved", f"proposal {proposal.proposal_id} does not approve this graph"
-            )
-        graph = Graph.model_validate_json(await session.artifacts.get(digest))
+        proposal = await context.session.consensus.get(proposal_id)
+        if proposal.status != "succeeded" or proposal.artifact_sha256 != artifact_sha256:
+            raise TaskFailed(f"proposal {proposal_id} does not approve this graph", retryable=False)
+        graph = Graph.model_validate_json(await context.session.artifacts.get(artifact_sha256))
         try:
-            return (await build(graph, self._out)).model_dump(mode="json")
+            return await build(graph, self._out)
         except NixGenError as error:
-            raise RejectedError("not_built", str(error)) from None
+            raise TaskFailed(str(error), retryable=False) from None

@@ -98,6 +98,8 @@ class Connection:
         """Where answers arrive; another one for each client, so that no answer comes too late."""
         self._echo: asyncio.Future[None] | None = None
         self._denials: dict[tuple[str, str], None] = {}
+        self._is_foreign = False
+        """The server took us for somebody else."""
         self._up = asyncio.Event()
         self.reconnections = Reconnections()
         self._supervisor: asyncio.Task[None] | None = None
@@ -113,10 +115,15 @@ class Connection:
         """Connect for the first time.
 
         Raises:
-            AuthorizationError: The server does not let us in.
+            AuthorizationError: The server does not let us in, or only as somebody else.
             UnavailableError: No server answers.
         """
         self._adopt(await self._connect())
+        try:
+            await self._require_own_inbox()
+        except BaseException:
+            await self.close()
+            raise
         self._supervisor = asyncio.create_task(self._supervise(), name=f"connection of {self.agent}")
 
     async def close(self) -> None:
@@ -267,6 +274,24 @@ class Connection:
 
     # Refusals
 
+    async def _require_own_inbox(self) -> None:
+        """Refuse a credential that is somebody else's: with it no answer would ever arrive.
+
+        Raises:
+            AuthorizationError: The server does not let us hear our inbox.
+            UnavailableError: It did not say in time.
+        """
+        try:
+            await self.client.flush(CONNECT_TIMEOUT_S)
+        except nats.errors.Error as error:
+            raise self._why_not(self.client.last_error or error) from None
+        if self._is_foreign:
+            raise AuthorizationError(
+                f"the credential is not that of {self.agent}: the NATS server lets it in, but not hear "
+                f"{inbox_prefix(self.agent)}.>; give {self.agent} its own, made with: "
+                f"conclave agent add {self.agent}"
+            )
+
     def _receive_denial(self, action: str, subject: str) -> None:
         if action == "publish" and subject == f"{self._inbox}{_ALIVE}":
             self._hear_ourselves()  # a refusal is an answer too: the connection lives
@@ -276,6 +301,7 @@ class Connection:
             self._denials[action, subject] = None
             _log.error("not permitted", agent=self.agent, action=action, subject=subject)
         if action == "subscription":
+            self._is_foreign = self._is_foreign or subject == f"{self._inbox}*"
             for interest in self._interests.values():
                 interest.is_denied = interest.is_denied or interest.subject == subject
             return

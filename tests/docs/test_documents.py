@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conclave import connect
+from conclave.address import URL_VARIABLE
 from conclave.deployment import SERVICES, deployed
 from conclave.embedded import embedded_server
 from conclave.identity import ENVIRONMENT_VARIABLE, agent_permissions
@@ -50,6 +51,7 @@ async def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     ):
         await server.identities.add(*added[1].split(), "guest")
         monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(server.identities.directory))
+        monkeypatch.setenv(URL_VARIABLE, server.url)
         yield server.url
 
 
@@ -78,9 +80,8 @@ async def test_readme_agent_is_the_example_and_does_its_task(url: str) -> None:
     shown = [code for _, code in python_blocks() if endless(code)]
     assert len(shown) == 1
     assert shown[0].strip() == example.partition('"""\n\n')[2].strip()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(ROOT / "examples" / "hello_agent.py"), url
-    )
+    assert len(example.splitlines()) <= 15
+    process = await asyncio.create_subprocess_exec(sys.executable, str(ROOT / "examples" / "hello_agent.py"))
     try:
         async with connect(url, agent="guest") as guest, asyncio.timeout(30):
             results: asyncio.Queue[bytes] = asyncio.Queue()
@@ -91,7 +92,7 @@ async def test_readme_agent_is_the_example_and_does_its_task(url: str) -> None:
             await guest.bus.subscribe(guest.subjects.inbox("guest", "result"), take)
             await guest.bus.flush()
             await guest.tasks.submit("greeting", {"name": "Ada"})
-            assert json.loads(await results.get())["result"] == {"greeting": "Hello, Ada!"}
+            assert json.loads(await results.get())["result"] == {"result": "Hello, Ada!"}
     finally:
         process.terminate()
         await process.wait()

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from conclave import Agent, Session, connect
+from conclave import Agent, connect
 from conclave.deployment import SERVICES
 from conclave.embedded import embedded_server
 from conclave.identity import Identities
 from coordination.runtime.errors import AuthorizationError
 from coordination.runtime.names import Subjects
-from coordination.tasks.wire import TaskOffer
 from tests.support.processes import READY, conclave_process, free_port, is_alive
 
 
@@ -64,13 +63,13 @@ async def test_up_uses_an_existing_server_and_leaves_it_running(tmp_path: Path) 
 
 
 async def test_services_in_processes_of_their_own_work_together(tmp_path: Path) -> None:
-    agent = Agent("worker", capabilities=["greeting"])
+    agent = Agent("worker")
     await Identities(tmp_path).add("worker", "boss")
     keys = ("--credentials", str(tmp_path / "credentials"))
 
-    @agent.task
-    async def greet(_: Session, offer: TaskOffer) -> dict[str, str]:
-        return {"text": f"hello {offer.payload['name']}"}
+    @agent.task("greeting")
+    async def greet(name: str) -> dict[str, str]:
+        return {"text": f"hello {name}"}
 
     async with (
         embedded_server(tmp_path, port=free_port(), secured=Subjects()) as server,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from conclave import Agent, Session, connect
+from conclave import Agent, connect
 from conclave.deployment import SERVICES, deployed
 from conclave.embedded import EmbeddedServer
 from conclave.identity import SERVICE_NAMES
@@ -17,7 +17,6 @@ from coordination.runtime.credentials import Credentials
 from coordination.runtime.jetstream import JetStreamStore
 from coordination.runtime.journal import Journal, Snapshot
 from coordination.runtime.names import Subjects
-from coordination.tasks.wire import TaskOffer
 from tests.support.raw_client import RawClient, raw_client
 
 DIGEST = "ab" * 32
@@ -67,11 +66,11 @@ async def test_a_service_keeps_its_journal_and_its_snapshots(secured: EmbeddedSe
 
 async def test_all_services_do_all_their_work(conclave: EmbeddedServer) -> None:
     keys = conclave.identities.directory
-    worker = Agent("ada", capabilities=["greeting"])
+    worker = Agent("ada")
 
-    @worker.task
-    async def greet(_: Session, offer: TaskOffer) -> dict[str, str]:
-        return {"text": f"hello {offer.payload['name']}"}
+    @worker.task("greeting")
+    async def greet(name: str) -> dict[str, str]:
+        return {"text": f"hello {name}"}
 
     async with (
         worker.running(conclave.url, credentials=keys) as ada,

@@ -1,0 +1,34 @@
+"""Agents: handlers by decorator, and everything that keeps them in the deployment."""
+
+from conclave.agent.agent import Agent
+from conclave.agent.cancellation import Cancellation
+from conclave.agent.context import (
+    Context,
+    DecisionContext,
+    MessageContext,
+    ProposalContext,
+    PushContext,
+    TaskContext,
+)
+from conclave.agent.duty import Duty
+from conclave.agent.errors import TaskFailed, WorkCancelledError
+from conclave.agent.messages import Reply
+from conclave.agent.part import Part
+from conclave.agent.proposals import Ballot
+
+__all__ = [
+    "Agent",
+    "Ballot",
+    "Cancellation",
+    "Context",
+    "DecisionContext",
+    "Duty",
+    "MessageContext",
+    "Part",
+    "ProposalContext",
+    "PushContext",
+    "Reply",
+    "TaskContext",
+    "TaskFailed",
+    "WorkCancelledError",
+]

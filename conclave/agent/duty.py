@@ -1,0 +1,168 @@
+"""An agent at work over one session: what its parts share, and who owns what they start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, Final
+
+import structlog
+
+from conclave.agent.threads import RunSync
+from conclave.session import Session
+from coordination.runtime.bus import Handler as DeliveryHandler
+from coordination.runtime.bus import Subscription
+from coordination.runtime.failures import log_failure
+from coordination.runtime.trace import CURRENT_TRACE, TraceContext, continued
+
+STOP_GRACE_S: Final = 5.0
+"""How long what was cancelled may take to end, and to say so."""
+_log = structlog.get_logger("conclave.agent")
+
+
+class Duty:
+    """Begins when an agent joins and ends when it leaves.
+
+    Args:
+        session: The agent's connection.
+        max_tasks: Tasks that it works on at a time.
+        run_task: Where sync task handlers run; at least `max_tasks` at a time.
+        run_sync: Where all other sync handlers run.
+    """
+
+    def __init__(self, session: Session, *, max_tasks: int, run_task: RunSync, run_sync: RunSync) -> None:
+        self.session = session
+        self.max_tasks = max_tasks
+        self.run_task = run_task
+        self.run_sync = run_sync
+        self.is_stopping = False
+        """Nothing new is begun."""
+        self.over = asyncio.Event()
+        """Set when what is still running must be given up."""
+        self.tasks_held = 0
+        """Tasks whose handlers run, those included that do not end although nobody wants them any more."""
+        self._subscriptions: list[Subscription] = []
+        self._until_end: list[Subscription] = []
+        self._working: set[asyncio.Task[None]] = set()
+
+    @property
+    def load(self) -> float:
+        """Share of `max_tasks` in use, 0 to 1."""
+        return min(self.tasks_held / self.max_tasks, 1.0) if self.max_tasks else 0.0
+
+    @property
+    def agent(self) -> str:
+        """Id of the agent."""
+        return self.session.agent
+
+    def fresh_id(self) -> str:
+        """A random id that an answer and the log have in common."""
+        return f"{self.session.entropy.getrandbits(64):016x}"
+
+    async def subscribe(self, kind: str, handler: DeliveryHandler, *, until_end: bool = False) -> None:
+        """Hear pushes of `kind` until the agent stops, or with `until_end` until nothing runs any more."""
+        subject = self.session.subjects.inbox(self.agent, kind)
+        self.keep(await self.session.bus.subscribe(subject, handler), until_end=until_end)
+
+    def keep(self, subscription: Subscription, *, until_end: bool = False) -> None:
+        """Own a subscription until the agent stops, or with `until_end` until nothing runs any more."""
+        (self._until_end if until_end else self._subscriptions).append(subscription)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` beside everything else; the agent waits for it when it leaves. Its failure is logged."""
+        task = asyncio.create_task(_logged(work, self.agent))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return task
+
+    @contextlib.contextmanager
+    def scope(self, traceparent: str, **about: Any) -> Iterator[tuple[TraceContext, Any]]:
+        """Work under a span of its own: calls carry it, and logs name it and what it is `about`."""
+        trace = continued(traceparent, self.session.entropy)
+        about = {"agent": self.agent, **about, "trace_id": trace.trace_id}
+        token = CURRENT_TRACE.set(trace)
+        try:
+            with structlog.contextvars.bound_contextvars(**about):
+                yield trace, _log.bind(**about)
+        finally:
+            CURRENT_TRACE.reset(token)
+
+    async def finish(self, drain_s: float) -> None:
+        """Begin nothing more, wait `drain_s` for what runs, then have it given up."""
+        self.is_stopping = True
+        await _end(self._subscriptions)
+        await self._wait(drain_s)
+        self.over.set()
+        await self._wait(STOP_GRACE_S)
+        for task in tuple(self._working):
+            task.cancel()
+        await self._wait(STOP_GRACE_S)
+        if self._working:
+            _log.error("handlers ignore that they were cancelled", agent=self.agent, count=len(self._working))
+        await _end(self._until_end)
+
+    async def _wait(self, timeout_s: float) -> None:
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
+        while self._working:
+            remaining_s = deadline_s - asyncio.get_running_loop().time()
+            if remaining_s <= 0:
+                return
+            # What ends may have begun something more, such as the next message of a conversation.
+            await asyncio.wait(tuple(self._working), timeout=remaining_s)
+
+
+async def _logged(work: Awaitable[None], agent: str) -> None:
+    try:
+        await work
+    except Exception:  # noqa: BLE001 - one bad push must not end the agent
+        log_failure(_log, "push not handled", agent=agent)
+
+
+async def _end(subscriptions: list[Subscription]) -> None:
+    while subscriptions:
+        await subscriptions.pop().unsubscribe()
+
+
+Handle = Callable[[Any], Awaitable[None]]
+
+
+class Lanes:
+    """Handles things in order within each lane, several lanes at a time, with a bound on what waits.
+
+    Args:
+        duty: Whose work it is.
+        handle: Called with one thing; its failures are logged.
+        max_waiting: Things that wait in all lanes together; `put` waits for room.
+        max_at_once: Lanes in which something is handled at the same time.
+    """
+
+    def __init__(self, duty: Duty, handle: Handle, *, max_waiting: int = 1024, max_at_once: int = 32) -> None:
+        self._duty = duty
+        self._handle = handle
+        self._room = asyncio.Semaphore(max_waiting)
+        self._turns = asyncio.Semaphore(max_at_once)
+        self._lanes: dict[str, list[Any]] = {}
+
+    async def put(self, lane: str, thing: Any) -> None:
+        """Have `thing` handled after everything that is in its lane already; waits while too much waits."""
+        await self._room.acquire()
+        waiting = self._lanes.get(lane)
+        if waiting is None:
+            self._lanes[lane] = [thing]
+            self._duty.spawn(self._work(lane))
+        else:
+            waiting.append(thing)
+
+    async def _work(self, lane: str) -> None:
+        waiting = self._lanes[lane]
+        try:
+            while waiting and not self._duty.over.is_set():
+                async with self._turns:
+                    thing = waiting.pop(0)
+                    self._room.release()
+                    await _logged(self._handle(thing), self._duty.agent)
+        finally:
+            del self._lanes[lane]
+            for _ in waiting:
+                self._room.release()

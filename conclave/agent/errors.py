@@ -1,0 +1,36 @@
+"""What handlers raise on purpose, and what they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from coordination.runtime.errors import ConclaveError
+
+MAX_REASON_CHARS: Final = 1024
+"""Length of the reason that others get; the rest of a longer one is cut."""
+
+
+class TaskFailed(ConclaveError):  # noqa: N818 - what has happened, as the handler's author says it
+    """Raised by a handler: it could not do what was asked, and others may know why.
+
+    The text of any other exception stays with the agent: others get its class name, and an id that the log
+    has.
+
+    Attributes:
+        reason: One sentence for whoever asked; at most `MAX_REASON_CHARS` of it are sent.
+        retryable: Whether another attempt, by this agent or another one, may succeed.
+        details: For the agent's own log; not sent.
+    """
+
+    def __init__(
+        self, reason: str, *, retryable: bool = True, details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retryable = retryable
+        self.details: Mapping[str, Any] = details or {}
+
+
+class WorkCancelledError(ConclaveError):
+    """Raised inside a handler that looks: its work is not wanted any more."""

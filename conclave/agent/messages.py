@@ -1,0 +1,159 @@
+"""The part of an agent that converses: messages in, answers out."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from conclave.agent.binding import ContentError, adapter_for, validated
+from conclave.agent.context import MessageContext
+from conclave.agent.duty import Duty, Lanes
+from conclave.agent.errors import MAX_REASON_CHARS, TaskFailed
+from conclave.agent.handler import Handler
+from conclave.agent.part import Part
+from conclave.agent.performatives import ASKS_FOR_ANSWER
+from conclave.agent.results import ResultError, message_content
+from coordination.runtime.errors import ConclaveError, UsageError
+from coordination.runtime.failures import log_failure
+from dialog.limits import MAX_CONTENT_BYTES
+from dialog.wire import Message, Performative
+
+_TEXT: Final = (str, Any, inspect.Parameter.empty)
+"""Annotations of parameters that get the content as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Returned by a message handler: an answer with another performative than ``inform``."""
+
+    performative: Performative
+    """The communicative act: ``propose`` in answer to a ``cfp``, ``refuse``, ``agree``, ..."""
+    content: Any = ""
+    """Text as it is; anything else as JSON."""
+
+
+class MessageHandler:
+    """A handler for messages, and how it gets their content."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self._parameter = handler.signature.only_parameter()
+        self._read: Callable[[str], Any] = str
+        if self._parameter is not None and self._parameter.annotation not in _TEXT:
+            adapter: TypeAdapter[Any] = adapter_for(handler.name, self._parameter)
+            self._read = lambda content: validated(adapter, content)
+
+    def arguments(self, content: str, context: MessageContext) -> dict[str, Any]:
+        """The keyword arguments for one call.
+
+        Raises:
+            ContentError: The content is not what the handler takes.
+        """
+        arguments: dict[str, Any] = dict.fromkeys(self.handler.signature.contexts, context)
+        if self._parameter is not None:
+            arguments[self._parameter.name] = self._read(content)
+        return arguments
+
+
+class Messages(Part):
+    """The message handlers of an agent: one for each performative, and at most one for all others."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[Performative | None, MessageHandler] = {}
+
+    def add(self, handler: Handler, performative: Performative | None) -> None:
+        """Have `handler` hear messages with `performative`, or without one all that no other handler hears.
+
+        Raises:
+            UsageError: There is no such performative, or a handler for it already.
+        """
+        if performative is not None and performative not in ASKS_FOR_ANSWER:
+            raise UsageError(
+                f"handler {handler.name}: no performative {performative!r}; there are: "
+                f"{', '.join(ASKS_FOR_ANSWER)}"
+            )
+        known = self.handlers.get(performative)
+        if known is not None:
+            what = f"{performative!r} messages" if performative else "all messages"
+            raise UsageError(f"handler {handler.name}: {known.handler.name} hears {what} already")
+        self.handlers[performative] = MessageHandler(handler)
+
+    def choose(self, performative: Performative) -> MessageHandler | None:
+        """The handler for a message; None if there is none."""
+        return self.handlers.get(performative) or self.handlers.get(None)
+
+    async def begin(self, duty: Duty) -> None:
+        """See `Part.begin`."""
+        hall = _Hall(duty, self)
+        lanes = Lanes(duty, hall.handle)
+        duty.keep(
+            await duty.session.dialog.on_message(lambda message: lanes.put(message.conversation_id, message))
+        )
+
+
+class _Hall:
+    """Hears messages, in order within each conversation, and answers."""
+
+    def __init__(self, duty: Duty, messages: Messages) -> None:
+        self._duty = duty
+        self._messages = messages
+
+    async def handle(self, message: Message) -> None:
+        """Have the handler hear `message`, and send what it answers."""
+        about = {"conversation": message.conversation_id, "message": message.sequence}
+        with self._duty.scope(message.traceparent, **about) as (trace, log):
+            context = MessageContext(self._duty.session, log=log, trace=trace, message=message)
+            try:
+                answer = await self._answer(message, context)
+                if answer is not None:
+                    await context.reply(answer.content, performative=answer.performative)
+            except ConclaveError as error:
+                log.warning("not answered", error=str(error))
+
+    async def _answer(self, message: Message, context: MessageContext) -> Reply | None:
+        """What is said in answer, if anything."""
+        asks = ASKS_FOR_ANSWER[message.performative]
+        chosen = self._messages.choose(message.performative)
+        if chosen is None:
+            # Somebody else in the room may be meant, unless it was said to this agent.
+            is_meant = asks and self._duty.agent in message.to
+            return Reply("not-understood", f"no handler for {message.performative}") if is_meant else None
+        try:
+            arguments = chosen.arguments(message.content, context)
+        except ContentError as error:
+            context.log.warning("message not understood", reason=str(error))
+            return Reply("not-understood", str(error)) if asks else None
+        try:
+            said = await chosen.handler.call(arguments, self._duty.run_sync)
+            return self._reply(said, asks=asks, context=context)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is told that it failed
+            reason = self._reason(error, context)
+            return Reply("failure", reason) if asks else None
+
+    def _reply(self, said: Any, *, asks: bool, context: MessageContext) -> Reply | None:
+        if said is None:
+            return None
+        if isinstance(said, Reply):
+            return Reply(said.performative, message_content(said.content, max_bytes=MAX_CONTENT_BYTES))
+        if not asks:
+            context.log.warning(
+                "answer not sent: nothing was asked", performative=context.message.performative
+            )
+            return None
+        return Reply("inform", message_content(said, max_bytes=MAX_CONTENT_BYTES))
+
+    def _reason(self, error: Exception, context: MessageContext) -> str:
+        """What others may know of a handler's error."""
+        if isinstance(error, TaskFailed):
+            context.log.warning("handler failed", reason=error.reason, details=dict(error.details))
+            return error.reason[:MAX_REASON_CHARS]
+        if isinstance(error, ResultError):
+            context.log.error("handler failed", reason=str(error))
+            return str(error)
+        correlation_id = self._duty.fresh_id()
+        log_failure(context.log, "handler failed", error, correlation_id=correlation_id)
+        return f"{type(error).__name__} (see the agent's log, {correlation_id})"

@@ -1,0 +1,82 @@
+"""The part of an agent that hears pushes of any other kind, such as ``result``."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from conclave.agent.binding import ContentError, adapter_for, validated
+from conclave.agent.context import PushContext
+from conclave.agent.duty import Duty, Lanes
+from conclave.agent.handler import Handler
+from conclave.agent.part import Part
+from coordination.runtime.bus import Delivery
+from coordination.runtime.errors import UsageError
+from coordination.runtime.names import require_id
+
+_DECORATED: Final = ("task", "message", "proposal", "decision")
+"""Kinds that have decorators of their own."""
+
+
+class PushHandler:
+    """A handler for one kind of push, and how it gets the body."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self._parameter = handler.signature.only_parameter()
+        self._adapter: TypeAdapter[Any] | None = None
+        if self._parameter is not None:
+            self._adapter = adapter_for(handler.name, self._parameter)
+
+    def arguments(self, payload: bytes, context: PushContext) -> dict[str, Any]:
+        """The keyword arguments for one call.
+
+        Raises:
+            ContentError: The body is not what the handler takes.
+        """
+        arguments: dict[str, Any] = dict.fromkeys(self.handler.signature.contexts, context)
+        if self._parameter is not None and self._adapter is not None:
+            arguments[self._parameter.name] = validated(self._adapter, payload)
+        return arguments
+
+
+class Pushes(Part):
+    """Handlers by kind of push."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, PushHandler] = {}
+
+    def add(self, handler: Handler, kind: str) -> None:
+        """Have `handler` hear pushes of `kind`.
+
+        Raises:
+            UsageError: No push is of that kind, it has a decorator of its own, or a handler already.
+        """
+        require_id(kind, what="kind of push")
+        if kind in _DECORATED:
+            raise UsageError(f"handler {handler.name}: for {kind}s there is @agent.{kind}")
+        if kind in self.handlers:
+            raise UsageError(
+                f"handler {handler.name}: {self.handlers[kind].handler.name} hears {kind!r} already"
+            )
+        self.handlers[kind] = PushHandler(handler)
+
+    async def begin(self, duty: Duty) -> None:
+        """See `Part.begin`."""
+
+        async def handle(delivery: Delivery) -> None:
+            kind = delivery.subject.rpartition(".")[2]
+            push_handler = self.handlers[kind]
+            with duty.scope("", kind=kind) as (trace, log):
+                context = PushContext(duty.session, log=log, trace=trace, kind=kind)
+                try:
+                    arguments = push_handler.arguments(delivery.payload, context)
+                except ContentError as error:
+                    log.warning("push ignored", reason=str(error))
+                    return
+                await push_handler.handler.call(arguments, duty.run_sync)
+
+        lanes = Lanes(duty, handle)
+        for kind in self.handlers:
+            await duty.subscribe(kind, lambda delivery, kind=kind: lanes.put(kind, delivery))  # type: ignore[misc]

@@ -1,0 +1,79 @@
+"""What handlers return, as the JSON that others get. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from coordination.tasks.limits import MAX_RESULT_BYTES
+
+_MAX_PROBLEM_CHARS: Final = 200
+_UNKNOWN_TYPE: Final = "Unable to serialize unknown type"
+"""How pydantic begins when it names a type."""
+
+
+class ResultError(ValueError):
+    """A handler returned what cannot be sent; the message is safe to send."""
+
+
+def task_result(value: Any) -> dict[str, Any]:
+    """What a task handler returned, as the task's result.
+
+    A model, dataclass or mapping is the result itself, None an empty one, anything else its ``result``.
+
+    Raises:
+        ResultError: It cannot become JSON, or is too large.
+    """
+    if value is None:
+        return {}
+    content = _json(value)
+    if len(content) > MAX_RESULT_BYTES:
+        raise ResultError(
+            f"the result has {len(content)} bytes of JSON, a task's result has at most {MAX_RESULT_BYTES}; "
+            "put it into an artifact and return its SHA-256"
+        )
+    plain = _plain(content)
+    is_object = isinstance(value, (BaseModel, Mapping)) or dataclasses.is_dataclass(value)
+    return plain if is_object and isinstance(plain, dict) else {"result": plain}
+
+
+def message_content(value: Any, *, max_bytes: int) -> str:
+    """What a message handler returned, as the content of the answer: text as it is, else JSON.
+
+    Raises:
+        ResultError: It cannot become JSON, or is too large.
+    """
+    if isinstance(value, str):
+        content = value.encode("utf-8", "surrogatepass")
+    else:
+        content = _json(value)
+        _plain(content)
+    if len(content) > max_bytes:
+        raise ResultError(f"the answer has {len(content)} bytes, a message has at most {max_bytes}")
+    return value if isinstance(value, str) else content.decode()
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return to_json(value, by_alias=True, inf_nan_mode="constants")
+    except PydanticSerializationError as error:
+        # Other texts than this one may be those of the handler's own serializers, and those are not sent.
+        text = str(error)
+        problem = text[:_MAX_PROBLEM_CHARS] if text.startswith(_UNKNOWN_TYPE) else "a serializer failed"
+        raise ResultError(f"what the handler returned is not JSON: {problem}") from None
+    except (ValueError, RecursionError):
+        raise ResultError(
+            "what the handler returned is not JSON: it is nested too deep, or in itself"
+        ) from None
+
+
+def _plain(content: bytes) -> Any:
+    """Plain data again: what JSON does not have (NaN, infinity) is found here, as it would be by readers."""
+    try:
+        return from_json(content, allow_inf_nan=False)
+    except ValueError:
+        raise ResultError("what the handler returned is not JSON: it holds NaN or infinity") from None

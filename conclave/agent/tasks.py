@@ -1,0 +1,302 @@
+"""The part of an agent that works on tasks: offers in, results out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from pydantic import ValidationError
+
+from conclave.agent.binding import Binding, ContentError
+from conclave.agent.dispatch import choose
+from conclave.agent.duty import Duty
+from conclave.agent.errors import MAX_REASON_CHARS, TaskFailed, WorkCancelledError
+from conclave.agent.handler import Handler
+from conclave.agent.job import Job, StoppedError, TakenAwayError
+from conclave.agent.part import Part
+from conclave.agent.results import ResultError, task_result
+from coordination.registry.wire import Capability
+from coordination.runtime.bus import Delivery
+from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
+from coordination.runtime.failures import log_failure
+from coordination.tasks.wire import TaskOffer, TaskTakenAway
+
+STOPPING_REASON: Final = "the agent stopped before it was done"
+_BAD_RESULT: Final = frozenset({"too_large", "too_deep", "invalid_request"})
+"""Refusals of a result that no other attempt of the same handler would change."""
+_log = structlog.get_logger("conclave.agent")
+
+
+class TaskHandler:
+    """A handler for tasks, with the binding of its payload."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.binding = Binding(handler.signature)
+
+
+class Tasks(Part):
+    """The task handlers of an agent: one for each capability, and at most one for everything else."""
+
+    def __init__(self) -> None:
+        self._capabilities: dict[str, Capability] = {}
+        self.handlers: dict[str, TaskHandler] = {}
+        self.default: TaskHandler | None = None
+
+    @property
+    def capabilities(self) -> tuple[Capability, ...]:
+        """See `Part.capabilities`."""
+        return tuple(self._capabilities.values())
+
+    def add(self, handler: Handler, capability: Capability | None) -> None:
+        """Have `handler` work on tasks for `capability`, or without one on those that no other handler takes.
+
+        Raises:
+            UsageError: There is a handler for that already.
+        """
+        task_handler = TaskHandler(handler)
+        if capability is None:
+            if self.default is not None:
+                raise UsageError(
+                    f"handler {handler.name}: {self.default.handler.name} takes all tasks already; "
+                    'name the capability: @agent.task("name")'
+                )
+            self.default = task_handler
+            return
+        known = self.handlers.get(capability.name)
+        if known is not None:
+            raise UsageError(
+                f"handler {handler.name}: {known.handler.name} works on tasks for {capability.name!r} already"
+            )
+        self.handlers[capability.name] = task_handler
+        self._capabilities[capability.name] = capability
+
+    async def begin(self, duty: Duty) -> None:
+        """See `Part.begin`."""
+        desk = _Desk(duty, self)
+        # Until the end: an offer that comes while the agent stops is passed on at once, not left to time out.
+        await duty.subscribe("task", desk.receive_offer, until_end=True)
+        await duty.subscribe("cancel", desk.receive_cancel, until_end=True)
+
+
+@dataclass(eq=False, slots=True)
+class _Place:
+    """One of the places for tasks; given back once, from the event loop or from a thread."""
+
+    duty: Duty
+    loop: asyncio.AbstractEventLoop
+    is_taken: bool = True
+    is_begun: bool = False
+    """Whether the handler runs, or has run."""
+
+    def leave(self) -> None:
+        if self.is_taken:
+            self.is_taken = False
+            self.duty.tasks_held -= 1
+
+
+class _Desk:
+    """Takes offers and works on them."""
+
+    def __init__(self, duty: Duty, tasks: Tasks) -> None:
+        self._duty = duty
+        self._tasks = tasks
+        self._jobs: dict[str, tuple[int, Job]] = {}
+        """Fencing token and job, by task."""
+        self._offered: set[tuple[str, int]] = set()
+        """Task and token of the offers that are being dealt with; pushes may come twice."""
+
+    async def receive_offer(self, delivery: Delivery) -> None:
+        try:
+            offer = TaskOffer.model_validate_json(delivery.payload)
+        except ValidationError:
+            _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
+            return
+        if (offer.task_id, offer.fencing_token) not in self._offered:
+            self._duty.spawn(self._deal_with(offer))
+
+    async def receive_cancel(self, delivery: Delivery) -> None:
+        try:
+            taken = TaskTakenAway.model_validate_json(delivery.payload)
+        except ValidationError:
+            _log.warning("push ignored", agent=self._duty.agent, reason="not about a task")
+            return
+        token, job = self._jobs.get(taken.task_id, (0, None))
+        if job is not None and token == taken.fencing_token:
+            job.take_away(taken.state)
+
+    async def _deal_with(self, offer: TaskOffer) -> None:
+        key = (offer.task_id, offer.fencing_token)
+        self._offered.add(key)
+        try:
+            with self._duty.scope(offer.traceparent, task=offer.task_id, attempt=offer.attempt) as (
+                trace,
+                log,
+            ):
+                try:
+                    await _Work(self._duty, offer, trace, log, self._jobs).do(self._chosen(offer))
+                except ConclaveError as error:
+                    # The offer or the lease runs out, and the task is offered again.
+                    log.warning("task dropped", error=str(error))
+        finally:
+            self._offered.discard(key)
+
+    def _chosen(self, offer: TaskOffer) -> TaskHandler | None:
+        tasks = self._tasks
+        return choose(offer.capability, (), tasks.handlers, tasks.default)
+
+
+class _Work:
+    """What is done about one offer, from the answer to it to the report."""
+
+    def __init__(
+        self, duty: Duty, offer: TaskOffer, trace: Any, log: Any, jobs: dict[str, tuple[int, Job]]
+    ) -> None:
+        self._duty = duty
+        self._offer = offer
+        self._trace = trace
+        self._log = log
+        self._jobs = jobs
+        self._client = duty.session.tasks
+
+    async def do(self, chosen: TaskHandler | None) -> None:
+        if chosen is None:
+            await self._refuse(f"no handler for tasks that ask for {self._offer.capability}")
+        elif self._duty.is_stopping:
+            await self._refuse("the agent stops")
+        elif self._duty.tasks_held >= self._duty.max_tasks:
+            await self._refuse(f"busy with {self._duty.tasks_held} tasks")
+        else:
+            await self._work(chosen)
+
+    async def _refuse(self, reason: str) -> None:
+        try:
+            await self._client.refuse(self._offer.task_id, self._offer.fencing_token, reason=reason[:256])
+        except RejectedError as error:
+            self._log.info("offer gone", code=error.code)
+        else:
+            self._log.info("offer refused", reason=reason)
+
+    async def _work(self, chosen: TaskHandler) -> None:
+        duty, offer = self._duty, self._offer
+        loop = asyncio.get_running_loop()
+        duty.tasks_held += 1
+        place = _Place(duty, loop)
+        try:
+            accepted_s = loop.time()
+            try:
+                await self._client.accept(offer.task_id, offer.fencing_token)
+            except RejectedError as error:
+                self._log.info("offer gone", code=error.code)
+                return
+            job = Job(duty, offer, accepted_s=accepted_s, trace=self._trace, log=self._log)
+            self._jobs[offer.task_id] = (offer.fencing_token, job)
+            try:
+                await self._run(chosen, job, place)
+            finally:
+                if self._jobs.get(offer.task_id, (0, None))[1] is job:
+                    del self._jobs[offer.task_id]
+        finally:
+            if not place.is_begun:
+                place.leave()
+
+    async def _run(self, chosen: TaskHandler, job: Job, place: _Place) -> None:
+        """Have the handler do the task, and report what came of it."""
+        try:
+            arguments = chosen.binding.arguments(self._offer.payload, job.context)
+            result = task_result(await job.run(lambda: self._call(chosen.handler, arguments, place)))
+        except TakenAwayError as taken:
+            self._log.warning("task taken away", reason=str(taken))
+        except StoppedError:
+            await self._fail(job, STOPPING_REASON, retryable=True)
+        except ContentError as error:
+            self._log.warning("payload not valid", reason=str(error))
+            await self._fail(job, f"invalid payload: {error}", retryable=False)
+        except ResultError as error:
+            self._log.error("task failed", reason=str(error))
+            await self._fail(job, str(error), retryable=False)
+        except TaskFailed as error:
+            self._log.warning("task failed", reason=error.reason, details=dict(error.details))
+            await self._fail(job, error.reason, retryable=error.retryable)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the attempt has failed
+            if isinstance(error, WorkCancelledError) and job.context.cancelled.is_set():
+                self._log.warning("task taken away", reason=job.context.cancelled.reason)
+                return
+            await self._fail(job, self._logged(error), retryable=True)
+        else:
+            await self._complete(job, result)
+
+    async def _call(self, handler: Handler, arguments: Mapping[str, Any], place: _Place) -> Any:
+        """Call the handler; its place is free again when it has really ended, in whatever thread."""
+        place.is_begun = True
+        if handler.is_async:
+            try:
+                return await handler.call(arguments, self._duty.run_task)
+            finally:
+                place.leave()
+        return await handler.call(arguments, lambda call: self._duty.run_task(_leaving(call, place)))
+
+    def _logged(self, error: Exception) -> str:
+        """What others may know of an error that is nobody's message."""
+        correlation_id = self._duty.fresh_id()
+        log_failure(self._log, "task failed", error, correlation_id=correlation_id)
+        return f"{type(error).__name__} (see the agent's log, {correlation_id})"
+
+    # --- reports
+
+    async def _complete(self, job: Job, result: dict[str, Any]) -> None:
+        offer = self._offer
+        try:
+            await self._report(job, lambda: self._client.complete(offer.task_id, offer.fencing_token, result))
+        except RejectedError as error:
+            if error.code in _BAD_RESULT:
+                await self._fail(job, f"the result was refused: {error.message}", retryable=False)
+            else:
+                self._log.warning("result refused", code=error.code)
+        else:
+            self._log.info("task completed")
+
+    async def _fail(self, job: Job, reason: str, *, retryable: bool) -> None:
+        offer, shown = self._offer, reason[:MAX_REASON_CHARS]
+        try:
+            await self._report(
+                job,
+                lambda: self._client.fail(
+                    offer.task_id, offer.fencing_token, reason=shown, retryable=retryable
+                ),
+            )
+        except RejectedError as error:
+            self._log.warning("failure refused", code=error.code)
+
+    async def _report(self, job: Job, report: Any) -> None:
+        """Send a report, again and again while the service is away and the lease holds.
+
+        A report that took effect unheard is refused when it is sent again, and that is as good.
+
+        Raises:
+            RejectedError: The service refuses it.
+            UnavailableError: The lease is over.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await report()
+            except UnavailableError:
+                if loop.time() >= job.lease_ends_s:
+                    raise
+            else:
+                return
+
+
+def _leaving(call: Any, place: _Place) -> Any:
+    def work() -> Any:
+        try:
+            return call()
+        finally:
+            # On the loop, and before the result arrives there: the next offer finds the place free.
+            place.loop.call_soon_threadsafe(place.leave)
+
+    return work
