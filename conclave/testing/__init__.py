@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from conclave.testing.errors import (
+        Failure,
         HandlersFailedError,
         NotFulfilledError,
         StalledError,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from conclave.testing.record import Record, Said
     from conclave.testing.running import run_in_memory
     from conclave.testing.server import ServerMesh
-    from coordination.runtime.failures import Failure
 else:
     from conclave.testing.lazy import __dir__, __getattr__  # noqa: F401 - Python asks the package for them
 

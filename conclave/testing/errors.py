@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from coordination.runtime.failures import Failure
 from coordination.tasks.wire import TaskRecord
 
 _MAX_SHOWN: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An exception that ended nothing: production would have logged it and gone on."""
+
+    agent: str
+    """Whose handler raised it; empty for the test's own handlers and for services."""
+    event: str
+    """What failed, as the log names it."""
+    error: Exception
+    context: Mapping[str, Any]
+    """What was logged with it."""
+
+    def __str__(self) -> str:
+        """One line."""
+        about = ", ".join(f"{key} {value}" for key, value in self.context.items())
+        where = f"{self.agent}: " if self.agent else ""
+        shown = f" ({about})" if about else ""
+        return f"{where}{self.event}{shown}: {type(self.error).__name__}: {self.error}"
 
 
 class StalledError(AssertionError):
@@ -41,7 +61,7 @@ class HandlersFailedError(AssertionError):
     """
 
     def __init__(self, failures: Sequence[Failure]) -> None:
-        shown = "\n".join(f"  {describe(failure)}" for failure in failures[:_MAX_SHOWN])
+        shown = "\n".join(f"  {failure}" for failure in failures[:_MAX_SHOWN])
         more = len(failures) - _MAX_SHOWN
         super().__init__(
             f"{len(failures)} exceptions were raised beside the test:\n{shown}"
@@ -50,10 +70,3 @@ class HandlersFailedError(AssertionError):
         )
         self.failures = tuple(failures)
         self.__cause__ = failures[0].error
-
-
-def describe(failure: Failure) -> str:
-    """One line: who, what, and the exception."""
-    context = ", ".join(f"{key} {value}" for key, value in failure.context.items())
-    error = failure.error
-    return f"{failure.event}{f' ({context})' if context else ''}: {type(error).__name__}: {error}"

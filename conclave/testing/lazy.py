@@ -12,7 +12,7 @@ from typing import Any, Final
 
 _PACKAGE: Final = "conclave.testing"
 PLACES: Final = {
-    "Failure": "coordination.runtime.failures",
+    "Failure": "conclave.testing.errors",
     "HandlersFailedError": "conclave.testing.errors",
     "MemoryMesh": "conclave.testing.memory",
     "Mesh": "conclave.testing.mesh",

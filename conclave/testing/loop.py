@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import linecache
-import weakref
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from pathlib import Path
@@ -12,8 +11,9 @@ from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar
 
 from conclave.testing.errors import StalledError
+from conclave.testing.owners import note_owner, owner_of
 from coordination.runtime.errors import UsageError
-from coordination.simulation.loop import PROCESS, DeadlockError, VirtualLoop
+from coordination.simulation.loop import DeadlockError, VirtualLoop
 
 T = TypeVar("T")
 SERVICES: Final = "services of the mesh"
@@ -37,14 +37,13 @@ class MeshLoop(VirtualLoop):
         super().__init__()
         self.limit_s = float("inf")
         """Virtual time at which `StalledError` is raised."""
-        self._owners: weakref.WeakKeyDictionary[asyncio.Task[Any], str] = weakref.WeakKeyDictionary()
 
     def create_task(  # type: ignore[override]
         self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
     ) -> asyncio.Task[T]:
         """See `VirtualLoop.create_task`."""
         task = super().create_task(coro, name=name, context=context)
-        self._owners[task] = PROCESS.get() if context is None else context.get(PROCESS, "")
+        note_owner(task, context)
         return task
 
     def run_in_executor(  # type: ignore[override]
@@ -73,9 +72,9 @@ class MeshLoop(VirtualLoop):
         """What the test, and every task with code of its author's, waits for; one line or two for each."""
         lines = ["The test waits at", f"  {_place(main) or '(unknown)'}"]
         others = [
-            f"  {self._owners.get(task) or 'test'}, {task.get_name()}: {place}"
+            f"  {owner_of(task) or 'test'}, {task.get_name()}: {place}"
             for task in sorted(self._live_tasks(), key=lambda task: task.number)
-            if task is not main and self._owners.get(task) != SERVICES
+            if task is not main and owner_of(task) != SERVICES
             for place in [_place(task, of_authors=True)]
             if place
         ]

@@ -11,6 +11,7 @@ from typing import Final
 
 import consensus.service
 import coordination.artifacts.service
+import coordination.gateway.service
 import coordination.registry.service
 import coordination.tasks.service
 import dialog.service
@@ -84,6 +85,7 @@ class MemoryMesh(Mesh):
                 ),
                 shards=0,
             ),
+            ServicePlan(name="gateway", define=coordination.gateway.service.define, shards=0),
         )
 
     @property
@@ -122,8 +124,8 @@ class MemoryMesh(Mesh):
         for link in self._links:
             if isinstance(link.bus, MemoryBus):
                 link.bus.restore_connection()
-            if isinstance(loop := asyncio.get_running_loop(), MeshLoop):
-                loop.resume(link.agent)
+            if link.participant is not None:
+                self._wake(link.participant.process)
 
     def _set_faults(self, faults: NetworkFaults) -> None:
         self._cluster.network.faults = faults
@@ -156,37 +158,44 @@ class MemoryMesh(Mesh):
         Raises:
             UsageError: It is not such an agent, or time is real.
         """
-        if all(link.participant is None for link in self._links_of(agent)):
+        processes = self._processes_of(agent)
+        if not processes:
             raise UsageError("only an agent that takes part through `mesh.join` can be paused")
-        self._virtual_loop().pause(_name(agent))
+        for process in processes:
+            self._virtual_loop().pause(process)
 
     def resume(self, agent: Agent | str) -> None:
-        """Let `agent` go on where it stood; idempotent."""
-        self._virtual_loop().resume(_name(agent))
+        """Let `agent` go on where it stood; idempotent.
 
-    async def crash(self, agent: Agent | str) -> None:
-        """See `Mesh.crash`."""
-        loop = asyncio.get_running_loop()
-        if isinstance(loop, MeshLoop):
-            loop.resume(_name(agent))  # what stands still could not even be ended
-        await super().crash(agent)
+        Raises:
+            UsageError: `agent` is not in the mesh, or time is real.
+        """
+        for process in self._processes_of(agent):
+            self._virtual_loop().resume(process)
 
     async def restart_services(self) -> None:
         """Kill all services at once and start them again over what they had stored.
 
         Returns when they answer.
+
+        Raises:
+            UsageError: Time is real.
         """
+        self._virtual_loop()
         (node,) = self._cluster.nodes
         node.crash()
         node.start()
         await self._wait_until_ready()
 
+    def _wake(self, process: str) -> None:
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, MeshLoop):
+            loop.resume(process)
+
     def _virtual_loop(self) -> MeshLoop:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, MeshLoop):
-            raise UsageError(
-                "time is real here; agents can be paused on the loop of memory_mesh or run_in_memory"
-            )
+            raise UsageError("time is real here; that works on the loop of memory_mesh or run_in_memory only")
         return loop
 
     # --- running
@@ -263,7 +272,3 @@ class _HeardExchange(MemoryExchange):
         """See `MemoryExchange.route`."""
         self._mesh.hear(delivery)
         return super().route(source, delivery)
-
-
-def _name(agent: Agent | str) -> str:
-    return agent if isinstance(agent, str) else agent.id

@@ -11,21 +11,18 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from conclave.agent import Agent
+from conclave.identity import SERVICE_NAMES
 from conclave.session import Session
-from conclave.testing.errors import (
-    HandlersFailedError,
-    NotFulfilledError,
-    TaskFailedError,
-    describe,
-)
+from conclave.testing.errors import Failure, HandlersFailedError, NotFulfilledError, TaskFailedError
 from conclave.testing.participant import Link, Participant
 from conclave.testing.record import Record
+from coordination.runtime import failures
 from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.client import PATIENCE_S
 from coordination.runtime.clock import Clock
 from coordination.runtime.errors import UsageError
-from coordination.runtime.failures import Failure
-from coordination.runtime.names import Subjects, require_id
+from coordination.runtime.failures import LISTENER
+from coordination.runtime.names import Subjects, inbox_prefix, require_id
 from coordination.tasks.limits import DEFAULT_ATTEMPTS
 from coordination.tasks.wire import TaskRecord
 
@@ -39,6 +36,7 @@ POLL_S: Final = 0.01
 _RESULT_POLL_MS: Final = 1000
 """After which a result is asked for that was not pushed; a push may get lost."""
 _SHOWN_MESSAGES: Final = 20
+_SERVICE_INBOXES: Final = tuple(f"{inbox_prefix(name)}." for name in SERVICE_NAMES)
 
 
 class Mesh(abc.ABC):
@@ -59,6 +57,7 @@ class Mesh(abc.ABC):
         """The subjects of the mesh."""
         self._links: list[Link] = []
         self._failures: list[Failure] = []
+        self._listener_before: Callable[[failures.Failure], None] | None = None
         self._started_s = 0.0
         self._is_open = False
 
@@ -67,6 +66,8 @@ class Mesh(abc.ABC):
     async def __aenter__(self) -> Self:
         """Start all services; returns when they answer."""
         self._started_s = asyncio.get_running_loop().time()
+        self._listener_before = LISTENER.get()
+        LISTENER.set(self._hear)  # what the test subscribes to itself has handlers, too
         await self._start()
         self._is_open = True
         return self
@@ -76,6 +77,7 @@ class Mesh(abc.ABC):
     ) -> None:
         """End whatever is still connected, then the services."""
         self._is_open = False
+        LISTENER.set(self._listener_before)
         try:
             for link in tuple(self._links):
                 await self._end(link)
@@ -93,6 +95,10 @@ class Mesh(abc.ABC):
 
     @abc.abstractmethod
     def _session(self, bus: Bus, agent: str, patience_s: float) -> Session: ...
+
+    @abc.abstractmethod
+    def _wake(self, process: str) -> None:
+        """Let `process` go on if it was paused: what stands still cannot even be ended."""
 
     @abc.abstractmethod
     def describe(self) -> str:
@@ -134,6 +140,7 @@ class Mesh(abc.ABC):
                 await participant.join()
                 yield session
             finally:
+                self._wake(participant.process)
                 if link.is_crashed:
                     await participant.end()
                 else:
@@ -152,6 +159,8 @@ class Mesh(abc.ABC):
             await self._end(link)
 
     async def _end(self, link: Link) -> None:
+        if link.participant is not None:
+            self._wake(link.participant.process)
         if link in self._links:
             self._links.remove(link)
         if link.participant is not None and not self._is_open:
@@ -171,7 +180,11 @@ class Mesh(abc.ABC):
             self._links.remove(link)
             await link.bus.close()
             if link.participant is not None:
+                self._wake(link.participant.process)
                 await link.participant.end()
+
+    def _processes_of(self, agent: Agent | str) -> list[str]:
+        return [link.participant.process for link in self._links_of(agent) if link.participant is not None]
 
     def _links_of(self, agent: Agent | str) -> list[Link]:
         name = agent if isinstance(agent, str) else agent.id
@@ -258,11 +271,11 @@ class Mesh(abc.ABC):
     def _task_error(self, record: TaskRecord, heard_count: int, why: str) -> TaskFailedError:
         """What the workers raised goes with the error, and is not raised a second time."""
         workers = {attempt.agent for attempt in record.attempts}
-        mine = [each for each in self._failures[heard_count:] if each.context.get("agent") in workers]
+        mine = [each for each in self._failures[heard_count:] if each.agent in workers]
         self._failures = [each for each in self._failures if not any(each is one for one in mine)]
         lines = [f"task {record.capability!r} is {record.state}: {why or 'no reason given'}"]
         lines += [f"  attempt of {each.agent}: {each.error or 'not ended'}" for each in record.attempts]
-        lines += [f"  {describe(failure)}" for failure in mine]
+        lines += [f"  {failure}" for failure in mine]
         if not record.attempts:
             lines.append("  nobody has worked on it; is an agent with that capability in the mesh?")
         error = TaskFailedError("\n".join(lines), record=record, failures=mine)
@@ -291,16 +304,25 @@ class Mesh(abc.ABC):
 
     def report(self) -> str:
         """How the mesh stands, what went wrong beside the test, and what was said last."""
-        lines = [self.describe(), *(f"  {describe(failure)}" for failure in self._failures)]
-        lines.append(f"last messages, of {len(self.record) + self.record.forgotten_count}:")
-        lines += [str(said) for said in self.record.tail(_SHOWN_MESSAGES)]
-        return "\n".join(lines)
+        lines = [self.describe(), *(f"  {failure}" for failure in self._failures)]
+        lines.append("what was said last, but for heartbeats and what services say to one another:")
+        telling = [str(said) for said in self.record if not self._is_routine(said.subject)]
+        return "\n".join((*lines, *telling[-_SHOWN_MESSAGES:]))
 
-    def _hear(self, failure: Failure, link: Link | None = None) -> None:
+    def _is_routine(self, subject: str) -> bool:
+        if subject.startswith((self.subjects.presence(""), *_SERVICE_INBOXES)):
+            return True
+        _, _, last = subject.rpartition(".")
+        return last in SERVICE_NAMES and subject.startswith(f"{self.subjects.prefix}.call.")
+
+    def _hear(self, heard: failures.Failure, link: Link | None = None) -> None:
         if (link is not None and link.is_crashed) or not self._is_open:
             return
-        if isinstance(failure.error, Exception) and len(self._failures) < MAX_FAILURES:
-            self._failures.append(failure)
+        if isinstance(heard.error, Exception) and len(self._failures) < MAX_FAILURES:
+            agent = link.agent if link is not None else ""
+            self._failures.append(
+                Failure(agent=agent, event=heard.event, error=heard.error, context=heard.context)
+            )
 
     def _raise_if_ended(self) -> None:
         for link in self._links:
@@ -309,7 +331,7 @@ class Mesh(abc.ABC):
                 raise error
 
     def _troubles(self) -> str:
-        return "".join(f"\n  {describe(failure)}" for failure in self._failures)
+        return "".join(f"\n  {failure}" for failure in self._failures)
 
     def _first_error(self) -> BaseException | None:
         return self._failures[0].error if self._failures else None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from typing import Final
 
 from conclave.agent import Agent
 from conclave.session import Session
+from conclave.testing.owners import kill
 from coordination.runtime.bus import Bus
 from coordination.runtime.errors import UsageError
 from coordination.runtime.failures import LISTENER, Failure
 from coordination.simulation.loop import PROCESS
+
+_STAYS: Final = itertools.count(1)
 
 
 @dataclass(eq=False, slots=True)
@@ -37,13 +42,15 @@ class Participant:
 
     def __init__(self, agent: Agent, session: Session, hear: Callable[[Failure], None]) -> None:
         self.agent = agent
+        self.process = f"agent {agent.id}, stay {next(_STAYS)}"
+        """Whose work its tasks are; no two stays share one."""
         self._session = session
         self._leaving = asyncio.Event()
         self._joined = asyncio.Event()
         context = copy_context()
-        context.run(PROCESS.set, agent.id)
+        context.run(PROCESS.set, self.process)
         context.run(LISTENER.set, hear)
-        self._task = asyncio.create_task(self._take_part(), name=f"agent {agent.id}", context=context)
+        self._task = asyncio.create_task(self._take_part(), name=self.process, context=context)
 
     async def _take_part(self) -> None:
         async with self.agent.joined(self._session):
@@ -80,6 +87,8 @@ class Participant:
             await self.end()
 
     async def end(self) -> None:
-        """End the agent where it stands; idempotent."""
+        """End the agent, and whatever its handlers do, where they stand; idempotent."""
+        await kill(self.process)
+        # On a loop of somebody else's only this one task is known, and it lets the handlers finish.
         self._task.cancel()
         await asyncio.wait([self._task])

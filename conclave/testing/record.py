@@ -77,10 +77,6 @@ class Record:
             self._size_bytes -= len(self._said.popleft().payload)
             self.forgotten_count += 1
 
-    def tail(self, count: int) -> list[Said]:
-        """The last `count` messages."""
-        return list(self._said)[-count:]
-
     def __len__(self) -> int:
         return len(self._said)
 

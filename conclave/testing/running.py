@@ -16,6 +16,7 @@ from typing import Any, Final, Generic, TypeVar
 from conclave.testing.errors import StalledError
 from conclave.testing.loop import MeshLoop
 from conclave.testing.memory import MemoryMesh
+from conclave.testing.owners import make_task
 from coordination.simulation.loop import LivelockError
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ class RealRunner(LoopRunner):
 
     def __init__(self) -> None:
         # A loop of our own making is not put into the policy, where other tests would find it, or its end.
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._runner = asyncio.Runner(loop_factory=_new_loop)
         self._context = copy_context()
 
     def run(self, coro: Coroutine[Any, Any, T], *, name: str = "test") -> T:
@@ -96,6 +97,12 @@ class RealRunner(LoopRunner):
     def close(self) -> None:
         """See `LoopRunner.close`; idempotent."""
         self._runner.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(make_task)
+    return loop
 
 
 class GeneratorLife(Generic[T]):

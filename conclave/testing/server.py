@@ -72,6 +72,9 @@ class ServerMesh(Mesh):
         """See `Mesh.describe`."""
         return f"ServerMesh at {self.url}, log in {self._server.store / 'nats-server.log'}"
 
+    def _wake(self, process: str) -> None:
+        """In real time nobody is paused."""
+
     async def _start(self) -> None:
         try:
             await self._server.start()
