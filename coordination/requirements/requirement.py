@@ -146,11 +146,7 @@ class Requirement:
         One set for every hard term but ``not NAME`` and ``agent.max_tasks``. ``gpu.memory_gb`` is
         either a capability or label of that name, or an attribute of ``gpu``.
         """
-        return tuple(
-            _owners(term.name)
-            for term in self.hard
-            if term.op is not Op.ABSENT and not (term.name.text == MAX_TASKS and term.name.space != "label")
-        )
+        return tuple(map(_owners, self._needed))
 
     @property
     def required_names(self) -> frozenset[str]:
@@ -160,8 +156,17 @@ class Requirement:
     @property
     def capabilities(self) -> frozenset[str]:
         """Names of `required_names` that may be capabilities: all but those with ``label:``."""
-        named = {term.name.text for term in self.hard if term.name.space != "label"}
-        return self.required_names & named
+        owners = [_owners(name) for name in self._needed if name.space != "label"]
+        return frozenset(name for names in owners if len(names) == 1 for name in names)
+
+    @property
+    def _needed(self) -> list[Name]:
+        """What a matching agent must have registered, in order."""
+        return [
+            term.name
+            for term in self.hard
+            if term.op is not Op.ABSENT and (term.name.text != MAX_TASKS or term.name.space == "label")
+        ]
 
 
 def _owners(name: Name) -> frozenset[str]:
