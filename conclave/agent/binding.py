@@ -12,7 +12,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
@@ -24,6 +24,9 @@ from coordination.runtime.errors import UsageError
 _MAX_PROBLEM_CHARS: Final = 200
 _MAX_PLACE_CHARS: Final = 100
 _OBJECT_ORIGINS: Final = (dict, Mapping)
+_TYPED_DICT_MARK: Final = "__required_keys__"
+"""What a TypedDict has, whether it is of `typing` or of `typing_extensions` (before Python 3.12 pydantic
+takes only the latter's)."""
 
 
 class HandlerContext:
@@ -207,7 +210,7 @@ def _whole_parameter(signature: Signature) -> inspect.Parameter | None:
 def _is_object(annotation: Any) -> bool:
     """Whether values of this type are written as JSON objects."""
     origin = get_origin(annotation) or annotation
-    if is_typeddict(origin) or origin in _OBJECT_ORIGINS:
+    if origin in _OBJECT_ORIGINS or hasattr(origin, _TYPED_DICT_MARK):
         return True
     return isinstance(origin, type) and (
         issubclass(origin, (BaseModel, Mapping)) or dataclasses.is_dataclass(origin)
@@ -251,7 +254,9 @@ def _adapter(handler: str, name: str, annotation: Any) -> TypeAdapter[Any]:
         raise UsageError(
             f"handler {handler}: the type of {name!r} names {error.name!r}, which is not defined yet"
         ) from None
-    except (PydanticSchemaGenerationError, PydanticUserError, TypeError):
+    except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
+        if hasattr(annotation, _TYPED_DICT_MARK) and isinstance(error, PydanticUserError):
+            raise UsageError(f"handler {handler}: parameter {name!r}: {error.message}") from None
         shown = getattr(annotation, "__name__", str(annotation))
         raise UsageError(
             f"handler {handler}: parameter {name!r} is a {shown}, which cannot come from JSON; what the "

@@ -14,6 +14,8 @@ from coordination.tasks.limits import MAX_RESULT_BYTES
 _MAX_PROBLEM_CHARS: Final = 200
 _UNKNOWN_TYPE: Final = "Unable to serialize unknown type"
 """How pydantic begins when it names a type."""
+_TOO_DEEP: Final = ("Circular reference detected (id repeated)", "Maximum serialization depth exceeded")
+"""How it ends when there is too much."""
 
 
 class ResultError(ValueError):
@@ -61,14 +63,13 @@ def _json(value: Any) -> bytes:
     try:
         return to_json(value, by_alias=True, inf_nan_mode="constants")
     except PydanticSerializationError as error:
-        # Other texts than this one may be those of the handler's own serializers, and those are not sent.
+        # Other texts than these may be those of the handler's own serializers, and those are not sent.
         text = str(error)
-        problem = text[:_MAX_PROBLEM_CHARS] if text.startswith(_UNKNOWN_TYPE) else "a serializer failed"
+        if text.endswith(_TOO_DEEP):
+            problem = "it is nested too deep, or in itself"
+        else:
+            problem = text[:_MAX_PROBLEM_CHARS] if text.startswith(_UNKNOWN_TYPE) else "a serializer failed"
         raise ResultError(f"what the handler returned is not JSON: {problem}") from None
-    except (ValueError, RecursionError):
-        raise ResultError(
-            "what the handler returned is not JSON: it is nested too deep, or in itself"
-        ) from None
 
 
 def _plain(content: bytes) -> Any:
