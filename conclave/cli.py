@@ -55,6 +55,14 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(place.module), place.name)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; when nobody reads its output any more, end as other programs do."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _discard_output()
+            ctx.exit(UNREAD)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands for ``--help`` without loading any."""
         with formatter.section("Commands"):
@@ -92,10 +100,14 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EIO, errno.EPIPE):
             raise
-        # What is still buffered would raise again when the interpreter flushes it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         if error.errno == errno.EPIPE:
             sys.exit(UNREAD)
         click.echo(f"{PROGRAM}: the output could not be written: {error.strerror}", err=True)
         status = 1
     sys.exit(status)
+
+
+def _discard_output() -> None:
+    """What is still buffered would raise again when the interpreter flushes it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

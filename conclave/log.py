@@ -13,9 +13,9 @@ def configure(*, verbose: bool, quiet: bool = False) -> None:
 
     Args:
         verbose: Log everything.
-        quiet: Unless `verbose`, log errors only: for commands whose own words say what went wrong.
+        quiet: Unless `verbose`, log nothing: for commands whose own words say what went wrong.
     """
-    level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
+    level = logging.INFO if verbose else logging.CRITICAL if quiet else logging.WARNING
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

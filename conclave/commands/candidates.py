@@ -18,7 +18,7 @@ from conclave.identity.identities import CREDENTIALS_DIRECTORY
 from coordination.runtime.errors import ConclaveError
 from coordination.runtime.names import Subjects
 
-PATIENCE_S: Final = 0.8
+PATIENCE_S: Final = 1.5
 """How long somebody who has pressed TAB waits, at most, for names from the registry."""
 MAX_CANDIDATES: Final = 200
 

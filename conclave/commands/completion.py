@@ -22,7 +22,7 @@ def completion_command(*, shell: str) -> None:
     zsh    eval "$(conclave completion zsh)"        in ~/.zshrc
     fish   conclave completion fish | source        in ~/.config/fish/config.fish
 
-    Names of agents come from the running registry; if it cannot be asked in under a second, none are offered.
+    Names of agents come from the running registry; if it does not answer at once, none are offered.
     """  # noqa: D301 - click wants the character, which keeps the lines apart
     found = get_completion_class(shell)
     assert found is not None, "click knows every shell in SHELLS"
