@@ -1,0 +1,191 @@
+"""An agent that votes, hears of decisions and of anything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from conclave import (
+    Agent,
+    Ballot,
+    Context,
+    DecisionContext,
+    ProposalContext,
+    PushContext,
+    SupersededError,
+    UsageError,
+)
+from conclave.testing import MemoryMesh
+from consensus.wire import Decision, ProposalAnnounced, Vote
+from coordination.tasks.wire import TaskResult
+
+DIGEST = "ab" * 32
+
+
+@dataclass
+class Opinion:
+    """Like a ballot."""
+
+    choice: str
+    rationale: str | None = None
+
+
+def always(value: Any) -> Callable[[], Any]:
+    """A handler with one answer to everything."""
+    return lambda: value
+
+
+async def votes(mesh: MemoryMesh, *agents: str, delay_ms: int = 0) -> list[tuple[str, str, str]]:
+    """(voter, choice, rationale) of all votes on a proposal, after a while."""
+    async with mesh.connect("chair") as chair:
+        proposal = await chair.consensus.propose(
+            "Tea", artifact_sha256=DIGEST, electorate=[*agents, "chair"], voting_delay_ms=delay_ms
+        )
+        await asyncio.sleep(10 + delay_ms / 1000)
+        cast: tuple[Vote, ...] = (await chair.consensus.votes(proposal.proposal_id)).votes
+        return sorted((each.voter, each.choice, each.rationale) for each in cast)
+
+
+async def test_what_the_handler_returns_is_the_vote(memory_mesh: MemoryMesh) -> None:
+    returned: dict[str, Any] = {
+        "a": "for",
+        "b": Ballot("against", "too hot"),
+        "c": Opinion("abstain"),
+        "d": None,
+        "e": "maybe",
+        "f": Ballot("for", "x" * 3000),
+    }
+    agents = []
+    for name, value in returned.items():
+        agents.append(agent := Agent(name))
+        agent.proposal(always(value))
+    async with (
+        memory_mesh.join(agents[0]),
+        memory_mesh.join(agents[1]),
+        memory_mesh.join(agents[2]),
+        memory_mesh.join(agents[3]),
+        memory_mesh.join(agents[4]),
+        memory_mesh.join(agents[5]),
+    ):
+        cast = await votes(memory_mesh, *returned)
+    assert [(voter, choice) for voter, choice, _ in cast] == [
+        ("a", "for"),
+        ("b", "against"),
+        ("c", "abstain"),
+        ("f", "for"),
+    ]
+    assert [rationale for _, _, rationale in cast][1:3] == ["too hot", ""]
+    assert len(cast[3][2]) == 2048
+
+
+async def test_a_handler_that_fails_does_not_vote_and_ends_nothing(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    seen: list[str] = []
+
+    @agent.proposal
+    async def think(proposal: ProposalAnnounced, context: ProposalContext) -> str:
+        seen.append(proposal.proposal_id)
+        assert proposal == context.proposal
+        if len(seen) == 1:
+            raise ValueError("no idea")
+        return "for"
+
+    async with memory_mesh.join(agent):
+        assert await votes(memory_mesh, "voter") == []
+        assert [type(each.error) for each in memory_mesh.take_failures()] == [ValueError]
+        assert await votes(memory_mesh, "voter") == [("voter", "for", "")]
+
+
+async def test_discussion_and_vote_have_handlers_of_their_own(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    comments: list[str] = []
+
+    @agent.proposal("pending")
+    async def discuss(context: ProposalContext) -> str:
+        comments.append((await context.discuss("What for?")).text)
+        return "for"  # too early: not counted
+
+    @agent.proposal
+    async def vote(context: ProposalContext) -> None:
+        await context.vote("abstain", rationale="nobody said")
+
+    async with memory_mesh.join(agent):
+        assert await votes(memory_mesh, "voter", delay_ms=5_000) == [("voter", "abstain", "nobody said")]
+    assert comments == ["What for?"]
+
+
+async def test_a_proposal_that_is_announced_twice_is_thought_about_once(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    seen = []
+
+    @agent.proposal
+    async def think(proposal: ProposalAnnounced, context: Context) -> str:
+        seen.append(proposal.proposal_id)
+        subject = context.session.subjects.inbox("voter", "proposal")
+        await context.session.bus.publish(subject, proposal.model_dump_json().encode())
+        return "for"
+
+    async with memory_mesh.join(agent):
+        assert await votes(memory_mesh, "voter") == [("voter", "for", "")]
+    assert len(seen) == 1
+
+
+async def test_decisions_and_other_pushes_reach_their_handlers(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    seen: list[Any] = []
+    agent.proposal(lambda: "for")
+
+    @agent.decision
+    def decided(decision: Decision, context: DecisionContext) -> None:
+        seen.append((decision.status, decision == context.decision))
+
+    @agent.on("result")
+    async def take(result: TaskResult, context: PushContext) -> None:
+        seen.append((context.kind, result.result))
+
+    @agent.task("greeting")
+    def greet() -> str:
+        return "hello"
+
+    async with memory_mesh.join(agent) as session:
+        async with memory_mesh.connect("chair") as chair:
+            await chair.consensus.propose("Tea", artifact_sha256=DIGEST, electorate=["voter"])
+        await memory_mesh.until(lambda: seen)
+        await session.bus.publish(session.subjects.inbox("voter", "result"), b'{"task_id": 7}')
+        await session.tasks.submit("greeting")
+        await memory_mesh.until(lambda: len(seen) == 2)
+    assert seen == [("succeeded", True), ("result", {"result": "hello"})]
+
+
+def test_mistakes_are_told_where_they_are_made() -> None:
+    agent = Agent("voter")
+    agent.proposal(lambda: None)
+    agent.decision(lambda: None)
+    agent.on("result")(lambda: None)
+    with pytest.raises(UsageError, match=r"is told of active proposals already"):
+        agent.proposal(lambda: None)
+    with pytest.raises(UsageError, match=r"a proposal is 'pending' or 'active', not 'over'"):
+        agent.proposal("over")(lambda: None)  # type: ignore[call-overload]
+    with pytest.raises(UsageError, match=r"is told of decisions already"):
+        agent.decision(lambda: None)
+    with pytest.raises(UsageError, match=r"hears 'result' already"):
+        agent.on("result")(lambda: None)
+    with pytest.raises(UsageError, match=r"for tasks there is @agent.task"):
+        agent.on("task")(lambda: None)
+    with pytest.raises(UsageError, match=r"kind of push 'a.b' is not valid"):
+        agent.on("a.b")(lambda: None)
+
+    def wrong(proposal: Decision) -> None: ...
+
+    with pytest.raises(UsageError, match=r"'proposal' gets a ProposalAnnounced; annotate it so"):
+        Agent("other").proposal(wrong)
+
+
+async def test_an_agent_that_is_superseded_ends_and_says_so(memory_mesh: MemoryMesh) -> None:
+    with pytest.raises(SupersededError, match=r"another process registered as twin .incarnation 2"):
+        async with memory_mesh.join(Agent("twin")), memory_mesh.join(Agent("twin")):
+            await asyncio.sleep(60)
