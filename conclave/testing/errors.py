@@ -63,8 +63,9 @@ class HandlersFailedError(AssertionError):
     def __init__(self, failures: Sequence[Failure]) -> None:
         shown = "\n".join(f"  {failure}" for failure in failures[:_MAX_SHOWN])
         more = len(failures) - _MAX_SHOWN
+        what = "an exception was" if len(failures) == 1 else f"{len(failures)} exceptions were"
         super().__init__(
-            f"{len(failures)} exceptions were raised beside the test:\n{shown}"
+            f"{what} raised beside the test:\n{shown}"
             + (f"\n  and {more} more" if more > 0 else "")
             + "\n(if the test is about them, look at them with mesh.take_failures())"
         )

@@ -226,7 +226,7 @@ class Mesh(abc.ABC):
 
     async def run_task(
         self,
-        capability: str,
+        requirement: str,
         payload: Mapping[str, Any] | None = None,
         *,
         timeout_s: float = 30.0,
@@ -235,7 +235,8 @@ class Mesh(abc.ABC):
         """Submit a task as the agent ``tester`` and return its result.
 
         Args:
-            capability: What the worker must be able to do.
+            requirement: What the worker must be able to do: the name of a capability, or whatever
+                ``session.tasks.submit`` takes.
             payload: A JSON object.
             timeout_s: How long to wait for the end of the task.
             max_attempts: How often it is tried.
@@ -256,28 +257,32 @@ class Mesh(abc.ABC):
         async with self.connect(TESTER) as session:
             await session.bus.subscribe(session.subjects.inbox(TESTER, "result"), notice)
             await session.bus.flush()
-            task_id = (await session.tasks.submit(capability, payload, max_attempts=max_attempts)).task_id
+            task_id = (await session.tasks.submit(requirement, payload, max_attempts=max_attempts)).task_id
             while (record := await session.tasks.get(task_id)).finished_at_ms is None:
                 self._raise_if_ended()
                 remaining_ms = int((give_up_s - loop.time()) * 1000)
                 if remaining_ms <= 0:
-                    raise self._task_error(record, heard_count, f"not ended within {timeout_s:g} s")
+                    raise self._task_error(
+                        requirement, record, heard_count, f"not ended within {timeout_s:g} s"
+                    )
                 await self.clock.wait(ended, min(_RESULT_POLL_MS, remaining_ms))
                 ended.clear()
             if record.state != "completed":
-                raise self._task_error(record, heard_count, record.reason)
+                raise self._task_error(requirement, record, heard_count, record.reason)
             return record.result
 
-    def _task_error(self, record: TaskRecord, heard_count: int, why: str) -> TaskFailedError:
+    def _task_error(
+        self, requirement: str, record: TaskRecord, heard_count: int, why: str
+    ) -> TaskFailedError:
         """What the workers raised goes with the error, and is not raised a second time."""
         workers = {attempt.agent for attempt in record.attempts}
         mine = [each for each in self._failures[heard_count:] if each.agent in workers]
         self._failures = [each for each in self._failures if not any(each is one for one in mine)]
-        lines = [f"task {record.capability!r} is {record.state}: {why or 'no reason given'}"]
+        lines = [f"task {requirement!r} is {record.state}: {why or 'no reason given'}"]
         lines += [f"  attempt of {each.agent}: {each.error or 'not ended'}" for each in record.attempts]
         lines += [f"  {failure}" for failure in mine]
         if not record.attempts:
-            lines.append("  nobody has worked on it; is an agent with that capability in the mesh?")
+            lines.append("  nobody has worked on it; is an agent that can do it in the mesh?")
         error = TaskFailedError("\n".join(lines), record=record, failures=mine)
         error.__cause__ = mine[0].error if mine else None
         return error

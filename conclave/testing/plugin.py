@@ -198,18 +198,14 @@ def _run_test(item: pytest.Function, runner: LoopRunner) -> None:
     arguments = {name: value for name, value in item.funcargs.items() if name in wanted}
     mesh = item.stash.get(_MESH, None)
 
-    async def run() -> None:
-        __tracebackhide__ = True
-        await function(**arguments)
-        if mesh is not None and _setting(item, "raise_failures", default=True):
-            mesh.raise_failures()
-
     from conclave.testing.errors import StalledError  # noqa: PLC0415 - not before it is needed
 
     try:
-        runner.run(run(), name=item.name)
+        runner.run(function(**arguments), name=item.name)
     except StalledError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
+    if mesh is not None and _setting(item, "raise_failures", default=True):
+        mesh.raise_failures()
 
 
 # --- what a failure shows

@@ -23,10 +23,10 @@ async def test_a_task_is_done_and_on_record(server_mesh: ServerMesh) -> None:
 async def test_everything_goes_on_after_a_restart_of_the_server(server_mesh: ServerMesh) -> None:
     url = server_mesh.url
     async with server_mesh.join(greeter()), server_mesh.connect("guide") as guide:
-        task_id = (await guide.tasks.submit("flying")).task_id
+        task_id = (await guide.tasks.submit("flying", {"to": "Rome"})).task_id
         await server_mesh.restart_server()
         assert server_mesh.url == url
-        assert (await guide.tasks.get(task_id)).capability == "flying"
+        assert (await guide.tasks.get(task_id)).payload == {"to": "Rome"}
         assert (await server_mesh.run_task("greeting", {"name": "Ada"}))["greeting"] == "Hello, Ada!"
 
 

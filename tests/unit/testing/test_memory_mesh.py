@@ -232,7 +232,7 @@ async def test_what_fails_in_a_crash_is_no_failure(memory_mesh: MemoryMesh) -> N
     async with memory_mesh.join(agent), memory_mesh.connect("guide") as guide:
         await guide.tasks.submit("work")
         await started.wait()
-    await memory_mesh.crash(agent)
+        await memory_mesh.crash(agent)
     assert memory_mesh.take_failures() == ()
 
 

@@ -51,5 +51,5 @@ async def test_calls_answers_and_heartbeats_are_all_there(memory_mesh: MemoryMes
     async with memory_mesh.connect("guide") as guide:
         await guide.tasks.submit("greeting", {"name": "Ada"})
     (call,) = memory_mesh.record.on("conclave.call.tasks.submit.guide")
-    assert call.body == {"capability": "greeting", "payload": {"name": "Ada"}}
+    assert call.body["payload"] == {"name": "Ada"}
     assert memory_mesh.record.on("_INBOX_guide.>")
