@@ -28,6 +28,8 @@ MAX_AGENT_PROMPTS: Final = 16
 """Prompts in flight in one gateway for one agent; one more is answered 429."""
 MAX_OPEN_QUERIES: Final = 4
 """Questions of one prompt that wait for their answer."""
+MAX_KEPT_QUERIES: Final = 16
+"""Questions of one prompt that are remembered, so that their answers can be fetched; the oldest go first."""
 MAX_QUERY_WAIT_MS: Final = 600_000
 """How long an agent may wait for an answer: as long as the client's stream lives by default."""
 ANSWER_POLL_S: Final = 1.5
@@ -73,5 +75,6 @@ class Timing:
         assert self.roster_ms > 0
 
 
+assert MAX_OPEN_QUERIES < MAX_KEPT_QUERIES
 assert MAX_ENVELOPE_BYTES < MAX_PUSH_BYTES
 assert MAX_CHUNK_CHARS * 6 + MAX_CHUNK_FILES_BYTES * 4 // 3 < MAX_REQUEST_BYTES

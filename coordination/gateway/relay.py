@@ -180,14 +180,15 @@ class Relay:
             RejectedError: ``unknown_prompt``, ``not_yours`` or ``unknown_query``.
         """
         prompt = self._find(agent, request.prompt_id)
-        give_up_s = self._shell.clock.monotonic_s() + ANSWER_POLL_S
+        give_up_ms = self._now_ms() + int(ANSWER_POLL_S * 1000)
         while True:
             answered = prompt.answered
-            reply = prompt.stream.look_for_answer(request.sequence, self._now_ms())
-            left_ms = int((give_up_s - self._shell.clock.monotonic_s()) * 1000)
-            if reply.state != "waiting" or left_ms <= 0:
+            now_ms = self._now_ms()
+            reply = prompt.stream.look_for_answer(request.sequence, now_ms)
+            if reply.state != "waiting" or now_ms >= give_up_ms:
                 return reply
-            await self._shell.clock.wait(answered, left_ms)
+            due_ms = min(give_up_ms, prompt.stream.answer_due_ms(request.sequence))
+            await self._shell.clock.wait(answered, due_ms - now_ms)
 
     def _find(self, agent: str, prompt_id: str) -> _Prompt:
         prompt = self._prompts.get(prompt_id) or self._ended.get(prompt_id)

@@ -13,7 +13,7 @@ from typing import Final
 
 from coordination.gateway import foreign
 from coordination.gateway.foreign import END, Code, Envelope, EnvelopeError, Frame
-from coordination.gateway.limits import MAX_OPEN_QUERIES, Timing
+from coordination.gateway.limits import MAX_KEPT_QUERIES, MAX_OPEN_QUERIES, Timing
 from coordination.gateway.wire import (
     AnswerReply,
     Chunk,
@@ -125,11 +125,12 @@ class PromptStream:
                 return foreign.failure(chunk.code, chunk.message)
 
     def _ask(self, sequence: int, due_ms: int) -> None:
-        self._questions = {key: each for key, each in self._questions.items() if not each.is_over}
-        if len(self._questions) >= MAX_OPEN_QUERIES:
+        if sum(not each.is_over for each in self._questions.values()) >= MAX_OPEN_QUERIES:
             message = f"{MAX_OPEN_QUERIES} questions wait for an answer already; wait for one of them"
             raise RejectedError("too_many_queries", message, retryable=True)
         self._questions[sequence] = _Question(due_ms)
+        if len(self._questions) > MAX_KEPT_QUERIES:
+            del self._questions[next(key for key, each in self._questions.items() if each.is_over)]
 
     def take_answer(self, sequence: int, payload: bytes) -> None:
         """Take the client's answer to question `sequence`; the first one counts.
@@ -168,6 +169,10 @@ class PromptStream:
             attachments=question.answer.attachments or (),
             unknown=question.answer.unknown,
         )
+
+    def answer_due_ms(self, sequence: int) -> int:
+        """When question `sequence`, which `look_for_answer` knows, expires."""
+        return self._questions[sequence].due_ms
 
     def due_ms(self) -> int | None:
         """When `pass_time` has something to do next; None when it has ended."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_serializer, field_validator
 
 from coordination.gateway.foreign import WORKING, Attachment, Code
 from coordination.gateway.limits import (
@@ -118,6 +118,11 @@ class RespondRequest(Body):
     sequence: int = Field(ge=1, lt=2**53)
     """1 for the first chunk, then one more for each."""
     chunk: Chunk
+
+    @field_serializer("chunk")
+    def _write_whole(self, chunk: Chunk) -> dict[str, Any]:
+        # Callers leave defaults out, and what kind of chunk it is looks like one.
+        return chunk.model_dump(mode="json")
 
 
 class RespondReply(BaseModel):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordination.gateway.foreign import END, Frame
-from coordination.gateway.limits import MAX_OPEN_QUERIES, Timing
+from coordination.gateway.limits import MAX_KEPT_QUERIES, MAX_OPEN_QUERIES, Timing
 from coordination.gateway.stream import TRANSITIONS, Input, PromptStream, State
 from coordination.gateway.wire import (
     Chunk,
@@ -167,6 +167,18 @@ def test_questions_are_bounded_until_one_is_over() -> None:
     assert refusal(prompt, too_many, QueryChunk(text="?", wait_ms=WAIT_MS)) == "too_many_queries"
     prompt.take_answer(1, b"yes")
     assert prompt.take(too_many, QueryChunk(text="?", wait_ms=WAIT_MS), 0)
+
+
+def test_an_answer_can_be_fetched_after_further_questions_until_there_were_very_many() -> None:
+    prompt = stream()
+    for sequence in range(1, MAX_KEPT_QUERIES + 2):
+        if sequence == MAX_KEPT_QUERIES + 1:
+            assert prompt.look_for_answer(1, 1).text == "yes"
+        prompt.take(sequence, QueryChunk(text="?", wait_ms=WAIT_MS), 0)
+        prompt.take_answer(sequence, b"yes")
+    assert prompt.look_for_answer(2, 1).text == "yes"
+    with pytest.raises(RejectedError, match="unknown_query"):
+        prompt.look_for_answer(1, 1)
 
 
 def test_nothing_moves_a_prompt_that_has_ended() -> None:
