@@ -19,6 +19,7 @@ from conclave.agent.job import Job, StoppedError, TakenAwayError
 from conclave.agent.part import Part
 from conclave.agent.results import ResultError, task_result
 from coordination.registry.wire import Capability
+from coordination.requirements import RequirementSyntaxError, parse
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
 from coordination.runtime.failures import log_failure
@@ -146,7 +147,15 @@ class _Desk:
 
     def _chosen(self, offer: TaskOffer) -> TaskHandler | None:
         tasks = self._tasks
-        return choose(offer.capability, (), tasks.handlers, tasks.default)
+        return choose(offer.capability, _named(offer), tasks.handlers, tasks.default)
+
+
+def _named(offer: TaskOffer) -> frozenset[str]:
+    """What the task's requirement may mean by a capability of this agent."""
+    try:
+        return frozenset().union(*parse(offer.requirement).alternatives)
+    except RequirementSyntaxError:
+        return frozenset()  # An older service's offer has none, a newer one's may say more than we know.
 
 
 class _Work:

@@ -160,6 +160,11 @@ class Requirement:
         return frozenset(name for names in owners if len(names) == 1 for name in names)
 
     @property
+    def subjects(self) -> tuple[str, ...]:
+        """What the hard terms are about, labels named as such apart: each name once, in order."""
+        return tuple(dict.fromkeys(name.text for name in self._needed if name.space != "label"))
+
+    @property
     def _needed(self) -> list[Name]:
         """What a matching agent must have registered, in order."""
         return [

@@ -51,7 +51,7 @@ class Partial:
     @property
     def is_prerelease(self) -> bool:
         """Whether it names one prerelease."""
-        return self.key[3] == _PRERELEASE
+        return bool(self.key[3] == _PRERELEASE)
 
     @property
     def end(self) -> Key:

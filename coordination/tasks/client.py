@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from coordination.requirements import Requirement, parse
 from coordination.runtime.client import Caller
 from coordination.tasks import wire
 from coordination.tasks.limits import DEFAULT_ATTEMPTS
@@ -24,7 +25,7 @@ class TasksClient:
 
     async def submit(
         self,
-        capability: str,
+        requirement: Requirement | str,
         payload: Mapping[str, Any] | None = None,
         *,
         priority: int = 0,
@@ -32,18 +33,22 @@ class TasksClient:
         max_attempts: int = DEFAULT_ATTEMPTS,
         task_id: str | None = None,
     ) -> wire.SubmitReply:
-        """Queue a task for an agent that has `capability`; it is durable on return.
+        """Queue a task for an agent that meets `requirement`; it is durable on return.
 
         Args:
-            capability: What the worker must be able to do.
+            requirement: What the worker must be and should be: the name of a capability, or
+                ``python>=3.11, region in [eu, us], prefer region=eu``.
             payload: A JSON object of at most 128 KiB.
             priority: 0 to 9, higher goes first.
             deadline_ms: When it expires, since the Unix epoch.
             max_attempts: 1 to 20.
             task_id: Makes submitting the same task again harmless; by default the service chooses.
+
+        Raises:
+            RequirementSyntaxError: The text is no requirement; the message shows the place.
         """
         request = wire.SubmitRequest(
-            capability=capability,
+            requirement=parse(requirement) if isinstance(requirement, str) else requirement,
             payload=dict(payload or {}),
             priority=priority,
             deadline_ms=deadline_ms,

@@ -11,11 +11,14 @@ from coordination.tasks.limits import DEFAULT_ATTEMPTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitTask:
-    """Queue a task for an agent that has `capability`."""
+    """Queue a task for an agent that meets `requirement`."""
 
     task_id: str
     submitter: str
     capability: str
+    """What it is about, if that is one thing; else empty."""
+    requirement: str
+    """Canonical text."""
     payload: dict[str, Any]
     payload_bytes: int
     """Size of the payload as compact JSON."""
@@ -30,7 +33,7 @@ class SubmitTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An agent that has the capability, as the registry last knew it."""
+    """An agent that meets the requirement, as the registry last knew it."""
 
     agent: str
     incarnation: int
@@ -38,13 +41,16 @@ class Candidate:
     status: str
     load: float
     """As the agent last reported it, 0 to 1."""
+    score: float = 1.0
+    """Share of the requirement's preferences that it meets, by weight, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferTasks:
-    """Offer what waits for `capability` to the free ones among `candidates`."""
+    """Offer what waits with `requirement` to the free ones among `candidates`."""
 
-    capability: str
+    requirement: str
+    """Canonical text."""
     candidates: tuple[Candidate, ...]
 
 

@@ -22,6 +22,8 @@ class TaskSubmitted:
     max_attempts: int
     at_ms: int
     traceparent: str = ""
+    requirement: str = ""
+    """Canonical text; empty in journals of before there were requirements, where the capability is it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

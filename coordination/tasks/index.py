@@ -12,7 +12,7 @@ from coordination.tasks.record import Task, TasksState
 
 
 class Index:
-    """Open tasks by what is asked of them: by deadline, by capability in order, by agent.
+    """Open tasks by what is asked of them: by deadline, by requirement in order, by agent.
 
     Invariants: equal to an index built anew from the same state.
     """
@@ -40,22 +40,22 @@ class Index:
         else:
             self.deadlines.put(after.task_id, (after.due_ms, after.sequence))
         if after.state is State.QUEUED:
-            queue = self._waiting.setdefault(after.capability, Agenda())
+            queue = self._waiting.setdefault(after.requirement, Agenda())
             queue.put(after.task_id, (-after.priority, after.sequence))
         if after.holder is not None:
             self.held[after.holder.agent] += 1
 
     def wanted(self) -> tuple[str, ...]:
-        """Capabilities that tasks wait for, ordered by name."""
+        """Requirements of the tasks that wait, each once, ordered by their text."""
         return tuple(sorted(self._waiting))
 
-    def wanted_count_with(self, capability: str) -> int:
-        """How many capabilities tasks would wait for if one more waited for `capability`."""
-        return len(self._waiting) + (capability not in self._waiting)
+    def wanted_count_with(self, requirement: str) -> int:
+        """How many requirements tasks would wait with if one more waited with `requirement`."""
+        return len(self._waiting) + (requirement not in self._waiting)
 
-    def waiting(self, capability: str) -> Iterator[str]:
-        """Ids of the tasks that wait for `capability`, in the order in which they are to be served."""
-        queue = self._waiting.get(capability)
+    def waiting(self, requirement: str) -> Iterator[str]:
+        """Ids of the tasks that wait with `requirement`, in the order in which they are to be served."""
+        queue = self._waiting.get(requirement)
         return (task_id for _, task_id in queue.in_order()) if queue is not None else iter(())
 
     def due(self, now_ms: int, *, limit: int) -> list[str]:
@@ -68,10 +68,10 @@ class Index:
         if after is None:
             self.deadlines.drop(before.task_id)
         if before.state is State.QUEUED:
-            queue = self._waiting[before.capability]
+            queue = self._waiting[before.requirement]
             queue.drop(before.task_id)
             if not queue:
-                del self._waiting[before.capability]
+                del self._waiting[before.requirement]
         if before.holder is not None:
             self.held[before.holder.agent] -= 1
             if not self.held[before.holder.agent]:

@@ -17,14 +17,14 @@ MAX_ATTEMPTS: Final = 20
 DEFAULT_ATTEMPTS: Final = 3
 MAX_REFUSALS: Final = 32
 """Agents remembered as having passed on a task; then the round counts as complete."""
-MAX_WAITING_CAPABILITIES: Final = 1000
-"""Different capabilities that tasks may wait for; each costs a registry query per round."""
+MAX_WAITING_REQUIREMENTS: Final = 1000
+"""Different requirements that tasks may wait with; each costs a registry query per round."""
 MAX_OFFERS: Final = 64
 """Offers made by one command; a push carries the payload, so this bounds what one turn sends."""
 MAX_SCANNED_TASKS: Final = 1024
 """Waiting tasks looked at by one command when free agents have passed on those at the front."""
 MAX_CANDIDATES: Final = 1000
-"""Agents asked of the registry per capability (its largest page)."""
+"""Agents asked of the registry per requirement (its largest page)."""
 MAX_PAGE: Final = 1000
 MAX_TICK_TASKS: Final = 512
 """Tasks that one tick deals with, so that its events fit into one record; the host asks again."""
@@ -45,10 +45,10 @@ class Policy:
     """Pause before a task that every agent passed on is offered anew."""
     max_open_tasks: int = 200_000
     max_open_bytes: int = 256 * 1024 * 1024
-    """Payloads of open tasks."""
+    """Payloads and requirements of open tasks."""
     max_finished_tasks: int = 10_000
     max_finished_bytes: int = 256 * 1024 * 1024
-    """Payloads and results of finished tasks that are still shown; the oldest go first."""
+    """Payloads, requirements and results of finished tasks that are still shown; the oldest go first."""
 
     def __post_init__(self) -> None:
         """Refuse durations that would let a deadline stand still."""

@@ -1,7 +1,8 @@
 """Which waiting task is offered to which agent. Pure and deterministic.
 
 Tasks come in their order (priority, then first come); each gets the online agent with a free slot that
-is least loaded by what it holds here, then by what it reports, then by id. An agent that passed on
+is least loaded by what it holds here, then by what it reports; of equally loaded ones the one that meets
+more of the requirement's preferences, then the first by id. An agent that passed on
 a task is not asked again before all others were; then the task pauses and a new round begins.
 """
 
@@ -15,6 +16,10 @@ from itertools import islice
 from coordination.tasks.commands import Candidate
 from coordination.tasks.limits import MAX_OFFERS, MAX_REFUSALS, MAX_SCANNED_TASKS
 from coordination.tasks.record import Task
+
+Entry = tuple[float, float, float, str, Candidate]
+"""A free slot, least first: use, load, score (negative), id. The id is unique, so candidates themselves
+are never compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,7 @@ class Slots:
     """The free slots of the agents that are online, fullest use last.
 
     Args:
-        candidates: Agents that have the capability.
+        candidates: Agents that meet the requirement.
         held: Tasks that each agent was offered or works on already.
     """
 
@@ -51,10 +56,10 @@ class Slots:
         chosen: Candidate | None = None
         while self._free and chosen is None:
             entry = heapq.heappop(self._free)
-            if entry[2] in avoided:
+            if entry[-1].agent in avoided:
                 skipped.append(entry)
             else:
-                chosen = entry[3]
+                chosen = entry[-1]
         for entry in skipped:
             heapq.heappush(self._free, entry)
         if chosen is not None:
@@ -66,9 +71,9 @@ class Slots:
     def _has_room(self, candidate: Candidate) -> bool:
         return self._held[candidate.agent] < candidate.max_tasks
 
-    def _entry(self, candidate: Candidate) -> tuple[float, float, str, Candidate]:
-        # The id is unique, so candidates themselves are never compared.
-        return self._held[candidate.agent] / candidate.max_tasks, candidate.load, candidate.agent, candidate
+    def _entry(self, candidate: Candidate) -> Entry:
+        used = self._held[candidate.agent] / candidate.max_tasks
+        return used, candidate.load, -candidate.score, candidate.agent, candidate
 
 
 def plan(
@@ -83,7 +88,7 @@ def plan(
 
     Args:
         waiting: Queued tasks in the order in which they are to be served.
-        candidates: Agents that have the capability.
+        candidates: Agents that meet the requirement of all of them.
         held: Tasks that each agent was offered or works on already.
         now_ms: The time.
         round_pause_ms: Pause of a task that everybody passed on.

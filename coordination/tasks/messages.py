@@ -19,6 +19,7 @@ def offer(task: Task, event: TaskOffered, *, lease_ms: int) -> Push:
         "task_id": task.task_id,
         "fencing_token": event.fencing_token,
         "capability": task.capability,
+        "requirement": task.requirement,
         "payload": task.payload,
         "submitter": task.submitter,
         "priority": task.priority,

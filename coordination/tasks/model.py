@@ -1,7 +1,7 @@
 """The task service's state machine: what a command, an offer or the passing of time leads to.
 
-It does not know the registry: `wanted` says which capabilities tasks wait for, and `OfferTasks` brings
-the agents that have them. Every worker command is fenced: it counts only under the token of the offer
+It does not know the registry: `wanted` says with which requirements tasks wait, and `OfferTasks` brings
+the agents that meet one. Every worker command is fenced: it counts only under the token of the offer
 or lease that stands.
 """
 
@@ -44,7 +44,7 @@ from coordination.tasks.events import (
 )
 from coordination.tasks.index import Index
 from coordination.tasks.lifecycle import FINISHED, TRANSITIONS, Input, State
-from coordination.tasks.limits import MAX_TICK_TASKS, MAX_WAITING_CAPABILITIES, Policy
+from coordination.tasks.limits import MAX_TICK_TASKS, MAX_WAITING_REQUIREMENTS, Policy
 from coordination.tasks.matching import plan
 from coordination.tasks.record import LEASE_EXPIRED, Task, TasksState, evolve, submitted
 
@@ -134,7 +134,7 @@ class TasksModel:
         return self.state.open.get(task_id) or self.state.finished.get(task_id)
 
     def wanted(self) -> tuple[str, ...]:
-        """Capabilities that tasks wait for, ordered by name."""
+        """Requirements of the tasks that wait, each once, ordered by their text."""
         return self.index.wanted()
 
     def _submit(self, command: SubmitTask, now_ms: int) -> Outcome | Rejected:
@@ -153,6 +153,7 @@ class TasksModel:
             task_id=command.task_id,
             submitter=command.submitter,
             capability=command.capability,
+            requirement=command.requirement,
             payload=command.payload,
             payload_bytes=command.payload_bytes,
             priority=command.priority,
@@ -166,18 +167,19 @@ class TasksModel:
 
     def _no_room_for(self, command: SubmitTask) -> Rejected | None:
         full = ""
+        added_bytes = command.payload_bytes + len(command.requirement)
         if len(self.state.open) >= self.policy.max_open_tasks:
             full = f"{self.policy.max_open_tasks} tasks are open"
-        elif self.index.open_bytes + command.payload_bytes > self.policy.max_open_bytes:
+        elif self.index.open_bytes + added_bytes > self.policy.max_open_bytes:
             full = f"payloads of open tasks reach {self.policy.max_open_bytes} bytes"
-        elif self.index.wanted_count_with(command.capability) > MAX_WAITING_CAPABILITIES:
-            full = f"tasks wait for {MAX_WAITING_CAPABILITIES} different capabilities"
+        elif self.index.wanted_count_with(command.requirement) > MAX_WAITING_REQUIREMENTS:
+            full = f"tasks wait with {MAX_WAITING_REQUIREMENTS} different requirements"
         if not full:
             return None
         return Rejected(code="overloaded", message=f"{full}; try again later", retryable=True)
 
     def _offer(self, command: OfferTasks, now_ms: int) -> Outcome:
-        waiting = (self.state.open[task_id] for task_id in self.index.waiting(command.capability))
+        waiting = (self.state.open[task_id] for task_id in self.index.waiting(command.requirement))
         events: list[TaskOffered] = []
         pushes: list[Push] = []
         matches = plan(
@@ -305,7 +307,7 @@ def _again(command: SubmitTask, known: Task) -> Outcome | Rejected:
     """The answer to a submission under an id that exists: the same task, or a mistake."""
     same = (
         command.submitter == known.submitter
-        and command.capability == known.capability
+        and command.requirement == known.requirement
         and command.payload == known.payload
         and command.priority == known.priority
         and command.deadline_ms == known.deadline_ms

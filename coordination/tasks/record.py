@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from coordination.requirements import Requirement
 from coordination.tasks.events import (
     INPUTS,
     AttemptFailed,
@@ -73,12 +74,15 @@ class Task:
     """Position among all submissions, from 1."""
     submitter: str
     capability: str
+    """What the requirement is about, if that is one thing; else empty."""
     payload: dict[str, Any]
     payload_bytes: int
     priority: int
     deadline_ms: int | None
     max_attempts: int
     submitted_at_ms: int
+    requirement: str = ""
+    """Canonical text. In what was stored before there were requirements, the capability is it."""
     traceparent: str = ""
     """The span that it was submitted from (W3C); empty for none."""
     state: State = State.QUEUED
@@ -100,10 +104,15 @@ class Task:
     """Why it ended without a result."""
     finished_at_ms: int | None = None
 
+    def __post_init__(self) -> None:
+        """Give a record of old the requirement that its capability was."""
+        if not self.requirement:
+            object.__setattr__(self, "requirement", str(Requirement.of_capability(self.capability)))
+
     @property
     def size_bytes(self) -> int:
         """What the record weighs against the bounds."""
-        return self.payload_bytes + self.result_bytes
+        return self.payload_bytes + self.result_bytes + len(self.requirement)
 
     @property
     def due_ms(self) -> int | None:
@@ -140,6 +149,7 @@ def submitted(event: TaskSubmitted, sequence: int) -> Task:
         deadline_ms=event.deadline_ms,
         max_attempts=event.max_attempts,
         submitted_at_ms=event.at_ms,
+        requirement=event.requirement,
         traceparent=event.traceparent,
     )
 

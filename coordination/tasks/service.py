@@ -68,7 +68,7 @@ def _submitter_commands(wake: asyncio.Event) -> tuple[Endpoint, ...]:
     return (
         Command(
             verb="submit",
-            description="Queue a task for an agent that has a capability.",
+            description="Queue a task for an agent that meets a requirement.",
             request=wire.SubmitRequest,
             reply=wire.SubmitReply,
             build=_waking(wake, _submit),
@@ -138,10 +138,12 @@ def _waking(wake: asyncio.Event, build: Callable[[Call, R], Any]) -> Callable[[C
 
 def _submit(call: Call, request: wire.SubmitRequest) -> SubmitTask:
     size_bytes = require_json_bytes(request.payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES)
+    needs = request.needs
     return SubmitTask(
         task_id=request.task_id or call.fresh_id,
         submitter=call.caller,
-        capability=request.capability,
+        capability=needs.subjects[0] if len(needs.subjects) == 1 else "",
+        requirement=str(needs),
         payload=request.payload,
         payload_bytes=size_bytes,
         priority=request.priority,
@@ -253,28 +255,28 @@ async def _allocate(host: Host[TasksModel], shell: Shell, wake: asyncio.Event) -
 
 
 async def _offer_all(host: Host[TasksModel], caller: Caller) -> bool:
-    """Offer what waits, capability by capability; True if more could be offered at once.
+    """Offer what waits, requirement by requirement; True if more could be offered at once.
 
     Raises:
         UnavailableError: The registry is away.
     """
     more = False
     wanted = await host.query(lambda model, _: model.wanted(), reply_type=_WANTED)
-    for capability in _WANTED.validate_json(wanted):
+    for requirement in _WANTED.validate_json(wanted):
         try:
-            more |= await _offer(host, caller, capability) == MAX_OFFERS
+            more |= await _offer(host, caller, requirement) == MAX_OFFERS
         except (RejectedError, PeerProtocolError) as error:
-            # What is wrong with one capability must not hold up the others.
-            _log.warning("capability skipped", capability=capability, reason=str(error))
+            # What is wrong with one requirement must not hold up the others.
+            _log.warning("requirement skipped", requirement=requirement, reason=str(error))
     return more
 
 
-async def _offer(host: Host[TasksModel], caller: Caller, capability: str) -> int:
-    """Offer what waits for one capability; returns how many offers were made."""
-    request = wire.FindAgents(capability=capability, limit=MAX_CANDIDATES)
+async def _offer(host: Host[TasksModel], caller: Caller, requirement: str) -> int:
+    """Offer what waits with one requirement; returns how many offers were made."""
+    request = wire.FindAgents(requirement=requirement, limit=MAX_CANDIDATES)
     found = await caller.query("registry", "find", request, wire.FoundAgents)
     command = OfferTasks(
-        capability=capability,
+        requirement=requirement,
         candidates=tuple(
             Candidate(
                 agent=each.agent,
@@ -282,6 +284,7 @@ async def _offer(host: Host[TasksModel], caller: Caller, capability: str) -> int
                 max_tasks=each.max_tasks,
                 status=each.status,
                 load=each.load,
+                score=each.score,
             )
             for each in found.agents
         ),

@@ -14,10 +14,11 @@ Refusals: ``unknown_task``, ``stale_token``, ``not_holder``, ``wrong_state``, ``
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from coordination.requirements import Requirement, RequirementField
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Body
 from coordination.tasks.limits import (
@@ -39,9 +40,12 @@ State = Literal["queued", "offered", "running", "failed", "completed", "dead_let
 
 
 class SubmitRequest(Body):
-    """Have an agent with a capability do something."""
+    """Have an agent that meets a requirement, or has a capability, do something."""
 
-    capability: CapabilityName
+    requirement: RequirementField | None = None
+    """``python>=3.11, region in [eu, us], prefer region=eu``: what the agent must be and should be."""
+    capability: CapabilityName | None = None
+    """Short for the requirement to have this capability, in any version; instead of one."""
     payload: dict[str, Any] = Field(default_factory=dict)
     """What to do, as the worker understands it; at most 128 KiB and 64 levels of compact JSON."""
     priority: int = Field(default=0, ge=0, le=MAX_PRIORITY)
@@ -51,6 +55,20 @@ class SubmitRequest(Body):
     max_attempts: int = Field(default=DEFAULT_ATTEMPTS, ge=1, le=MAX_ATTEMPTS)
     task_id: Id | None = None
     """Chosen by the submitter; the same task under the same id is added once. By default a new id."""
+
+    @model_validator(mode="after")
+    def _say_it_once(self) -> Self:
+        if (self.requirement is None) is (self.capability is None):
+            raise ValueError("give either a requirement or a capability")
+        return self
+
+    @property
+    def needs(self) -> Requirement:
+        """What is asked of the agent, however it was said."""
+        if self.requirement is not None:
+            return self.requirement
+        assert self.capability is not None, "one of them is given"
+        return Requirement.of_capability(self.capability)
 
 
 class SubmitReply(Body):
@@ -177,6 +195,9 @@ class TaskSummary(Body):
     """Position among all submissions, from 1."""
     submitter: Id
     capability: str
+    """What the requirement is about, if that is one thing; else empty."""
+    requirement: str = ""
+    """Canonical text."""
     priority: int
     deadline_ms: int | None
     max_attempts: int
@@ -222,6 +243,9 @@ class TaskOffer(_Received):
     task_id: Id
     fencing_token: int
     capability: str
+    """What the requirement is about, if that is one thing; else empty."""
+    requirement: str = ""
+    """Canonical text."""
     payload: dict[str, Any]
     submitter: Id
     priority: int
@@ -262,7 +286,7 @@ class TaskTakenAway(_Received):
 class FindAgents(Body):
     """What this service asks of ``registry.find``."""
 
-    capability: CapabilityName
+    requirement: str
     limit: int
 
 
@@ -274,6 +298,7 @@ class FoundAgent(_Received):
     max_tasks: int
     status: str
     load: float = 0.0
+    score: float = 1.0
 
 
 class FoundAgents(_Received):

@@ -44,9 +44,11 @@ WORKER_COMMANDS: Final[dict[Input, Callable[[str, str, int], Any]]] = {
 """(task id, agent, fencing token) -> the command that is this input."""
 
 
-def candidate(agent: str, *, max_tasks: int = 1, status: str = "online", load: float = 0.0) -> Candidate:
+def candidate(
+    agent: str, *, max_tasks: int = 1, status: str = "online", load: float = 0.0, score: float = 1.0
+) -> Candidate:
     """An agent as the registry would describe it."""
-    return Candidate(agent=agent, incarnation=1, max_tasks=max_tasks, status=status, load=load)
+    return Candidate(agent=agent, incarnation=1, max_tasks=max_tasks, status=status, load=load, score=score)
 
 
 class Tasking(Driver[TasksModel]):
@@ -61,16 +63,17 @@ class Tasking(Driver[TasksModel]):
         values: dict[str, Any] = {
             "submitter": SUBMITTER,
             "capability": CAPABILITY,
+            "requirement": changed.get("capability", CAPABILITY),
             "payload": {"do": task_id},
             "payload_bytes": 10,
             "deadline_ms": self.deadline_ms,
         }
         return self.send(SubmitTask(task_id=task_id, **(values | changed)))
 
-    def offer(self, *agents: str | Candidate, capability: str = CAPABILITY) -> int:
+    def offer(self, *agents: str | Candidate, requirement: str = CAPABILITY) -> int:
         """Offer what waits to `agents`; a bare id has one slot. Returns how many offers were made."""
         candidates = tuple(candidate(each) if isinstance(each, str) else each for each in agents)
-        count: int = self.accept(OfferTasks(capability=capability, candidates=candidates)).count
+        count: int = self.accept(OfferTasks(requirement=requirement, candidates=candidates)).count
         return count
 
     def work(self, happened: Input, task_id: str = "t") -> Any:

@@ -79,7 +79,7 @@ class TasksMachine(RuleBasedStateMachine):
     @rule(capability=st.sampled_from(CAPABILITIES), present=st.sets(st.sampled_from(AGENTS)))
     def offer(self, capability: str, present: set[str]) -> None:
         candidates = [candidate(agent, max_tasks=SLOTS[agent]) for agent in sorted(present)]
-        self.tasking.offer(*candidates, capability=capability)
+        self.tasking.offer(*candidates, requirement=capability)
         self._receive()
 
     @rule(
@@ -159,8 +159,8 @@ class TasksMachine(RuleBasedStateMachine):
             assert live.held == rebuilt.held
             assert (live.open_bytes, live.finished_bytes) == (rebuilt.open_bytes, rebuilt.finished_bytes)
             assert live.wanted() == rebuilt.wanted()
-            for capability in live.wanted():
-                assert list(live.waiting(capability)) == list(rebuilt.waiting(capability))
+            for requirement in live.wanted():
+                assert list(live.waiting(requirement)) == list(rebuilt.waiting(requirement))
             assert list(live.deadlines.in_order()) == list(rebuilt.deadlines.in_order())
 
     def _receive(self) -> None:
@@ -174,7 +174,7 @@ class TasksMachine(RuleBasedStateMachine):
             if not self.tasking.model.state.open:
                 return
             for capability in CAPABILITIES:
-                self.tasking.offer(*willing, capability=capability)
+                self.tasking.offer(*willing, requirement=capability)
             for task in list(self.tasking.model.state.open.values()):
                 if task.state is State.OFFERED:
                     self.tasking.work(Input.ACCEPT, task.task_id)

@@ -55,7 +55,7 @@ def test_a_name_leads_to_one_fact(name: str, reason: str) -> None:
 
 def test_the_order_of_capabilities_does_not_matter() -> None:
     backwards = Facts(
-        capabilities=dict(reversed(NESTED.capabilities.items())), labels=NESTED.labels, max_tasks=2
+        capabilities=dict(reversed(list(NESTED.capabilities.items()))), labels=NESTED.labels, max_tasks=2
     )
     assert backwards.capable == NESTED.capable
     assert backwards == NESTED
@@ -125,6 +125,18 @@ def test_an_index_learns_what_a_match_must_have(
     assert list(requirement.alternatives) == alternatives
     assert requirement.required_names == required
     assert requirement.capabilities == capabilities
+
+
+@pytest.mark.parametrize(
+    ("text", "subjects"),
+    [
+        ("python>=3.11, <4, label:region=eu, not windows", ("python",)),
+        ("b, a.b, capability:b, prefer c, agent.max_tasks>=2", ("b", "a.b")),
+        ("prefer c", ()),
+    ],
+)
+def test_a_requirement_knows_what_it_is_about(text: str, subjects: tuple[str, ...]) -> None:
+    assert parse(text).subjects == subjects
 
 
 TERM = Term(Name("a"))

@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 
+from coordination.requirements.terms import MAX_TEXT_CHARS
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.framing import EventCodec
 from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES, MAX_REPLY_BYTES
@@ -25,7 +26,7 @@ from coordination.tasks.limits import (
 )
 from coordination.tasks.record import Attempt, Refusal, Task
 from coordination.tasks.size import MAX_DEPTH, require_json_bytes
-from tests.support.tasking import AGENT, SUBMITTER, Tasking
+from tests.support.tasking import AGENT, CAPABILITY, SUBMITTER, Tasking
 
 LONG = "x" * 63
 
@@ -44,15 +45,15 @@ def test_open_tasks_are_bounded_in_number_until_one_ends() -> None:
 
 
 def test_open_tasks_are_bounded_in_bytes() -> None:
-    tasking = Tasking(policy=Policy(max_open_bytes=25))
+    tasking = Tasking(policy=Policy(max_open_bytes=44))
     tasking.submit("a")
     tasking.submit("b")
     assert overloaded(tasking.submit("c"))
     assert not overloaded(tasking.submit("c", payload_bytes=5))
 
 
-def test_capabilities_that_tasks_wait_for_are_bounded() -> None:
-    with mock.patch.object(model, "MAX_WAITING_CAPABILITIES", 2):
+def test_requirements_that_tasks_wait_with_are_bounded() -> None:
+    with mock.patch.object(model, "MAX_WAITING_REQUIREMENTS", 2):
         tasking = Tasking()
         tasking.submit("a", capability="a")
         tasking.submit("b", capability="b")
@@ -78,7 +79,7 @@ def test_finished_tasks_are_bounded_in_bytes() -> None:
         tasking.work(Input.ACCEPT, task_id)
         tasking.work(Input.COMPLETE, task_id)
     assert list(tasking.model.state.finished) == ["c"]
-    assert tasking.model.index.finished_bytes == 22
+    assert tasking.model.index.finished_bytes == 10 + 12 + len(CAPABILITY)
 
 
 def test_a_forgotten_id_may_be_used_again_under_new_tokens() -> None:
@@ -103,7 +104,7 @@ def test_a_journal_written_under_tighter_bounds_can_be_read() -> None:
     for event in tight.events:
         loose.model.apply(event)
     assert list(loose.model.state.finished) == ["b", "a"]
-    assert loose.model.index.finished_bytes == 20
+    assert loose.model.index.finished_bytes == 2 * (10 + len(CAPABILITY))
 
 
 def test_agents_that_passed_are_remembered_up_to_a_bound() -> None:
@@ -140,6 +141,7 @@ def test_the_largest_record_fits_into_one_reply() -> None:
         sequence=2**62,
         submitter=LONG,
         capability=LONG,
+        requirement='"' * MAX_TEXT_CHARS,
         payload={"x": "y" * MAX_PAYLOAD_BYTES},
         payload_bytes=MAX_PAYLOAD_BYTES,
         priority=9,

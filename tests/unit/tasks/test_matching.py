@@ -44,6 +44,19 @@ def test_the_least_used_comes_first_then_the_least_loaded_then_the_first_by_id()
     assert taken(slots, 5) == ["z", "a", "b", "half", None]
 
 
+def test_of_equally_loaded_agents_the_one_that_meets_more_preferences_comes_first() -> None:
+    slots = Slots(
+        [
+            candidate("a", score=0.25),
+            candidate("b", score=0.75, max_tasks=2),
+            candidate("busy", score=1.0, load=0.1),
+            candidate("c", score=0.75),
+        ],
+        {},
+    )
+    assert taken(slots, 6) == ["b", "c", "a", "busy", "b", None]
+
+
 def test_work_is_spread_by_share_of_slots() -> None:
     slots = Slots([candidate("big", max_tasks=4), candidate("small", max_tasks=2)], {})
     assert taken(slots, 7) == ["big", "small", "big", "big", "small", "big", None]

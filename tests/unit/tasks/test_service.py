@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 from pydantic import TypeAdapter
 
 from coordination.registry import service as registry
 from coordination.registry.client import RegistryClient
+from coordination.registry.wire import Capability
+from coordination.requirements import Requirement, RequirementSyntaxError, parse
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError
@@ -26,6 +28,7 @@ from coordination.tasks import wire
 from coordination.tasks.client import TasksClient
 from coordination.tasks.events import TaskSubmitted
 from coordination.tasks.limits import Policy
+from coordination.tasks.record import Task, submitted
 from tests.support.clock import ManualClock
 from tests.support.waiting import settle
 
@@ -43,13 +46,19 @@ class Worker:
         self._caller = caller
         self._offers: asyncio.Queue[wire.TaskOffer] = asyncio.Queue()
 
-    async def start(self, capability: str, *, max_tasks: int = 1) -> Worker:
+    async def start(
+        self,
+        capability: str | Capability,
+        *,
+        max_tasks: int = 1,
+        labels: Mapping[str, str] | None = None,
+    ) -> Worker:
         async def take(delivery: Delivery) -> None:
             self._offers.put_nowait(wire.TaskOffer.model_validate_json(delivery.payload))
 
         inbox = self._caller.subjects.inbox(self.agent, "task")
         await self._caller.bus.subscribe(inbox, take)
-        await self.registry.register([capability], max_tasks=max_tasks)
+        await self.registry.register([capability], max_tasks=max_tasks, labels=labels)
         return self
 
     async def next_offer(self) -> wire.TaskOffer:
@@ -282,6 +291,11 @@ async def test_bad_requests_are_refused_with_a_code_and_leave_the_service_unharm
             b'{"capability":"python","payload":[]}',
             b'{"capability":"python","priority":10}',
             b'{"capability":"no spaces"}',
+            b'{"requirement":"python=>3"}',
+            b'{"requirement":{"hard":[]}}',
+            b'{"requirement":"python","capability":"python"}',
+            b'{"requirement":null}',
+            b"{}",
             b'{"capability":"python","task_id":"a.b"}',
             b"[" * 100_000,
         ):
@@ -305,6 +319,56 @@ async def test_a_submission_sent_twice_adds_one_task() -> None:
         assert len(await client.list(capability="python")) == 2
 
 
+async def test_a_task_goes_to_who_meets_its_requirement_and_best_meets_its_preferences() -> None:
+    async with a_room() as room:
+        old = Capability(name="python", version="3.9.1")
+        new = Capability(name="python", version="3.12.0")
+        await Worker(room.caller("a-old")).start(old, labels={"region": "eu"})
+        await Worker(room.caller("b-far")).start(new, labels={"region": "us"})
+        near = await Worker(room.caller("c-near")).start(new, labels={"region": "eu"})
+        client = TasksClient(room.caller("ada"))
+        wanted = parse("python>=3.11, region in [eu, us], prefer region=eu")
+        task_id = (await client.submit(wanted)).task_id
+        offer = await near.next_offer()
+        assert (offer.task_id, offer.capability, parse(offer.requirement)) == (task_id, "", wanted)
+        record = await client.get(task_id)
+        assert (record.capability, record.requirement) == ("", str(wanted))
+
+
+async def test_a_requirement_on_one_thing_is_listed_under_its_capability() -> None:
+    async with a_room() as room:
+        client = TasksClient(room.caller("ada"))
+        for requirement in ("python", "python >= 3.11, <4", "capability:python, label:region=eu", "rust"):
+            await client.submit(requirement)
+        listed = await client.list(capability="python")
+        assert [each.requirement for each in listed] == [
+            "python",
+            "python>=3.11, python<4",
+            "capability:python, label:region=eu",
+        ]
+        assert (await client.get(listed[0].task_id)).capability == "python"
+
+
+async def test_what_is_no_requirement_is_refused_before_it_is_sent() -> None:
+    async with a_room() as room:
+        client = TasksClient(room.caller("ada"))
+        with pytest.raises(RequirementSyntaxError, match="'=>' is no operator; write >="):
+            await client.submit("python=>3.11")
+        assert await client.list() == ()
+
+
+async def test_a_task_submitted_by_capability_is_the_one_submitted_by_requirement() -> None:
+    async with a_room() as room:
+        caller = room.caller("ada")
+        request = wire.SubmitRequest(capability="python", task_id="mine")
+        await caller.command("tasks", "submit", request, wire.SubmitReply)
+        assert (
+            await TasksClient(caller).submit(Requirement.of_capability("python"), task_id="mine")
+        ).duplicate
+        with pytest.raises(RejectedError, match="task_id_taken"):
+            await TasksClient(caller).submit("python>=3", task_id="mine")
+
+
 async def test_an_offer_carries_the_trace_its_task_was_submitted_in() -> None:
     trace = TraceContext.begin(random.Random(1))
     async with a_room() as room:
@@ -317,11 +381,14 @@ async def test_an_offer_carries_the_trace_its_task_was_submitted_in() -> None:
         assert (await client.get(task_id)).traceparent == trace.header
 
 
-def test_a_submission_of_an_older_journal_has_no_trace() -> None:
+@pytest.mark.parametrize(("capability", "requirement"), [("python", "python"), ("in", '"in"')])
+def test_a_submission_of_an_older_journal_has_no_trace_and_its_capability_as_requirement(
+    capability: str, requirement: str
+) -> None:
     event = TaskSubmitted(
         task_id="t",
         submitter="ada",
-        capability="python",
+        capability=capability,
         payload={},
         payload_bytes=2,
         priority=0,
@@ -330,5 +397,11 @@ def test_a_submission_of_an_older_journal_has_no_trace() -> None:
         at_ms=7,
     )
     adapter = TypeAdapter(TaskSubmitted)
-    older = {key: value for key, value in adapter.dump_python(event).items() if key != "traceparent"}
+    older = adapter.dump_python(event)
+    del older["traceparent"], older["requirement"]
     assert adapter.validate_python(older) == event
+    task = submitted(event, 1)
+    assert task.requirement == requirement
+    stored = TypeAdapter(Task).dump_python(task)
+    del stored["requirement"]
+    assert TypeAdapter(Task).validate_python(stored) == task
