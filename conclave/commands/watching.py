@@ -40,11 +40,11 @@ async def watch_agents(access: Access, selection: Selection, *, as_json: bool) -
     console = Console(highlight=False)
     async with registry(access) as client, contextlib.aclosing(client.watch()) as events:
         if as_json:
-            await _follow(events, selection, JsonLines())
+            await follow(events, selection, JsonLines())
         elif console.is_terminal:
             await _Live(client, selection, console, url=find_url(access.url)).run(events)
         else:
-            await _follow(events, selection, PlainLines())
+            await follow(events, selection, PlainLines())
 
 
 class JsonLines:
@@ -73,7 +73,8 @@ class PlainLines:
 
     def present(self, record: AgentRecord) -> None:
         """An agent that is there from the beginning."""
-        self._print(record.status_since_ms, record.agent, record.status, record.incarnation)
+        since_ms = record.status_since_ms or record.registered_at_ms
+        self._print(since_ms, record.agent, record.status, record.incarnation)
 
     def mark(self, kind: str, revision: int) -> None:
         """Not worth a line."""
@@ -87,9 +88,10 @@ class PlainLines:
         click.echo(f"{at.replace('+00:00', 'Z')}  {agent}  {what}  {incarnation}")
 
 
-async def _follow(
+async def follow(
     events: AsyncIterator[WatchEvent], selection: Selection, lines: JsonLines | PlainLines
 ) -> None:
+    """Print each of `events` that concerns `selection`, until they end."""
     board = Board()
     async for event in events:
         match event:
