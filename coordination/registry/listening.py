@@ -102,6 +102,8 @@ class Listening:
         self._echo_ms = max(detector.interval_ms // ECHOES_PER_INTERVAL, MIN_ECHO_MS)
         self._away: dict[bytes, int] = {}
         """What we have said and not heard yet -> when we said it."""
+        self._speak_up = asyncio.Event()
+        """Set when the connection is back."""
         self._look = asyncio.Event()
         """Set when somebody may have to be judged."""
         self._pushed = OncePerInterval(detector.interval_ms)
@@ -127,8 +129,9 @@ class Listening:
 
     async def _speak(self) -> None:
         """Say something from time to time, to hear whether we hear."""
-        subject, never = self._shell.subjects.presence(NAME), asyncio.Event()
+        subject = self._shell.subjects.presence(NAME)
         while True:
+            self._speak_up.clear()
             word = b'{"echo":"%016x"}' % self._shell.entropy.getrandbits(64)
             if len(self._away) >= _MAX_ECHOES_AWAY:
                 del self._away[next(iter(self._away))]
@@ -136,8 +139,12 @@ class Listening:
             try:
                 await self._shell.bus.publish(subject, word)
             except UnavailableError as error:
-                _log.info("echo not sent", reason=str(error))
-            await self._shell.clock.wait(never, self._echo_ms)
+                if self._logged.is_due(NAME, self._now_ms()):
+                    _log.info("echo not sent", reason=str(error))
+            # While nothing is heard, what is said only fills the buffer of a connection that is down.
+            is_heard = len(self._away) <= _MAX_ECHOES_AWAY // 2
+            pause_ms = self._echo_ms if is_heard else self._detector.max_gap_ms
+            await self._shell.clock.wait(self._speak_up, pause_ms)
 
     def _hear_ourselves(self, word: bytes) -> None:
         sent_ms = self._away.get(word)
@@ -155,6 +162,7 @@ class Listening:
         """The connection was lost, and with it what was said meanwhile."""
         self._away.clear()
         self._detector.interrupt()
+        self._speak_up.set()
 
     # --- others
 
