@@ -8,7 +8,7 @@ import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, overload
 
 from conclave.agent import Agent
 from conclave.identity import SERVICE_NAMES
@@ -32,7 +32,10 @@ TESTER: Final = "tester"
 MAX_FAILURES: Final = 1000
 """Failures kept; more are counted as nothing new."""
 POLL_S: Final = 0.01
-"""How often `Mesh.until` looks."""
+"""How often `Mesh.until` looks at first."""
+_POLL_SHARE: Final = 0.02
+"""Of the time waited so far, the share that it lets pass before it looks again."""
+_MAX_POLL_S: Final = 1.0
 _RESULT_POLL_MS: Final = 1000
 """After which a result is asked for that was not pushed; a push may get lost."""
 _SHOWN_MESSAGES: Final = 20
@@ -196,13 +199,20 @@ class Mesh(abc.ABC):
 
     # --- what tests ask
 
+    @overload
     async def until(
-        self, predicate: Callable[[], Awaitable[T] | T], *, timeout_s: float = 30.0, what: str = ""
-    ) -> T:
+        self, predicate: Callable[[], Awaitable[T]], *, timeout_s: float = ..., what: str = ...
+    ) -> T: ...
+
+    @overload
+    async def until(self, predicate: Callable[[], T], *, timeout_s: float = ..., what: str = ...) -> T: ...
+
+    async def until(self, predicate: Callable[[], Any], *, timeout_s: float = 30.0, what: str = "") -> Any:
         """Wait until `predicate` gives something true, and return that.
 
         Args:
-            predicate: Plain or async; asked every 10 ms. What it raises, this raises.
+            predicate: Plain or async; asked every 10 ms at first, later less often, at least every second.
+                What it raises, this raises.
             timeout_s: After which to give up; virtual seconds in a `MemoryMesh`.
             what: What it waits for, for the error; by default the predicate's source line.
 
@@ -212,7 +222,8 @@ class Mesh(abc.ABC):
         """
         __tracebackhide__ = True  # pytest shows the line of the test
         loop = asyncio.get_running_loop()
-        give_up_s = loop.time() + timeout_s
+        started_s = loop.time()
+        give_up_s = started_s + timeout_s
         while True:
             found = predicate()
             value = await found if inspect.isawaitable(found) else found
@@ -222,7 +233,8 @@ class Mesh(abc.ABC):
             if loop.time() >= give_up_s:
                 message = f"not within {timeout_s:g} s: {what or _source(predicate)}{self._troubles()}"
                 raise NotFulfilledError(message) from self._first_error()
-            await asyncio.sleep(POLL_S)
+            waited_s = loop.time() - started_s
+            await asyncio.sleep(min(max(POLL_S, waited_s * _POLL_SHARE), _MAX_POLL_S))
 
     async def run_task(
         self,

@@ -6,7 +6,7 @@ It is known of tasks on the loops of `conclave.testing.running`; on any other lo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from contextvars import Context
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
@@ -31,10 +31,15 @@ def owner_of(task: asyncio.Task[Any]) -> str:
 
 
 def make_task(
-    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, T], *, context: Context | None = None
+    loop: asyncio.AbstractEventLoop,
+    coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
+    /,
+    *,
+    context: Context | None = None,
+    **options: Any,
 ) -> asyncio.Task[T]:
     """A task factory that remembers owners; see `asyncio.loop.set_task_factory`."""
-    task = asyncio.Task(coro, loop=loop, context=context)
+    task = asyncio.Task(coro, loop=loop, context=context, **options)
     note_owner(task, context)
     return task
 

@@ -14,15 +14,15 @@ from conclave.testing.running import VirtualRunner
 from tests.support.cast import greeter
 
 
-async def test_a_plain_function_runs_on_the_thread_of_the_loop(memory_mesh: MemoryMesh) -> None:
-    assert memory_mesh
+@pytest.mark.usefixtures("memory_mesh")
+async def test_a_plain_function_runs_on_the_thread_of_the_loop() -> None:
     assert await asyncio.to_thread(threading.get_ident) == threading.get_ident()
     with pytest.raises(ZeroDivisionError):
         await asyncio.to_thread(lambda: 1 / 0)
 
 
-async def test_real_input_and_output_are_refused(memory_mesh: MemoryMesh) -> None:
-    assert memory_mesh
+@pytest.mark.usefixtures("memory_mesh")
+async def test_real_input_and_output_are_refused() -> None:
     with pytest.raises(UsageError, match=r"create_connection: there is no network.*server_mesh"):
         await asyncio.open_connection("127.0.0.1", 4222)
     with pytest.raises(UsageError, match="subprocess_exec"):
