@@ -173,7 +173,9 @@ class _Work:
 
     async def do(self, chosen: TaskHandler | None) -> None:
         if chosen is None:
-            await self._refuse(f"no handler for tasks that ask for {self._offer.capability}")
+            await self._refuse(
+                f"no handler for tasks that ask for {self._offer.capability or self._offer.requirement}"
+            )
         elif self._duty.is_stopping:
             await self._refuse("the agent stops")
         elif self._duty.tasks_held >= self._duty.max_tasks:
@@ -195,16 +197,14 @@ class _Work:
         duty.tasks_held += 1
         place = _Place(duty, loop)
         try:
-            accepted_s = loop.time()
-            try:
-                await self._client.accept(offer.task_id, offer.fencing_token)
-            except RejectedError as error:
-                self._log.info("offer gone", code=error.code)
-                return
-            job = Job(duty, offer, accepted_s=accepted_s, trace=self._trace, log=self._log)
+            job = Job(duty, offer, accepted_s=loop.time(), trace=self._trace, log=self._log)
+            # Before it is accepted: word that it was cancelled may overtake the answer.
             self._jobs[offer.task_id] = (offer.fencing_token, job)
             try:
+                await self._client.accept(offer.task_id, offer.fencing_token)
                 await self._run(chosen, job, place)
+            except RejectedError as error:
+                self._log.info("offer gone", code=error.code)
             finally:
                 if self._jobs.get(offer.task_id, (0, None))[1] is job:
                     del self._jobs[offer.task_id]

@@ -16,11 +16,14 @@ from conclave import (
     DecisionContext,
     ProposalContext,
     PushContext,
+    Session,
     SupersededError,
+    UnavailableError,
     UsageError,
 )
 from conclave.testing import MemoryMesh
 from consensus.wire import Decision, ProposalAnnounced, Vote
+from coordination.runtime.names import Subjects
 from coordination.tasks.wire import TaskResult
 
 DIGEST = "ab" * 32
@@ -189,3 +192,11 @@ async def test_an_agent_that_is_superseded_ends_and_says_so(memory_mesh: MemoryM
     with pytest.raises(SupersededError, match=r"another process registered as twin .incarnation 2"):
         async with memory_mesh.join(Agent("twin")), memory_mesh.join(Agent("twin")):
             await asyncio.sleep(60)
+
+
+async def test_an_agent_without_a_registry_does_not_pretend_to_take_part(memory_mesh: MemoryMesh) -> None:
+    async with memory_mesh.connect("lonely") as there:
+        session = Session(there.bus, agent="lonely", subjects=Subjects("elsewhere"), patience_s=1)
+        with pytest.raises(UnavailableError, match=r"nobody serves elsewhere.call.registry.register.lonely"):
+            async with Agent("lonely").joined(session):
+                pytest.fail("it joined nothing")
