@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from coordination.requirements.terms import Name
@@ -99,5 +100,7 @@ def _attribute(value: Attribute) -> Fact:
             return Fact(Kind.NUMBER, value)
 
 
+@lru_cache(maxsize=4096)
 def _text(value: str) -> Fact:
+    """Many agents say the same: ``eu``."""
     return Fact(Kind.TEXT, value, loose_version_key(value))

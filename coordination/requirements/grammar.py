@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from coordination.requirements.requirement import Requirement
@@ -24,6 +25,8 @@ from coordination.requirements.terms import (
 )
 from coordination.requirements.tokens import RequirementSyntaxError, Sort, Token, tokens
 
+MAX_REMEMBERED: Final = 512
+"""Texts whose requirement is remembered."""
 _SYMBOLS: Final = {
     "=": Op.EQ,
     "==": Op.EQ,
@@ -37,10 +40,12 @@ _CONJUNCTIONS: Final = frozenset({"and", "or", "AND", "OR", "with"})
 def parse(text: str) -> Requirement:
     """Read a requirement such as ``python>=3.11, region in [eu, us], prefer gpu.memory_gb>=80 weight 3``.
 
+    The last few hundred texts are remembered: most are asked again and again.
+
     Raises:
         RequirementSyntaxError: It is none; the error says where it goes wrong and how to mend it.
     """
-    return _Parser(text).requirement()
+    return _parse(text)
 
 
 def parse_term(text: str) -> tuple[Term, int | None]:
@@ -50,6 +55,11 @@ def parse_term(text: str) -> tuple[Term, int | None]:
         RequirementSyntaxError: It is none.
     """
     return _Parser(text).lone_term()
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _parse(text: str) -> Requirement:
+    return _Parser(text).requirement()
 
 
 class _Parser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from coordination.requirements.checks import Check, check_of, test_of
@@ -110,7 +111,7 @@ class Requirement:
         Raises:
             TermError: No capability can have that name.
         """
-        return cls(hard=(Term(Name(name)),))
+        return _of_capability(name)
 
     def evaluate(self, facts: Facts) -> Verdict:
         """Whether an agent meets this requirement, and how well; never fails."""
@@ -172,6 +173,12 @@ class Requirement:
             for term in self.hard
             if term.op is not Op.ABSENT and (term.name.text != MAX_TASKS or term.name.space == "label")
         ]
+
+
+@lru_cache(maxsize=512)
+def _of_capability(name: str) -> Requirement:
+    """Remembered, because tasks are submitted by the same names again and again."""
+    return Requirement(hard=(Term(Name(name)),))
 
 
 def _owners(name: Name) -> frozenset[str]:

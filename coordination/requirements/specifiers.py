@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -12,8 +13,6 @@ from coordination.requirements.versions import VersionError
 
 _SEMVER_WITH_TAIL: Final = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+-([^+]*)(\+.*)?")
 _KNOWN_PRERELEASE: Final = re.compile(r"(a|alpha|b|beta|c|rc|pre|preview|dev)([.-]?[0-9]+)?")
-_MAX_MEMORY: Final = 1024
-"""Different versions of which a specifier remembers the answer: asking `packaging` costs microseconds."""
 
 
 class Specifier:
@@ -26,7 +25,7 @@ class Specifier:
         VersionError: It is none.
     """
 
-    __slots__ = ("_answers", "_specifiers")
+    __slots__ = ("_specifiers", "_with_prereleases")
 
     def __init__(self, text: str) -> None:
         if "===" in text:
@@ -37,7 +36,7 @@ class Specifier:
             self._specifiers = SpecifierSet(text)
         except InvalidSpecifier:
             raise VersionError(f"{text!r} is no PEP 440 specifier; write >=3.11,!=3.11.4") from None
-        self._answers: dict[tuple[str, bool], bool | None] = {}
+        self._with_prereleases = bool(self._specifiers.prereleases)
 
     def takes(self, version: str, *, is_semver: bool) -> bool | None:
         """Whether it takes `version`; None if that is no PEP 440 version.
@@ -47,19 +46,17 @@ class Specifier:
             is_semver: It is a semantic version, in which ``-1`` is a prerelease and not, as in PEP 440,
                 a post-release.
         """
-        asked = (version, is_semver)
-        if asked not in self._answers:
-            if len(self._answers) >= _MAX_MEMORY:
-                self._answers.clear()
-            self._answers[asked] = self._decide(version, is_semver=is_semver)
-        return self._answers[asked]
+        read = _read(version, is_semver)
+        return None if read is None else self._specifiers.contains(read, prereleases=self._with_prereleases)
 
-    def _decide(self, version: str, *, is_semver: bool) -> bool | None:
-        tail = _SEMVER_WITH_TAIL.fullmatch(version) if is_semver else None
-        if not version.isascii() or (tail is not None and not _KNOWN_PRERELEASE.fullmatch(tail[1])):
-            return None
-        try:
-            read = Version(version)
-        except InvalidVersion:
-            return None
-        return self._specifiers.contains(read, prereleases=bool(self._specifiers.prereleases))
+
+@lru_cache(maxsize=4096)
+def _read(text: str, is_semver: bool) -> Version | None:  # noqa: FBT001 - keywords would slow the cache
+    """The version that `text` is by PEP 440; remembered, because reading it takes long."""
+    tail = _SEMVER_WITH_TAIL.fullmatch(text) if is_semver else None
+    if not text.isascii() or (tail is not None and not _KNOWN_PRERELEASE.fullmatch(tail[1])):
+        return None
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None

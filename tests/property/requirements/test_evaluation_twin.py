@@ -195,7 +195,7 @@ def met(term: Term, facts: Facts) -> bool:
     return decided(term, *look_up(term.name, facts))
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(requirements(), FACTS)
 def test_evaluation_equals_that_of_the_naive_twin(requirement: Requirement, facts: Facts) -> None:
     verdict = requirement.evaluate(facts)
@@ -206,7 +206,7 @@ def test_evaluation_equals_that_of_the_naive_twin(requirement: Requirement, fact
     assert verdict.score == (float(share if total else 1) if matches else 0.0)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(requirements(), FACTS)
 def test_explanations_agree_with_evaluation(requirement: Requirement, facts: Facts) -> None:
     verdict, results = requirement.evaluate(facts), requirement.explain(facts)

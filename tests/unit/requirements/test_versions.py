@@ -152,13 +152,6 @@ def test_a_text_is_asked_of_a_specifier_if_pep_440_can_read_it(version: str, *, 
     assert Specifier(">=2000").takes(version, is_semver=False) is taken
 
 
-def test_a_specifier_remembers_a_bounded_number_of_answers() -> None:
-    specifier = Specifier("<1000")
-    for number in range(3000):
-        assert specifier.takes(f"{number}", is_semver=False) is (number < 1000)
-    assert len(specifier._answers) <= 1024
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
