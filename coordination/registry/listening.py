@@ -31,8 +31,8 @@ from coordination.runtime.runner import Shell
 
 NAME: Final = "registry"
 """Under which the registry speaks, and hears itself."""
-ECHOES_PER_INTERVAL: Final = 20
-"""How finely silence is measured, and how late a silence is noticed at most: a twentieth of an interval."""
+ECHOES_PER_INTERVAL: Final = 40
+"""How finely silence is measured, and how late a silence is noticed at most: a fortieth of an interval."""
 MIN_ECHO_MS: Final = 10
 MAX_HEARTBEAT_BYTES: Final = 1024
 """A heartbeat has 40; a larger one is not read."""
