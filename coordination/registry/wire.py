@@ -91,8 +91,8 @@ Scalar = Annotated[StrictBool | StrictInt | StrictFloat | Text, AfterValidator(_
 """A truth value, a number or a short text; a whole number stays one, and ``true`` is no number."""
 Status = Literal["online", "suspect", "offline"]
 ChangeKind = Literal["registered", "updated", "deregistered", "online", "suspect", "offline", "expired"]
-Incarnation = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
-Revision = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Incarnation = Annotated[int, Field(ge=1, le=MAX_INTEGER, strict=True)]
+Revision = Annotated[int, Field(ge=0, le=MAX_INTEGER, strict=True)]
 
 
 class Capability(Body):
@@ -109,7 +109,7 @@ class Capability(Body):
 
 Capabilities = Annotated[tuple[Capability, ...], Field(max_length=MAX_CAPABILITIES)]
 Labels = Annotated[dict[CapabilityName, Text], Field(max_length=MAX_LABELS)]
-Slots = Annotated[int, Field(ge=0, le=MAX_TASKS)]
+Slots = Annotated[int, Field(ge=0, le=MAX_TASKS, strict=True)]
 Protocols = Annotated[tuple[CapabilityName, ...], Field(max_length=MAX_PROTOCOLS)]
 
 
