@@ -50,7 +50,7 @@ class TaskFailedError(AssertionError):
     def __init__(self, message: str, *, record: TaskRecord, failures: Sequence[Failure] = ()) -> None:
         super().__init__(message)
         self.record = record
-        self.failures = tuple(failures)
+        self.failures: tuple[Failure, ...] = tuple(failures)
 
 
 class HandlersFailedError(AssertionError):
@@ -69,5 +69,4 @@ class HandlersFailedError(AssertionError):
             + (f"\n  and {more} more" if more > 0 else "")
             + "\n(if the test is about them, look at them with mesh.take_failures())"
         )
-        self.failures = tuple(failures)
-        self.__cause__ = failures[0].error
+        self.failures: tuple[Failure, ...] = tuple(failures)

@@ -35,7 +35,7 @@ class MeshLoop(VirtualLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.limit_s = float("inf")
+        self.limit_s: float = float("inf")
         """Virtual time at which `StalledError` is raised."""
 
     def create_task(  # type: ignore[override]

@@ -54,9 +54,9 @@ class Mesh(abc.ABC):
     def __init__(self, *, clock: Clock) -> None:
         self.clock = clock
         """What time it is in the mesh, for its services and for the sessions of its agents."""
-        self.record = Record()
+        self.record: Record = Record()
         """Everything said on the bus since the mesh started."""
-        self.subjects = Subjects()
+        self.subjects: Subjects = Subjects()
         """The subjects of the mesh."""
         self._links: list[Link] = []
         self._failures: list[Failure] = []
@@ -317,7 +317,7 @@ class Mesh(abc.ABC):
         self._raise_if_ended()
         failures = self.take_failures()
         if failures:
-            raise HandlersFailedError(failures)
+            raise HandlersFailedError(failures) from failures[0].error
 
     def report(self) -> str:
         """How the mesh stands, what went wrong beside the test, and what was said last."""

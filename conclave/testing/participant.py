@@ -42,7 +42,7 @@ class Participant:
 
     def __init__(self, agent: Agent, session: Session, hear: Callable[[Failure], None]) -> None:
         self.agent = agent
-        self.process = f"agent {agent.id}, stay {next(_STAYS)}"
+        self.process: str = f"agent {agent.id}, stay {next(_STAYS)}"
         """Whose work its tasks are; no two stays share one."""
         self._session = session
         self._leaving = asyncio.Event()

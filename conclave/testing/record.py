@@ -51,7 +51,7 @@ class Record:
     """
 
     def __init__(self) -> None:
-        self.forgotten_count = 0
+        self.forgotten_count: int = 0
         """Messages that were dropped because there were too many."""
         self._said: deque[Said] = deque()
         self._size_bytes = 0

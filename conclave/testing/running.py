@@ -46,7 +46,7 @@ class VirtualRunner(LoopRunner):
     """
 
     def __init__(self, *, limit_s: float = LIMIT_S) -> None:
-        self.loop = MeshLoop()  # type: ignore[abstract]
+        self.loop: MeshLoop = MeshLoop()  # type: ignore[abstract]
         self._limit_s = limit_s
         self._context = copy_context()
 
