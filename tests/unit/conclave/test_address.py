@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from conclave.address import DEFAULT_URL, LOCAL_STORE, URL_VARIABLE, find_url
-from conclave.identity import RunningServer
+from conclave.commands import access
+from conclave.commands.options import DEFAULT_STORE
+from conclave.identity import OPERATOR, RunningServer
 from conclave.identity import running as running_module
+from conclave.identity.identities import CREDENTIALS_DIRECTORY
+from conclave.identity.lookup import LOCAL_DIRECTORY
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +57,10 @@ def test_a_damaged_record_is_ignored() -> None:
     LOCAL_STORE.mkdir(parents=True)
     (LOCAL_STORE / "server.json").write_text("{", encoding="utf-8")
     assert find_url() == DEFAULT_URL
+
+
+def test_everybody_means_the_same_local_store_and_operator() -> None:
+    """Said in several places, so that a command's help need not load what connects."""
+    assert DEFAULT_STORE == LOCAL_STORE
+    assert LOCAL_STORE / CREDENTIALS_DIRECTORY == LOCAL_DIRECTORY
+    assert access.OPERATOR == OPERATOR
