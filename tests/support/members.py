@@ -115,12 +115,13 @@ class Watcher:
         """What was announced of `agent`, in order."""
         return [each.kind for each in self.heard if each.agent == agent]
 
-    async def announced(self, kind: str, agent: str) -> wire.Change:
+    async def announced(self, kind: str, agent: str, *, incarnation: int = 1) -> wire.Change:
         """The first such notice, once it has come."""
         found: list[wire.Change] = []
 
         def has_come() -> bool:
-            found[:] = [each for each in self.heard if (each.kind, each.agent) == (kind, agent)]
+            wanted = (kind, agent, incarnation)
+            found[:] = [each for each in self.heard if (each.kind, each.agent, each.incarnation) == wanted]
             return bool(found)
 
         await wait_until(has_come)

@@ -81,7 +81,7 @@ async def test_a_restarted_agent_is_a_new_incarnation_and_the_old_one_is_not_hea
             ada = await watcher.client.get("ada")
             assert (ada.incarnation, ada.status, ada.load) == (2, "online", 0.0)
             assert len(watcher.heard) == before, "nothing has changed"
-        await watcher.announced("offline", "ada")
+        await watcher.announced("offline", "ada", incarnation=2)
         before = len(watcher.heard)
         for _ in range(3):
             await late.heartbeat(incarnation=1)
@@ -100,8 +100,9 @@ async def test_an_agent_that_leaves_is_announced_as_left_and_not_as_lost(
             process.stdin.close()  # the end of its block
             assert await process.wait() == 0
         await watcher.announced("deregistered", "ada")
-        await RegistryClient(Caller(await connect("bob"), agent="bob", subjects=subjects)).register()
-        await watcher.announced("offline", "bob")  # so much later ada would be, too
+        bob = RegistryClient(Caller(await connect("bob"), agent="bob", subjects=subjects))
+        incarnation = (await bob.register()).incarnation
+        await watcher.announced("offline", "bob", incarnation=incarnation)  # so much later ada would be, too
         assert watcher.kinds("ada") == ["registered", "deregistered"]
         assert [each.agent for each in await watcher.agents()] == ["bob"]
 

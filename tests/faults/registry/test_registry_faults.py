@@ -120,13 +120,14 @@ async def test_after_a_long_absence_the_registry_gives_up_only_the_dead_and_only
         async with running(await registry(connect, subjects, interval_ms)):
             await gone.register()
             await watcher.announced("offline", "gone")
-            await dead.heartbeat(incarnation=(await dead.register()).incarnation)
+            incarnation = (await dead.register()).incarnation
+            await dead.heartbeat(incarnation=incarnation)
             await living.enter_async_context(fleet.living())
             await all_heard_after(watcher, fleet.names, 0)
         await watcher.beats_more(fleet.names[0], 5)  # and nobody listens
         began_ms = now_ms()
         async with running(await registry(connect, subjects, interval_ms)):
-            given_up = await watcher.announced("offline", "dead")
+            given_up = await watcher.announced("offline", "dead", incarnation=incarnation)
             assert given_up.at_ms - began_ms >= 2.9 * interval_ms, "a full allowance"
             assert {each.agent for each in await lost(watcher)} == {"gone", "dead"}
             assert watcher.kinds("gone") == ["registered", "suspect", "offline"], "and stays so"
