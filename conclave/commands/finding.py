@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import click
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -66,14 +66,21 @@ def _show_explanations(reply: FindReply) -> None:
         if reply.explanations:
             click.echo("\n".join(tables.columns([_PLAIN_HEADING, *_plain_rows(reply)])))
     else:
-        for index, explanation in enumerate(reply.explanations):
-            if index:
-                console.print()
-            console.print(_verdict(explanation))
-            if explanation.terms:
-                console.print(Padding(_terms(explanation), (0, 0, 0, 2)))
+        console.print(explained(reply.explanations))
     if reply.unexplained:
         click.echo(f"{reply.unexplained} more agents are not explained", err=True)
+
+
+def explained(explanations: Iterable[Explanation]) -> Group:
+    """For people: each agent with its verdict, and below it each term with a mark and the reason."""
+    parts: list[RenderableType] = []
+    for explanation in explanations:
+        if parts:
+            parts.append(Text())
+        parts.append(_verdict(explanation))
+        if explanation.terms:
+            parts.append(Padding(_terms(explanation), (0, 0, 0, 2)))
+    return Group(*parts)
 
 
 def _plain_rows(reply: FindReply) -> Iterator[tuple[str, ...]]:

@@ -13,15 +13,21 @@ from rich.console import Console
 
 from conclave.cli import cli
 from conclave.commands import tables
-from coordination.registry.wire import Agent, FoundAgent
+from conclave.commands.finding import explained
+from conclave.commands.listing import facts_of
+from coordination.registry.wire import Agent, Explanation, FoundAgent
 from coordination.requirements import RequirementSyntaxError, parse
 from tests.support.agents import NOW_MS, able, record
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+REQUIREMENT = "python>=3.11, prefer region=eu weight 2, prefer gpu.memory_gb>=48"
 EVERYBODY: tuple[Agent, ...] = (
     record(
         "ada",
-        capabilities=able("python@3.12.1", "gpu@1.0.0"),
+        capabilities=[
+            *able("python@3.12.1"),
+            {"name": "gpu", "version": "1.0.0", "attributes": {"memory_gb": 24}},
+        ],
         labels={"region": "eu", "team": "infra"},
         max_tasks=4,
         load=0.25,
@@ -113,6 +119,38 @@ def test_the_tables_are_what_is_printed() -> None:
         if agent.agent in scores
     ]
     assert shown(*tables.plain_found(found, now_ms=NOW_MS))
+
+
+def explanation(agent: Agent) -> Explanation:
+    """As the registry explains it."""
+    requirement = parse(REQUIREMENT)
+    verdict = requirement.evaluate(facts_of(agent))
+    terms = [
+        {
+            "term": each.term,
+            "met": each.met,
+            "preferred": each.preferred,
+            "weight": each.weight,
+            "reason": each.reason,
+        }
+        for each in requirement.explain(facts_of(agent))
+    ]
+    return Explanation.model_validate(
+        {
+            "agent": agent.agent,
+            "status": agent.status,
+            "matches": verdict.matches,
+            "score": verdict.score,
+            "terms": terms,
+        }
+    )
+
+
+def test_the_explanation_is_what_is_printed() -> None:
+    file = io.StringIO()
+    console = Console(file=file, width=88, color_system=None, highlight=False)
+    console.print(explained(explanation(agent) for agent in EVERYBODY[:3]))
+    assert shown(f"$ conclave find '{REQUIREMENT}' --explain", *file.getvalue().splitlines())
 
 
 def test_the_malformed_requirement_gets_the_message_that_is_shown() -> None:
