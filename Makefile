@@ -9,14 +9,14 @@ STAMP := $(VENV)/.installed
 # `make venv` only installs.
 .PHONY: venv
 
-.PHONY: demo test lint format types imports unit clean
+.PHONY: demo test lint format types completeness imports unit clean
 
 demo: $(STAMP)
 	$(BIN)/conclave demo $(GRAPH)
 
 venv: $(STAMP)
 
-test: lint types imports unit
+test: lint types completeness imports unit
 
 unit: $(STAMP)
 	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
@@ -31,6 +31,15 @@ format: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Whether the public API is typed in full, as pyright sees it from outside. pyright runs on node, and looks for the
+# package in the environment of the first python on PATH.
+completeness: $(STAMP)
+	@if command -v node >/dev/null 2>&1; then \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --ignoreexternal --verifytypes conclave >$(VENV)/completeness.txt \
+	    || { cat $(VENV)/completeness.txt; exit 1; }; \
+	  grep 'Type completeness score' $(VENV)/completeness.txt; \
+	else echo 'completeness: SKIPPED, there is no node to run pyright with'; fi
 
 imports: $(STAMP)
 	$(BIN)/lint-imports

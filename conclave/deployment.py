@@ -72,8 +72,8 @@ class Deployment:
         replicas: int = 1,
         credentials: Mapping[str, Credentials] | None = None,
     ) -> None:
-        self.names = choose(names)
-        self.ready = asyncio.Event()
+        self.names: tuple[str, ...] = choose(names)
+        self.ready: asyncio.Event = asyncio.Event()
         """Set when every service answers, here or in another process."""
         self._url = url
         self._subjects = subjects or Subjects()

@@ -51,10 +51,10 @@ class EmbeddedServer:
     """
 
     def __init__(self, store: Path, *, port: int = 0, secured: Subjects | None = None) -> None:
-        self.store = store.absolute()
-        self.identities = Identities(store)
+        self.store: Path = store.absolute()
+        self.identities: Identities = Identities(store)
         """The users of the store, whether or not this server asks for them."""
-        self.url = ""
+        self.url: str = ""
         """``nats://127.0.0.1:PORT`` once started."""
         self.credentials: Mapping[str, Credentials] = {}
         """Those of the services, by name, once started; empty without authentication."""

@@ -52,19 +52,19 @@ class Session:
     ) -> None:
         self.agent = agent
         self.bus = bus
-        self.subjects = subjects = subjects or Subjects()
+        self.subjects: Subjects = subjects or Subjects()
         self.clock: Clock = clock or SystemClock()
         self.entropy: random.Random = entropy or random.SystemRandom()
-        self.caller = caller = Caller(
-            bus, agent=agent, subjects=subjects, patience_s=patience_s, entropy=self.entropy
+        self.caller: Caller = Caller(
+            bus, agent=agent, subjects=self.subjects, patience_s=patience_s, entropy=self.entropy
         )
         """To call services that have no client here."""
-        self.registry = RegistryClient(caller)
-        self.tasks = TasksClient(caller)
-        self.dialog = DialogClient(caller)
-        self.consensus = ConsensusClient(caller)
-        self.knowledge = KnowledgeClient(caller)
-        self.artifacts = ArtifactsClient(caller)
+        self.registry: RegistryClient = RegistryClient(self.caller)
+        self.tasks: TasksClient = TasksClient(self.caller)
+        self.dialog: DialogClient = DialogClient(self.caller)
+        self.consensus: ConsensusClient = ConsensusClient(self.caller)
+        self.knowledge: KnowledgeClient = KnowledgeClient(self.caller)
+        self.artifacts: ArtifactsClient = ArtifactsClient(self.caller)
 
     @contextlib.asynccontextmanager
     async def replica(self, *, space: str = DEFAULT_SPACE) -> AsyncIterator[Replica]:

@@ -82,7 +82,7 @@ class TaskContext(Context):
     ) -> None:
         super().__init__(session, log=log, trace=trace)
         self.offer = offer
-        self.cancelled = Cancellation()
+        self.cancelled: Cancellation = Cancellation()
         self._tell = tell
         self._tell_soon = tell_soon
 

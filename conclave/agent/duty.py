@@ -36,9 +36,9 @@ class Duty:
         self.max_tasks = max_tasks
         self.run_task = run_task
         self.run_sync = run_sync
-        self.is_stopping = False
+        self.is_stopping: bool = False
         """Nothing new is begun."""
-        self.over = asyncio.Event()
+        self.over: asyncio.Event = asyncio.Event()
         """Set when what is still running must be given up."""
         self.tasks_held = 0
         """Tasks whose handlers run, those included that do not end although nobody wants them any more."""

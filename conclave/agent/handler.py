@@ -34,8 +34,8 @@ class Handler:
             raise UsageError(f"handler {function.__qualname__}: it yields; a handler returns its result")
         self.function = function
         self.signature: Signature = read_signature(function, context=context, namespace=namespace)
-        self.is_async = _is_async(function)
-        self.summary = (inspect.getdoc(function) or "").strip().partition("\n")[0]
+        self.is_async: bool = _is_async(function)
+        self.summary: str = (inspect.getdoc(function) or "").strip().partition("\n")[0]
         """First line of the docstring."""
 
     @property

@@ -57,7 +57,7 @@ class Job:
         self._nudge = asyncio.Event()
         self._lost: asyncio.Future[str] = self._loop.create_future()
         """Why the work is not wanted any more."""
-        self.context = TaskContext(
+        self.context: TaskContext = TaskContext(
             duty.session,
             log=log,
             trace=trace,

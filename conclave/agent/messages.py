@@ -84,7 +84,8 @@ class Messages(Part):
 
     def choose(self, performative: Performative) -> MessageHandler | None:
         """The handler for a message; None if there is none."""
-        return self.handlers.get(performative) or self.handlers.get(None)
+        exact = self.handlers.get(performative)
+        return exact if exact is not None else self.handlers.get(None)
 
     async def begin(self, duty: Duty) -> None:
         """See `Part.begin`."""

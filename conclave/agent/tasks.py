@@ -36,7 +36,7 @@ class TaskHandler:
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
-        self.binding = Binding(handler.signature)
+        self.binding: Binding = Binding(handler.signature)
 
 
 class Tasks(Part):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,7 +30,7 @@ MAX_REMARK_CHARS: Final = 400
 class ReviewRequest(BaseModel):
     """Content of the message that asks for reviews."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     graph: str
     artifact_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -40,7 +40,7 @@ class ReviewRequest(BaseModel):
 class SaidRemark(BaseModel):
     """A remark as it travels."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     weight: Weight
     code: str
@@ -59,7 +59,7 @@ class SaidRemark(BaseModel):
 class SaidReview(BaseModel):
     """Content of the message that answers a review request."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True)
 
     summary: str
     remarks: tuple[SaidRemark, ...]
@@ -119,12 +119,12 @@ class Participant:
 
     def __init__(self, specialist: Specialist, *, out: str) -> None:
         self.specialist = specialist
-        self.agent = Agent(
+        self.agent: Agent = Agent(
             specialist.agent, capabilities=[specialist.capability], description=specialist.description
         )
         self.heard: dict[str, SaidReview] = {}
         """Reviews by agent, this one's own included."""
-        self.all_heard = asyncio.Event()
+        self.all_heard: asyncio.Event = asyncio.Event()
         """Set when every reviewer that was asked has spoken."""
         self.outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         """The task's result, as pushed to its submitter."""

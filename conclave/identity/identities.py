@@ -39,8 +39,8 @@ class Identities:
     """
 
     def __init__(self, store: Path) -> None:
-        self.store = store.absolute()
-        self.directory = self.store / CREDENTIALS_DIRECTORY
+        self.store: Path = store.absolute()
+        self.directory: Path = self.store / CREDENTIALS_DIRECTORY
         """Where the seeds lie, for `conclave.identity.find_credentials` and ``--credentials``."""
 
     def path(self, name: str) -> Path:
