@@ -14,17 +14,23 @@ from conclave.agent.duty import Duty
 from conclave.agent.errors import TaskFailed, WorkCancelledError
 from conclave.agent.messages import Reply
 from conclave.agent.part import Part
+from conclave.agent.prompting import Answer, File, NoAnswerError, Piece, PromptContext
 from conclave.agent.proposals import Ballot
 
 __all__ = [
     "Agent",
+    "Answer",
     "Ballot",
     "Cancellation",
     "Context",
     "DecisionContext",
     "Duty",
+    "File",
     "MessageContext",
+    "NoAnswerError",
     "Part",
+    "Piece",
+    "PromptContext",
     "ProposalContext",
     "PushContext",
     "Reply",

@@ -21,6 +21,7 @@ from conclave.agent.duty import Duty
 from conclave.agent.handler import Handler, caller_namespace
 from conclave.agent.messages import Messages
 from conclave.agent.part import Part
+from conclave.agent.prompts import MAX_PROMPTS, PromptHandler, Prompts
 from conclave.agent.proposals import Decisions, Proposals, Stage
 from conclave.agent.pushes import Pushes
 from conclave.agent.serving import serve, until_signalled
@@ -223,6 +224,37 @@ class Agent:
         namespace = caller_namespace(1)
         self.part(Decisions).add(Handler(handler, context=DecisionContext, namespace=namespace))
         return handler
+
+    @overload
+    def prompt(self, handler: F, /) -> F: ...
+
+    @overload
+    def prompt(self, /, *, files: bool = True, max_at_once: int = MAX_PROMPTS) -> Callable[[F], F]: ...
+
+    def prompt(self, handler: Any = None, /, *, files: bool = True, max_at_once: int = MAX_PROMPTS) -> Any:
+        """Decorator: be found and prompted by clients of the Synadia Agent Protocol (docs/synadia.md).
+
+        One parameter gets the text; one annotated with `PromptContext` gets the context. What the handler
+        returns is the answer; one that yields, async or not, sends it piece by piece. Text goes as it is, a
+        `Piece` may have files, anything else goes as JSON. An exception ends the answer with an error;
+        clients get to know its reason if it is a `TaskFailed`, else its class.
+
+        Args:
+            handler: The function, where the decorator is used without arguments.
+            files: Whether prompts may come with files.
+            max_at_once: Prompts worked on at a time, at most 16; one more is refused as too many.
+
+        Raises:
+            UsageError: The signature is impossible, or there is such a handler already.
+        """
+        namespace = caller_namespace(1)
+
+        def decorate(function: F) -> F:
+            prompted = PromptHandler(function, namespace=namespace)
+            self.part(Prompts).set_handler(prompted, files=files, max_at_once=max_at_once)
+            return function
+
+        return decorate if handler is None else decorate(handler)
 
     def on(self, kind: str, /) -> Callable[[F], F]:
         """Decorator: handle pushes of any other `kind`, such as ``result``, in order.

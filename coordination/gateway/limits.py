@@ -14,8 +14,8 @@ MAX_PUSH_BYTES: Final = MAX_REPLY_BYTES
 MAX_CHUNK_CHARS: Final = 32 * 1024
 """Longest text that our client sends as one chunk; as JSON a character takes up to six bytes. What a chunk
 may hold at most follows from the size of a request (256 KiB)."""
-MAX_CHUNK_FILES_BYTES: Final = 40 * 1024
-"""Content of the attachments of one chunk, before base64, that our client sends with such a text."""
+MAX_CHUNK_FILES_BYTES: Final = 160 * 1024
+"""Content of the attachments, before base64, that our client sends as one chunk, without text."""
 MAX_ATTACHMENTS: Final = 16
 """Attachments of one envelope or chunk."""
 MAX_FILENAME_CHARS: Final = 255
@@ -77,4 +77,6 @@ class Timing:
 
 assert MAX_OPEN_QUERIES < MAX_KEPT_QUERIES
 assert MAX_ENVELOPE_BYTES < MAX_PUSH_BYTES
-assert MAX_CHUNK_CHARS * 6 + MAX_CHUNK_FILES_BYTES * 4 // 3 < MAX_REQUEST_BYTES
+assert MAX_CHUNK_CHARS * 6 < MAX_REQUEST_BYTES - 1024
+_NAMES_BYTES: Final = MAX_ATTACHMENTS * (MAX_FILENAME_CHARS * 6 + 64)
+assert MAX_CHUNK_FILES_BYTES * 4 // 3 + _NAMES_BYTES < MAX_REQUEST_BYTES - 1024
