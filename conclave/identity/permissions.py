@@ -129,7 +129,9 @@ def service_permissions(service: str, subjects: Subjects) -> Permissions:
             f"{subjects.prefix}.event.{service}.>",
             own_shards,
             own_journal,
-            own_answers,
+            # Each other's inboxes by name, because a reload makes the server forget `allow_responses`, and
+            # services ask one another all the time.
+            *(f"{inbox_prefix(each)}.>" for each in SERVICE_NAMES),
             *_extra_publish(service, subjects),
             *_storage(service, subjects),
         ),
