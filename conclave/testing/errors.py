@@ -25,7 +25,7 @@ class Failure:
 
     def __str__(self) -> str:
         """One line."""
-        about = ", ".join(f"{key} {value}" for key, value in self.context.items())
+        about = ", ".join(f"{key} {value}" for key, value in self.context.items() if key != "agent")
         where = f"{self.agent}: " if self.agent else ""
         shown = f" ({about})" if about else ""
         return f"{where}{self.event}{shown}: {type(self.error).__name__}: {self.error}"

@@ -313,7 +313,6 @@ class Mesh(abc.ABC):
             HandlersFailedError: Holding all of it.
             ConclaveError: An agent that had joined has ended.
         """
-        __tracebackhide__ = True
         self._raise_if_ended()
         failures = self.take_failures()
         if failures:

@@ -181,6 +181,7 @@ def _plain_fixture(
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Run an async test on a mesh on the loop of the mesh, instead of what else would run it."""
+    __tracebackhide__ = True
     runner = item.stash.get(_RUNNER, None)
     if runner is None or not isinstance(item, pytest.Function) or not _is_async(item.obj):
         return (yield)

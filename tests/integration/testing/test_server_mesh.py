@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,26 @@ async def test_a_crashed_agent_says_no_goodbye(server_mesh: ServerMesh) -> None:
     async with server_mesh.join(agent):
         await server_mesh.run_task("greeting", {"name": "Ada"})
     assert len(server_mesh.record.on("conclave.call.registry.deregister.greeter")) <= 1
+
+
+async def test_a_crash_ends_what_a_handler_does(server_mesh: ServerMesh) -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+    agent = Agent("worker")
+
+    @agent.task("work")
+    async def work() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with server_mesh.join(agent), server_mesh.connect("guide") as guide:
+        await guide.tasks.submit("work")
+        await started.wait()
+        await server_mesh.crash(agent)
+        assert ended.is_set()
+    assert server_mesh.take_failures() == ()
 
 
 async def test_what_handlers_raise_comes_with_the_failed_task(server_mesh: ServerMesh) -> None:
