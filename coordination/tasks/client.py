@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
 from coordination.requirements import Requirement, parse
+from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
+from coordination.runtime.errors import UnavailableError
 from coordination.tasks import wire
 from coordination.tasks.limits import DEFAULT_ATTEMPTS
+
+_ENDS: Final = ("completed", "dead_lettered", "canceled", "expired")
+"""Notices of a task that has ended."""
+_POLL_S: Final = 1.0
+"""A notice may be lost; asking again bounds what that costs."""
 
 
 class TasksClient:
@@ -110,6 +119,35 @@ class TasksClient:
             state=state, submitter=submitter, capability=capability, after=after, limit=limit
         )
         return (await self._caller.query("tasks", "list", request, wire.ListReply)).tasks
+
+    async def ended(self, task_id: str, *, timeout_s: float) -> wire.TaskRecord:
+        """Wait until a task has ended, in whatever way; returns it with its result, or the reason for none.
+
+        Raises:
+            UnavailableError: It has not ended within `timeout_s`, or the service is away.
+            RejectedError: There is no such task.
+        """
+        noticed = asyncio.Event()
+
+        async def notice(_: Delivery) -> None:
+            noticed.set()
+
+        caller = self._caller
+        async with contextlib.AsyncExitStack() as stack:
+            for event in _ENDS:
+                subject = caller.subjects.event("tasks", event, task_id)
+                stack.push_async_callback((await caller.bus.subscribe(subject, notice)).unsubscribe)
+            await caller.bus.flush()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while (record := await self.get(task_id)).finished_at_ms is None:
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(_POLL_S):
+                                await noticed.wait()
+                        noticed.clear()
+                    return record
+            except TimeoutError:
+                raise UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s") from None
 
     async def _command(self, verb: str, request: BaseModel) -> wire.StandingReply:
         return await self._caller.command("tasks", verb, request, wire.StandingReply)

@@ -27,29 +27,40 @@ from tests.support.processes import free_port
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAM_BLOCK = re.compile(r"^```python program\n(.*?)^```", re.MULTILINE | re.DOTALL)
+"""Blocks that are, all of one page together, one program."""
+ADDED = re.compile(r"conclave agent add ([a-z0-9_ -]+)")
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
 def python_blocks() -> list[tuple[str, str]]:
-    """(where, code) of every Python block in the docs."""
-    return [
-        (f"{path.relative_to(ROOT)}:{number}", block)
-        for path in DOCUMENTS
-        for number, block in enumerate(BLOCK.findall(path.read_text(encoding="utf-8")), start=1)
-    ]
+    """(where, code) of every Python program in the docs."""
+    blocks = []
+    for path in DOCUMENTS:
+        text, where = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
+        blocks += [(f"{where}:{number}", block) for number, block in enumerate(BLOCK.findall(text), start=1)]
+        if program := "\n".join(PROGRAM_BLOCK.findall(text)):
+            blocks.append((f"{where}:program", program))
+    return blocks
+
+
+def agents_added() -> list[str]:
+    """The agents that README, guide and examples tell people to add."""
+    pages = [ROOT / "README.md", ROOT / "docs" / "agents.md", *EXAMPLES]
+    lines = [line for path in pages for line in ADDED.findall(path.read_text(encoding="utf-8"))]
+    return sorted({name for line in lines for name in line.split() if not name.startswith("-")})
 
 
 @pytest.fixture
 async def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """A Conclave of the test's own, as the docs have it: it lets in whom the README adds."""
-    added = re.search(r"conclave agent add (.*)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert added is not None
     async with (
         embedded_server(tmp_path, port=free_port(), secured=Subjects()) as server,
         deployed(server.url, credentials=server.credentials),
     ):
-        await server.identities.add(*added[1].split(), "guest")
+        await server.identities.add(*agents_added(), "guest")
         monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(server.identities.directory))
         monkeypatch.setenv(URL_VARIABLE, server.url)
         yield server.url
@@ -73,6 +84,58 @@ async def test_python_block_runs(where: str, code: str, url: str) -> None:
     out, err = await process.communicate()
     assert process.returncode == 0, f"{where}\n{err.decode()}"
     assert out, f"{where} shows nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        (
+            "typed_task.py",
+            [
+                "completed {'title': 'Alice', 'words': 7} page 2",
+                "invalid payload: pages: Field required",
+                "task slow has not ended within 1 s",
+                "canceled",
+            ],
+        ),
+        (
+            "negotiation.py",
+            ["corner offers 10.50", "market offers 8.25", "3 x tea delivered by market"],
+        ),
+        (
+            "reviewers.py",
+            [
+                "  safety: against, it deletes everything",
+                "  safety: for, fine",
+                "  style: for, fine",
+                "  style: for, fine",
+                "  tests: against, it comes without a test",
+                "  tests: for, fine",
+                "defeated",
+                "succeeded",
+                "the reviewers hear: defeated",
+                "the reviewers hear: succeeded",
+            ],
+        ),
+    ],
+)
+async def test_example_does_what_it_is_there_for(name: str, lines: list[str], url: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(ROOT / "examples" / name)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(90):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    # Who answers first is not said.
+    printed = [line for line in out.decode().splitlines() if " [" not in line]
+    assert sorted(printed) == sorted(lines)
+
+
+def test_every_example_is_executed() -> None:
+    source = Path(__file__).read_text(encoding="utf-8")
+    assert [path.name for path in EXAMPLES if f'"{path.name}"' not in source] == []
 
 
 async def test_readme_agent_is_the_example_and_does_its_task(url: str) -> None:
