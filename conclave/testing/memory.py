@@ -93,6 +93,15 @@ class MemoryMesh(Mesh):
         """SHA-256 over every message and stored record with its time; equal for equal runs."""
         return self._trace.digest
 
+    async def advance(self, seconds: float) -> None:
+        """Let virtual time pass, and everybody do what they do in it; `asyncio.sleep` does the same.
+
+        Raises:
+            UsageError: Time is real, and passes by itself.
+        """
+        self._virtual_loop()
+        await asyncio.sleep(seconds)
+
     # --- faults
 
     def drop(self, fraction: float) -> None:

@@ -59,11 +59,11 @@ def test_a_loop_on_which_nothing_can_happen_says_so() -> None:
 def test_a_stalled_test_cleans_up() -> None:
     ended: list[str] = []
 
-    async def wait(_: MemoryMesh) -> None:
+    async def wait(mesh: MemoryMesh) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            await asyncio.sleep(1)
+            await mesh.advance(1)
             ended.append("cleaned up")
 
     with pytest.raises(StalledError):

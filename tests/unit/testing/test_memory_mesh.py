@@ -34,7 +34,7 @@ async def test_a_task_is_done_by_an_agent_that_has_joined(memory_mesh: MemoryMes
 
 async def test_minutes_pass_in_a_moment(memory_mesh: MemoryMesh) -> None:
     started_s, started_ms = time.monotonic(), memory_mesh.clock.now_ms()
-    await asyncio.sleep(300)
+    await memory_mesh.advance(300)
     assert memory_mesh.clock.now_ms() - started_ms == 300_000
     assert time.monotonic() - started_s < 300
 
@@ -48,7 +48,7 @@ async def test_every_service_is_there(memory_mesh: MemoryMesh) -> None:
 
         await guide.bus.subscribe("_INBOX_guide.found", note)
         await guide.bus.publish("$SRV.PING", b"", reply_to="_INBOX_guide.found")
-        await asyncio.sleep(1)
+        await memory_mesh.advance(1)
     assert answers == {f"conclave-{name}" for name in SERVICES}
 
 
@@ -213,7 +213,7 @@ async def test_handlers_of_the_test_itself_count_too(memory_mesh: MemoryMesh) ->
     async with memory_mesh.connect("guide") as guide:
         await guide.bus.subscribe("conclave.inbox.guide.hint", fail)
         await guide.bus.publish("conclave.inbox.guide.hint", b"{}")
-        await asyncio.sleep(1)
+        await memory_mesh.advance(1)
     assert [type(failure.error) for failure in memory_mesh.take_failures()] == [ZeroDivisionError]
 
 
@@ -268,3 +268,5 @@ async def test_a_mesh_in_memory_runs_in_real_time_too() -> None:
             mesh.pause(agent)
         with pytest.raises(UsageError, match="time is real here"):
             await mesh.restart_services()
+        with pytest.raises(UsageError, match="time is real here"):
+            await mesh.advance(1)
