@@ -237,6 +237,13 @@ def test_the_error_shows_the_text_with_a_caret_under_the_place() -> None:
     ]
 
 
+def test_a_text_may_be_as_long_as_the_limit_says() -> None:
+    text = ", ".join([f"a={'x' * 254}"] * 7)
+    text += f", b={'x' * (2048 - len(text) - 4)}"
+    assert len(text) == 2048
+    assert str(parse(text)) == text
+
+
 def test_the_error_shows_only_the_surroundings_in_a_long_text() -> None:
     text = f"{'a, ' * 30}b c, d, {'e' * 100}"
     with pytest.raises(RequirementSyntaxError) as caught:

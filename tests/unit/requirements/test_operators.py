@@ -210,6 +210,16 @@ CASES: list[tuple[str, bool, str]] = [
     ("capability:region", False, "has no capability 'region'"),
     ("capability:gpu.memory", False, "has no capability or attribute 'gpu.memory'"),
     ("label:tool", False, "has no label 'tool'"),
+    # A name that says where to look is looked up there, and then compared.
+    ("label:region=eu", True, 'region is "eu"'),
+    ("label:region=us", False, 'region is "eu", needs = us'),
+    ("label:tool!=1", False, "has no label 'tool'"),
+    ("capability:tool>=1", True, "tool is 1.2.3"),
+    ("capability:tool<1", False, "tool is 1.2.3, needs < 1"),
+    ("capability:region!=us", False, "has no capability 'region'"),
+    ("not label:tool", True, "has no label 'tool'"),
+    ("not capability:region", True, "has no capability 'region'"),
+    ("not label:region", False, 'region is "eu", must not exist'),
 ]
 
 
