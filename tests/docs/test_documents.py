@@ -14,6 +14,7 @@ import pytest
 
 from conclave import connect
 from conclave.address import URL_VARIABLE
+from conclave.agent.performatives import ASKS_FOR_ANSWER
 from conclave.deployment import SERVICES, deployed
 from conclave.embedded import embedded_server
 from conclave.identity import ENVIRONMENT_VARIABLE, agent_permissions
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROGRAM_BLOCK = re.compile(r"^```python program\n(.*?)^```", re.MULTILINE | re.DOTALL)
-"""Blocks that are, all of one page together, one program."""
+"""Blocks of the guide that are, all together, one program."""
 ADDED = re.compile(r"conclave agent add ([a-z0-9_ -]+)")
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -36,13 +37,11 @@ LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 
 
 def python_blocks() -> list[tuple[str, str]]:
-    """(where, code) of every Python program in the docs."""
+    """(where, code) of every Python block in the docs that is a program of its own."""
     blocks = []
     for path in DOCUMENTS:
         text, where = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
         blocks += [(f"{where}:{number}", block) for number, block in enumerate(BLOCK.findall(text), start=1)]
-        if program := "\n".join(PROGRAM_BLOCK.findall(text)):
-            blocks.append((f"{where}:program", program))
     return blocks
 
 
@@ -131,6 +130,26 @@ async def test_example_does_what_it_is_there_for(name: str, lines: list[str], ur
     # Who answers first is not said.
     printed = [line for line in out.decode().splitlines() if " [" not in line]
     assert sorted(printed) == sorted(lines)
+
+
+async def test_the_guide_prints_what_it_says(url: str) -> None:
+    text = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    said = re.search(r"prints, besides the log:\n\n```text\n(.*?)```", text, re.DOTALL)
+    assert said is not None
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "\n".join(PROGRAM_BLOCK.findall(text)), url), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    printed = [line for line in out.decode().splitlines() if not re.match(r"\S+ \S+ \[", line)]
+    assert printed == said[1].splitlines()
+
+
+def test_the_guide_names_every_performative_that_asks_for_an_answer() -> None:
+    text = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    named = re.search(r"Those that ask: (.*?)\. ", text, re.DOTALL)
+    assert named is not None
+    asking = {performative for performative, asks in ASKS_FOR_ANSWER.items() if asks}
+    assert set(re.findall(r"`([a-z-]+)`", named[1])) == asking
 
 
 def test_every_example_is_executed() -> None:
