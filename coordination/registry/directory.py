@@ -2,7 +2,8 @@
 
 Agents that offer the same are one profile, and a requirement is tested against profiles: once for each,
 however often it is asked. Profiles are indexed by the names of what they offer, so that a requirement asked
-for the first time is only tested where it may hold.
+for the first time is only tested where it may hold. Who is least loaded is known beforehand: the agents of
+each status are kept in that order.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import hashlib
 import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from itertools import chain, islice, takewhile
-from typing import Final, NamedTuple
+from itertools import islice, takewhile
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic_core import to_json
 
@@ -23,10 +24,6 @@ from coordination.requirements import CapabilityFacts, Facts, Requirement
 
 MAX_REMEMBERED: Final = 128
 """Requirements whose matches are remembered."""
-MAX_DEAD_PROFILES: Final = 256
-"""Profiles without agents that remembered matches may hold on to, beside as many as there are living ones."""
-_MAX_MERGED_RUNS: Final = 256
-"""Above this many profiles, merging their agents costs more than looking at all of them."""
 
 
 class Profile:
@@ -91,28 +88,55 @@ class Found:
     """How many there are in all."""
 
 
+class _Tier:
+    """The profiles that meet a requirement equally well."""
+
+    __slots__ = ("counts", "profiles", "score")
+
+    def __init__(self, score: float) -> None:
+        self.score = score
+        self.profiles: dict[int, Profile] = {}
+        """By serial."""
+        self.counts = dict.fromkeys(STATUSES, 0)
+        """How many agents they have, by status."""
+
+
 class _Remembered:
     """The profiles that meet one requirement, of those up to `seen`."""
 
-    __slots__ = ("seen", "tiers")
+    __slots__ = ("by_profile", "seen", "tiers")
 
     def __init__(self) -> None:
         self.seen = 0
         """Serial of the last profile that was tested."""
-        self.tiers: list[tuple[float, list[Profile]]] = []
-        """Profiles by score, highest first."""
+        self.tiers: list[_Tier] = []
+        """By score, highest first."""
+        self.by_profile: dict[int, _Tier] = {}
+        """By serial."""
 
     def add(self, score: float, profile: Profile) -> None:
-        place = bisect_left(self.tiers, -score, key=lambda tier: -tier[0])
-        if place == len(self.tiers) or self.tiers[place][0] != score:
-            self.tiers.insert(place, (score, []))
-        self.tiers[place][1].append(profile)
+        """Take in a profile that meets the requirement."""
+        place = bisect_left(self.tiers, -score, key=lambda tier: -tier.score)
+        if place == len(self.tiers) or self.tiers[place].score != score:
+            self.tiers.insert(place, _Tier(score))
+        tier = self.by_profile[profile.serial] = self.tiers[place]
+        tier.profiles[profile.serial] = profile
+        for status, members in profile.members.items():
+            tier.counts[status] += len(members)
+
+    def forget(self, profile: Profile) -> None:
+        """Drop a profile that no agent has any more."""
+        tier = self.by_profile.pop(profile.serial, None)
+        if tier is not None:
+            del tier.profiles[profile.serial]
+            if not tier.profiles:
+                self.tiers.remove(tier)
 
 
 class Directory:
     """All agents, by id and by what they offer.
 
-    Invariants: what it finds is what a directory built anew from the same records finds.
+    Invariants: what it finds is what a directory built anew from the same records and loads finds.
     """
 
     def __init__(self) -> None:
@@ -123,9 +147,13 @@ class Directory:
         self._by_name: dict[str, dict[int, Profile]] = {}
         self._by_agent: dict[str, Profile] = {}
         self._last_serial = 0
-        self._dead_count = 0
-        """Profiles that remembered matches may hold on to although they have no agents."""
+        self._statuses: dict[str, Status] = {}
+        self._loads: dict[str, float] = {}
+        """Of registered agents, where it is not 0."""
+        self._ranked: dict[Status, list[tuple[float, str]]] = {status: [] for status in STATUSES}
+        """Loads and ids, in order."""
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+        """By requirement, the one that was asked last at the end."""
 
     def ids_after(self, after: str, limit: int) -> list[str]:
         """Up to `limit` ids that are greater than `after`, in order."""
@@ -138,29 +166,68 @@ class Directory:
 
     # --- keeping current
 
+    def set_load(self, agent: str, load: float) -> None:
+        """Take in what `agent` reported last; ignored if it is not registered.
+
+        Load is volatile and no part of the registry's state: without it, 0 counts.
+        """
+        status = self._statuses.get(agent)
+        before = self._loads.get(agent, 0.0)
+        if status is None or load == before:
+            return
+        ranked = self._ranked[status]
+        _drop(ranked, (before, agent))
+        insort(ranked, (load, agent))
+        if load:
+            self._loads[agent] = load
+        else:
+            del self._loads[agent]
+
     def replace(self, before: Record | None, after: Record | None) -> Record | None:
         """Take over a change of one agent; None where it is not registered.
 
         Returns:
             `after`, sharing with its profile what it has in common with it: equal ones are kept once.
         """
-        agent = (before or after).agent  # type: ignore[union-attr]  # one of them is there
-        old = self._by_agent.get(agent)
-        if old is not None and before is not None:
-            _drop(old.members[before.status], agent)
-        if after is None:
-            _drop(self._ids, agent)
-            del self._by_agent[agent]
-        else:
-            if old is None:
-                insort(self._ids, agent)
-            if old is None or not old.is_of(after):
-                self._by_agent[agent] = profile = self._profile_for(after)
+        old = None
+        if before is not None:
+            old = self._by_agent[before.agent]
+            self._leave(old, before)
+        if after is not None:
+            agent = after.agent
+            profile = old if old is not None and old.is_of(after) else self._profile_for(after)
+            if not profile.is_of(after):
                 after = replace(after, capabilities=profile.capabilities, labels=profile.labels)
-            insort(self._by_agent[agent].members[after.status], agent)
+            if before is None:
+                insort(self._ids, agent)
+            self._join(profile, after)
+        elif before is not None:
+            _drop(self._ids, before.agent)
+            self._loads.pop(before.agent, None)
+            del self._by_agent[before.agent], self._statuses[before.agent]
         if old is not None and old.is_empty:
             self._forget(old)
         return after
+
+    def _join(self, profile: Profile, record: Record) -> None:
+        agent, status = record.agent, record.status
+        self._by_agent[agent] = profile
+        self._statuses[agent] = status
+        insort(profile.members[status], agent)
+        insort(self._ranked[status], (self._loads.get(agent, 0.0), agent))
+        self._count(profile, status, 1)
+
+    def _leave(self, profile: Profile, record: Record) -> None:
+        agent, status = record.agent, record.status
+        _drop(profile.members[status], agent)
+        _drop(self._ranked[status], (self._loads.get(agent, 0.0), agent))
+        self._count(profile, status, -1)
+
+    def _count(self, profile: Profile, status: Status, change: int) -> None:
+        for remembered in self._remembered.values():
+            tier = remembered.by_profile.get(profile.serial)
+            if tier is not None:
+                tier.counts[status] += change
 
     def _profile_for(self, record: Record) -> Profile:
         # By their JSON, because to Python 1, 1.0 and True are equal, and to a requirement they are not.
@@ -183,21 +250,12 @@ class Directory:
             del named[profile.serial]
             if not named:
                 del self._by_name[name]
-        self._dead_count += 1
-        if self._dead_count > MAX_DEAD_PROFILES + len(self._profiles):
-            self._remembered.clear()
-            self._dead_count = 0
+        for remembered in self._remembered.values():
+            remembered.forget(profile)
 
     # --- finding
 
-    def find(
-        self,
-        requirement: Requirement | None,
-        *,
-        statuses: Collection[Status],
-        limit: int,
-        load: Callable[[str], float],
-    ) -> Found:
+    def find(self, requirement: Requirement | None, *, statuses: Collection[Status], limit: int) -> Found:
         """The agents that meet `requirement`, best first.
 
         By score, highest first; then online before suspect before offline; then by load, lowest first;
@@ -207,42 +265,57 @@ class Directory:
             requirement: None is met by everybody.
             statuses: Which agents count.
             limit: How many to return at most.
-            load: What an agent last reported, 0 to 1.
 
-        Complexity: O(matching profiles + `limit` log `limit`) while enough of the best have no load, else
-            O(matching agents) for those who share the last score and status taken.
+        Complexity: with n agents O(square root of (`limit` n)) as long as those that match are no more and no
+            less loaded than others, and never more than O(n); beside the tests of profiles that came since
+            the requirement was asked last.
         """
-        best: list[Match] = []
-        matched = 0
         wanted = [status for status in STATUSES if status in statuses]
-        for score, profiles in self._tiers(requirement):
+        if requirement is None:
+            best: list[Match] = []
             for status in wanted:
-                runs = [members for each in profiles if (members := each.members[status])]
-                count = sum(map(len, runs))
+                best += [Match(agent, 1.0) for _, agent in self._ranked[status][: limit - len(best)]]
+            return Found(best=tuple(best), matched=sum(len(self._ranked[status]) for status in wanted))
+        best, matched = [], 0
+        for tier in self._tiers(requirement):
+            for status in wanted:
+                count = tier.counts[status]
                 matched += count
                 missing = min(limit - len(best), count)
                 if missing > 0:
-                    best += [Match(agent, score) for agent in _least_loaded(runs, count, missing, load)]
+                    best += [Match(agent, tier.score) for agent in self._least_loaded(tier, status, missing)]
         return Found(best=tuple(best), matched=matched)
 
-    def _tiers(self, requirement: Requirement | None) -> Iterable[tuple[float, Sequence[Profile]]]:
+    def _least_loaded(self, tier: _Tier, status: Status, wanted: int) -> Iterable[str]:
+        """The first `wanted` agents of `tier` with `status`, by load, then by id; there are as many."""
+        count, ranked = tier.counts[status], self._ranked[status]
+        if wanted * len(ranked) < count * (count + len(tier.profiles)):
+            # One in so many has what is wanted: soon there are enough of them.
+            profiles, by_agent = tier.profiles, self._by_agent
+            fitting = (agent for _, agent in ranked if by_agent[agent].serial in profiles)
+            return list(islice(fitting, wanted))
+        loads = self._loads
+        members = (agent for each in tier.profiles.values() for agent in each.members[status])
+        first = heapq.nsmallest(wanted, ((loads.get(agent, 0.0), agent) for agent in members))
+        return [agent for _, agent in first]
+
+    def _tiers(self, requirement: Requirement) -> Iterable[_Tier]:
         """The profiles that meet `requirement`, by score, highest first."""
-        if requirement is None:
-            return ((1.0, tuple(self._profiles.values())),)
-        remembered = self._remembered.pop(str(requirement), None)
+        text = str(requirement)
+        remembered = self._remembered.get(text)
         if remembered is None:
-            remembered = _Remembered()
             candidates = self._candidates(requirement)
+            remembered = self._remembered[text] = _Remembered()
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
         else:
             candidates = self._profiles_after(remembered.seen)
+            self._remembered.move_to_end(text)
         for profile in candidates:
             verdict = requirement.evaluate(profile.facts)
             if verdict.matches:
                 remembered.add(verdict.score, profile)
         remembered.seen = self._last_serial
-        self._remembered[str(requirement)] = remembered
-        if len(self._remembered) > MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
         return remembered.tiers
 
     def _candidates(self, requirement: Requirement) -> Iterable[Profile]:
@@ -261,25 +334,11 @@ class Directory:
         return tuple(takewhile(lambda each: each.serial > serial, reversed(self._profiles.values())))
 
 
-def _least_loaded(
-    runs: Sequence[Sequence[str]], count: int, wanted: int, load: Callable[[str], float]
-) -> Iterable[str]:
-    """The `wanted` least loaded of the `count` agents in `runs`, by load, then by id."""
-    if wanted < count and len(runs) <= _MAX_MERGED_RUNS:
-        # No load is less than none: once enough agents without any are found, nobody can be better. We
-        # give up soon, so that where everybody is busy little time is lost.
-        in_order = islice(heapq.merge(*runs) if len(runs) > 1 else runs[0], 2 * wanted + 64)
-        idle = list(islice((agent for agent in in_order if load(agent) <= 0), wanted))
-        if len(idle) == wanted:
-            return idle
-    agents = list(chain.from_iterable(runs))
-    loaded = zip(map(load, agents), agents, strict=True)
-    ranked = heapq.nsmallest(wanted, loaded) if wanted < count else sorted(loaded)
-    return [agent for _, agent in ranked]
+_Ordered = TypeVar("_Ordered", str, tuple[float, str])
 
 
-def _drop(ids: list[str], agent: str) -> None:
-    """Remove `agent` from `ids`, which are in order."""
-    place = bisect_left(ids, agent)
-    assert ids[place] == agent
-    del ids[place]
+def _drop(ordered: list[_Ordered], item: _Ordered) -> None:
+    """Remove `item` from `ordered`."""
+    place = bisect_left(ordered, item)
+    assert ordered[place] == item
+    del ordered[place]

@@ -103,6 +103,8 @@ class FailureDetector:
         self._offline_ms = math.ceil(offline_after * interval_ms)
         self._max_tracked = max_tracked
         self._signs: dict[str, _Sign] = {}
+        self._changed_loads: set[str] = set()
+        """Of those that are remembered."""
         self._now_ms = 0
         self._shift_ms = 0
         """What is added to the times we are given, so that ours never run backwards."""
@@ -128,9 +130,12 @@ class FailureDetector:
             if len(self._signs) >= self._max_tracked:
                 return False
             self._signs[agent] = _Sign(incarnation, self._now_ms, load, is_heard=True)
+            self._changed_loads.add(agent)
             return True
         if incarnation < sign.incarnation:
             return False
+        if load != sign.load:
+            self._changed_loads.add(agent)
         sign.incarnation, sign.at_ms, sign.load, sign.is_heard = incarnation, self._now_ms, load, True
         return True
 
@@ -167,6 +172,11 @@ class FailureDetector:
         sign = self._signs.get(agent)
         return sign.load if sign is not None else 0.0
 
+    def take_changed_loads(self) -> set[str]:
+        """Agents whose load may have changed since the last call."""
+        changed, self._changed_loads = self._changed_loads, set()
+        return changed
+
     def last_heard_ms(self, agent: str) -> int:
         """When `agent` was last heard, by the wall clock; 0 if it has not been heard here."""
         sign = self._signs.get(agent)
@@ -187,6 +197,7 @@ class FailureDetector:
             sign = signs.get(record.agent)
             if sign is None or sign.incarnation != record.incarnation:
                 signs[record.agent] = _Sign(record.incarnation, self._now_ms, 0.0, is_heard=False)
+                self._changed_loads.add(record.agent)
             elif sign.at_ms > online_after_ms and sign.is_heard:
                 if record.status != "online":
                     found.append(Verdict(record.agent, record.incarnation, "online"))
@@ -197,6 +208,7 @@ class FailureDetector:
         if len(signs) > len(agents):
             present = {record.agent for record in agents}
             self._signs = {agent: sign for agent, sign in signs.items() if agent in present}
+            self._changed_loads &= present
         return found
 
     def _after_silence(self, sign: _Sign) -> Status:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from typing import Any, Final, Protocol
+from weakref import WeakKeyDictionary, ref
 
 from pydantic import TypeAdapter
 
 from coordination.registry import wire
 from coordination.registry.changes import Change, change_body
-from coordination.registry.directory import Profile
+from coordination.registry.directory import Directory, Profile
 from coordination.registry.explaining import Explainer
-from coordination.registry.model import RegistryModel
+from coordination.registry.model import MAX_AGENTS, RegistryModel
 from coordination.registry.record import STATUSES, Record, record_body
 from coordination.requirements import Name, Requirement, Term
 from coordination.runtime.errors import RejectedError
@@ -35,17 +35,30 @@ _CHANGES: Final = TypeAdapter(tuple[wire.Change, ...])
 _CAPABILITIES: Final = TypeAdapter(tuple[wire.AgentCapability, ...])
 
 
+class Presence(Protocol):
+    """What the registry has heard of agents; nothing of it lasts."""
+
+    def load(self, agent: str) -> float:
+        """What `agent` last reported; 0 if nothing was heard of it."""
+
+    def last_heard_ms(self, agent: str) -> int:
+        """When `agent` was last heard; 0 if it was not."""
+
+    def take_changed_loads(self) -> set[str]:
+        """Agents whose load may have changed since the last call."""
+
+
 class Queries:
     """The registry's queries.
 
     Args:
-        load: What an agent last reported; 0 if it is not known.
-        last_heard_ms: When it was last heard; 0 if it is not known.
+        presence: What was heard of agents.
     """
 
-    def __init__(self, *, load: Callable[[str], float], last_heard_ms: Callable[[Record], int]) -> None:
-        self._load = load
-        self._last_heard_ms = last_heard_ms
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+        self._directory: ref[Directory] | None = None
+        """The one that knows the loads: another process may have led, and the model been made anew."""
         self._known: WeakKeyDictionary[Profile, tuple[wire.AgentCapability, ...]] = WeakKeyDictionary()
 
     def endpoints(self) -> tuple[Query, ...]:
@@ -96,11 +109,12 @@ class Queries:
 
     def _find(self, model: RegistryModel, _: Call, request: wire.FindRequest, __: int) -> wire.FindReply:
         agents, directory = model.state.agents, model.directory
+        self._take_over_loads(directory)
         requirement = request.requirement
         if request.capability is not None:
             requirement = Requirement(hard=(Term(Name(request.capability, "capability")),))
         statuses = STATUSES if request.include_offline else _ALIVE
-        found = directory.find(requirement, statuses=statuses, limit=request.limit, load=self._load)
+        found = directory.find(requirement, statuses=statuses, limit=request.limit)
         shown = fitting(agents[match.agent] for match in found.best)
         best = found.best[: len(shown)]
         explanations: tuple[wire.Explanation, ...] = ()
@@ -155,14 +169,24 @@ class Queries:
         )
         return wire.ChangesReply(changes=bodies, revision=state.revision)
 
+    def _take_over_loads(self, directory: Directory) -> None:
+        """Have `directory` know what agents have reported since the last look; at first, what all have."""
+        changed = self._presence.take_changed_loads()
+        if self._directory is None or self._directory() is not directory:
+            self._directory = ref(directory)
+            changed = set(directory.ids_after("", MAX_AGENTS))
+        for agent in changed:
+            directory.set_load(agent, self._presence.load(agent))
+
     # --- agents as the world sees them
 
     def _body(self, model: RegistryModel, record: Record) -> dict[str, Any]:
         return {
             **record_body(record),
             "capabilities": self._capabilities(model.directory.profile_of(record.agent)),
-            "load": self._load(record.agent),
-            "last_heard_ms": self._last_heard_ms(record),
+            "load": self._presence.load(record.agent),
+            # A registration is a sign of life as well.
+            "last_heard_ms": max(self._presence.last_heard_ms(record.agent), record.registered_at_ms),
         }
 
     def _capabilities(self, profile: Profile) -> tuple[wire.AgentCapability, ...]:

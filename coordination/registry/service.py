@@ -27,11 +27,7 @@ def define(shell: Shell, *, heartbeat_interval_ms: int = HEARTBEAT_INTERVAL_MS) 
         heartbeat_interval_ms: How often agents promise to be heard.
     """
     detector = FailureDetector(heartbeat_interval_ms)
-    queries = Queries(
-        load=detector.load,
-        # A registration is a sign of life as well.
-        last_heard_ms=lambda record: max(detector.last_heard_ms(record.agent), record.registered_at_ms),
-    )
+    queries = Queries(detector)
     return ServiceDefinition(
         name=NAME,
         version="0.2.0",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from coordination.registry.commands import DeregisterAgent, RegisterAgent, UpdateAgent
+from coordination.registry.presence import FailureDetector
 from coordination.registry.queries import Queries
 from coordination.registry.record import STATUSES
 from coordination.registry.watch import Present, Synced, apply_change, watch
@@ -33,7 +34,7 @@ class Restless(Caller):
         self.registry = Registry()
         self.states: list[dict[str, AgentRecord]] = [{}]
         """By revision."""
-        queries = Queries(load=lambda _: 0.0, last_heard_ms=lambda _: 0)
+        queries = Queries(FailureDetector())
         self._endpoints = {each.verb: each for each in queries.endpoints()}
 
     async def query(self, service: str, verb: str, request: BaseModel, reply: type[R]) -> R:
@@ -80,6 +81,6 @@ async def test_what_is_named_at_first_is_the_state_at_the_revision_that_it_says(
             if isinstance(event, Synced):
                 break
             assert isinstance(event, Present)
-            named[event.record.agent] = event.record
+            named[event.record.agent] = event.record.model_copy(update={"last_heard_ms": 0})
         assert named == caller.states[event.revision]
         assert list(named) == sorted(named)

@@ -90,16 +90,13 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     @initialize(
         remembered=st.sampled_from((1, 2, 128)),
-        merged=st.sampled_from((0, 1, 256)),
         questions=st.lists(st.none() | requirements, min_size=1, max_size=3),
     )
-    def begin(self, remembered: int, merged: int, questions: list[Requirement | None]) -> None:
+    def begin(self, remembered: int, questions: list[Requirement | None]) -> None:
         self.questions = questions
         """A few only, so that the same ones are asked again when agents have changed."""
         self.patched = pytest.MonkeyPatch()
         self.patched.setattr(directories, "MAX_REMEMBERED", remembered)
-        self.patched.setattr(directories, "MAX_DEAD_PROFILES", 2)
-        self.patched.setattr(directories, "_MAX_MERGED_RUNS", merged)
         self.directory = Directory()
         self.records: dict[str, Record] = {}
         self.loads: dict[str, float] = {}
@@ -157,24 +154,20 @@ class DirectoryMachine(RuleBasedStateMachine):
     def deregister(self, agent: str) -> None:
         if agent in self.records:
             assert self.directory.replace(self.records.pop(agent), None) is None
+            self.loads.pop(agent, None)
 
     @rule(loads=st.dictionaries(ids, st.sampled_from((0.0, 0.25, 1.0)), min_size=1))
     def beat(self, loads: dict[str, float]) -> None:
-        self.loads |= loads
+        for agent, load in loads.items():
+            self.directory.set_load(agent, load)
+            if agent in self.records:
+                self.loads[agent] = load
 
     @rule(which=st.integers(0, 2), wanted=st.sets(statuses, min_size=1), limit=st.integers(1, 4))
     def find(self, which: int, wanted: set[Status], limit: int) -> None:
         requirement = self.questions[which % len(self.questions)]
-        asked: list[str] = []
-
-        def load(agent: str) -> float:
-            asked.append(agent)
-            return self.loads.get(agent, 0.0)
-
         expected = naive_find(self.records, requirement, wanted, limit, self.loads)
-        found = self.directory.find(requirement, statuses=wanted, limit=limit, load=load)
-        assert found == expected
-        assert set(asked) <= self.records.keys()
+        assert self.directory.find(requirement, statuses=wanted, limit=limit) == expected
 
     @invariant()
     def ids_are_in_order_and_profiles_those_of_the_records(self) -> None:
@@ -189,10 +182,10 @@ class DirectoryMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_kept_is_bounded(self) -> None:
         if hasattr(self, "records"):
-            remembered = self.directory._remembered.values()
-            profiles = {id(each) for entry in remembered for _, tier in entry.tiers for each in tier}
-            assert len(profiles) <= 2 * len(self.directory._profiles) + 2
-            assert len(remembered) <= directories.MAX_REMEMBERED
+            assert len(self.directory._remembered) <= directories.MAX_REMEMBERED
+            for each in self.directory._remembered.values():
+                assert each.by_profile.keys() <= self.directory._profiles.keys()
+                assert each.by_profile.keys() == {serial for tier in each.tiers for serial in tier.profiles}
             names = {name for record in self.records.values() for name in offered(record)}
             assert self.directory._by_name.keys() == names
 
