@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from conclave import Agent, RejectedError, Session, UnavailableError, UsageError
 from conclave.deployment import SERVICES
 from conclave.testing import HandlersFailedError, MemoryMesh, NotFulfilledError, TaskFailedError
 from consensus.wire import Decision
+from coordination.registry.membership import SupersededError
 from coordination.runtime.bus import Delivery
 from tests.support.cast import greeter
 
@@ -65,6 +67,27 @@ async def test_messages_reach_the_handlers_of_agents(memory_mesh: MemoryMesh) ->
         await guide.dialog.say(opened.conversation_id, "hello")
         await memory_mesh.until(lambda: heard)
     assert heard == ["hello"]
+
+
+async def test_plain_handlers_run_on_the_thread_of_the_test(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("plain")
+
+    @agent.task("where")
+    def where() -> int:
+        return threading.get_ident()
+
+    async with memory_mesh.join(agent):
+        assert await memory_mesh.run_task("where") == {"result": threading.get_ident()}
+
+
+async def test_an_agent_that_was_superseded_ends_the_test(memory_mesh: MemoryMesh) -> None:
+    async def join_twice() -> None:
+        async with memory_mesh.join(greeter()), memory_mesh.join(greeter()):
+            with pytest.raises(SupersededError):
+                await memory_mesh.until(lambda: False)
+
+    with pytest.raises(SupersededError):  # also at the end of the block, which has lost its agent
+        await join_twice()
 
 
 async def test_votes_are_counted(memory_mesh: MemoryMesh) -> None:
