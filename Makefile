@@ -65,6 +65,12 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks.round_trip --calls $(CALLS)
 	$(BIN)/python -m benchmarks.in_flight --rounds $(ROUNDS) --seconds $(SECONDS) $(if $(PROFILE),--profile)
 
+# Ten thousand agents on one registry; AGENTS=1000 is quick.
+AGENTS ?= 10000
+.PHONY: bench-registry
+bench-registry: $(STAMP)
+	$(BIN)/python -m benchmarks.registry --agents $(AGENTS) $(if $(PROFILE),--profile) $(ARGS)
+
 endurance: $(STAMP)
 	$(BIN)/python -m benchmarks.endurance
 
