@@ -60,8 +60,15 @@ def show_command(*, name: str, store: Path, as_json: bool, access: Access) -> No
 @click.option(
     "--rotate", is_flag=True, help="Replace the credential of an agent that has one; ends its connections."
 )
+@click.option(
+    "--foreign",
+    is_flag=True,
+    help="For clients of the Synadia Agent Protocol: they may find and prompt agents, and nothing else.",
+)
 @json_option
-def add_command(*, names: Sequence[str], store: Path, out: Path | None, rotate: bool, as_json: bool) -> None:
+def add_command(
+    *, names: Sequence[str], store: Path, out: Path | None, rotate: bool, foreign: bool, as_json: bool
+) -> None:
     """Mint a credential for each agent NAME.
 
     A running server takes it up at once and drops nobody. The file holds a secret: whoever can read it
@@ -69,7 +76,7 @@ def add_command(*, names: Sequence[str], store: Path, out: Path | None, rotate: 
     """
     from conclave.commands import credentials  # noqa: PLC0415
 
-    run(credentials.add(store, names, out=out, rotate=rotate, as_json=as_json))
+    run(credentials.add(store, names, out=out, rotate=rotate, foreign=foreign, as_json=as_json))
 
 
 @agent_command.command("remove")
@@ -91,7 +98,7 @@ def remove_command(*, name: str, store: Path, as_json: bool) -> None:
 @store_option
 @json_option
 def list_command(*, store: Path, as_json: bool) -> None:
-    """List the agents that have a credential, with their public keys."""
+    """List the agents and foreign clients that have a credential, with their public keys."""
     from conclave.commands import credentials  # noqa: PLC0415
 
     run(credentials.show_all(store, as_json=as_json))

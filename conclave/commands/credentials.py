@@ -12,10 +12,12 @@ from conclave.commands.tables import columns
 from conclave.identity import Identities
 
 
-async def add(store: Path, names: Sequence[str], *, out: Path | None, rotate: bool, as_json: bool) -> None:
+async def add(
+    store: Path, names: Sequence[str], *, out: Path | None, rotate: bool, foreign: bool, as_json: bool
+) -> None:
     """Mint credentials and print where they are; errors as `Identities.add`."""
     identities = Identities(store)
-    paths = await identities.add(*names, out=out, rotate=rotate)
+    paths = await identities.add(*names, out=out, rotate=rotate, foreign=foreign)
     if as_json:
         keys = {agent.name: agent.public_key for agent in identities.agents()}
         print_json(
@@ -39,11 +41,13 @@ async def remove(store: Path, name: str, *, as_json: bool) -> None:
 
 
 async def show_all(store: Path, *, as_json: bool) -> None:
-    """Print the agents and their public keys; errors as `Identities.agents`."""
+    """Print the agents and foreign clients with their public keys; errors as `Identities.agents`."""
     agents = Identities(store).agents()
     if as_json:
-        print_json([{"name": agent.name, "public_key": agent.public_key} for agent in agents])
+        print_json(
+            [{"name": agent.name, "role": agent.role, "public_key": agent.public_key} for agent in agents]
+        )
     elif agents:
-        click.echo("\n".join(columns([(agent.name, agent.public_key) for agent in agents])))
+        click.echo("\n".join(columns([(agent.name, agent.role, agent.public_key) for agent in agents])))
     else:
         click.echo("no agents yet; add one with: conclave agent add NAME", err=True)

@@ -30,7 +30,9 @@ def test_credentials_are_added_listed_and_removed_as_json(tmp_path: Path) -> Non
         assert set(each) == {"name", "public_key", "path"}
         assert Credentials.read(Path(each["path"])).public_key == each["public_key"]
     listed = json_of(agent(tmp_path, "list", "--json"))
-    assert listed == [{"name": each["name"], "public_key": each["public_key"]} for each in reversed(added)]
+    assert listed == [
+        {"name": each["name"], "role": "agent", "public_key": each["public_key"]} for each in reversed(added)
+    ]
     assert json_of(agent(tmp_path, "remove", "bob", "--json")) == {"name": "bob", "removed": True}
     assert [each["name"] for each in json_of(agent(tmp_path, "list", "--json"))] == ["ada"]
 

@@ -39,6 +39,18 @@ async def agent_process(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
+def test_a_foreign_client_is_added_and_listed_as_one(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    done = agent("add", "carl", "--foreign", "--store", store)
+    assert done.exit_code == 0, done.output
+    (listed,) = json.loads(agent("list", "--store", store, "--json").stdout)
+    assert (listed["name"], listed["role"]) == ("carl", "foreign")
+    refused = agent("add", "carl", "--rotate", "--store", store)
+    assert refused.exit_code == 2
+    assert "is of role foreign, not agent" in refused.output
+    assert agent("remove", "carl", "--store", store).exit_code == 0
+
+
 def test_an_agent_can_be_added_before_there_is_a_server(tmp_path: Path) -> None:
     store = tmp_path / "store"
     done = agent("add", "ada", "--store", str(store))
@@ -49,9 +61,9 @@ def test_an_agent_can_be_added_before_there_is_a_server(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     key = Credentials.read(path).public_key
     assert json.loads(agent("list", "--store", str(store), "--json").stdout) == [
-        {"name": "ada", "public_key": key}
+        {"name": "ada", "role": "agent", "public_key": key}
     ]
-    assert agent("list", "--store", str(store)).stdout == f"ada  {key}\n"
+    assert agent("list", "--store", str(store)).stdout == f"ada  agent  {key}\n"
 
 
 def test_the_seed_can_be_written_elsewhere(tmp_path: Path) -> None:
