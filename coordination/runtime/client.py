@@ -12,7 +12,7 @@ from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
 from coordination.runtime.limits import REQUEST_TIMEOUT_S
 from coordination.runtime.names import Subjects, require_id
-from coordination.runtime.trace import CURRENT_TRACE, TraceContext
+from coordination.runtime.trace import CURRENT_TRACE, header_of_command
 from coordination.runtime.wire import (
     HEADER_AGE,
     HEADER_COMMAND_ID,
@@ -81,9 +81,11 @@ class Caller:
                 with the same `command_id` is safe.
             PeerProtocolError: The answer is not what the contract says.
         """
+        is_drawn = not command_id
         command_id = command_id or f"{self._entropy.getrandbits(128):032x}"
-        trace = CURRENT_TRACE.get() or TraceContext.of_command(command_id)
-        headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: trace.header}
+        trace = CURRENT_TRACE.get()
+        traceparent = header_of_command(command_id, is_drawn=is_drawn) if trace is None else trace.header
+        headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: traceparent}
         return await self._call(service, verb, request, reply, headers)
 
     async def query(self, service: str, verb: str, request: BaseModel, reply: type[R]) -> R:

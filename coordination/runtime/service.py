@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from coordination.runtime.limits import MAX_ENDPOINT_REQUESTS
 from coordination.runtime.model import Model
-from coordination.runtime.trace import TraceContext
+from coordination.runtime.trace import TraceContext, valid_header
 
 
 class Call:
@@ -44,8 +44,7 @@ class Call:
     @property
     def traceparent(self) -> str:
         """`trace` as text, for records and pushes; empty for None."""
-        trace = self.trace
-        return "" if trace is None else trace.header
+        return valid_header(self._traceparent)
 
     @property
     def fresh_id(self) -> str:

@@ -13,7 +13,7 @@ from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.runtime.service import Call
-from coordination.runtime.trace import CURRENT_TRACE, TraceContext, continued
+from coordination.runtime.trace import CURRENT_TRACE, TraceContext, continued, header_of_command, valid_header
 
 SPEC_EXAMPLE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -79,6 +79,9 @@ def test_work_continues_the_trace_it_was_asked_for_or_begins_one() -> None:
 def test_a_call_gives_its_trace_only_if_it_is_one() -> None:
     assert Call(caller="ada", draw_id=str, traceparent=SPEC_EXAMPLE).traceparent == SPEC_EXAMPLE
     assert Call(caller="ada", draw_id=str, traceparent="x" * 200).traceparent == ""
+    assert (
+        Call(caller="ada", draw_id=str, traceparent=f"cc{SPEC_EXAMPLE[2:]}-more").traceparent == SPEC_EXAMPLE
+    )
     assert Call(caller="ada", draw_id=str).trace is None
 
 
@@ -113,6 +116,26 @@ async def test_calls_carry_the_span_they_are_made_from(is_command: bool) -> None
         assert await traces_of_a_call(is_command=is_command) == [SPEC_EXAMPLE]
     finally:
         CURRENT_TRACE.reset(token)
+
+
+@given(st.text(min_size=1, max_size=128))
+def test_a_command_whatever_its_id_begins_a_trace_that_is_its_own(command_id: str) -> None:
+    header = header_of_command(command_id, is_drawn=False)
+    assert TraceContext.parse(header) is not None
+    assert header == header_of_command(command_id, is_drawn=False)
+    assert header != header_of_command(f"{command_id}x", is_drawn=False)
+
+
+@given(
+    st.text(max_size=70)
+    | st.just(SPEC_EXAMPLE)
+    | st.from_regex(r"0[0-2]-[01]{32}-[01]{16}-0[0-3]", fullmatch=True)
+)
+def test_what_passes_as_a_header_is_what_parses(header: str) -> None:
+    trace = TraceContext.parse(header)
+    passed = valid_header(header)
+    assert TraceContext.parse(passed) == trace
+    assert bool(passed) is (trace is not None)
 
 
 async def test_a_command_outside_any_trace_begins_one_and_keeps_it_at_each_retry() -> None:
