@@ -13,7 +13,7 @@ where it begins from after a restart (docs/adr/0007-presence.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from coordination.registry.record import STATUSES, Status
@@ -185,7 +185,13 @@ class FailureDetector:
         return sign.at_ms + self._wall_offset_ms
 
     def verdicts(self, agents: Collection[Recorded]) -> list[Verdict]:
-        """What differs from the record, for all `agents` there are; whoever is not among them is forgotten.
+        """What differs from the record, for all `agents` there are; anybody else is forgotten."""
+        found = self.judge(agents)
+        self.forget_others({record.agent for record in agents})
+        return found
+
+    def judge(self, agents: Iterable[Recorded]) -> list[Verdict]:
+        """What differs from the record, for `agents`, which may be some of many.
 
         An agent that is judged for the first time counts as having given a sign of life now: it has just
         registered, or we have just begun.
@@ -205,11 +211,13 @@ class FailureDetector:
                 status = self._after_silence(sign)
                 if _ORDER[status] > _ORDER[record.status]:
                     found.append(Verdict(record.agent, record.incarnation, status))
-        if len(signs) > len(agents):
-            present = {record.agent for record in agents}
-            self._signs = {agent: sign for agent, sign in signs.items() if agent in present}
-            self._changed_loads &= present
         return found
+
+    def forget_others(self, agents: Collection[str]) -> None:
+        """Drop what was heard of anybody who is not among `agents`, which are all there are."""
+        if len(self._signs) > len(agents):
+            self._signs = {agent: sign for agent, sign in self._signs.items() if agent in agents}
+            self._changed_loads.intersection_update(agents)
 
     def _after_silence(self, sign: _Sign) -> Status:
         if self._heard_until_ms is None:
