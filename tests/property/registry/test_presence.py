@@ -107,10 +107,11 @@ class DetectorMachine(RuleBasedStateMachine):
         )
         self.naive.echo(self.now_ms, sent_ms)
 
-    @rule(ticks=st.integers(1, 70))
-    def the_registry_listens_for_a_while(self, ticks: int) -> None:
+    @rule(ticks=st.integers(1, 70), travels_ms=st.sampled_from([0, 0, 150, 450]))
+    def the_registry_listens_and_judges(self, ticks: int, travels_ms: int) -> None:
         for _ in range(ticks):
-            self.time_passes_and_an_echo_comes(TICK_MS, 0)
+            self.time_passes_and_an_echo_comes(TICK_MS, travels_ms)
+        self.everybody_is_judged()
 
     @rule(by_ms=INTERVALS)
     def time_passes(self, by_ms: int) -> None:
@@ -120,6 +121,11 @@ class DetectorMachine(RuleBasedStateMachine):
     def the_connection_is_lost(self) -> None:
         self.detector.interrupt()
         self.naive.is_interrupted = True
+
+    @rule()
+    def the_registry_starts_again(self) -> None:
+        self.detector, self.naive = FailureDetector(INTERVAL_MS), NaiveDetector()
+        self.everybody_is_judged()
 
     @rule(by_ms=st.integers(1, 10_000))
     def the_clock_is_set_back(self, by_ms: int) -> None:

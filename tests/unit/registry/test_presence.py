@@ -172,6 +172,16 @@ def test_after_a_restart_those_who_were_known_have_a_full_allowance() -> None:
     assert ears.verdict() == "offline"
 
 
+@pytest.mark.parametrize("status", ["suspect", "offline"])
+def test_a_restart_brings_nobody_back(status: Status) -> None:
+    ears = Ears()
+    assert ears.verdict(status) is None
+    ears.listen(100)
+    assert ears.verdict(status) is None
+    ears.hear()
+    assert ears.verdict(status) == "online"
+
+
 def test_a_registration_is_a_sign_of_life_of_a_new_incarnation_only() -> None:
     ears = Ears()
     ears.hear(load=0.5)
