@@ -13,6 +13,7 @@ from conclave import Agent, Context, MessageContext, Reply, Session, TaskFailed,
 from conclave.agent.messages import Messages
 from conclave.testing import MemoryMesh
 from dialog.wire import Message, Performative
+from tests.support.virtual import pass_time
 
 
 class Sum(BaseModel):
@@ -52,7 +53,7 @@ class Asker:
         return answer.performative, answer.content
 
     async def is_left_alone(self) -> bool:
-        await asyncio.sleep(10)
+        await pass_time(10)
         return self.heard.empty()
 
 
@@ -186,7 +187,7 @@ async def test_one_conversation_is_heard_in_order_and_does_not_hold_up_another(
     @agent.message
     async def hear(content: str) -> None:
         if content == "slow":
-            await asyncio.sleep(100)
+            await pass_time(100)
         heard.append(content)
 
     async with memory_mesh.join(agent), memory_mesh.connect("ada") as session:
@@ -205,14 +206,14 @@ async def test_a_message_being_handled_is_finished_when_the_agent_leaves(memory_
 
     @agent.message("request")
     async def think() -> str:
-        await asyncio.sleep(5)
+        await pass_time(5)
         return "done"
 
     async with memory_mesh.connect("ada") as session:
         async with memory_mesh.join(agent):
             ada = await Asker(session).start("slow")
             await ada.say("think")
-            await asyncio.sleep(1)
+            await pass_time(1)
         async with asyncio.timeout(1):
             assert (await ada.heard.get()).content == "done"
 
@@ -222,7 +223,7 @@ async def test_a_late_answer_ends_nothing(memory_mesh: MemoryMesh) -> None:
 
     @agent.message("request")
     async def think(seconds: float) -> str:
-        await asyncio.sleep(seconds)
+        await pass_time(seconds)
         return "done"
 
     async with memory_mesh.join(agent), memory_mesh.connect("ada") as session:

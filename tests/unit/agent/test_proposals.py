@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from conclave.testing import MemoryMesh
 from consensus.wire import Decision, ProposalAnnounced, Vote
 from coordination.runtime.names import Subjects
 from coordination.tasks.wire import TaskResult
+from tests.support.virtual import pass_time
 
 DIGEST = "ab" * 32
 
@@ -48,7 +48,7 @@ async def votes(mesh: MemoryMesh, *agents: str, delay_ms: int = 0) -> list[tuple
         proposal = await chair.consensus.propose(
             "Tea", artifact_sha256=DIGEST, electorate=[*agents, "chair"], voting_delay_ms=delay_ms
         )
-        await asyncio.sleep(10 + delay_ms / 1000)
+        await pass_time(10 + delay_ms / 1000)
         cast: tuple[Vote, ...] = (await chair.consensus.votes(proposal.proposal_id)).votes
         return sorted((each.voter, each.choice, each.rationale) for each in cast)
 
@@ -191,7 +191,7 @@ def test_mistakes_are_told_where_they_are_made() -> None:
 async def test_an_agent_that_is_superseded_ends_and_says_so(memory_mesh: MemoryMesh) -> None:
     with pytest.raises(SupersededError, match=r"another process registered as twin .incarnation 2"):
         async with memory_mesh.join(Agent("twin")), memory_mesh.join(Agent("twin")):
-            await asyncio.sleep(60)
+            await pass_time(60)
 
 
 async def test_an_agent_without_a_registry_does_not_pretend_to_take_part(memory_mesh: MemoryMesh) -> None:

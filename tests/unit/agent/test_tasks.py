@@ -13,6 +13,7 @@ from conclave.agent.tasks import STOPPING_REASON
 from conclave.testing import MemoryMesh, TaskFailedError
 from coordination.runtime.trace import CURRENT_TRACE, TraceContext
 from coordination.tasks.wire import TaskRecord
+from tests.support.virtual import pass_time
 
 LEASE_S = 30
 
@@ -190,16 +191,16 @@ async def test_a_long_task_keeps_its_lease_and_its_progress(memory_mesh: MemoryM
     async def work(context: TaskContext) -> int:
         runs.append(context.attempt)
         await context.progress(0.25, "begun " + "x" * 300)
-        await asyncio.sleep(600)
+        await pass_time(600)
         context.progress_soon(0.75)
-        await asyncio.sleep(1)
+        await pass_time(1)
         with pytest.raises(UsageError, match=r"share is 1\.5; it is between 0 and 1"):
             await context.progress(1.5)
         return 7
 
     async with memory_mesh.join(agent) as session:
         task_id = await submit(memory_mesh, "long")
-        await asyncio.sleep(400)
+        await pass_time(400)
         halfway = await session.tasks.get(task_id)
         record = await ended(memory_mesh, task_id)
     assert (halfway.share, halfway.note[:6], len(halfway.note)) == (0.25, "begun ", 256)
@@ -214,7 +215,7 @@ async def test_a_cancelled_task_cancels_its_handler(memory_mesh: MemoryMesh) -> 
     @agent.task("long")
     async def work(context: TaskContext) -> None:
         try:
-            await asyncio.sleep(10_000)
+            await pass_time(10_000)
         finally:
             seen.append(context.cancelled.reason)
 
@@ -238,7 +239,7 @@ async def test_a_deadline_is_in_the_context_and_ends_the_handler(memory_mesh: Me
     async def work(context: TaskContext) -> None:
         seen.extend([context.remaining_s, context.deadline])
         try:
-            await asyncio.sleep(10_000)
+            await pass_time(10_000)
         finally:
             seen.append(context.cancelled.reason)
 
@@ -274,7 +275,7 @@ async def test_a_handler_whose_lease_was_lost_is_cancelled_and_another_agent_doe
     async def work(context: TaskContext) -> None:
         memory_mesh.disconnect(cut_off)
         try:
-            await asyncio.sleep(10_000)
+            await pass_time(10_000)
         finally:
             seen.append(context.cancelled.reason)
 
@@ -302,7 +303,7 @@ async def test_a_short_outage_costs_neither_lease_nor_result(memory_mesh: Memory
     async def work(context: TaskContext) -> int:
         memory_mesh.disconnect(agent)
         asyncio.get_running_loop().call_later(LEASE_S - 8, memory_mesh.reconnect, agent)
-        await asyncio.sleep(LEASE_S - 9)
+        await pass_time(LEASE_S - 9)
         return context.attempt  # while the service is still away
 
     async with memory_mesh.join(agent):
@@ -319,7 +320,7 @@ async def test_no_more_tasks_run_at_a_time_than_the_agent_has_places(memory_mesh
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(1)
+        await pass_time(1)
         running -= 1
 
     async with memory_mesh.join(agent):
@@ -334,7 +335,7 @@ async def test_an_agent_that_leaves_finishes_what_it_has_begun(memory_mesh: Memo
 
     @agent.task("short")
     async def work() -> str:
-        await asyncio.sleep(15)
+        await pass_time(15)
         return "done"
 
     async with memory_mesh.join(agent) as session:
@@ -355,7 +356,7 @@ async def test_what_is_not_done_when_an_agent_leaves_goes_to_others_at_once(memo
     @leaving.task("long")
     async def work(context: TaskContext) -> None:
         try:
-            await asyncio.sleep(10_000)
+            await pass_time(10_000)
         finally:
             seen.append(context.cancelled.reason)
 
@@ -387,11 +388,11 @@ async def test_an_offer_that_comes_twice_is_worked_on_once(memory_mesh: MemoryMe
         runs.append(context.task_id)
         body = context.offer.model_dump_json().encode()
         await context.session.bus.publish(context.session.subjects.inbox("worker", "task"), body)
-        await asyncio.sleep(1)
+        await pass_time(1)
 
     async with memory_mesh.join(agent):
         await memory_mesh.run_task("once")
-        await asyncio.sleep(10)
+        await pass_time(10)
     assert len(runs) == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from conclave import WorkCancelledError
 from conclave.agent.cancellation import Cancellation
 from conclave.agent.threads import Threads
-from tests.support.waiting import wait_until
+from tests.support.waiting import settle, wait_until
 
 WAIT_S = 10.0
 
@@ -29,7 +29,7 @@ async def test_the_loop_goes_on_while_a_call_runs_and_context_variables_are_its_
         return seen, threading.current_thread().daemon
 
     running = asyncio.create_task(Threads(1, name="t").run(call))
-    await asyncio.sleep(0)  # only so that it begins
+    await settle(1)
     may_end.set()
     async with asyncio.timeout(WAIT_S):
         assert await running == ("inherited", True)
@@ -60,12 +60,12 @@ async def test_a_cancelled_call_keeps_its_place_until_it_ends() -> None:
     threads = Threads(1, name="t")
     may_end = threading.Event()
     first = asyncio.create_task(threads.run(lambda: may_end.wait(WAIT_S)))
-    await asyncio.sleep(0)
+    await settle(1)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
     second = asyncio.create_task(threads.run(may_end.is_set))
-    await asyncio.sleep(0)
+    await settle(1)
     may_end.set()
     async with asyncio.timeout(WAIT_S):
         assert await second is True, "it began before the first one had ended"

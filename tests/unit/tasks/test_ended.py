@@ -8,6 +8,7 @@ import pytest
 
 from conclave import Agent, RejectedError, UnavailableError
 from conclave.testing import MemoryMesh
+from tests.support.virtual import pass_time
 
 
 async def test_whoever_waits_gets_the_record_as_soon_as_the_task_has_ended(memory_mesh: MemoryMesh) -> None:
@@ -15,7 +16,7 @@ async def test_whoever_waits_gets_the_record_as_soon_as_the_task_has_ended(memor
 
     @agent.task("slow")
     async def work(seconds: float) -> str:
-        await asyncio.sleep(seconds)
+        await pass_time(seconds)
         return "done"
 
     async with memory_mesh.join(agent), memory_mesh.connect("boss") as boss:
@@ -31,7 +32,7 @@ async def test_every_way_to_end_counts_and_a_lost_notice_costs_a_second(memory_m
         canceled = (await boss.tasks.submit("nothing")).task_id
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(boss.tasks.ended(canceled, timeout_s=30))
-            await asyncio.sleep(1)
+            await pass_time(1)
             await boss.tasks.cancel(canceled)
         assert waiting.result().state == "canceled"
         deadline_ms = memory_mesh.clock.now_ms() + 2_000
