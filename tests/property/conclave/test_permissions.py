@@ -6,7 +6,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from conclave.identity import RESERVED_NAMES, SERVICE_NAMES, agent_permissions, service_permissions
+from conclave.identity import (
+    RESERVED_NAMES,
+    SERVICE_NAMES,
+    agent_permissions,
+    foreign_permissions,
+    service_permissions,
+)
 from conclave.identity.permissions import Permissions
 from coordination.runtime.errors import UsageError
 from coordination.runtime.memory import subject_matches
@@ -98,6 +104,40 @@ def test_a_service_reaches_nothing_of_another_service_and_is_no_agent(
     for name in SERVICE_NAMES:
         heard = service == name == "registry"
         assert publishes(permissions, SUBJECTS.presence(name)) == heard, "only the registry hears itself"
+
+
+@given(name=AGENTS, agent=AGENTS, service=st.sampled_from(SERVICE_NAMES))
+def test_a_foreign_client_reaches_agents_through_the_gateway_alone(
+    name: str, agent: str, service: str
+) -> None:
+    permissions = foreign_permissions(name, SUBJECTS)
+    assert publishes(permissions, f"agents.prompt.conclave.conclave.{agent}")
+    assert subscribes(permissions, f"_INBOX.foreign.{name}.1")
+    assert subscribes(permissions, "_INBOX.agents.1.2")
+    for subject in (
+        SUBJECTS.call(service, "list", name),
+        SUBJECTS.inbox(agent, "prompt"),
+        SUBJECTS.presence(name),
+        SUBJECTS.journal(service, 0),
+        f"conclave.shard.{service}.0.respond.{agent}",
+        f"agents.hb.conclave.conclave.{agent}",
+        f"{inbox_prefix(agent)}.1",
+        f"{inbox_prefix(service)}.1",
+        "_INBOX.agents.1",
+        "$SRV.PING",
+        "$JS.API.INFO",
+    ):
+        assert not publishes(permissions, subject), subject
+    for subject in (
+        SUBJECTS.call(service, "list", agent),
+        SUBJECTS.inbox(name, "prompt"),
+        SUBJECTS.event(service, "closed", "1"),
+        f"conclave.query.gateway.{name}.1",
+        f"{inbox_prefix(name)}.1",
+        f"{inbox_prefix(agent)}.1",
+    ):
+        assert not subscribes(permissions, subject), subject
+    assert not permissions.may_answer
 
 
 @given(service=st.sampled_from(SERVICE_NAMES), agent=AGENTS, shard=st.integers(0, 15))
