@@ -72,6 +72,8 @@ class Crowd(asyncio.Protocol):
     async def connect(cls, url: str, *, agents: int, profiles: int) -> Crowd:
         """A crowd on the server at ``nats://host:port``, beginning to register."""
         address = urlsplit(url)
+        assert address.hostname is not None
+        assert address.port is not None, f"{url} has no port"
         crowd = cls(agents, profiles)
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: crowd, address.hostname, address.port)

@@ -77,10 +77,8 @@ async def test_what_is_named_at_first_is_the_state_at_the_revision_that_it_says(
         caller.change()
     named: dict[str, Any] = {}
     async with contextlib.aclosing(watch(caller)) as events:
-        async for event in events:
-            if isinstance(event, Synced):
-                break
-            assert isinstance(event, Present)
+        while isinstance(event := await anext(events), Present):
             named[event.record.agent] = event.record.model_copy(update={"last_heard_ms": 0})
+        assert isinstance(event, Synced)
         assert named == caller.states[event.revision]
         assert list(named) == sorted(named)

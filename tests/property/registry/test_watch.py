@@ -30,6 +30,7 @@ from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.simulation.clock import SimulatedClock
 from coordination.simulation.loop import VirtualLoop, run_virtual
+from tests.support.virtual import pass_time
 
 AGENTS = ("ada", "bob", "cyd")
 WATCHER = "eve"
@@ -164,7 +165,7 @@ async def watching(world: World) -> AsyncIterator[Watcher]:
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), share=st.sampled_from((0.0, 0.3, 1.0)))
 def test_a_watch_gives_every_change_once_whatever_becomes_of_the_notices(seed: int, share: float) -> None:
-    async def main(_: VirtualLoop) -> None:
+    async def main(loop: VirtualLoop) -> None:
         world = World(random.Random(seed), share)
         async with world.registry():
             for _ in range(world.entropy.randrange(5)):
@@ -172,7 +173,7 @@ def test_a_watch_gives_every_change_once_whatever_becomes_of_the_notices(seed: i
             async with watching(world) as watcher:
                 for _ in range(OPERATIONS):
                     await world.live()
-                    await asyncio.sleep(world.entropy.choice((0, 0, 0.1, 2)))
+                    await pass_time(world.entropy.choice((0, 0, 0.1, 2)))
         assert watcher.resyncs == 0
 
     run_virtual(main)
@@ -181,7 +182,7 @@ def test_a_watch_gives_every_change_once_whatever_becomes_of_the_notices(seed: i
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_a_watch_outlives_registries_and_connections(seed: int) -> None:
-    async def main(_: VirtualLoop) -> None:
+    async def main(loop: VirtualLoop) -> None:
         world = World(random.Random(seed), 0.3)
         bus = world.buses[WATCHER]
         async with contextlib.AsyncExitStack() as lives:
@@ -193,7 +194,7 @@ def test_a_watch_outlives_registries_and_connections(seed: int) -> None:
                     bus.lose_connection()
                     await world.live()
                     await lives.aclose()
-                    await asyncio.sleep(world.entropy.choice((0, 1, 40)))
+                    await pass_time(world.entropy.choice((0, 1, 40)))
                     await lives.enter_async_context(world.registry())
                     await world.live()
                     bus.restore_connection()
@@ -208,7 +209,7 @@ def test_whoever_missed_more_than_is_remembered_gets_the_whole_state_anew(
 ) -> None:
     monkeypatch.setattr(histories, "MAX_CHANGES", 3)
 
-    async def main(_: VirtualLoop) -> None:
+    async def main(loop: VirtualLoop) -> None:
         world = World(random.Random(7), 0.0)
         async with world.registry():
             await world.clients["bob"].register()
@@ -227,7 +228,7 @@ def test_whoever_missed_more_than_is_remembered_gets_the_whole_state_anew(
 
 
 def test_a_registry_that_begins_with_an_empty_store_is_noticed() -> None:
-    async def main(_: VirtualLoop) -> None:
+    async def main(loop: VirtualLoop) -> None:
         world = World(random.Random(7), 0.0)
         async with contextlib.aclosing(watch(world.caller(WATCHER))) as events:
             async with world.registry():
@@ -249,5 +250,5 @@ def test_a_registry_that_begins_with_an_empty_store_is_noticed() -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - in virtual time
-            await asyncio.sleep(0.01)
+        while not condition():
+            await pass_time(0.01)

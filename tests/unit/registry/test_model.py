@@ -16,7 +16,7 @@ from coordination.registry.commands import (
 from coordination.registry.model import RETENTION_MS
 from coordination.registry.record import Capability, Status
 from coordination.runtime.model import Outcome, Rejected
-from tests.support.registering import Registry
+from tests.support.registering import Registry, capability
 
 PYTHON = Capability(name="python", version="3.11.0")
 
@@ -235,9 +235,8 @@ def test_a_foreign_command_or_event_is_our_own_bug() -> None:
 
 def test_state_survives_a_snapshot_and_a_replay() -> None:
     registry = Registry()
-    attributes = {"gpu": True, "memory_gb": 24, "rate": 0.5, "os": "nixos"}
-    capability = Capability(name="python", version="3.11.0", attributes=attributes, description="fast")
-    registry.register(capabilities=(capability,), labels={"region": "eu"}, protocols=("agents",))
+    offer = capability("python", "3.11.0", gpu=True, memory_gb=24, rate=0.5, os="nixos")
+    registry.register(capabilities=(offer,), labels={"region": "eu"}, protocols=("agents",))
     registry.register("bob", metadata={"a": {"b": [1, 2.5, None, "c"]}})
     registry.become("offline")
     registry.accept(UpdateAgent(agent="bob", incarnation=2, max_tasks=0))
