@@ -9,13 +9,19 @@ from typing import Final
 from coordination.simulation.run import Report, simulate
 from coordination.simulation.scenario import Scenario
 from coordination.simulation.toy_scenario import ToyScenario
+from tests.simulation.presence_scenario import PresenceScenario
 from tests.simulation.services_scenario import ServicesScenario
 from tests.tidy.source import ROOT
 
-SCENARIOS: Final[dict[str, Callable[[], Scenario]]] = {"toys": ToyScenario, "services": ServicesScenario}
+SCENARIOS: Final[dict[str, Callable[[], Scenario]]] = {
+    "toys": ToyScenario,
+    "services": ServicesScenario,
+    "presence": PresenceScenario,
+}
 FOUND: Final[dict[str, tuple[int, ...]]] = {
     "toys": (45, 52),
     "services": (),
+    "presence": (),
 }
 """Seeds that once failed, by scenario; always run."""
 _SHOWN_CHARS: Final = 4_000

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.campaign import FOUND, failures
 
 PER_CHUNK = 5
-TOYS, SERVICES = 150, 50
+TOYS, SERVICES, PRESENCE = 150, 50, 30
 
 
 def chunks(count: int) -> list[range]:
@@ -22,6 +22,11 @@ def test_ledger_and_registers_keep_their_promises(seeds: range) -> None:
 @pytest.mark.parametrize("seeds", chunks(SERVICES), ids=str)
 def test_the_services_keep_their_promises(seeds: range) -> None:
     assert not failures("services", seeds)
+
+
+@pytest.mark.parametrize("seeds", chunks(PRESENCE), ids=str)
+def test_agents_that_live_are_online_when_the_faults_are_over(seeds: range) -> None:
+    assert not failures("presence", seeds)
 
 
 @pytest.mark.parametrize("scenario", [name for name, seeds in FOUND.items() if seeds])

@@ -36,12 +36,21 @@ SUBJECTS = Subjects()
 class CountingDetector(FailureDetector):
     """A detector that counts its echoes, and may take no notice of them."""
 
-    echoes = 0
     is_deaf_to_itself = False
 
+    def __init__(self, interval_ms: int) -> None:
+        super().__init__(interval_ms)
+        self.were_whole: list[bool] = []
+        """What each echo led to."""
+
+    @property
+    def echoes(self) -> int:
+        return len(self.were_whole)
+
     def echo(self, now_ms: int, *, sent_ms: int, wall_ms: int) -> bool:
-        self.echoes += 1
-        return self.is_deaf_to_itself or super().echo(now_ms, sent_ms=sent_ms, wall_ms=wall_ms)
+        is_whole = self.is_deaf_to_itself or super().echo(now_ms, sent_ms=sent_ms, wall_ms=wall_ms)
+        self.were_whole.append(is_whole)
+        return is_whole
 
 
 class Place:
@@ -140,6 +149,14 @@ async def test_while_it_does_not_hear_itself_a_registry_blames_nobody() -> None:
         await here.beat("ada", 1)
         assert "offline" not in here.kinds("ada")
         await wait_until(lambda: "offline" in here.kinds("ada"))
+
+
+async def test_after_a_lost_connection_it_begins_anew_at_once_however_short_the_loss() -> None:
+    async with place(interval_ms=60_000) as here:
+        await wait_until(lambda: here.detectors[0].echoes == 1)
+        here.buses[0].lose_connection()
+        here.buses[0].restore_connection()
+        await wait_until(lambda: here.detectors[0].were_whole == [False, False])
 
 
 async def test_a_standby_hears_too_and_knows_who_lives_when_it_takes_over() -> None:
