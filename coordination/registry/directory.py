@@ -12,7 +12,7 @@ import hashlib
 import heapq
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice, takewhile
 from typing import Final, NamedTuple, TypeVar
@@ -24,6 +24,8 @@ from coordination.requirements import CapabilityFacts, Facts, Requirement
 
 MAX_REMEMBERED: Final = 128
 """Requirements whose matches are remembered."""
+_MAX_MOVED: Final = 500
+"""Agents whose load changed; to put more of them in their places takes longer than to sort all."""
 
 
 class Profile:
@@ -149,7 +151,7 @@ class Directory:
         self._last_serial = 0
         self._statuses: dict[str, Status] = {}
         self._loads: dict[str, float] = {}
-        """Of registered agents, where it is not 0."""
+        """Of registered agents; 0 where there is none."""
         self._ranked: dict[Status, list[tuple[float, str]]] = {status: [] for status in STATUSES}
         """Loads and ids, in order."""
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
@@ -166,22 +168,27 @@ class Directory:
 
     # --- keeping current
 
-    def set_load(self, agent: str, load: float) -> None:
-        """Take in what `agent` reported last; ignored if it is not registered.
+    def set_loads(self, loads: Mapping[str, float]) -> None:
+        """Take in what agents reported last; whoever is not registered is ignored.
 
         Load is volatile and no part of the registry's state: without it, 0 counts.
         """
-        status = self._statuses.get(agent)
-        before = self._loads.get(agent, 0.0)
-        if status is None or load == before:
+        known, statuses = self._loads, self._statuses
+        changed = [
+            (agent, load)
+            for agent, load in loads.items()
+            if agent in statuses and load != known.get(agent, 0.0)
+        ]
+        if len(changed) > _MAX_MOVED:
+            known.update(changed)
+            for ranked in self._ranked.values():
+                ranked[:] = sorted((known.get(agent, 0.0), agent) for _, agent in ranked)
             return
-        ranked = self._ranked[status]
-        _drop(ranked, (before, agent))
-        insort(ranked, (load, agent))
-        if load:
-            self._loads[agent] = load
-        else:
-            del self._loads[agent]
+        for agent, load in changed:
+            ranked = self._ranked[statuses[agent]]
+            _drop(ranked, (known.get(agent, 0.0), agent))
+            insort(ranked, (load, agent))
+            known[agent] = load
 
     def replace(self, before: Record | None, after: Record | None) -> Record | None:
         """Take over a change of one agent; None where it is not registered.

@@ -175,8 +175,7 @@ class Queries:
         if self._directory is None or self._directory() is not directory:
             self._directory = ref(directory)
             changed = set(directory.ids_after("", MAX_AGENTS))
-        for agent in changed:
-            directory.set_load(agent, self._presence.load(agent))
+        directory.set_loads({agent: self._presence.load(agent) for agent in changed})
 
     # --- agents as the world sees them
 

@@ -90,13 +90,15 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     @initialize(
         remembered=st.sampled_from((1, 2, 128)),
+        moved=st.sampled_from((0, 2, 500)),
         questions=st.lists(st.none() | requirements, min_size=1, max_size=3),
     )
-    def begin(self, remembered: int, questions: list[Requirement | None]) -> None:
+    def begin(self, remembered: int, moved: int, questions: list[Requirement | None]) -> None:
         self.questions = questions
         """A few only, so that the same ones are asked again when agents have changed."""
         self.patched = pytest.MonkeyPatch()
         self.patched.setattr(directories, "MAX_REMEMBERED", remembered)
+        self.patched.setattr(directories, "_MAX_MOVED", moved)
         self.directory = Directory()
         self.records: dict[str, Record] = {}
         self.loads: dict[str, float] = {}
@@ -158,10 +160,8 @@ class DirectoryMachine(RuleBasedStateMachine):
 
     @rule(loads=st.dictionaries(ids, st.sampled_from((0.0, 0.25, 1.0)), min_size=1))
     def beat(self, loads: dict[str, float]) -> None:
-        for agent, load in loads.items():
-            self.directory.set_load(agent, load)
-            if agent in self.records:
-                self.loads[agent] = load
+        self.directory.set_loads(loads)
+        self.loads |= {agent: load for agent, load in loads.items() if agent in self.records}
 
     @rule(which=st.integers(0, 2), wanted=st.sets(statuses, min_size=1), limit=st.integers(1, 4))
     def find(self, which: int, wanted: set[Status], limit: int) -> None:
