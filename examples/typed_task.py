@@ -43,7 +43,7 @@ async def main():
         alice = {"title": "Alice", "pages": ["Down the Rabbit-Hole", "The Pool of Tears"]}
         done = await guide.tasks.submit("text.count>=1.1, text.count.languages>=2", alice)
         record = await guide.tasks.ended(done.task_id, timeout_s=30)
-        print(record.state, record.result, record.note)
+        print(record.state, record.result)
 
         odd = await guide.tasks.submit("text.count", {"title": "Odd"})
         print((await guide.tasks.ended(odd.task_id, timeout_s=30)).reason)

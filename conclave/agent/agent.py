@@ -24,7 +24,7 @@ from conclave.agent.part import Part
 from conclave.agent.prompts import MAX_PROMPTS, PromptHandler, Prompts
 from conclave.agent.proposals import Decisions, Proposals, Stage
 from conclave.agent.pushes import Pushes
-from conclave.agent.serving import serve, until_signalled
+from conclave.agent.serving import serve
 from conclave.agent.tasks import Tasks
 from conclave.agent.threads import Threads
 from conclave.session import Session, connect
@@ -320,12 +320,7 @@ class Agent:
         Raises:
             SystemExit: With one line that says why, for each error that `run` raises.
         """
-
-        async def taking_part() -> None:
-            async with self.running(url, credentials=credentials, prefix=prefix):
-                await until_signalled()
-
-        serve(taking_part, agent=self.id)
+        serve(lambda: self.run(url, credentials=credentials, prefix=prefix), agent=self.id)
 
     @contextlib.asynccontextmanager
     async def running(

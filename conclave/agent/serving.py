@@ -16,21 +16,10 @@ from coordination.runtime.errors import ConclaveError
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-async def until_signalled() -> None:
-    """Return at the first SIGINT or SIGTERM; a second one ends the program at once, as if nobody listened."""
-    loop = asyncio.get_running_loop()
-    signalled = asyncio.Event()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, signalled.set)
-    try:
-        await signalled.wait()
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
-
-
 def serve(taking_part: Callable[[], Coroutine[Any, Any, None]], *, agent: str) -> None:
-    """Run `taking_part` to its end.
+    """Run `taking_part` until it ends, or until SIGINT or SIGTERM cancels it.
+
+    A second signal ends the program at once, as if nobody had listened to the first.
 
     Raises:
         SystemExit: It raised an error of ours; the text names the agent and says why.
@@ -39,6 +28,28 @@ def serve(taking_part: Callable[[], Coroutine[Any, Any, None]], *, agent: str) -
         log.configure(verbose=True)
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(taking_part())
+            asyncio.run(_until_signalled(taking_part))
     except ConclaveError as error:
         raise SystemExit(f"{agent}: {error}") from None
+
+
+async def _until_signalled(taking_part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    loop = asyncio.get_running_loop()
+    working = asyncio.ensure_future(taking_part())
+
+    def stop() -> None:
+        restore()
+        working.cancel()
+
+    def restore() -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop)
+    try:
+        await asyncio.wait([working])
+    finally:
+        restore()
+    if not working.cancelled():
+        working.result()

@@ -91,7 +91,7 @@ async def test_python_block_runs(where: str, code: str, url: str) -> None:
         (
             "typed_task.py",
             [
-                "completed {'title': 'Alice', 'words': 7} page 2",
+                "completed {'title': 'Alice', 'words': 7}",
                 "invalid payload: pages: Field required",
                 "task slow has not ended within 1 s",
                 "canceled",

@@ -16,6 +16,8 @@ from conclave import Agent, AuthorizationError, RejectedError, connect
 from conclave.address import URL_VARIABLE
 from conclave.identity import ENVIRONMENT_VARIABLE
 from conclave.testing import ServerMesh
+from coordination.runtime.bus import NatsBus
+from tests.support.nats_server import RealServer
 from tests.support.processes import free_port
 
 WAIT_S = 30.0
@@ -82,6 +84,27 @@ async def test_a_signal_lets_the_program_finish_and_leave(
         assert (await boss.tasks.get(task_id)).result == {"result": "done"}
         with pytest.raises(RejectedError, match="unknown_agent"):
             await boss.registry.get("program")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_while_the_program_waits_for_the_registry_ends_it(
+    own_server: RealServer, number: signal.Signals
+) -> None:
+    environment = {**os.environ, URL_VARIABLE: own_server.url, ENVIRONMENT_VARIABLE: ""}
+    process = await asyncio.create_subprocess_exec(*(sys.executable, "-c", PROGRAM, "1"), env=environment)
+    bus = await NatsBus.connect(own_server.url, agent="registry")
+    asked = asyncio.Event()
+
+    async def notice(_: object) -> None:
+        asked.set()
+
+    await bus.subscribe("conclave.call.registry.register.program", notice)
+    await bus.flush()
+    async with asyncio.timeout(WAIT_S):
+        await asked.wait()  # there is no registry, so this goes on
+        process.send_signal(number)
+        assert await process.wait() == 0
+    await bus.close()
 
 
 async def test_a_thread_that_never_ends_does_not_keep_the_program_alive(
