@@ -23,6 +23,8 @@ from coordination.runtime.wire import to_json
 SLICES: Final = 30
 """Parts of the heartbeat interval; each agent has its heartbeat in one of them, so that they do not come all
 at once."""
+_TURN: Final = 64
+"""Agents told of before others get a turn."""
 _PATIENCE_S: Final = 1.0
 """How long a status request waits for the agent's load; its client gives up after 2 s."""
 _log = structlog.get_logger(__name__)
@@ -68,7 +70,9 @@ class Announcer:
         try:
             _, verb, _, *instance = delivery.subject.split(".")
             view = VIEWS[verb]
-            for face in self._meant(instance[0] if instance else ""):
+            for place, face in enumerate(self._meant(instance[0] if instance else "")):
+                if place % _TURN == _TURN - 1:
+                    await asyncio.sleep(0)  # prompts must not wait until thousands of agents were told of
                 body = to_json(view(face, self._relay.counters(face)))
                 await self._shell.bus.publish(delivery.reply_to, body)
         except ConclaveError as error:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from coordination.gateway import foreign
 from coordination.gateway.foreign import Code, Envelope, EnvelopeError, Frame
@@ -242,7 +244,13 @@ class Relay:
             accept_ms=self._timing.accept_ms,
             silence_ms=self._timing.silence_ms,
         )
-        body = push.model_dump_json(exclude_defaults=True).encode()
+        try:
+            body = push.model_dump_json(exclude_defaults=True).encode()
+            if push.unknown:
+                PromptPush.model_validate_json(body)  # a push nests what the client sent one level deeper
+        except (ValidationError, PydanticSerializationError):
+            await self._fail(prompt, "the envelope is nested too deep", code=400)
+            return
         if len(body) > MAX_PUSH_BYTES:
             await self._fail(prompt, "the prompt is too large once it is escaped", code=400)
             return

@@ -117,6 +117,20 @@ async def test_a_bad_envelope_is_refused_as_400(
     assert (code, description) == ("400", complaint or "attachments.0.content: not padded standard base64")
 
 
+@pytest.mark.parametrize("depth", [100, 195, 199, 200, 201, 300, 2000])
+async def test_an_envelope_is_taken_or_refused_however_deep_it_is(
+    scripted: Scripted, foreign: Foreigner, inbox: Inbox, connect: Connect, depth: int
+) -> None:
+    """The agent must be able to read what the gateway takes."""
+    await scripted.join(await connect("ada"), "ada", echo)
+    await foreign.find("ada")
+    await inbox.send("ada", b'{"prompt": "x", "deep": %b%b}' % (b"[" * depth, b"]" * depth))
+    what, detail = (await inbox.stream())[-1]
+    too_deep = what == "400" and ("recursion limit" in detail or "too deep" in detail)
+    assert (what, detail) == ("response", "x") or too_deep
+    assert too_deep == (depth >= 200), detail
+
+
 async def test_attachments_for_an_agent_that_takes_none_are_refused_as_400(
     scripted: Scripted, foreign: Foreigner, inbox: Inbox, connect: Connect
 ) -> None:
