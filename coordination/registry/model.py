@@ -40,6 +40,7 @@ MAX_AGENTS: Final = 20_000
 MAX_REGISTRY_BYTES: Final = 256 * 1024 * 1024
 """Of all registrations, as JSON: what snapshots and memory grow with."""
 MAX_REGISTRATION_BYTES: Final = 64 * 1024
+"""Of everything that an agent registers, as compact JSON."""
 MAX_TICK_EXPIRIES: Final = 500
 """Agents that expire in one record."""
 RETENTION_MS: Final = 24 * 3600 * 1000

@@ -46,8 +46,6 @@ MAX_METADATA_BYTES: Final = 16 * 1024
 """Of `RegisterRequest.metadata` as compact JSON."""
 MAX_METADATA_DEPTH: Final = 8
 """Objects and arrays within each other, the outermost object being the first."""
-MAX_REGISTRATION_BYTES: Final = 64 * 1024
-"""Of everything that an agent registers, as compact JSON."""
 MAX_INTEGER: Final = 2**63 - 1
 """Largest whole number in attributes and metadata; the smallest is its negative."""
 MAX_PAGE: Final = 1000

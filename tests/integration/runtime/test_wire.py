@@ -53,7 +53,7 @@ def refusal(answer: Delivery) -> dict[str, Any]:
         ("register", b'{"capabilities": [{"name": "python", "version": "three"}]}'),
         ("register", b'{"capabilities": [{"name": "a", "attributes": {"x": NaN}}]}'),
         ("register", json.dumps({"a" * 100_000 + str(n): 1 for n in range(2)}).encode()),
-        ("find", b"{}"),
+        ("find", b'{"requirement": 7}'),
         ("get", b'{"agent": "Ada\\n"}'),
         ("get", b'{"agent": "ada", "misspelt": 1}'),
     ],
