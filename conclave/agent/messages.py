@@ -24,6 +24,8 @@ from dialog.wire import Message, Performative
 
 _TEXT: Final = (str, Any, inspect.Parameter.empty)
 """Annotations of parameters that get the content as it is."""
+_CLOCK_SKEW_MS: Final = 10_000
+"""How far the agent's clock may be behind the dialog service's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class _Hall:
     def __init__(self, duty: Duty, messages: Messages) -> None:
         self._duty = duty
         self._messages = messages
+        self._joined_ms = duty.session.clock.now_ms() + _CLOCK_SKEW_MS
 
     async def handle(self, message: Message) -> None:
         """Have the handler hear `message`, and send what it answers."""
@@ -118,6 +121,8 @@ class _Hall:
     async def _answer(self, message: Message, context: MessageContext) -> Reply | None:
         """What is said in answer, if anything."""
         asks = ASKS_FOR_ANSWER[message.performative]
+        if asks and message.said_at_ms < self._joined_ms and await self._has_answered(message):
+            return None
         chosen = self._messages.choose(message.performative)
         if chosen is None:
             # Somebody else in the room may be meant, unless it was said to this agent.
@@ -134,6 +139,21 @@ class _Hall:
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is told that it failed
             reason = self._reason(error, context)
             return Reply("failure", reason) if asks else None
+
+    async def _has_answered(self, message: Message) -> bool:
+        """Whether this agent has answered `message` before it was restarted; it hears history anew then."""
+        after = message.sequence
+        try:
+            while True:
+                page = await self._duty.session.dialog.history(message.conversation_id, after_sequence=after)
+                for each in page.messages:
+                    if each.sender == self._duty.agent and each.in_reply_to == message.sequence:
+                        return True
+                if page.through_sequence <= after or page.through_sequence >= page.last_sequence:
+                    return False
+                after = page.through_sequence
+        except ConclaveError:
+            return False  # rather twice than never
 
     def _reply(self, said: Any, *, asks: bool, context: MessageContext) -> Reply | None:
         if said is None:

@@ -218,6 +218,35 @@ async def test_a_message_being_handled_is_finished_when_the_agent_leaves(memory_
             assert (await ada.heard.get()).content == "done"
 
 
+async def test_an_agent_that_starts_anew_answers_what_it_missed_and_nothing_twice(
+    memory_mesh: MemoryMesh,
+) -> None:
+    heard: list[str] = []
+
+    def oracle() -> Agent:
+        agent = Agent("oracle")
+
+        @agent.message
+        def answer(text: str) -> str:
+            heard.append(text)
+            return text.upper()
+
+        return agent
+
+    async with memory_mesh.connect("ada") as session:
+        async with memory_mesh.join(oracle()):
+            ada = await Asker(session).start("oracle")
+            assert await ada.ask("first") == ("inform", "FIRST")
+        missed = await ada.say("missed")
+        await pass_time(60)
+        async with memory_mesh.join(oracle()):
+            last = await ada.say("last")
+            answers = [await ada.heard.get() for _ in range(2)]
+            assert await ada.is_left_alone()
+    assert [(each.in_reply_to, each.content) for each in answers] == [(missed, "MISSED"), (last, "LAST")]
+    assert heard == ["first", "missed", "last"]
+
+
 async def test_a_late_answer_ends_nothing(memory_mesh: MemoryMesh) -> None:
     agent = Agent("slow")
 
