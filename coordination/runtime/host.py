@@ -16,7 +16,6 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
@@ -32,6 +31,7 @@ from coordination.runtime.errors import (
     UnavailableError,
 )
 from coordination.runtime.failures import log_failure
+from coordination.runtime.flight import Flight
 from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import (
@@ -48,17 +48,6 @@ M = TypeVar("M", bound=Model)
 Deliver = Callable[[Push | Notice], Awaitable[None]]
 _RESIGN_TIMEOUT_S: Final = 2.0
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A batch on its way: its replies wait for its record, or for the records before it."""
-
-    batch: Batch
-    answers: list[tuple[Request, str | Exception]]
-    append: asyncio.Task[int] | None
-    """None for a batch without a record."""
-    sent_s: float
 
 
 class Host(Generic[M]):
@@ -106,7 +95,7 @@ class Host(Generic[M]):
         self._record_count = 0
         self._state = ShardState(name, make_model)
         self._pending: deque[Request] = deque()
-        self._flights: deque[_Flight] = deque()
+        self._flights: deque[Flight] = deque()
         self._wake = asyncio.Event()
         self._confirmed_s = 0.0
         self._sent_s = 0.0
@@ -337,6 +326,8 @@ class Host(Generic[M]):
             self._snapshots.take(self._state)
         elif self._may_begin(now_ms, now_s):
             await self._begin(now_ms, now_s)
+        elif self._may_answer(now_ms):
+            await self._answer(now_ms, now_s)
         elif not self._is_finished():
             idle_ms = None if self._flights else self._idle_ms(now_ms, now_s)  # an append wakes us itself
             await self._clock.wait(self._wake, idle_ms)
@@ -363,21 +354,34 @@ class Host(Generic[M]):
         due_ms = self.model.next_deadline_ms()
         if due_ms is not None and due_ms <= batch.now_ms:
             self._state.tick(batch)
-        flight = _Flight(batch, [], None, now_s)
-        self._flights.append(flight)  # at once: whoever is taken from the queue must be found if we fail
-        has_query = self._gather(flight)
+        has_query = self._gather(flight := Flight(batch, now_s))
         renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
         if batch.events or renews or (has_query and not self._holds_lease()):
             self._send(flight)
         await self._release_durable()
 
-    def _gather(self, flight: _Flight) -> bool:
+    def _may_answer(self, now_ms: int) -> bool:
+        """Whether the next request is a query that need not wait for what is in flight."""
+        if not (self._flights and self._pending and self._pending[0].is_query):
+            return False
+        due_ms = self.model.next_deadline_ms()
+        is_due = due_ms is not None and due_ms <= now_ms
+        return not is_due and all(each.changes_nothing for each in self._flights) and self._holds_lease()
+
+    async def _answer(self, now_ms: int, now_s: float) -> None:
+        """Answer the queries at the head of the queue: all that they see is durable."""
+        self._gather(flight := Flight(self._state.begin_batch(now_ms), now_s), queries_only=True)
+        self._flights.pop()
+        await self._release(flight)
+
+    def _gather(self, flight: Flight, *, queries_only: bool = False) -> bool:
         """Decide requests from the queue; whether there was a query among them."""
+        self._flights.append(flight)  # at once: whoever is taken from the queue must be found if we fail
         pending, batch, answers = self._pending, flight.batch, flight.answers
         has_query = False
         now_s = asyncio.get_running_loop().time()
         for _ in range(MAX_BATCH_COMMANDS):
-            if not pending or batch.is_full:
+            if not pending or batch.is_full or (queries_only and not pending[0].is_query):
                 break
             request = pending.popleft()
             if request.is_abandoned():
@@ -413,7 +417,7 @@ class Host(Generic[M]):
                 "internal", "the service failed on this request", correlation_id=correlation_id
             )
 
-    def _send(self, flight: _Flight) -> None:
+    def _send(self, flight: Flight) -> None:
         payload = self._state.seal(flight.batch)
         self._snapshots.count(payload)
         flight.sent_s = self._sent_s = self._clock.monotonic_s()
@@ -431,17 +435,13 @@ class Host(Generic[M]):
         finally:
             self._wake.set()
 
-    @staticmethod
-    def _is_durable(flight: _Flight) -> bool:
-        return flight.append is None or flight.append.done()
-
     async def _release_durable(self) -> None:
         """Give the answers of all batches whose records are stored, in order.
 
         Raises:
             NotLeaderError: One was not stored, because somebody else writes.
         """
-        while self._flights and self._is_durable(self._flights[0]):
+        while self._flights and self._flights[0].is_durable:
             flight = self._flights[0]
             if flight.append is not None:
                 flight.append.result()
@@ -449,7 +449,7 @@ class Host(Generic[M]):
             self._flights.popleft()
             await self._release(flight)
 
-    async def _release(self, flight: _Flight) -> None:
+    async def _release(self, flight: Flight) -> None:
         for message in flight.batch.messages:
             try:
                 await self._deliver(message)

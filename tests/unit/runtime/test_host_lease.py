@@ -14,7 +14,7 @@ from coordination.runtime.lease import Lease
 from coordination.runtime.memory_store import MemoryStream
 from tests.support.clock import ManualClock
 from tests.support.stores import HeldStore, usurp
-from tests.support.toy import Add, Ledger, labels_seen, ledger_host, send
+from tests.support.toy import Add, Ledger, SetAlarm, labels_seen, ledger_host, send
 from tests.support.waiting import settle, wait_until
 
 LEASE = Lease()
@@ -107,3 +107,56 @@ async def test_an_idle_leader_renews_its_lease_and_no_more_often_than_it_must() 
             stage.clock.advance(LEASE.renew_ms)
             await settle(50)
         assert stage.stream.bounds.last == before + 4
+
+
+async def test_a_read_does_not_wait_for_the_renewal_of_a_lease_that_holds() -> None:
+    async with Stage().leading() as stage:
+        stage.store.hold()
+        stage.clock.advance(LEASE.renew_ms)
+        await wait_until(lambda: stage.store.waiting == 1)
+        assert await labels_seen(stage.host) == []
+        assert stage.store.waiting == 1, "the renewal is still on its way"
+        stage.store.release()
+
+
+async def test_a_read_waits_while_time_has_work_for_the_model() -> None:
+    async with Stage().leading() as stage:
+        now_ms = stage.clock.now_ms()
+        await send(stage.host, SetAlarm(label="ring", at_ms=now_ms + LEASE.renew_ms + 10))
+        stage.store.hold()
+        stage.clock.advance(LEASE.renew_ms)
+        await wait_until(lambda: stage.store.waiting == 1)
+        stage.pause(20)
+        asked = asyncio.ensure_future(labels_seen(stage.host))
+        await settle(50)
+        assert not asked.done(), "it would show a past in which the alarm has not rung"
+        stage.store.release()
+        await asked
+
+
+async def test_a_read_waits_for_what_it_shows_and_for_commands_before_it() -> None:
+    async with Stage().leading() as stage:
+        stage.store.hold()
+        added = asyncio.ensure_future(send(stage.host, Add(label="a")))
+        await wait_until(lambda: stage.store.waiting == 1)
+        asked = asyncio.ensure_future(labels_seen(stage.host))
+        await settle(50)
+        assert not asked.done(), "it would show what a crash takes back"
+        stage.store.release()
+        assert await added == {"total": 1}
+        assert await asked == ["a"]
+
+
+async def test_a_read_behind_a_command_waits_with_it_while_the_lease_is_renewed() -> None:
+    async with Stage().leading() as stage:
+        stage.store.hold()
+        stage.clock.advance(LEASE.renew_ms)
+        await wait_until(lambda: stage.store.waiting == 1)
+        added = asyncio.ensure_future(send(stage.host, Add(label="a")))
+        await settle(5)
+        asked = asyncio.ensure_future(labels_seen(stage.host))
+        await settle(50)
+        assert not asked.done()
+        stage.store.release()
+        assert await added == {"total": 1}
+        assert await asked == ["a"]
