@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import operator
+from functools import partial
 
 import pytest
 
@@ -25,6 +27,9 @@ class Ear:
 
     def anything(self) -> bool:
         return bool(self.heard)
+
+    def has_heard(self, count: int) -> bool:
+        return len(self.heard) == count
 
     @property
     def payloads(self) -> list[bytes]:
@@ -333,9 +338,9 @@ async def test_whoever_asked_is_told_when_a_lost_connection_is_back(
     assert told == [], "the first connection is no reconnection"
     for times in (1, 2):
         lose_connection(bus)
-        await wait_until(lambda times=times: told == ["fail", "good"] * times)
+        await wait_until(partial(operator.eq, told, ["fail", "good"] * times))
         await bus.publish(subjects.presence("ada"), b"")
-        await wait_until(lambda times=times: len(ear.heard) == times)
+        await wait_until(partial(ear.has_heard, times))
 
 
 async def test_a_callback_may_take_another_one_away_when_the_connection_is_back(open_bus: OpenBus) -> None:

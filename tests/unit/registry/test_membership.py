@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 
@@ -48,6 +49,9 @@ class Stay:
 
     async def hear(self, delivery: Delivery) -> None:
         self.heard.append(wire.Heartbeat.model_validate_json(delivery.payload))
+
+    def has_heard(self, count: int) -> bool:
+        return len(self.heard) == count
 
     async def more(self, times: int) -> None:
         wanted = len(self.heard) + times
@@ -171,7 +175,7 @@ async def test_a_lost_connection_that_is_back_is_followed_by_a_heartbeat_at_once
             for times in (1, 2):
                 bus.lose_connection()
                 bus.restore_connection()
-                await wait_until(lambda times=times: len(stay.heard) == times)
+                await wait_until(partial(stay.has_heard, times))
 
 
 async def test_a_push_from_a_leader_of_old_changes_nothing() -> None:
