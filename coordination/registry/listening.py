@@ -7,6 +7,7 @@ heartbeat there is no task and no log line: thousands come in a second.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import islice
@@ -22,8 +23,9 @@ from coordination.registry.commands import (
     StatusesRecorded,
 )
 from coordination.registry.model import RegistryModel
-from coordination.registry.presence import FailureDetector, Verdict
+from coordination.registry.presence import FailureDetector
 from coordination.registry.wire import Heartbeat
+from coordination.runtime.bus import Subscription
 from coordination.runtime.delivery import Delivery
 from coordination.runtime.errors import RejectedError, UnavailableError
 from coordination.runtime.host import Host
@@ -41,6 +43,8 @@ MAX_NOTED: Final = 10_000
 """Agents that are told, or logged, in one interval."""
 _MAX_ECHOES_AWAY: Final = 16
 """Of ours that were sent and not heard yet; older ones count as lost."""
+_MAX_ECHOES_UNHEARD: Final = _MAX_ECHOES_AWAY // 2
+"""More of them away show that nothing is heard at present."""
 _ROUND_MS: Final = 50
 """Between two looks at everybody, at least, so that a thousand agents that come back do not cause as many."""
 _JUDGED_AT_ONCE: Final = 500
@@ -79,8 +83,9 @@ class OncePerInterval:
 
     def is_due(self, agent: str, now_ms: int) -> bool:
         """Whether `agent` has its turn now; at the next question it has had it."""
-        if now_ms - self._began_ms >= self._interval_ms:
-            is_next = now_ms - self._began_ms < 2 * self._interval_ms
+        passed_ms = now_ms - self._began_ms
+        if not 0 <= passed_ms < self._interval_ms:
+            is_next = 0 <= passed_ms < 2 * self._interval_ms
             self._before, self._now = (self._now if is_next else set()), set()
             self._began_ms = now_ms
         if agent in self._now or agent in self._before or len(self._now) >= self._max_agents:
@@ -109,13 +114,24 @@ class Listening:
         """Set when the connection is back."""
         self._look = asyncio.Event()
         """Set when somebody may have to be judged."""
+        self._subscription: Subscription | None = None
+        self._dropped = 0
+        """Deliveries of the subscription that we know to be lost."""
+        self._model: weakref.ref[RegistryModel] | None = None
+        """The one that we have seen; the host makes another one when it loses the leadership."""
+        self._revision = 0
+        """Of the model, when it was last complete."""
+        self._is_behind = True
+        """While the model is being made anew, from the journal."""
         self._pushed = OncePerInterval(detector.interval_ms)
         self._logged = OncePerInterval(detector.interval_ms)
+        self._said = OncePerInterval(detector.interval_ms)
+        """As `_logged`, of what we say of ourselves."""
 
     async def run(self) -> None:
         """Listen until cancelled."""
         bus = self._shell.bus
-        subscription = await bus.subscribe(self._shell.subjects.presence("*"), self._hear)
+        self._subscription = await bus.subscribe(self._shell.subjects.presence("*"), self._hear)
         forget = bus.on_reconnect(self._begin_anew)
         try:
             async with asyncio.TaskGroup() as group:
@@ -123,7 +139,7 @@ class Listening:
                 group.create_task(self._judge())
         finally:
             forget()
-            await subscription.unsubscribe()
+            await self._subscription.unsubscribe()
 
     def _now_ms(self) -> int:
         return int(self._shell.clock.monotonic_s() * 1000)
@@ -142,10 +158,12 @@ class Listening:
             try:
                 await self._shell.bus.publish(subject, word)
             except UnavailableError as error:
-                if self._logged.is_due(NAME, self._now_ms()):
+                if self._said.is_due("not sent", self._now_ms()):
                     _log.info("echo not sent", reason=str(error))
             # While nothing is heard, what is said only fills the buffer of a connection that is down.
-            is_heard = len(self._away) <= _MAX_ECHOES_AWAY // 2
+            is_heard = len(self._away) <= _MAX_ECHOES_UNHEARD
+            if not is_heard and self._said.is_due("not heard", self._now_ms()):
+                _log.warning("does not hear itself, nobody is found silent meanwhile", words=len(self._away))
             pause_ms = self._echo_ms if is_heard else self._detector.max_gap_ms
             await self._shell.clock.wait(self._speak_up, pause_ms)
 
@@ -153,11 +171,17 @@ class Listening:
         sent_ms = self._away.get(word)
         if sent_ms is None:
             return  # another process of the registry, or too late
+        if len(self._away) > _MAX_ECHOES_UNHEARD:
+            self._speak_up.set()  # a slow way is no reason to leave gaps
         for earlier in tuple(self._away):
             del self._away[earlier]
             if earlier == word:
                 break
-        if not self._detector.echo(self._now_ms(), sent_ms=sent_ms, wall_ms=self._shell.clock.now_ms()):
+        self._notice_drops()
+        self._notice_new_model()
+        now_ms = self._now_ms()
+        is_whole = self._detector.echo(now_ms, sent_ms=sent_ms, wall_ms=self._shell.clock.now_ms())
+        if not is_whole and self._said.is_due("anew", now_ms):
             _log.info("listening begins anew, nobody is blamed for silence before")
         self._look.set()
 
@@ -166,6 +190,26 @@ class Listening:
         self._away.clear()
         self._detector.interrupt()
         self._speak_up.set()
+
+    def _notice_drops(self) -> None:
+        """What the queue had no room for may have been heartbeats, though the echo got in."""
+        assert self._subscription is not None
+        dropped = self._subscription.dropped
+        if dropped != self._dropped:
+            self._dropped = dropped
+            self._detector.interrupt()
+
+    def _notice_new_model(self) -> None:
+        """Heartbeats that come while the model is made anew are of agents that it does not know yet."""
+        model, revision = self._host.model, self._host.model.state.revision
+        if self._model is None or self._model() is not model:
+            self._model = weakref.ref(model)
+            self._is_behind = True
+        if self._is_behind:
+            self._detector.interrupt()
+            self._is_behind = not self._host.leading.is_set() and revision < self._revision
+        if not self._is_behind:
+            self._revision = revision
 
     # --- others
 
@@ -207,37 +251,47 @@ class Listening:
             await self._shell.clock.wait(self._look, None)
             self._look.clear()
             # A standby looks too: it takes in who has come and forgets who has gone.
-            verdicts = await self._all_verdicts()
-            for first in range(0, len(verdicts), MAX_STATUS_CHANGES):
-                if not await self._record(verdicts[first : first + MAX_STATUS_CHANGES]):
+            agents = await self._misjudged()
+            for first in range(0, len(agents), MAX_STATUS_CHANGES):
+                if not await self._record(agents[first : first + MAX_STATUS_CHANGES]):
                     break
             await self._shell.clock.wait(never, min(self._echo_ms, _ROUND_MS))
 
-    async def _all_verdicts(self) -> list[Verdict]:
-        """What differs from the records; looks at some after another, so that nobody waits for all."""
-        verdicts: list[Verdict] = []
+    async def _misjudged(self) -> list[str]:
+        """Whose records differ from what was heard; looks at some, then at others, so that nobody waits."""
+        found: list[str] = []
         everybody = iter(tuple(self._host.model.state.agents))
         while some := tuple(islice(everybody, _JUDGED_AT_ONCE)):
             agents = self._host.model.state.agents  # as it is now: it may have changed, or been made anew
-            verdicts += self._detector.judge(agents[agent] for agent in some if agent in agents)
+            judged = self._detector.judge(agents[agent] for agent in some if agent in agents)
+            found += [each.agent for each in judged]
             await asyncio.sleep(0)
-        self._detector.forget_others(self._host.model.state.agents.keys())
-        return verdicts
+        self._notice_new_model()
+        if not self._is_behind:
+            self._detector.forget_others(self._host.model.state.agents.keys())
+        return found
 
-    async def _record(self, verdicts: Sequence[Verdict]) -> bool:
-        """Whether the leader is here and has recorded `verdicts`; if not, they are found again."""
+    async def _record(self, agents: Sequence[str]) -> bool:
+        """Whether the leader is here and has recorded how `agents` are; if not, they are found again."""
         if not self._host.leading.is_set():
             return False
-        changes = tuple(
-            StatusChange(agent=each.agent, incarnation=each.incarnation, status=each.status)
-            for each in verdicts
-        )
         try:
-            await self._host.command(partial(_decide, RecordStatuses(changes=changes)), reply_type=_RECORDED)
+            await self._host.command(partial(self._decide, agents), reply_type=_RECORDED)
         except (UnavailableError, RejectedError) as error:
-            _log.info("statuses not recorded", count=len(changes), reason=str(error))
+            if self._said.is_due("not recorded", self._now_ms()):
+                _log.info("statuses not recorded", count=len(agents), reason=str(error))
             return False
         return True
+
+    def _decide(self, agents: Sequence[str], model: RegistryModel, now_ms: int) -> Outcome | Rejected:
+        """Record how `agents` are now: while this waited for the journal they may have been heard."""
+        known = model.state.agents
+        judged = self._detector.judge(known[agent] for agent in agents if agent in known)
+        changes = tuple(
+            StatusChange(agent=each.agent, incarnation=each.incarnation, status=each.status)
+            for each in judged
+        )
+        return model.decide(RecordStatuses(changes=changes), now_ms)
 
 
 def _read(payload: bytes) -> Heartbeat | None:
@@ -248,7 +302,3 @@ def _read(payload: bytes) -> Heartbeat | None:
     except ValidationError:
         return None
     return heartbeat
-
-
-def _decide(command: RecordStatuses, model: RegistryModel, now_ms: int) -> Outcome | Rejected:
-    return model.decide(command, now_ms)

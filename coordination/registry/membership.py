@@ -145,6 +145,8 @@ class Membership:
         forget = bus.on_reconnect(self._beat_soon)
         try:
             async with self._registering:
+                if self._left.is_set():
+                    return  # before it began
                 await self._register(self._request)
             self._beat_s = self._clock.monotonic_s() + self._entropy.uniform(0.0, self.interval_ms / 1000)
             if ready is not None:

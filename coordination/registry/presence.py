@@ -27,7 +27,7 @@ next heartbeat is silent for 2.5. What is left to 3 is for the echo and for the 
 everybody knows within three."""
 MAX_ECHO_GAP_INTERVALS: Final = 0.5
 """Between two echoes. A longer gap is a time in which heartbeats may have been lost; within a shorter one
-at most one heartbeat of an agent can have been, which the allowance forgives."""
+at most one heartbeat of an agent can have been, and one alone makes nobody offline."""
 MAX_TRACKED: Final = 20_000
 """Agents of which a heartbeat is remembered; further ones are taken in when they are judged."""
 
@@ -73,8 +73,10 @@ class _Sign:
 class FailureDetector:
     """Decides from heartbeats and echoes who is online, suspect or offline.
 
-    The times that it is given are those of one clock, in ms, that should not jump. If it is set back all the
-    same, that is a gap like any other; if it leaps by more than `MAX_ECHO_GAP_INTERVALS`, too.
+    The times that it is given are those of one clock, in ms, that should not jump; between them time stands
+    still here. A time before the one given last shows that the clock was set back, which is a gap like any
+    other; so is a leap by more than `MAX_ECHO_GAP_INTERVALS`. What a clock loses between two times that still
+    run forward cannot be seen: it makes silence look shorter, and so blames nobody.
 
     Args:
         interval_ms: How often agents promise to be heard.
@@ -134,13 +136,16 @@ class FailureDetector:
             return True
         if incarnation < sign.incarnation:
             return False
-        if load != sign.load:
+        # Of another incarnation it is a change in any case: the one before may have been dropped elsewhere.
+        if load != sign.load or incarnation != sign.incarnation:
             self._changed_loads.add(agent)
         sign.incarnation, sign.at_ms, sign.load, sign.is_heard = incarnation, self._now_ms, load, True
         return True
 
     def echo(self, now_ms: int, *, sent_ms: int, wall_ms: int) -> bool:
         """Take in that what we said ourselves at `sent_ms` was heard at `now_ms`.
+
+        Words are heard in the order in which they were said.
 
         Args:
             now_ms: When it was heard.

@@ -20,6 +20,10 @@ __all__ = ["Bus", "Delivery", "Handler", "NatsBus", "Subscription"]
 class Subscription(Protocol):
     """A live subscription; ends with `unsubscribe`."""
 
+    @property
+    def dropped(self) -> int:
+        """Messages that came and were not handled, because too many waited already."""
+
     async def unsubscribe(self) -> None:
         """Stop receiving at once."""
 

@@ -60,6 +60,11 @@ class Interest:
         self._is_ending = False
         self.reader = asyncio.create_task(self._read())
 
+    @property
+    def dropped(self) -> int:
+        """See `Subscription.dropped`."""
+        return self._dropped
+
     def receive(self, delivery: Delivery) -> None:
         """Take a message in; drops it when too many wait already (slow consumer)."""
         size = len(delivery.payload)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from coordination.registry.presence import FailureDetector
+from coordination.registry.presence import FailureDetector, Verdict
 from coordination.registry.record import STATUSES, Status
 
 INTERVAL_MS = 1_000
@@ -40,17 +40,38 @@ class Echo:
 
 
 class NaiveDetector:
-    """Everything that happened, in true time, and the rules applied to all of it at each question."""
+    """Everything that happened, and the rules applied to all of it at each question.
+
+    Its time is as much of the true one as can be known from what it was told: how far the clock has moved
+    forward, whenever it was shown. A clock that shows less than before was set back.
+    """
 
     def __init__(self) -> None:
+        self.now_ms = 0
+        self.shown_ms: int | None = None
         self.echoes: list[Echo] = []
         self.beats: list[tuple[str, int, int]] = []
         self.judged: list[tuple[str, int, int]] = []
         self.is_interrupted = False
 
-    def echo(self, heard_ms: int, sent_ms: int) -> None:
+    def look_at_the_clock(self, shown_ms: int) -> None:
+        moved_ms = 0 if self.shown_ms is None else shown_ms - self.shown_ms
+        self.is_interrupted |= moved_ms < 0
+        self.now_ms += max(moved_ms, 0)
+        self.shown_ms = shown_ms
+
+    def hear(self, agent: str, incarnation: int, shown_ms: int) -> None:
+        self.look_at_the_clock(shown_ms)
+        self.beats.append((agent, incarnation, self.now_ms))
+
+    def judge(self, known: Known) -> None:
+        self.judged.append((known.agent, known.incarnation, self.now_ms))
+
+    def echo(self, shown_ms: int, *, travels_ms: int) -> None:
+        self.look_at_the_clock(shown_ms)
+        is_after = self.is_interrupted
         self.echoes.append(
-            Echo(heard_ms=heard_ms, sent_ms=sent_ms, is_after_interruption=self.is_interrupted)
+            Echo(heard_ms=self.now_ms, sent_ms=self.now_ms - travels_ms, is_after_interruption=is_after)
         )
         self.is_interrupted = False
 
@@ -64,15 +85,16 @@ class NaiveDetector:
             before_ms = each.heard_ms
         return began_ms
 
-    def status(self, known: Known, now_ms: int) -> Status:
+    def status(self, known: Known) -> Status:
         """What `known` ought to be."""
         key = (known.agent, known.incarnation)
         beats = [at_ms for *of, at_ms in self.beats if tuple(of) == key]
-        if any(now_ms - at_ms < SUSPECT_MS for at_ms in beats):
+        if any(self.now_ms - at_ms < SUSPECT_MS for at_ms in beats):
             return "online"
         if not self.echoes:
             return known.status
-        since_ms = beats or [min((at_ms for *of, at_ms in self.judged if tuple(of) == key), default=now_ms)]
+        judged = [at_ms for *of, at_ms in self.judged if tuple(of) == key]
+        since_ms = beats or [min(judged, default=self.now_ms)]
         vouched_ms = max(each.sent_ms for each in self.echoes)
         silent_ms = vouched_ms - max(*since_ms, self.listening_since_ms())
         worst: Status = (
@@ -93,6 +115,10 @@ class DetectorMachine(RuleBasedStateMachine):
         """What the clock shows: runs with true time, but may be set back."""
         self.last_incarnation = 0
         self.known: dict[str, Known] = {}
+        self.signs_ms: dict[str, int] = {}
+        """When each agent last registered or was heard, in true time."""
+        self.listening_ms = 0
+        """When the registry began to listen, or found that its clock had been set back; in true time."""
 
     def pass_time(self, by_ms: int) -> None:
         self.now_ms += by_ms
@@ -101,11 +127,9 @@ class DetectorMachine(RuleBasedStateMachine):
     @rule(by_ms=st.integers(1, MAX_GAP_MS) | INTERVALS, travels_ms=st.integers(0, 600))
     def time_passes_and_an_echo_comes(self, by_ms: int, travels_ms: int) -> None:
         self.pass_time(by_ms)
-        sent_ms = max(self.now_ms - travels_ms, 0)
-        self.detector.echo(
-            self.shown_ms, sent_ms=self.shown_ms - (self.now_ms - sent_ms), wall_ms=self.shown_ms
-        )
-        self.naive.echo(self.now_ms, sent_ms)
+        travels_ms = min(travels_ms, self.now_ms)
+        self.detector.echo(self.shown_ms, sent_ms=self.shown_ms - travels_ms, wall_ms=self.shown_ms)
+        self.naive.echo(self.shown_ms, travels_ms=travels_ms)
 
     @rule(ticks=st.integers(1, 70), travels_ms=st.sampled_from([0, 0, 150, 450]))
     def the_registry_listens_and_judges(self, ticks: int, travels_ms: int) -> None:
@@ -125,18 +149,24 @@ class DetectorMachine(RuleBasedStateMachine):
     @rule()
     def the_registry_starts_again(self) -> None:
         self.detector, self.naive = FailureDetector(INTERVAL_MS), NaiveDetector()
+        self.listening_ms = self.now_ms
         self.everybody_is_judged()
 
-    @rule(by_ms=st.integers(1, 10_000))
-    def the_clock_is_set_back(self, by_ms: int) -> None:
-        self.shown_ms -= by_ms
-        self.naive.is_interrupted = True
+    @rule(by_ms=st.integers(1, 10_000), after_ms=st.just(0) | INTERVALS)
+    def the_clock_is_set_back(self, by_ms: int, after_ms: int) -> None:
+        """Which can be seen, unless more time has passed since it was last looked at."""
         self.time_passes_and_an_echo_comes(0, 0)
+        self.pass_time(after_ms)
+        self.shown_ms -= by_ms
+        self.time_passes_and_an_echo_comes(0, 0)
+        if by_ms > after_ms:
+            self.listening_ms = self.now_ms
 
     @rule(agent=AGENTS)
     def an_agent_registers(self, agent: str) -> None:
         self.last_incarnation += 1
         self.known[agent] = Known(agent=agent, incarnation=self.last_incarnation)
+        self.signs_ms[agent] = self.now_ms
 
     @rule(agent=AGENTS)
     def an_agent_leaves(self, agent: str) -> None:
@@ -151,23 +181,33 @@ class DetectorMachine(RuleBasedStateMachine):
             return
         for _ in range(times):
             self.detector.hear(agent, known.incarnation - age, 0.5, self.shown_ms)
-        self.naive.beats.append((agent, known.incarnation - age, self.now_ms))
+        self.naive.hear(agent, known.incarnation - age, self.shown_ms)
+        if age == 0:
+            self.signs_ms[agent] = self.now_ms
 
     @rule()
     def everybody_is_judged(self) -> None:
         expected = {
             agent: status
             for agent, known in self.known.items()
-            if (status := self.naive.status(known, self.now_ms)) != known.status
+            if (status := self.naive.status(known)) != known.status
         }
         verdicts = self.detector.verdicts(list(self.known.values()))
-        self.naive.judged += [(each.agent, each.incarnation, self.now_ms) for each in self.known.values()]
+        for each in self.known.values():
+            self.naive.judge(each)
         assert {each.agent: each.status for each in verdicts} == expected
-        for each in verdicts:
-            known = self.known[each.agent]
-            assert each.incarnation == known.incarnation
-            self.known[each.agent] = replace(known, status=each.status)
+        for verdict in verdicts:
+            known = self.known[verdict.agent]
+            assert verdict.incarnation == known.incarnation
+            self.is_deserved(verdict)
+            self.known[verdict.agent] = replace(known, status=verdict.status)
         assert self.detector.tracked <= len(self.known)
+
+    def is_deserved(self, verdict: Verdict) -> None:
+        """In true time, and silence before a clock was set back does not count."""
+        silent_ms = self.now_ms - max(self.signs_ms[verdict.agent], self.listening_ms)
+        least_ms: dict[Status, int] = {"online": 0, "suspect": SUSPECT_MS, "offline": OFFLINE_MS}
+        assert silent_ms >= least_ms[verdict.status]
 
     @invariant()
     def memory_is_bounded_by_who_was_heard(self) -> None:

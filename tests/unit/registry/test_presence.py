@@ -253,6 +253,55 @@ def test_a_clock_that_is_set_back_blames_nobody_and_stops_nothing() -> None:
     assert ears.verdict("offline") == "online"
 
 
+def test_a_clock_that_is_set_back_unseen_makes_silence_look_shorter_and_never_longer() -> None:
+    """What the property test once found: 270 ms pass, of which the clock shows 269."""
+    ears = Ears()
+    assert ears.verdict() is None
+    ears.listen(1_231)
+    ears.now_ms += 270 - 2
+    assert ears.echo()
+    assert ears.verdict() is None, "1.5 s may have passed, and 1.499 s are known"
+    ears.now_ms += 1
+    assert ears.echo()
+    assert ears.verdict() == "suspect", "however much the clock has lost, it was no less"
+
+
+def test_the_smallest_step_back_that_can_be_seen_is_a_gap() -> None:
+    ears = Ears()
+    ears.hear()
+    ears.listen(2_890)
+    ears.now_ms -= 1
+    assert not ears.echo()
+    ears.listen(2_899)
+    assert ears.verdict("suspect") is None
+    ears.listen(1)
+    assert ears.verdict("suspect") == "offline"
+
+
+def test_whoever_was_heard_last_of_all_is_online_until_there_is_an_echo() -> None:
+    """The other thing it found: 1.5 s after a heartbeat that is the last we know, nothing is known yet."""
+    ears = Ears()
+    assert ears.verdict() is None
+    ears.listen(1_550)
+    assert ears.verdict() == "suspect"
+    ears.hear()
+    ears.now_ms += 1_500
+    assert ears.verdict("suspect") == "online"
+    assert not ears.echo()
+    assert ears.verdict() is None
+
+
+def test_the_load_of_another_incarnation_has_changed_though_it_is_the_same() -> None:
+    """Whoever keeps loads has dropped the one before, with the registration that is gone."""
+    ears = Ears()
+    ears.hear(incarnation=1, load=0.5)
+    assert ears.detector.take_changed_loads() == {"ada"}
+    ears.hear(incarnation=1, load=0.5)
+    assert ears.detector.take_changed_loads() == set()
+    ears.hear(incarnation=2, load=0.5)
+    assert ears.detector.take_changed_loads() == {"ada"}
+
+
 def test_verdicts_name_agent_incarnation_and_status() -> None:
     ears = Ears()
     ears.hear(agent="bob", incarnation=4)
