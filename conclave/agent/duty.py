@@ -89,18 +89,29 @@ class Duty:
             CURRENT_TRACE.reset(token)
 
     async def finish(self, drain_s: float) -> None:
-        """Begin nothing more, wait `drain_s` for what runs, then have it given up."""
+        """Begin nothing more, wait `drain_s` for what runs, then have it given up.
+
+        Whoever cancels this waits no longer: what runs is cancelled, and nobody sees to its end.
+        """
         self.is_stopping = True
-        await _end(self._subscriptions)
-        await self._wait(drain_s)
-        self.over.set()
-        await self._wait(STOP_GRACE_S)
-        for task in tuple(self._working):
-            task.cancel()
-        await self._wait(STOP_GRACE_S)
+        try:
+            await _end(self._subscriptions)
+            await self._wait(drain_s)
+            self.over.set()
+            await self._wait(STOP_GRACE_S)
+            self._cancel()
+            await self._wait(STOP_GRACE_S)
+        finally:
+            self.over.set()
+            self._cancel()
+            await _end(self._subscriptions)
+            await _end(self._until_end)
         if self._working:
             _log.error("handlers ignore that they were cancelled", agent=self.agent, count=len(self._working))
-        await _end(self._until_end)
+
+    def _cancel(self) -> None:
+        for task in tuple(self._working):
+            task.cancel()
 
     async def _wait(self, timeout_s: float) -> None:
         deadline_s = asyncio.get_running_loop().time() + timeout_s

@@ -18,7 +18,8 @@ class TaskFailed(ConclaveError):  # noqa: N818 - what has happened, as the handl
     has.
 
     Attributes:
-        reason: One sentence for whoever asked; at most `MAX_REASON_CHARS` of it are sent.
+        reason: One sentence for whoever asked; at most `MAX_REASON_CHARS` of it are sent. What UTF-8 cannot
+            carry (half a surrogate pair, as in a file's odd name) has become ``?``.
         retryable: Whether another attempt, by this agent or another one, may succeed.
         details: For the agent's own log; not sent.
     """
@@ -26,8 +27,8 @@ class TaskFailed(ConclaveError):  # noqa: N818 - what has happened, as the handl
     def __init__(
         self, reason: str, *, retryable: bool = True, details: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = reason.encode(errors="replace").decode()
+        super().__init__(self.reason)
         self.retryable = retryable
         self.details: Mapping[str, Any] = details or {}
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from conclave.agent.context import TaskContext
 from conclave.agent.duty import STOP_GRACE_S, Duty
@@ -18,8 +18,8 @@ from coordination.tasks.wire import TaskOffer
 
 RENEWALS_PER_LEASE: Final = 3
 """How often a running task's lease is renewed within its length."""
-_RETRY_S: Final = 0.5
-"""Between two renewals while the service is away."""
+RETRY_S: Final = 0.5
+"""Between two renewals, or two reports, while the service is away."""
 STOPPED: Final = "the agent stops"
 LEASE_LOST: Final = "lease lost"
 
@@ -90,15 +90,25 @@ class Job:
         try:
             await asyncio.wait({working, keeping, stopping, self._lost}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                reason = self._lost.result() if self._lost.done() else STOPPED
-                self.context.cancelled.set(reason)
-                raise TakenAwayError(reason) if self._lost.done() else StoppedError
+                self._give_up(keeping)
             return _outcome(working)
         except asyncio.CancelledError:
             self.context.cancelled.set(STOPPED)
             raise
         finally:
             await self._end(working, keeping, stopping)
+
+    def _give_up(self, keeping: asyncio.Future[None]) -> NoReturn:
+        """Say why the handler is not waited for, to the handler and to whoever runs the job."""
+        if self._lost.done():
+            reason = self._lost.result()
+            self.context.cancelled.set(reason)
+            raise TakenAwayError(reason)
+        if keeping.done():
+            self.context.cancelled.set(LEASE_LOST)
+            keeping.result()  # raises: nothing but a mistake of ours ends it before the lease
+        self.context.cancelled.set(STOPPED)
+        raise StoppedError
 
     async def _end(self, *tasks: asyncio.Future[Any]) -> None:
         """Cancel what still runs; a handler that does not end is left behind, and said so."""
@@ -119,7 +129,7 @@ class Job:
         is_renewed = True
         while not self._lost.done():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(interval_s if is_renewed else min(interval_s, _RETRY_S)):
+                async with asyncio.timeout(interval_s if is_renewed else min(interval_s, RETRY_S)):
                     await self._nudge.wait()
             with contextlib.suppress(WorkCancelledError):
                 is_renewed = await self._renew()
@@ -169,6 +179,10 @@ class Job:
 def _checked(share: float | None, note: str) -> tuple[float | None, str]:
     if share is not None and (math.isnan(share) or not 0 <= share <= 1):
         raise UsageError(f"progress: share is {share}; it is between 0 and 1")
+    try:
+        note.encode()
+    except UnicodeEncodeError:
+        raise UsageError("progress: the note holds half a surrogate pair, which cannot be sent") from None
     return share, note if len(note) <= MAX_NOTE_CHARS else f"{note[: MAX_NOTE_CHARS - 1]}…"
 
 

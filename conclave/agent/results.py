@@ -50,13 +50,20 @@ def message_content(value: Any, *, max_bytes: int) -> str:
         ResultError: It cannot become JSON, or is too large.
     """
     if isinstance(value, str):
-        content = value.encode("utf-8", "surrogatepass")
+        content = _utf8(value)
     else:
         content = _json(value)
         _plain(content)
     if len(content) > max_bytes:
         raise ResultError(f"the answer has {len(content)} bytes, a message has at most {max_bytes}")
     return value if isinstance(value, str) else content.decode()
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ResultError("the answer holds half a surrogate pair, which cannot be sent as text") from None
 
 
 def _json(value: Any) -> bytes:

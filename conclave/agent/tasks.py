@@ -15,7 +15,7 @@ from conclave.agent.dispatch import choose
 from conclave.agent.duty import Duty
 from conclave.agent.errors import MAX_REASON_CHARS, TaskFailed, WorkCancelledError
 from conclave.agent.handler import Handler
-from conclave.agent.job import Job, StoppedError, TakenAwayError
+from conclave.agent.job import RETRY_S, Job, StoppedError, TakenAwayError
 from conclave.agent.part import Part
 from conclave.agent.results import ResultError, task_result
 from coordination.registry.wire import Capability
@@ -116,7 +116,10 @@ class _Desk:
         except ValidationError:
             _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
             return
-        if (offer.task_id, offer.fencing_token) not in self._offered:
+        key = (offer.task_id, offer.fencing_token)
+        if key not in self._offered:
+            # At once: the same push may be handled again before the task that deals with it has begun.
+            self._offered.add(key)
             self._duty.spawn(self._deal_with(offer))
 
     async def receive_cancel(self, delivery: Delivery) -> None:
@@ -130,8 +133,6 @@ class _Desk:
             job.take_away(taken.state)
 
     async def _deal_with(self, offer: TaskOffer) -> None:
-        key = (offer.task_id, offer.fencing_token)
-        self._offered.add(key)
         try:
             with self._duty.scope(offer.traceparent, task=offer.task_id, attempt=offer.attempt) as (
                 trace,
@@ -143,7 +144,7 @@ class _Desk:
                     # The offer or the lease runs out, and the task is offered again.
                     log.warning("task dropped", error=str(error))
         finally:
-            self._offered.discard(key)
+            self._offered.discard((offer.task_id, offer.fencing_token))
 
     def _chosen(self, offer: TaskOffer) -> TaskHandler | None:
         tasks = self._tasks
@@ -296,6 +297,8 @@ class _Work:
             except UnavailableError:
                 if loop.time() >= job.lease_ends_s:
                     raise
+                # A session of little patience gives up at once, and the loop must get its turn to reconnect.
+                await asyncio.sleep(RETRY_S)
             else:
                 return
 
