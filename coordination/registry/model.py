@@ -45,7 +45,9 @@ MAX_TICK_EXPIRIES: Final = 500
 """Agents that expire in one record."""
 RETENTION_MS: Final = 24 * 3600 * 1000
 """How long an agent that is offline stays known, by default."""
-RESERVED_IDS: Final = frozenset({"registry", "tasks", "dialog", "consensus", "knowledge", "artifacts"})
+RESERVED_IDS: Final = frozenset(
+    {"registry", "tasks", "dialog", "consensus", "knowledge", "artifacts", "gateway"}
+)
 """The services' own ids: what is said under one of them must be said by the service."""
 
 

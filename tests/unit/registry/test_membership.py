@@ -178,6 +178,15 @@ async def test_a_lost_connection_that_is_back_is_followed_by_a_heartbeat_at_once
                 await wait_until(partial(stay.has_heard, times))
 
 
+async def test_who_has_left_before_it_began_does_not_register() -> None:
+    async with registry() as agents:
+        stay = await staying(agents)
+        assert await stay.membership.leave()
+        await stay.membership.run()
+        assert stay.membership.incarnation == 0
+        assert not await stay.is_known()
+
+
 async def test_a_push_from_a_leader_of_old_changes_nothing() -> None:
     async with registry() as agents:
         stay = await staying(agents)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conclave.identity.permissions import SERVICE_NAMES
 from coordination.registry import model as registry
 from coordination.registry.commands import (
     MAX_STATUS_CHANGES,
@@ -13,7 +14,7 @@ from coordination.registry.commands import (
     StatusChange,
     UpdateAgent,
 )
-from coordination.registry.model import RETENTION_MS
+from coordination.registry.model import RESERVED_IDS, RETENTION_MS
 from coordination.registry.record import Capability, Status
 from coordination.runtime.model import Outcome, Rejected
 from tests.support.registering import Registry, capability
@@ -174,6 +175,11 @@ REFUSALS = {
 @pytest.mark.parametrize("code", REFUSALS)
 def test_refusals_have_their_own_code_and_change_nothing(code: str) -> None:
     assert Registry().refuse(REFUSALS[code]) == code
+
+
+def test_no_agent_takes_the_id_of_a_service() -> None:
+    assert frozenset(SERVICE_NAMES) == RESERVED_IDS
+    assert {Registry().refuse(RegisterAgent(agent=service)) for service in SERVICE_NAMES} == {"reserved_id"}
 
 
 UPDATE_REFUSALS: dict[str, UpdateAgent] = {

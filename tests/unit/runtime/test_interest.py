@@ -48,6 +48,7 @@ async def test_too_many_waiting_messages_are_dropped_and_that_is_said(
         for number in range(110):
             interest.receive(message(b"%d" % number))
     assert [entry["dropped"] for entry in logs] == [1, 2, 4, 8, 16, 32, 64]
+    assert interest.dropped == 100
     await settle()
     assert ear.heard == [b"%d" % number for number in range(10)]
     interest.receive(message(b"room again"))
