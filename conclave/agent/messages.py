@@ -159,6 +159,8 @@ class _Hall:
         if said is None:
             return None
         if isinstance(said, Reply):
+            if said.performative not in ASKS_FOR_ANSWER:
+                raise ResultError(f"no performative {str(said.performative)[:64]!r} to reply with")
             return Reply(said.performative, message_content(said.content, max_bytes=MAX_CONTENT_BYTES))
         if not asks:
             context.log.warning(

@@ -289,3 +289,32 @@ def test_mistakes_are_told_where_they_are_made() -> None:
     with pytest.raises(UsageError, match="it takes one parameter for the content"):
         agent.message("inform")(lambda a, b: (a, b))
     assert set(agent.part(Messages).handlers) == {"cfp", None}
+
+
+@pytest.mark.conclave(raise_failures=False)
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("odd\udc80name", "the answer holds half a surrogate pair, which cannot be sent as text"),
+        (
+            Reply("inform", "odd\udc80name"),
+            "the answer holds half a surrogate pair, which cannot be sent as text",
+        ),
+        (Reply("informs", "yes"), "no performative 'informs' to reply with"),  # type: ignore[arg-type]
+        (TaskFailed("odd\udc80name"), "odd?name"),
+    ],
+)
+async def test_an_answer_that_cannot_be_said_is_a_failure_and_not_silence(
+    memory_mesh: MemoryMesh, answer: Any, reason: str
+) -> None:
+    agent = Agent("oracle")
+
+    @agent.message("request")
+    def say() -> Any:
+        if isinstance(answer, TaskFailed):
+            raise answer
+        return answer
+
+    async with memory_mesh.join(agent), memory_mesh.connect("ada") as session:
+        ada = await Asker(session).start("oracle")
+        assert await ada.ask("?") == ("failure", reason)
