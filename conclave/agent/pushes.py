@@ -15,7 +15,7 @@ from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import UsageError
 from coordination.runtime.names import require_id
 
-_DECORATED: Final = ("task", "message", "proposal", "decision")
+_DECORATED: Final = ("task", "message", "proposal", "decision", "prompt")
 """Kinds that have decorators of their own."""
 
 

@@ -177,8 +177,9 @@ def test_mistakes_are_told_where_they_are_made() -> None:
         agent.decision(lambda: None)
     with pytest.raises(UsageError, match=r"hears 'result' already"):
         agent.on("result")(lambda: None)
-    with pytest.raises(UsageError, match=r"for tasks there is @agent.task"):
-        agent.on("task")(lambda: None)
+    for kind in ("task", "message", "proposal", "decision", "prompt"):
+        with pytest.raises(UsageError, match=rf"for {kind}s there is @agent.{kind}"):
+            agent.on(kind)(lambda: None)
     with pytest.raises(UsageError, match=r"kind of push 'a.b' is not valid"):
         agent.on("a.b")(lambda: None)
 
