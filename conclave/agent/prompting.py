@@ -86,6 +86,8 @@ class Stream:
         self._client = client
         self._push = push
         self._sequence = 0
+        self._cut: Chunk | None = None
+        """The chunk with the last number, if its sending was cut short: it may have arrived, or not."""
         self._turn = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self.spoken_s: float = self._loop.time()
@@ -103,20 +105,31 @@ class Stream:
             RejectedError: The gateway does not take this chunk; the next one may be another.
         """
         async with self._turn:
-            self._require_listener()
+            if self._cut is not None:
+                # No other chunk may have its number; if it has arrived, nothing comes of it.
+                with contextlib.suppress(RejectedError):
+                    await self._send(self._cut)
             self._sequence += 1
-            try:
-                await self._client.respond(self._push, self._sequence, chunk)
-            except RejectedError as error:
-                if error.code not in _OVER:
-                    self._sequence -= 1
-                    raise
-                self._lose()
-            except UnavailableError:
-                self._lose()  # there is no other gateway that knows whom to answer
-            self._require_listener()
-            self.spoken_s = self._loop.time()
+            await self._send(chunk)
             return self._sequence
+
+    async def _send(self, chunk: Chunk) -> None:
+        """Send `chunk` under the present number, which is free again if it was refused."""
+        self._require_listener()
+        self._cut = chunk
+        try:
+            await self._client.respond(self._push, self._sequence, chunk)
+        except RejectedError as error:
+            if error.code not in _OVER:
+                self._cut = None
+                self._sequence -= 1
+                raise
+            self._lose()
+        except UnavailableError:
+            self._lose()  # there is no other gateway that knows whom to answer
+        self._cut = None
+        self._require_listener()
+        self.spoken_s = self._loop.time()
 
     async def ask(self, chunk: QueryChunk) -> Answer | None:
         """Ask, and wait for the answer; None if there is none. Errors as `send`."""
@@ -218,6 +231,7 @@ class PromptContext(Context):
         """
         if not 0 < timeout_s <= MAX_QUERY_WAIT_MS / 1000:
             raise UsageError(f"ask: timeout_s is {timeout_s}; at most {MAX_QUERY_WAIT_MS // 1000}")
+        _require_text(question, "ask: the question")
         if len(question) > MAX_CHUNK_CHARS:
             raise UsageError(f"ask: the question has {len(question)} characters; at most {MAX_CHUNK_CHARS}")
         groups = list(_grouped(files))
@@ -243,8 +257,9 @@ def chunks_of(piece: Piece) -> Iterator[ResponseChunk]:
     """The chunks that `piece` travels in: text first, cut where it is too long, then its files.
 
     Raises:
-        UsageError: A file is too large, or has no name.
+        UsageError: A file is too large, or has no name; or something cannot be sent as text.
     """
+    _require_text(piece.text, "the text")
     groups = list(_grouped(piece.files))
     for start in range(0, len(piece.text), MAX_CHUNK_CHARS):
         yield ResponseChunk(text=piece.text[start : start + MAX_CHUNK_CHARS])
@@ -252,10 +267,18 @@ def chunks_of(piece: Piece) -> Iterator[ResponseChunk]:
         yield ResponseChunk(text="", attachments=attachments)
 
 
+def _require_text(text: str, what: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} holds half a surrogate pair, which cannot be sent as text") from None
+
+
 def _grouped(files: Iterable[File]) -> Iterator[tuple[Attachment, ...]]:
     group: list[Attachment] = []
     size_bytes = 0
     for file in files:
+        _require_text(file.name, f"file {file.name[:80]!r}: the name")
         if not 0 < len(file.name) <= MAX_FILENAME_CHARS:
             raise UsageError(f"file {file.name[:80]!r}: a name has 1 to {MAX_FILENAME_CHARS} characters")
         if len(file.content) > MAX_CHUNK_FILES_BYTES:

@@ -59,6 +59,9 @@ class _Question:
     answer: Envelope | None = None
     is_over: bool = False
 
+    def pass_time(self, now_ms: int) -> None:
+        self.is_over = self.is_over or now_ms >= self.due_ms
+
 
 class PromptStream:
     """One prompt and the stream of its answer.
@@ -114,7 +117,7 @@ class PromptStream:
             case StatusChunk():
                 return (foreign.status(chunk.status),)
             case QueryChunk():
-                self._ask(sequence, now_ms + chunk.wait_ms)
+                self._ask(sequence, now_ms, chunk.wait_ms)
                 reply_to = f"{self._answers_at}.{sequence}"
                 return (
                     foreign.query(reply_to.partition(".query.")[2], reply_to, chunk.text, chunk.attachments),
@@ -124,11 +127,13 @@ class PromptStream:
             case ErrorChunk():
                 return foreign.failure(chunk.code, chunk.message)
 
-    def _ask(self, sequence: int, due_ms: int) -> None:
+    def _ask(self, sequence: int, now_ms: int, wait_ms: int) -> None:
+        for question in self._questions.values():
+            question.pass_time(now_ms)  # nobody may have asked for its answer since
         if sum(not each.is_over for each in self._questions.values()) >= MAX_OPEN_QUERIES:
             message = f"{MAX_OPEN_QUERIES} questions wait for an answer already; wait for one of them"
             raise RejectedError("too_many_queries", message, retryable=True)
-        self._questions[sequence] = _Question(due_ms)
+        self._questions[sequence] = _Question(now_ms + wait_ms)
         if len(self._questions) > MAX_KEPT_QUERIES:
             del self._questions[next(key for key, each in self._questions.items() if each.is_over)]
 
@@ -157,8 +162,7 @@ class PromptStream:
         question = self._questions.get(sequence)
         if question is None:
             raise RejectedError("unknown_query", f"chunk {sequence} was no question, or one of long ago")
-        if not question.is_over and now_ms >= question.due_ms:
-            question.is_over = True
+        question.pass_time(now_ms)
         if not question.is_over:
             return AnswerReply(state="waiting")
         if question.answer is None:
@@ -215,6 +219,8 @@ class PromptStream:
 
     def _move(self, entered: Input) -> None:
         self.state = TRANSITIONS[self.state, entered]
+        if self.state is State.ENDED:
+            self._questions.clear()  # nobody may fetch the answers any more, and they may be large
 
 
 def unknown_prompt() -> RejectedError:
