@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
+import structlog
+
 from coordination.gateway import foreign
 from coordination.gateway.announcing import Announcer
 from coordination.gateway.limits import Timing
@@ -16,7 +18,10 @@ from coordination.gateway.roster import Roster, follow
 from coordination.gateway.wire import AnswerReply, AnswerRequest, RespondReply, RespondRequest
 from coordination.runtime.bus import Delivery, Handler, Subscription
 from coordination.runtime.concurrency import one_error
+from coordination.runtime.failures import log_failure
 from coordination.runtime.runner import Shell
+
+_log = structlog.get_logger(__name__)
 
 
 class Gateway:
@@ -118,4 +123,12 @@ class Gateway:
         if self._group is None:
             work.close()
         else:
-            self._group.create_task(work)
+            self._group.create_task(_logged(work))
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`; a mistake of ours in it must not end the gateway, and with it everybody's streams."""
+    try:
+        await work
+    except Exception:  # noqa: BLE001 - whatever it is
+        log_failure(_log, "request not dealt with")

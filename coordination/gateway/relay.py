@@ -225,6 +225,7 @@ class Relay:
         """Push the prompt to its agent, and watch over its stream until it ends."""
         try:
             await self._push(prompt, envelope, traceparent)
+            del envelope  # it may be large, and the prompt may take an hour
             while (due_ms := prompt.stream.due_ms()) is not None:
                 await self._shell.clock.wait(prompt.over, due_ms - self._now_ms())
                 async with prompt.turn:
