@@ -19,18 +19,23 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 def serve(taking_part: Callable[[], Coroutine[Any, Any, None]], *, agent: str) -> None:
     """Run `taking_part` until it ends, or until SIGINT or SIGTERM cancels it.
 
-    A second signal ends the program at once, as if nobody had listened to the first.
+    A second signal ends the program at once, whatever its handlers do: nobody listens to it.
 
     Raises:
         SystemExit: It raised an error of ours; the text names the agent and says why.
     """
     if not structlog.is_configured():
         log.configure(verbose=True)
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_until_signalled(taking_part))
     except ConclaveError as error:
         raise SystemExit(f"{agent}: {error}") from None
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # else it is none of Python's, and cannot be put back
+                signal.signal(number, handler)
 
 
 async def _until_signalled(taking_part: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -38,18 +43,18 @@ async def _until_signalled(taking_part: Callable[[], Coroutine[Any, Any, None]])
     working = asyncio.ensure_future(taking_part())
 
     def stop() -> None:
-        restore()
-        working.cancel()
-
-    def restore() -> None:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+            # Not Python's own for SIGINT: its KeyboardInterrupt waits for all that ignores a cancellation.
+            signal.signal(number, signal.SIG_DFL)
+        working.cancel()
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop)
     try:
         await asyncio.wait([working])
     finally:
-        restore()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
     if not working.cancelled():
         working.result()

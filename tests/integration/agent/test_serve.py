@@ -86,6 +86,41 @@ async def test_a_signal_lets_the_program_finish_and_leave(
             await boss.registry.get("program")
 
 
+STUBBORN = """
+import asyncio
+from conclave.agent.serving import serve
+
+async def take_part():
+    print("here", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            print("told", flush=True)
+
+serve(take_part, agent="stubborn")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_second_signal_ends_a_program_that_will_not_end(number: signal.Signals) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STUBBORN), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        for said in (b"here\n", b"told\n"):
+            async with asyncio.timeout(WAIT_S):
+                assert await process.stdout.readline() == said
+            process.send_signal(number)
+        async with asyncio.timeout(WAIT_S):
+            assert await process.wait() == -number
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_while_the_program_waits_for_the_registry_ends_it(
     own_server: RealServer, number: signal.Signals
