@@ -66,6 +66,23 @@ class _Taker:
         return arguments
 
 
+class _Seen:
+    """What was announced before; the oldest is forgotten first."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def is_new(self, proposal_id: str, status: str) -> bool:
+        """Whether this is the first time; it is not the next time."""
+        key = (proposal_id, status)
+        if key in self._keys:
+            return False
+        self._keys[key] = None
+        if len(self._keys) > _MAX_REMEMBERED:
+            self._keys.popitem(last=False)
+        return True
+
+
 class Proposals(Part):
     """The proposal handlers of an agent: for the discussion, and for the vote."""
 
@@ -102,16 +119,12 @@ class _Booth:
     def __init__(self, duty: Duty, takers: Mapping[Any, _Taker]) -> None:
         self._duty = duty
         self._takers = takers
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._seen = _Seen()
 
     async def handle(self, announced: ProposalAnnounced) -> None:
         taker = self._takers.get(announced.status)
-        key = (announced.proposal_id, announced.status)
-        if taker is None or key in self._known:
+        if taker is None or not self._seen.is_new(announced.proposal_id, announced.status):
             return
-        self._known[key] = None
-        if len(self._known) > _MAX_REMEMBERED:
-            self._known.popitem(last=False)
         with self._duty.scope("", proposal=announced.proposal_id) as (trace, log):
             context = ProposalContext(self._duty.session, log=log, trace=trace, proposal=announced)
             try:
@@ -173,7 +186,11 @@ class Decisions(Part):
         taker = self._taker
         assert taker is not None, "a part is made by the decorator that fills it"
 
+        seen = _Seen()
+
         async def handle(decision: Decision) -> None:
+            if not seen.is_new(decision.proposal_id, decision.status):
+                return
             with duty.scope("", proposal=decision.proposal_id) as (trace, log):
                 context = DecisionContext(duty.session, log=log, trace=trace, decision=decision)
                 await taker.handler.call(taker.arguments(decision, context), duty.run_sync)

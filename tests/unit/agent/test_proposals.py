@@ -137,6 +137,24 @@ async def test_a_proposal_that_is_announced_twice_is_thought_about_once(memory_m
     assert len(seen) == 1
 
 
+async def test_a_decision_that_is_pushed_twice_is_told_once(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    seen: list[str] = []
+    agent.proposal(lambda: "for")
+
+    @agent.decision
+    async def decided(decision: Decision, context: Context) -> None:
+        seen.append(decision.status)
+        subject = context.session.subjects.inbox("voter", "decision")
+        await context.session.bus.publish(subject, decision.model_dump_json().encode())
+
+    async with memory_mesh.join(agent):
+        await votes(memory_mesh, "voter")
+        await memory_mesh.until(lambda: seen)
+        await pass_time(1)
+    assert seen == ["succeeded"]
+
+
 async def test_decisions_and_other_pushes_reach_their_handlers(memory_mesh: MemoryMesh) -> None:
     agent = Agent("voter")
     seen: list[Any] = []
