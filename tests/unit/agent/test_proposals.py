@@ -148,8 +148,8 @@ async def test_a_decision_that_is_pushed_twice_is_told_once(memory_mesh: MemoryM
         subject = context.session.subjects.inbox("voter", "decision")
         await context.session.bus.publish(subject, decision.model_dump_json().encode())
 
-    async with memory_mesh.join(agent):
-        await votes(memory_mesh, "voter")
+    async with memory_mesh.join(agent), memory_mesh.connect("chair") as chair:
+        await chair.consensus.propose("Tea", artifact_sha256=DIGEST, electorate=["voter"])
         await memory_mesh.until(lambda: seen)
         await pass_time(1)
     assert seen == ["succeeded"]
