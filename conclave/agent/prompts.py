@@ -74,10 +74,14 @@ class PromptHandler:
                     yield piece
         elif inspect.isgeneratorfunction(self._function):
             generator = call()
-            while (
-                piece := await duty.run_sync(functools.partial(next, generator, _NO_MORE))
-            ) is not _NO_MORE:
-                yield piece
+            try:
+                while (
+                    piece := await duty.run_sync(functools.partial(next, generator, _NO_MORE))
+                ) is not _NO_MORE:
+                    yield piece
+            finally:
+                if inspect.getgeneratorstate(generator) == inspect.GEN_SUSPENDED:
+                    await duty.run_sync(generator.close)  # how it cleans up may block, too
         elif inspect.iscoroutinefunction(self._function):
             yield await call()
         else:

@@ -70,6 +70,26 @@ async def test_sync_handlers_run_in_threads_and_may_yield(session: Session, fore
         assert (await read(ada.prompt("a b")))[2:] == ["a False ", "b False "]
 
 
+async def test_a_sync_handler_that_is_not_read_to_its_end_cleans_up_in_a_thread(
+    session: Session, foreign: Foreigner
+) -> None:
+    agent = Agent("ada")
+    cleaned: list[bool] = []
+
+    @agent.prompt
+    def count() -> Iterator[object]:
+        try:
+            yield object()  # nothing that can be sent
+        finally:
+            cleaned.append(threading.current_thread() is threading.main_thread())
+
+    async with agent.joined(session):
+        with pytest.raises(ProtocolError, match="not JSON"):
+            await read((await foreign.find("ada")).prompt("x"))
+        await wait_until(lambda: bool(cleaned))
+    assert cleaned == [False]
+
+
 async def test_files_go_both_ways(session: Session, foreign: Foreigner) -> None:
     agent = Agent("ada")
 
