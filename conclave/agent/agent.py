@@ -39,7 +39,8 @@ from dialog.wire import Performative
 DRAIN_S: Final = 10.0
 """How long an agent that stops lets its handlers finish, by default."""
 MAX_THREADS: Final = 8
-"""Sync handlers of messages, proposals and the like that run at a time; those of tasks are counted apart."""
+"""Sync handlers of messages, proposals and the like that run at a time; those of tasks and of prompts are
+counted apart."""
 F = TypeVar("F", bound=Callable[..., Any])
 P = TypeVar("P", bound=Part)
 

@@ -15,6 +15,7 @@ from conclave.agent.errors import TaskFailed, WorkCancelledError
 from conclave.agent.part import Part
 from conclave.agent.prompting import Piece, PromptContext, Stream, chunks_of
 from conclave.agent.results import ResultError, message_content
+from conclave.agent.threads import RunSync, Threads
 from coordination.gateway.client import GatewayClient
 from coordination.gateway.limits import MAX_AGENT_PROMPTS, MAX_MESSAGE_CHARS
 from coordination.gateway.wire import (
@@ -62,7 +63,7 @@ class PromptHandler:
                 f"handler {self.name}: parameter {self._parameter.name!r} gets the prompt, which is a str"
             )
 
-    async def pieces(self, text: str, context: PromptContext, duty: Duty) -> AsyncGenerator[Any, None]:
+    async def pieces(self, text: str, context: PromptContext, run_sync: RunSync) -> AsyncGenerator[Any, None]:
         """Call the handler; what it yields, or what it returns."""
         arguments: dict[str, Any] = dict.fromkeys(self._signature.contexts, context)
         if self._parameter is not None:
@@ -75,17 +76,15 @@ class PromptHandler:
         elif inspect.isgeneratorfunction(self._function):
             generator = call()
             try:
-                while (
-                    piece := await duty.run_sync(functools.partial(next, generator, _NO_MORE))
-                ) is not _NO_MORE:
+                while (piece := await run_sync(functools.partial(next, generator, _NO_MORE))) is not _NO_MORE:
                     yield piece
             finally:
                 if inspect.getgeneratorstate(generator) == inspect.GEN_SUSPENDED:
-                    await duty.run_sync(generator.close)  # how it cleans up may block, too
+                    await run_sync(generator.close)  # how it cleans up may block, too
         elif inspect.iscoroutinefunction(self._function):
             yield await call()
         else:
-            result = await duty.run_sync(call)
+            result = await run_sync(call)
             yield await result if inspect.isawaitable(result) else result
 
 
@@ -133,6 +132,8 @@ class _Desk:
         self._client = GatewayClient(duty.session.caller)
         self._max_at_once = max_at_once
         self._at_work = 0
+        # Not those of the other handlers: whoever prompts must not keep the agent from dialogs and votes.
+        self._run_sync = Threads(max_at_once, name=f"{duty.agent} prompt").run
 
     async def take(self, push: PromptPush) -> None:
         """Begin to work on a prompt, or say that there is too much to do."""
@@ -178,7 +179,7 @@ class _Desk:
     async def _say(self, text: str, stream: Stream, context: PromptContext) -> None:
         """Run the handler and send what it says, and how it ends."""
         try:
-            async with contextlib.aclosing(self._handler.pieces(text, context, self._duty)) as pieces:
+            async with contextlib.aclosing(self._handler.pieces(text, context, self._run_sync)) as pieces:
                 async for said in pieces:
                     for chunk in chunks_of(_piece(said)):
                         await stream.send(chunk)

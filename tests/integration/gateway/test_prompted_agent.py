@@ -10,13 +10,14 @@ import pytest
 from synadia_ai.agents import Attachment, ProtocolError, ResponseChunk
 
 from conclave import Agent, File, NoAnswerError, Piece, PromptContext, Session, TaskFailed, UsageError
+from conclave.agent.prompts import MAX_PROMPTS
 from coordination.gateway.limits import MAX_CHUNK_CHARS, Timing
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner
 from tests.support.fixtures import Connect
 from tests.support.prompting import Foreigner, gateway_runner, read
 from tests.support.registry import running
-from tests.support.waiting import wait_until
+from tests.support.waiting import DEADLINE_S, wait_until
 
 
 @pytest.fixture
@@ -88,6 +89,38 @@ async def test_a_sync_handler_that_is_not_read_to_its_end_cleans_up_in_a_thread(
             await read((await foreign.find("ada")).prompt("x"))
         await wait_until(lambda: bool(cleaned))
     assert cleaned == [False]
+
+
+async def test_slow_prompts_do_not_keep_an_agent_from_anything_else(
+    session: Session, foreign: Foreigner
+) -> None:
+    agent = Agent("ada")
+    go = threading.Event()
+    asked: list[str] = []
+    heard = asyncio.Event()
+
+    @agent.prompt
+    def wait(text: str) -> str:
+        asked.append(text)
+        go.wait()
+        return text
+
+    @agent.on("result")
+    def hear() -> None:
+        loop.call_soon_threadsafe(heard.set)
+
+    loop = asyncio.get_running_loop()
+    async with agent.joined(session), asyncio.TaskGroup() as group:
+        ada = await foreign.find("ada")
+        for _ in range(MAX_PROMPTS):
+            group.create_task(read(ada.prompt("x")))
+        try:
+            await wait_until(lambda: len(asked) == MAX_PROMPTS)
+            await session.bus.publish(session.subjects.inbox("ada", "result"), b"{}")
+            async with asyncio.timeout(DEADLINE_S):
+                await heard.wait()
+        finally:
+            go.set()
 
 
 async def test_files_go_both_ways(session: Session, foreign: Foreigner) -> None:
