@@ -17,7 +17,8 @@ from conclave.address import URL_VARIABLE
 from conclave.agent.performatives import ASKS_FOR_ANSWER
 from conclave.deployment import SERVICES, deployed
 from conclave.embedded import embedded_server
-from conclave.identity import ENVIRONMENT_VARIABLE, agent_permissions
+from conclave.identity import ENVIRONMENT_VARIABLE
+from conclave.identity.permissions import Permissions, agent_permissions, foreign_permissions
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Shell
 from nix_gen import Severity, loads, translate, validate
@@ -222,14 +223,27 @@ def test_every_verb_is_in_the_wire_document() -> None:
         assert documented == verbs, name
 
 
-def test_security_document_has_the_permissions_of_agents() -> None:
+@pytest.mark.parametrize(
+    ("heading", "permissions"),
+    [
+        ("What agents may do", agent_permissions("ada", Subjects())),
+        ("What foreign clients may do", foreign_permissions("ada", Subjects())),
+    ],
+)
+def test_security_document_has_the_permissions_of_agents_and_foreign_clients(
+    heading: str, permissions: Permissions
+) -> None:
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    shown = {
-        key: json.loads(found) for key, found in re.findall(r"^(\w+)\.allow +(\[.*\])$", text, re.MULTILINE)
-    }
-    permissions = agent_permissions("ada", Subjects())
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     for key, allowed in (("publish", permissions.publish), ("subscribe", permissions.subscribe)):
-        assert {subject.replace("<id>", "ada") for subject in shown[key]} == set(allowed), key
+        (found,) = re.findall(rf"^{key}\.allow +(\[[^\]]*\])$", section, re.MULTILINE)
+        shown = [subject.replace("<id>", "ada").replace("<name>", "ada") for subject in json.loads(found)]
+        meant = [
+            subject.replace("{PING,INFO,STATS}", verb)
+            for subject in shown
+            for verb in ("PING", "INFO", "STATS")
+        ]
+        assert set(meant) == set(allowed), key
 
 
 def test_changelog_has_an_unreleased_section() -> None:
