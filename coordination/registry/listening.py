@@ -7,8 +7,9 @@ heartbeat there is no task and no log line: thousands come in a second.
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -123,6 +124,12 @@ class Listening:
         """Of the model, when it was last complete."""
         self._is_behind = True
         """While the model is being made anew, from the journal."""
+        self._looked: tuple[weakref.ref[RegistryModel] | None, int] | None = None
+        """Model and revision at the last look at everybody; None if another one is due in any case."""
+        self._quiet_until_ms = -math.inf
+        """As of that look, until when nobody gets worse by silence alone."""
+        self._returned: set[str] = set()
+        """Agents heard since the last look although they are on record as silent."""
         self._pushed = OncePerInterval(detector.interval_ms)
         self._logged = OncePerInterval(detector.interval_ms)
         self._said = OncePerInterval(detector.interval_ms)
@@ -230,6 +237,7 @@ class Listening:
             return
         self._detector.hear(agent, heartbeat.incarnation, heartbeat.load, self._now_ms())
         if record.status != "online":
+            self._returned.add(agent)
             self._look.set()
 
     async def _correct(self, agent: str, incarnation: int, current: int) -> None:
@@ -254,22 +262,44 @@ class Listening:
             agents = await self._misjudged()
             for first in range(0, len(agents), MAX_STATUS_CHANGES):
                 if not await self._record(agents[first : first + MAX_STATUS_CHANGES]):
+                    self._looked = None  # they must be found again
                     break
             await self._shell.clock.wait(never, min(self._echo_ms, _ROUND_MS))
 
     async def _misjudged(self) -> list[str]:
-        """Whose records differ from what was heard; looks at some, then at others, so that nobody waits."""
-        found: list[str] = []
-        everybody = iter(tuple(self._host.model.state.agents))
-        while some := tuple(islice(everybody, _JUDGED_AT_ONCE)):
-            agents = self._host.model.state.agents  # as it is now: it may have changed, or been made anew
-            judged = self._detector.judge(agents[agent] for agent in some if agent in agents)
-            found += [each.agent for each in judged]
-            await asyncio.sleep(0)
+        """Whose records differ from what was heard.
+
+        Everybody is looked at only if a record has changed or somebody may have been silent for long: ten
+        thousand agents take milliseconds, and most of the time nothing has happened to any of them.
+        """
+        returned, self._returned = self._returned, set()
+        self._notice_new_model()
+        state = (self._model, self._host.model.state.revision)
+        if state == self._looked and self._detector.is_quiet(self._quiet_until_ms):
+            found, _ = await self._look_at(returned)
+            return found
+        found, self._quiet_until_ms = await self._look_at(self._host.model.state.agents)
+        self._looked = state
         self._notice_new_model()
         if not self._is_behind:
             self._detector.forget_others(self._host.model.state.agents.keys())
         return found
+
+    async def _look_at(self, agents: Iterable[str]) -> tuple[list[str], float]:
+        """Who of `agents` is misjudged, and until when nobody else gets worse.
+
+        Looks at some, then at others, so that nobody waits.
+        """
+        found: list[str] = []
+        quiet_until_ms = math.inf
+        everybody = iter(tuple(agents))
+        while some := tuple(islice(everybody, _JUDGED_AT_ONCE)):
+            known = self._host.model.state.agents  # as it is now: it may have changed, or been made anew
+            records = [known[agent] for agent in some if agent in known]
+            found += [each.agent for each in self._detector.judge(records)]
+            quiet_until_ms = min(quiet_until_ms, self._detector.quiet_until_ms(records))
+            await asyncio.sleep(0)
+        return found, quiet_until_ms
 
     async def _record(self, agents: Sequence[str]) -> bool:
         """Whether the leader is here and has recorded how `agents` are; if not, they are found again."""

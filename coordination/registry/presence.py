@@ -218,6 +218,25 @@ class FailureDetector:
                     found.append(Verdict(record.agent, record.incarnation, status))
         return found
 
+    def quiet_until_ms(self, agents: Iterable[Recorded]) -> float:
+        """Until when silence makes none of `agents` worse, for `is_quiet`; they have just been judged.
+
+        It holds while their records stay the same: heartbeats and interruptions only put it off.
+        """
+        quiet_ms = math.inf
+        for record in agents:
+            sign = self._signs.get(record.agent)
+            if sign is None:
+                return -math.inf
+            if record.status != "offline":
+                patience_ms = self._suspect_ms if record.status == "online" else self._offline_ms
+                quiet_ms = min(quiet_ms, max(sign.at_ms, self._fresh_ms) + patience_ms)
+        return quiet_ms
+
+    def is_quiet(self, until_ms: float) -> bool:
+        """Whether what was heard so far does not reach `until_ms`, as `quiet_until_ms` told it."""
+        return self._heard_until_ms is None or self._heard_until_ms < until_ms
+
     def forget_others(self, agents: Collection[str]) -> None:
         """Drop what was heard of anybody who is not among `agents`, which are all there are."""
         if len(self._signs) > len(agents):

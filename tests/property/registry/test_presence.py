@@ -117,6 +117,9 @@ class DetectorMachine(RuleBasedStateMachine):
         self.known: dict[str, Known] = {}
         self.signs_ms: dict[str, int] = {}
         """When each agent last registered or was heard, in true time."""
+        self.quiet_until_ms = -math.inf
+        self.looked_at: dict[str, Known] = {}
+        """The records that `quiet_until_ms` is about."""
         self.listening_ms = 0
         """When the registry began to listen, or found that its clock had been set back; in true time."""
 
@@ -150,6 +153,7 @@ class DetectorMachine(RuleBasedStateMachine):
     def the_registry_starts_again(self) -> None:
         self.detector, self.naive = FailureDetector(INTERVAL_MS), NaiveDetector()
         self.listening_ms = self.now_ms
+        self.looked_at = {}
         self.everybody_is_judged()
 
     @rule(by_ms=st.integers(1, 10_000), after_ms=st.just(0) | INTERVALS)
@@ -192,6 +196,7 @@ class DetectorMachine(RuleBasedStateMachine):
             for agent, known in self.known.items()
             if (status := self.naive.status(known)) != known.status
         }
+        is_quiet = self.detector.is_quiet(self.quiet_until_ms)
         verdicts = self.detector.verdicts(list(self.known.values()))
         for each in self.known.values():
             self.naive.judge(each)
@@ -200,7 +205,11 @@ class DetectorMachine(RuleBasedStateMachine):
             known = self.known[verdict.agent]
             assert verdict.incarnation == known.incarnation
             self.is_deserved(verdict)
+            is_new = self.looked_at.get(verdict.agent) != known
+            assert not is_quiet or is_new or verdict.status == "online", "nobody would have looked"
             self.known[verdict.agent] = replace(known, status=verdict.status)
+        self.looked_at = dict(self.known)
+        self.quiet_until_ms = self.detector.quiet_until_ms(self.known.values())
         assert self.detector.tracked <= len(self.known)
 
     def is_deserved(self, verdict: Verdict) -> None:
