@@ -12,9 +12,10 @@ import structlog
 from pydantic import ValidationError
 
 from consensus import wire
+from coordination.runtime.asking import items, request
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
-from coordination.runtime.errors import UnavailableError
+from coordination.runtime.errors import UnavailableError, UsageError
 from coordination.runtime.wire import Body
 
 B = TypeVar("B", bound=Body)
@@ -58,58 +59,63 @@ class ConsensusClient:
             early_decision: End the vote as soon as the outcome is certain.
             conversation_id: The dialog in which it is discussed.
         """
-        request = wire.ProposeRequest(
+        body = request(
+            wire.ProposeRequest,
             title=title,
             kind=kind,
             description=description,
             artifact_sha256=artifact_sha256,
-            electorate=tuple(electorate),
+            electorate=items("electorate", electorate, of="agent ids"),
             voting_delay_ms=voting_delay_ms,
             voting_period_ms=voting_period_ms,
             quorum=_quorum(quorum),
             early_decision=early_decision,
             conversation_id=conversation_id,
         )
-        return await self._caller.command(_SERVICE, "propose", request, wire.ProposalSummary)
+        return await self._caller.command(_SERVICE, "propose", body, wire.ProposalSummary)
 
     async def discuss(self, proposal_id: str, text: str) -> wire.Comment:
         """Comment on a proposal."""
-        request = wire.DiscussRequest(proposal_id=proposal_id, text=text)
-        return await self._caller.command(_SERVICE, "discuss", request, wire.Comment)
+        body = request(wire.DiscussRequest, proposal_id=proposal_id, text=text)
+        return await self._caller.command(_SERVICE, "discuss", body, wire.Comment)
 
     async def vote(self, proposal_id: str, choice: wire.Choice, *, rationale: str = "") -> wire.VoteReply:
         """Vote, once."""
-        request = wire.VoteRequest(proposal_id=proposal_id, choice=choice, rationale=rationale)
-        return await self._caller.command(_SERVICE, "vote", request, wire.VoteReply)
+        body = request(wire.VoteRequest, proposal_id=proposal_id, choice=choice, rationale=rationale)
+        return await self._caller.command(_SERVICE, "vote", body, wire.VoteReply)
 
     async def cancel(self, proposal_id: str) -> wire.Decision:
         """Take back one's own proposal before voting opens."""
-        request = wire.CancelRequest(proposal_id=proposal_id)
-        return await self._caller.command(_SERVICE, "cancel", request, wire.Decision)
+        body = request(wire.CancelRequest, proposal_id=proposal_id)
+        return await self._caller.command(_SERVICE, "cancel", body, wire.Decision)
 
     async def get(self, proposal_id: str) -> wire.Proposal:
         """One proposal."""
-        request = wire.GetRequest(proposal_id=proposal_id)
-        return await self._caller.query(_SERVICE, "get", request, wire.Proposal)
+        body = request(wire.GetRequest, proposal_id=proposal_id)
+        return await self._caller.query(_SERVICE, "get", body, wire.Proposal)
 
     async def list(
         self, *, after_number: int = 0, limit: int = 100, status: wire.Status | None = None
     ) -> tuple[wire.ProposalSummary, ...]:
         """A page of all proposals, ordered by number."""
-        request = wire.ListRequest(after_number=after_number, limit=limit, status=status)
-        return (await self._caller.query(_SERVICE, "list", request, wire.ListReply)).proposals
+        body = request(wire.ListRequest, after_number=after_number, limit=limit, status=status)
+        return (await self._caller.query(_SERVICE, "list", body, wire.ListReply)).proposals
 
     async def votes(self, proposal_id: str, *, after_sequence: int = 0, limit: int = 100) -> wire.VotesReply:
         """A page of the votes on a proposal, in the order in which they were cast."""
-        request = wire.HistoryRequest(proposal_id=proposal_id, after_sequence=after_sequence, limit=limit)
-        return await self._caller.query(_SERVICE, "votes", request, wire.VotesReply)
+        body = request(
+            wire.HistoryRequest, proposal_id=proposal_id, after_sequence=after_sequence, limit=limit
+        )
+        return await self._caller.query(_SERVICE, "votes", body, wire.VotesReply)
 
     async def comments(
         self, proposal_id: str, *, after_sequence: int = 0, limit: int = 100
     ) -> wire.CommentsReply:
         """A page of the comments on a proposal, in order."""
-        request = wire.HistoryRequest(proposal_id=proposal_id, after_sequence=after_sequence, limit=limit)
-        return await self._caller.query(_SERVICE, "comments", request, wire.CommentsReply)
+        body = request(
+            wire.HistoryRequest, proposal_id=proposal_id, after_sequence=after_sequence, limit=limit
+        )
+        return await self._caller.query(_SERVICE, "comments", body, wire.CommentsReply)
 
     async def decision(self, proposal_id: str, *, timeout_s: float) -> wire.Decision:
         """Wait until a proposal is settled; anybody may.
@@ -165,9 +171,11 @@ class ConsensusClient:
 
 
 def _quorum(quorum: int | Fraction) -> wire.Quorum:
+    if not isinstance(quorum, (int, Fraction)):
+        raise UsageError("quorum is a number of votes or a Fraction of the electorate: Fraction(1, 2)")
     if isinstance(quorum, int):
-        return wire.Quorum(count=quorum)
-    return wire.Quorum(numerator=quorum.numerator, denominator=quorum.denominator)
+        return request(wire.Quorum, count=quorum)
+    return request(wire.Quorum, numerator=quorum.numerator, denominator=quorum.denominator)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 import structlog
 from pydantic import ValidationError
 
+from coordination.runtime.asking import items, request
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError
@@ -28,10 +29,13 @@ class DialogClient:
         self, topic: str, participants: Iterable[str] = (), *, conversation_id: str | None = None
     ) -> wire.Conversation:
         """Begin a conversation that the caller owns."""
-        request = wire.OpenRequest(
-            topic=topic, participants=tuple(participants), conversation_id=conversation_id
+        body = request(
+            wire.OpenRequest,
+            topic=topic,
+            participants=items("participants", participants, of="agent ids"),
+            conversation_id=conversation_id,
         )
-        return await self._caller.command(_SERVICE, "open", request, wire.Conversation)
+        return await self._caller.command(_SERVICE, "open", body, wire.Conversation)
 
     async def say(
         self,
@@ -53,15 +57,16 @@ class DialogClient:
             in_reply_to: Sequence of the message that this one answers.
             reply_by_ms: Unix time in ms after which answers are refused as ``too_late``.
         """
-        request = wire.SayRequest(
+        body = request(
+            wire.SayRequest,
             conversation_id=conversation_id,
             performative=performative,
             content=content,
-            to=tuple(to),
+            to=items("to", to, of="agent ids"),
             in_reply_to=in_reply_to,
             reply_by_ms=reply_by_ms,
         )
-        return await self._caller.command(_SERVICE, "say", request, wire.SayReply)
+        return await self._caller.command(_SERVICE, "say", body, wire.SayReply)
 
     async def broadcast(
         self,
@@ -73,38 +78,39 @@ class DialogClient:
         reply_by_ms: int | None = None,
     ) -> wire.SayReply:
         """Say something to all participants; arguments as for `say`."""
-        request = wire.BroadcastRequest(
+        body = request(
+            wire.BroadcastRequest,
             conversation_id=conversation_id,
             performative=performative,
             content=content,
             in_reply_to=in_reply_to,
             reply_by_ms=reply_by_ms,
         )
-        return await self._caller.command(_SERVICE, "broadcast", request, wire.SayReply)
+        return await self._caller.command(_SERVICE, "broadcast", body, wire.SayReply)
 
     async def history(
         self, conversation_id: str, *, after_sequence: int = 0, limit: int = 100
     ) -> wire.HistoryReply:
         """A page of the messages that the caller may see."""
-        request = wire.HistoryRequest(
-            conversation_id=conversation_id, after_sequence=after_sequence, limit=limit
+        body = request(
+            wire.HistoryRequest, conversation_id=conversation_id, after_sequence=after_sequence, limit=limit
         )
-        return await self._caller.query(_SERVICE, "history", request, wire.HistoryReply)
+        return await self._caller.query(_SERVICE, "history", body, wire.HistoryReply)
 
     async def get(self, conversation_id: str) -> wire.Conversation:
         """One conversation."""
-        request = wire.GetRequest(conversation_id=conversation_id)
-        return await self._caller.query(_SERVICE, "get", request, wire.Conversation)
+        body = request(wire.GetRequest, conversation_id=conversation_id)
+        return await self._caller.query(_SERVICE, "get", body, wire.Conversation)
 
     async def list(self, *, after: str = "", limit: int = 100) -> tuple[wire.Conversation, ...]:
         """A page of the caller's conversations, ordered by id."""
-        request = wire.ListRequest(after=after, limit=limit)
-        return (await self._caller.query(_SERVICE, "list", request, wire.ListReply)).conversations
+        body = request(wire.ListRequest, after=after, limit=limit)
+        return (await self._caller.query(_SERVICE, "list", body, wire.ListReply)).conversations
 
     async def close(self, conversation_id: str) -> wire.Conversation:
         """End a conversation that the caller owns."""
-        request = wire.CloseRequest(conversation_id=conversation_id)
-        return await self._caller.command(_SERVICE, "close", request, wire.Conversation)
+        body = request(wire.CloseRequest, conversation_id=conversation_id)
+        return await self._caller.command(_SERVICE, "close", body, wire.Conversation)
 
     async def on_message(
         self, handler: MessageHandler, *, heard: Mapping[str, int] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from coordination.runtime.asking import request
 from coordination.runtime.client import Caller
 from knowledge import wire
 
@@ -25,7 +26,8 @@ class KnowledgeClient:
         asserted_at_ms: int | None = None,
     ) -> wire.AssertReply:
         """State a fact in the caller's name; the time defaults to this machine's clock."""
-        request = wire.AssertRequest(
+        body = request(
+            wire.AssertRequest,
             topic=topic,
             subject=subject,
             predicate=predicate,
@@ -33,7 +35,7 @@ class KnowledgeClient:
             # Fixed here, so that a retry on the way states the same fact and not a second one.
             asserted_at_ms=time.time_ns() // 1_000_000 if asserted_at_ms is None else asserted_at_ms,
         )
-        return await self._caller.command("knowledge", "assert", request, wire.AssertReply)
+        return await self._caller.command("knowledge", "assert", body, wire.AssertReply)
 
     async def query(
         self,
@@ -45,10 +47,10 @@ class KnowledgeClient:
         limit: int = 100,
     ) -> wire.QueryReply:
         """Facts of `topic` whose given fields match exactly, oldest first."""
-        request = wire.QueryRequest(
-            topic=topic, subject=subject, predicate=predicate, source=source, limit=limit
+        body = request(
+            wire.QueryRequest, topic=topic, subject=subject, predicate=predicate, source=source, limit=limit
         )
-        return await self._caller.query("knowledge", "query", request, wire.QueryReply)
+        return await self._caller.query("knowledge", "query", body, wire.QueryReply)
 
     async def topics(self) -> wire.TopicsReply:
         """All topics of the space."""

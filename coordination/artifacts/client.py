@@ -10,6 +10,7 @@ from typing import Final
 
 from coordination.artifacts import wire
 from coordination.artifacts.limits import CHUNK_BYTES, MAX_ARTIFACT_BYTES, chunk_count
+from coordination.runtime.asking import request
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError, UsageError
 
@@ -74,14 +75,16 @@ class ArtifactsClient:
             RejectedError: No such artifact (``unknown_artifact``).
         """
         _require_digest(digest)
-        return await self._caller.query(_SERVICE, "stat", wire.StatRequest(sha256=digest), wire.StatReply)
+        return await self._caller.query(
+            _SERVICE, "stat", request(wire.StatRequest, sha256=digest), wire.StatReply
+        )
 
     async def _put_others(self, digest: str, content: bytes) -> None:
         async def put(index: int) -> None:
             await self._put_chunk(digest, content, index)
 
         indexes: Iterable[int] = range(1, chunk_count(len(content)))
-        commit = wire.CommitRequest(sha256=digest, size_bytes=len(content))
+        commit = request(wire.CommitRequest, sha256=digest, size_bytes=len(content))
         for _ in range(_MAX_ROUNDS):
             await _some_at_once(indexes, put)
             try:
@@ -97,13 +100,14 @@ class ArtifactsClient:
     async def _put_chunk(self, digest: str, content: bytes, index: int) -> bool:
         """Put one chunk; whether the whole artifact is stored."""
         start = index * CHUNK_BYTES
-        request = wire.PutRequest(
+        body = request(
+            wire.PutRequest,
             sha256=digest,
             size_bytes=len(content),
             index=index,
             content=content[start : start + CHUNK_BYTES],
         )
-        return (await self._caller.query(_SERVICE, "put", request, wire.PutReply)).is_stored
+        return (await self._caller.query(_SERVICE, "put", body, wire.PutReply)).is_stored
 
     async def _get_chunks(self, digest: str) -> bytes:
         first = await self._get_chunk(digest, 0)
@@ -118,8 +122,8 @@ class ArtifactsClient:
         return b"".join(chunks[index] for index in range(first.chunk_count))
 
     async def _get_chunk(self, digest: str, index: int) -> wire.GetReply:
-        request = wire.GetRequest(sha256=digest, index=index)
-        return await self._caller.query(_SERVICE, "get", request, wire.GetReply)
+        body = request(wire.GetRequest, sha256=digest, index=index)
+        return await self._caller.query(_SERVICE, "get", body, wire.GetReply)
 
 
 async def _some_at_once(indexes: Iterable[int], work: Callable[[int], Awaitable[None]]) -> None:

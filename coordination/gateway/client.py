@@ -17,6 +17,7 @@ from coordination.gateway.wire import (
     RespondReply,
     RespondRequest,
 )
+from coordination.runtime.asking import request
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
 
@@ -55,10 +56,10 @@ class GatewayClient:
             RejectedError: ``unknown_prompt``: nobody waits for the answer any more.
             UnavailableError: No gateway answers.
         """
-        request = RespondRequest(
-            prompt_id=prompt.prompt_id, gateway=prompt.gateway, sequence=sequence, chunk=chunk
+        body = request(
+            RespondRequest, prompt_id=prompt.prompt_id, gateway=prompt.gateway, sequence=sequence, chunk=chunk
         )
-        return await self._caller.query(SERVICE, "respond", request, RespondReply)
+        return await self._caller.query(SERVICE, "respond", body, RespondReply)
 
     async def answer(self, prompt: PromptPush, sequence: int) -> AnswerReply:
         """Wait a second or so for the answer to the question that was chunk `sequence`.
@@ -67,5 +68,5 @@ class GatewayClient:
             RejectedError: ``unknown_prompt``: nobody waits for the answer any more.
             UnavailableError: No gateway answers.
         """
-        request = AnswerRequest(prompt_id=prompt.prompt_id, gateway=prompt.gateway, sequence=sequence)
-        return await self._caller.query(SERVICE, "answer", request, AnswerReply)
+        body = request(AnswerRequest, prompt_id=prompt.prompt_id, gateway=prompt.gateway, sequence=sequence)
+        return await self._caller.query(SERVICE, "answer", body, AnswerReply)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import Any
 
 from pydantic import JsonValue
 
 from coordination.registry import wire
 from coordination.registry.watch import WatchEvent, watch
 from coordination.requirements import Requirement, parse
+from coordination.runtime.asking import items, mapping, read, request
 from coordination.runtime.client import Caller
 from coordination.runtime.wire import to_json
 
@@ -30,15 +32,16 @@ class RegistryClient:
         protocols: Iterable[str] = (),
     ) -> wire.RegisterReply:
         """Announce the caller; a bare string is a capability of version 1.0.0."""
-        request = wire.RegisterRequest(
+        body = request(
+            wire.RegisterRequest,
             capabilities=_capabilities(capabilities),
-            labels=dict(labels or {}),
+            labels=mapping("labels", labels),
             max_tasks=max_tasks,
             description=description,
-            metadata=dict(metadata or {}),
-            protocols=tuple(protocols),
+            metadata=mapping("metadata", metadata),
+            protocols=items("protocols", protocols, of="names"),
         )
-        return await self._caller.command("registry", "register", request, wire.RegisterReply)
+        return await self._caller.command("registry", "register", body, wire.RegisterReply)
 
     async def update(
         self,
@@ -52,30 +55,33 @@ class RegistryClient:
         protocols: Iterable[str] | None = None,
     ) -> wire.UpdateReply:
         """Change what the caller registered as `incarnation`; None leaves a part as it is."""
-        request = wire.UpdateRequest(
+        body = request(
+            wire.UpdateRequest,
             incarnation=incarnation,
             capabilities=None if capabilities is None else _capabilities(capabilities),
-            labels=None if labels is None else dict(labels),
+            labels=None if labels is None else mapping("labels", labels),
             max_tasks=max_tasks,
             description=description,
-            metadata=None if metadata is None else dict(metadata),
-            protocols=None if protocols is None else tuple(protocols),
+            metadata=None if metadata is None else mapping("metadata", metadata),
+            protocols=None if protocols is None else items("protocols", protocols, of="names"),
         )
-        return await self._caller.command("registry", "update", request, wire.UpdateReply)
+        return await self._caller.command("registry", "update", body, wire.UpdateReply)
 
     async def deregister(self, *, incarnation: int | None = None) -> None:
         """Leave in good order; given its `incarnation`, an agent never sends its successor away."""
-        request = wire.DeregisterRequest(incarnation=incarnation)
-        await self._caller.command("registry", "deregister", request, wire.DeregisterReply)
+        body = request(wire.DeregisterRequest, incarnation=incarnation)
+        await self._caller.command("registry", "deregister", body, wire.DeregisterReply)
 
     async def heartbeat(self, *, incarnation: int, load: float = 0.0) -> None:
         """Give a sign of life; nothing confirms it."""
-        body = wire.Heartbeat(incarnation=incarnation, load=load)
+        body = request(wire.Heartbeat, incarnation=incarnation, load=load)
         await self._caller.bus.publish(self._caller.subjects.presence(self._caller.agent), to_json(body))
 
     async def get(self, agent: str) -> wire.AgentRecord:
         """One agent."""
-        return await self._caller.query("registry", "get", wire.GetRequest(agent=agent), wire.AgentRecord)
+        return await self._caller.query(
+            "registry", "get", request(wire.GetRequest, agent=agent), wire.AgentRecord
+        )
 
     async def find(
         self, requirement: Requirement | str, *, include_offline: bool = False, limit: int = 100
@@ -83,10 +89,10 @@ class RegistryClient:
         """The agents that meet `requirement`, best first: ``python>=3.11, region in [eu, us]``.
 
         Raises:
-            RequirementSyntaxError: The text is no requirement; the message shows the place.
+            UsageError: The text is no requirement; the message shows the place.
         """
-        request = _find_request(requirement, include_offline=include_offline, limit=limit)
-        return (await self._caller.query("registry", "find", request, wire.FindReply)).agents
+        body = _find_request(requirement, include_offline=include_offline, limit=limit)
+        return (await self._caller.query("registry", "find", body, wire.FindReply)).agents
 
     async def explain(
         self, requirement: Requirement | str, *, include_offline: bool = False, limit: int = 100
@@ -98,8 +104,8 @@ class RegistryClient:
             include_offline: Whether agents that are offline may match.
             limit: How many that match to return, and how many of the others to explain, at most.
         """
-        request = _find_request(requirement, include_offline=include_offline, limit=limit, explain=True)
-        return await self._caller.query("registry", "find", request, wire.FindReply)
+        body = _find_request(requirement, include_offline=include_offline, limit=limit, explain=True)
+        return await self._caller.query("registry", "find", body, wire.FindReply)
 
     async def list(self, *, after: str = "", limit: int = 100) -> tuple[wire.Agent, ...]:
         """A page of all agents, ordered by id; fewer than there are if more do not fit into a message."""
@@ -124,20 +130,23 @@ class RegistryClient:
         return watch(self._caller)
 
     async def _page(self, after: str, limit: int) -> wire.AgentsReply:
-        request = wire.ListRequest(after=after, limit=limit)
-        return await self._caller.query("registry", "list", request, wire.AgentsReply)
+        body = request(wire.ListRequest, after=after, limit=limit)
+        return await self._caller.query("registry", "list", body, wire.AgentsReply)
 
 
 def _find_request(
     requirement: Requirement | str, *, include_offline: bool, limit: int, explain: bool = False
 ) -> wire.FindRequest:
-    return wire.FindRequest(
-        requirement=parse(requirement) if isinstance(requirement, str) else requirement,
+    return request(
+        wire.FindRequest,
+        requirement=read("requirement", requirement, Requirement, parse),
         include_offline=include_offline,
         limit=limit,
         explain=explain,
     )
 
 
-def _capabilities(given: Iterable[wire.Capability | str]) -> tuple[wire.Capability, ...]:
-    return tuple(wire.Capability(name=each) if isinstance(each, str) else each for each in given)
+def _capabilities(given: Iterable[wire.Capability | str]) -> tuple[Any, ...]:
+    """As data, so that what is wrong with one is told with its place among the others."""
+    listed = items("capabilities", given, of="capabilities")
+    return tuple({"name": each} if isinstance(each, str) else each for each in listed)

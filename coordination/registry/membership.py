@@ -14,6 +14,7 @@ import structlog
 from pydantic import JsonValue, ValidationError
 
 from coordination.registry import wire
+from coordination.runtime.asking import request as asked
 from coordination.runtime.client import Caller
 from coordination.runtime.clock import Clock, SystemClock
 from coordination.runtime.concurrency import one_error
@@ -197,6 +198,7 @@ class Membership:
         """Change what is registered, without a new incarnation; what is not given stays.
 
         Raises:
+            UsageError: What is given can never be right.
             SupersededError: Another process registered under the same id.
             RejectedError: The registry refuses the new registration; the old one stays.
             UnavailableError: The registry cannot be reached; the outcome is unknown.
@@ -211,8 +213,8 @@ class Membership:
         }
         given = {name: value for name, value in fields.items() if value is not None}
         async with self._registering:
-            after = wire.RegisterRequest.model_validate({**_fields(self._request), **given})
-            request = wire.UpdateRequest.model_validate({"incarnation": self.incarnation, **given})
+            after = asked(wire.RegisterRequest.model_validate, {**_fields(self._request), **given})
+            request = asked(wire.UpdateRequest.model_validate, {"incarnation": self.incarnation, **given})
             try:
                 await self._caller.command("registry", "update", request, wire.UpdateReply)
                 self._request = after

@@ -8,10 +8,12 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from coordination.runtime.asking import payload_of
 from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
 from coordination.runtime.limits import REQUEST_TIMEOUT_S
 from coordination.runtime.names import Subjects, require_id
+from coordination.runtime.problems import problems_of
 from coordination.runtime.trace import CURRENT_TRACE, header_of_command
 from coordination.runtime.wire import (
     HEADER_AGE,
@@ -80,6 +82,7 @@ class Caller:
             UnavailableError: No answer within the patience; the outcome is unknown, and repeating
                 with the same `command_id` is safe.
             PeerProtocolError: The answer is not what the contract says.
+            UsageError: The body holds what JSON does not have.
         """
         is_drawn = not command_id
         command_id = command_id or f"{self._entropy.getrandbits(128):032x}"
@@ -98,7 +101,7 @@ class Caller:
         self, service: str, verb: str, request: BaseModel, reply: type[R], headers: dict[str, str]
     ) -> R:
         subject = self.subjects.call(service, verb, self.agent)
-        payload = request.model_dump_json(exclude_defaults=True).encode()
+        payload = payload_of(request)
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         give_up_s = started_s + self._patience_s
@@ -127,6 +130,5 @@ def _read(answer: Delivery, reply: type[R]) -> R:
             raise ErrorBody.model_validate_json(answer.payload).as_error()
         return reply.model_validate_json(answer.payload)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise PeerProtocolError(f"the answer is not a {reply.__name__}: {place}: {problem['msg']}") from None
+        problem = problems_of(error, most=1)[0]
+        raise PeerProtocolError(f"the answer is not a {reply.__name__}: {problem}") from None

@@ -13,9 +13,10 @@ from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.limits import MAX_COMMAND_ID_CHARS, MAX_REQUEST_BYTES
 from coordination.runtime.names import inbox_prefix, is_id
+from coordination.runtime.problems import problems_of
 from coordination.runtime.wire import HEADER_AGE, HEADER_COMMAND_ID, HEADER_TIMEOUT
 
-_MAX_SHOWN_CHARS: Final = 200
+_MAX_PROBLEMS: Final = 10
 _MAX_HEADER_MS: Final = 366 * 24 * 3600 * 1000
 _MAX_KNOWN_SUBJECTS: Final = 1024
 _MAX_KNOWN_DURATIONS: Final = 1024
@@ -75,15 +76,12 @@ def parse_body(request_type: TypeAdapter[Any], payload: bytes) -> Any:
         # Not `model_validate_json`: what that does before it gets here takes 2 us.
         return request_type.validator.validate_json(payload or b"{}")
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        shown = [
-            {"field": _place(problem["loc"]), "problem": problem["msg"][:_MAX_SHOWN_CHARS]}
-            for problem in problems[:10]
-        ]
-        first = shown[0]
-        where = f"field {first['field']}" if first["field"] else "the body"
+        problems = problems_of(error, most=_MAX_PROBLEMS)
+        shown = [{"field": problem.place, "problem": problem.text} for problem in problems]
+        first = problems[0]
+        where = f"field {first.place}" if first.place else "the body"
         raise RejectedError(
-            "invalid_request", f"{where}: {first['problem']}", details={"problems": shown}
+            "invalid_request", f"{where}: {first.text}", details={"problems": shown}
         ) from None
 
 
@@ -119,8 +117,3 @@ def _milliseconds(header: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) <= _MAX_HEADER_MS):
         raise RejectedError("invalid_request", f"header {header} must be a number of milliseconds")
     return int(text)
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """Where in the body; cut, because the names in it are the caller's and may be of any length."""
-    return ".".join(str(part) for part in location)[:_MAX_SHOWN_CHARS]

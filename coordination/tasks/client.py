@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from coordination.requirements import Requirement, parse
+from coordination.runtime.asking import mapping, read, request
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import UnavailableError
@@ -54,56 +55,62 @@ class TasksClient:
             task_id: Makes submitting the same task again harmless; by default the service chooses.
 
         Raises:
-            RequirementSyntaxError: The text is no requirement; the message shows the place.
+            UsageError: The text is no requirement, whose place the message shows, or an argument
+                cannot be right.
         """
-        request = wire.SubmitRequest(
-            requirement=parse(requirement) if isinstance(requirement, str) else requirement,
-            payload=dict(payload or {}),
+        body = request(
+            wire.SubmitRequest,
+            requirement=read("requirement", requirement, Requirement, parse),
+            payload=mapping("payload", payload),
             priority=priority,
             deadline_ms=deadline_ms,
             max_attempts=max_attempts,
             task_id=task_id,
         )
-        return await self._caller.command("tasks", "submit", request, wire.SubmitReply)
+        return await self._caller.command("tasks", "submit", body, wire.SubmitReply)
 
     async def accept(self, task_id: str, fencing_token: int) -> wire.StandingReply:
         """Take an offered task; the lease runs from now."""
-        return await self._command("accept", wire.AcceptRequest(task_id=task_id, fencing_token=fencing_token))
+        return await self._command(
+            "accept", request(wire.AcceptRequest, task_id=task_id, fencing_token=fencing_token)
+        )
 
     async def refuse(self, task_id: str, fencing_token: int, *, reason: str = "") -> wire.StandingReply:
         """Pass on an offered task; others are asked first before it comes again."""
-        request = wire.RefuseRequest(task_id=task_id, fencing_token=fencing_token, reason=reason)
-        return await self._command("refuse", request)
+        body = request(wire.RefuseRequest, task_id=task_id, fencing_token=fencing_token, reason=reason)
+        return await self._command("refuse", body)
 
     async def progress(
         self, task_id: str, fencing_token: int, *, share: float | None = None, note: str = ""
     ) -> wire.StandingReply:
         """Extend the lease; `share` of the work is done, 0 to 1."""
-        request = wire.ProgressRequest(task_id=task_id, fencing_token=fencing_token, share=share, note=note)
-        return await self._command("progress", request)
+        body = request(
+            wire.ProgressRequest, task_id=task_id, fencing_token=fencing_token, share=share, note=note
+        )
+        return await self._command("progress", body)
 
     async def complete(self, task_id: str, fencing_token: int, result: Any = None) -> wire.StandingReply:
         """Hand in the result, any JSON value of at most 128 KiB."""
-        request = wire.CompleteRequest(task_id=task_id, fencing_token=fencing_token, result=result)
-        return await self._command("complete", request)
+        body = request(wire.CompleteRequest, task_id=task_id, fencing_token=fencing_token, result=result)
+        return await self._command("complete", body)
 
     async def fail(
         self, task_id: str, fencing_token: int, *, reason: str, retryable: bool = True
     ) -> wire.StandingReply:
         """Give up this attempt; the reply says whether another follows."""
-        request = wire.FailRequest(
-            task_id=task_id, fencing_token=fencing_token, reason=reason, retryable=retryable
+        body = request(
+            wire.FailRequest, task_id=task_id, fencing_token=fencing_token, reason=reason, retryable=retryable
         )
-        return await self._command("fail", request)
+        return await self._command("fail", body)
 
     async def cancel(self, task_id: str, *, reason: str = "") -> wire.StandingReply:
         """Stop a task of the caller's own; its worker is told."""
-        return await self._command("cancel", wire.CancelRequest(task_id=task_id, reason=reason))
+        return await self._command("cancel", request(wire.CancelRequest, task_id=task_id, reason=reason))
 
     async def get(self, task_id: str) -> wire.TaskRecord:
         """One task with payload, result and history."""
-        request = wire.GetRequest(task_id=task_id)
-        return await self._caller.query("tasks", "get", request, wire.TaskRecord)
+        body = request(wire.GetRequest, task_id=task_id)
+        return await self._caller.query("tasks", "get", body, wire.TaskRecord)
 
     async def list(
         self,
@@ -115,10 +122,15 @@ class TasksClient:
         limit: int = 100,
     ) -> tuple[wire.TaskSummary, ...]:
         """A page of tasks in order of submission, after the one with sequence `after`."""
-        request = wire.ListRequest(
-            state=state, submitter=submitter, capability=capability, after=after, limit=limit
+        body = request(
+            wire.ListRequest,
+            state=state,
+            submitter=submitter,
+            capability=capability,
+            after=after,
+            limit=limit,
         )
-        return (await self._caller.query("tasks", "list", request, wire.ListReply)).tasks
+        return (await self._caller.query("tasks", "list", body, wire.ListReply)).tasks
 
     async def ended(self, task_id: str, *, timeout_s: float) -> wire.TaskRecord:
         """Wait until a task has ended, in whatever way; returns it with its result, or the reason for none.
@@ -149,5 +161,5 @@ class TasksClient:
             except TimeoutError:
                 raise UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s") from None
 
-    async def _command(self, verb: str, request: BaseModel) -> wire.StandingReply:
-        return await self._caller.command("tasks", verb, request, wire.StandingReply)
+    async def _command(self, verb: str, body: BaseModel) -> wire.StandingReply:
+        return await self._caller.command("tasks", verb, body, wire.StandingReply)
