@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from conclave.agent.binding import Signature, read_signature
+from conclave.agent.containment import contained
 from conclave.agent.context import Context
 from conclave.agent.threads import RunSync
 from coordination.runtime.errors import UsageError
@@ -44,12 +45,18 @@ class Handler:
         return self.signature.name
 
     async def call(self, arguments: Mapping[str, Any], run_sync: RunSync) -> Any:
-        """What the function returns."""
-        if self.is_async:
-            return await self.function(**arguments)
-        result = await run_sync(functools.partial(self.function, **arguments))
-        # Such as a lambda around an async function.
-        return await result if inspect.isawaitable(result) else result
+        """What the function returns.
+
+        Raises:
+            HandlerExitError: It raised what is no `Exception`, such as `SystemExit`.
+            Exception: Whatever else it raises.
+        """
+        with contained():
+            if self.is_async:
+                return await self.function(**arguments)
+            result = await run_sync(functools.partial(self.function, **arguments))
+            # Such as a lambda around an async function.
+            return await result if inspect.isawaitable(result) else result
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

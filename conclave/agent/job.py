@@ -8,6 +8,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
 
+from conclave.agent.containment import NOT_ITS_OWN, HandlerExitError
 from conclave.agent.context import TaskContext
 from conclave.agent.duty import STOP_GRACE_S, Duty
 from conclave.agent.errors import WorkCancelledError
@@ -190,8 +191,13 @@ def _outcome(working: asyncio.Future[Any]) -> Any:
     """The result of a handler that has ended.
 
     Raises:
-        RuntimeError: It ended as if cancelled, though nobody had cancelled it.
+        RuntimeError: It ended as if cancelled, though nobody but itself had cancelled it.
+        HandlerExitError: It raised what would end whoever raises it again.
+        Exception: Whatever else it raised.
     """
     if working.cancelled():
-        raise RuntimeError("the handler let through a cancellation that was not its own")
+        raise RuntimeError(NOT_ITS_OWN)
+    error = working.exception()
+    if error is not None and not isinstance(error, Exception):
+        raise HandlerExitError(error)
     return working.result()

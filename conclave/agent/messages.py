@@ -10,32 +10,46 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from conclave.agent.binding import ContentError, adapter_for, validated
+from conclave.agent.containment import contained, tell
 from conclave.agent.context import MessageContext
 from conclave.agent.duty import Duty, Lanes
-from conclave.agent.errors import MAX_REASON_CHARS, TaskFailed
+from conclave.agent.errors import MAX_REASON_CHARS
 from conclave.agent.handler import Handler
 from conclave.agent.part import Part
 from conclave.agent.performatives import ASKS_FOR_ANSWER
-from conclave.agent.results import ResultError, message_content
-from coordination.runtime.errors import ConclaveError, UsageError
-from coordination.runtime.failures import log_failure
+from conclave.agent.results import message_content
+from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
 from dialog.limits import MAX_CONTENT_BYTES
 from dialog.wire import Message, Performative
 
 _TEXT: Final = (str, Any, inspect.Parameter.empty)
 """Annotations of parameters that get the content as it is."""
+_BAD_ANSWER: Final = frozenset({"message_too_large", "too_large", "invalid_request"})
+"""Refusals of an answer that another one may not get."""
 _CLOCK_SKEW_MS: Final = 10_000
 """How far the agent's clock may be behind the dialog service's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Returned by a message handler: an answer with another performative than ``inform``."""
+    """Returned by a message handler: an answer with another performative than ``inform``.
+
+    Raises:
+        UsageError: There is no such performative.
+    """
 
     performative: Performative
     """The communicative act: ``propose`` in answer to a ``cfp``, ``refuse``, ``agree``, ..."""
     content: Any = ""
     """Text as it is; anything else as JSON."""
+
+    def __post_init__(self) -> None:
+        """Refuse an act that nobody could say."""
+        if not isinstance(self.performative, str) or self.performative not in ASKS_FOR_ANSWER:
+            raise UsageError(
+                f"Reply: no performative {repr(self.performative)[:66]}; there are: "
+                f"{', '.join(ASKS_FOR_ANSWER)}"
+            )
 
 
 class MessageHandler:
@@ -114,9 +128,27 @@ class _Hall:
             try:
                 answer = await self._answer(message, context)
                 if answer is not None:
-                    await context.reply(answer.content, performative=answer.performative)
+                    await self._say(answer, context)
             except ConclaveError as error:
                 log.warning("not answered", error=str(error))
+
+    async def _say(self, answer: Reply, context: MessageContext) -> None:
+        """Say `answer`; if that fails, whoever waits for it is told so.
+
+        Raises:
+            ConclaveError: The dialog service takes neither, or is away.
+        """
+        try:
+            await context.reply(answer.content, performative=answer.performative)
+        except UnavailableError:
+            raise
+        except Exception as error:
+            asks = ASKS_FOR_ANSWER[context.message.performative]
+            if isinstance(error, RejectedError) and error.code not in _BAD_ANSWER:
+                raise  # Such as too late: no other answer would be taken, either.
+            if answer.performative == "failure" or not asks:
+                raise
+            await context.reply(self._reason(error, context.log), performative="failure")
 
     async def _answer(self, message: Message, context: MessageContext) -> Reply | None:
         """What is said in answer, if anything."""
@@ -128,16 +160,18 @@ class _Hall:
             # Somebody else in the room may be meant, unless it was said to this agent.
             is_meant = asks and self._duty.agent in message.to
             return Reply("not-understood", f"no handler for {message.performative}") if is_meant else None
+        log = context.log.bind(handler=chosen.handler.name)
         try:
-            arguments = chosen.arguments(message.content, context)
-        except ContentError as error:
-            context.log.warning("message not understood", reason=str(error))
-            return Reply("not-understood", str(error)) if asks else None
-        try:
-            said = await chosen.handler.call(arguments, self._duty.run_sync)
-            return self._reply(said, asks=asks, context=context)
+            with contained():  # its types may have validators and serializers of its author's
+                try:
+                    arguments = chosen.arguments(message.content, context)
+                except ContentError as error:
+                    log.warning("message not understood", reason=str(error))
+                    return Reply("not-understood", str(error)) if asks else None
+                said = await chosen.handler.call(arguments, self._duty.run_sync)
+                return self._reply(said, asks=asks, context=context)
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is told that it failed
-            reason = self._reason(error, context)
+            reason = self._reason(error, log)
             return Reply("failure", reason) if asks else None
 
     async def _has_answered(self, message: Message) -> bool:
@@ -159,8 +193,6 @@ class _Hall:
         if said is None:
             return None
         if isinstance(said, Reply):
-            if said.performative not in ASKS_FOR_ANSWER:
-                raise ResultError(f"no performative {str(said.performative)[:64]!r} to reply with")
             return Reply(said.performative, message_content(said.content, max_bytes=MAX_CONTENT_BYTES))
         if not asks:
             context.log.warning(
@@ -169,14 +201,6 @@ class _Hall:
             return None
         return Reply("inform", message_content(said, max_bytes=MAX_CONTENT_BYTES))
 
-    def _reason(self, error: Exception, context: MessageContext) -> str:
+    def _reason(self, error: Exception, log: Any) -> str:
         """What others may know of a handler's error."""
-        if isinstance(error, TaskFailed):
-            context.log.warning("handler failed", reason=error.reason, details=dict(error.details))
-            return error.reason[:MAX_REASON_CHARS]
-        if isinstance(error, ResultError):
-            context.log.error("handler failed", reason=str(error))
-            return str(error)
-        correlation_id = self._duty.fresh_id()
-        log_failure(context.log, "handler failed", error, correlation_id=correlation_id)
-        return f"{type(error).__name__} (see the agent's log, {correlation_id})"
+        return tell(error, log, "handler failed", fresh_id=self._duty.fresh_id).reason[:MAX_REASON_CHARS]

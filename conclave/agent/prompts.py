@@ -10,11 +10,12 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 from conclave.agent.binding import read_signature
+from conclave.agent.containment import HandlerExitError, contained, tell
 from conclave.agent.duty import STOP_GRACE_S, Duty
-from conclave.agent.errors import TaskFailed, WorkCancelledError
+from conclave.agent.errors import WorkCancelledError
 from conclave.agent.part import Part
 from conclave.agent.prompting import Piece, PromptContext, Stream, chunks_of
-from conclave.agent.results import ResultError, message_content
+from conclave.agent.results import message_content
 from conclave.agent.threads import RunSync, Threads
 from coordination.gateway.client import GatewayClient
 from coordination.gateway.limits import MAX_AGENT_PROMPTS, MAX_MESSAGE_CHARS
@@ -27,7 +28,6 @@ from coordination.gateway.wire import (
     StatusChunk,
 )
 from coordination.runtime.errors import UsageError
-from coordination.runtime.failures import log_failure
 
 MAX_PROMPTS: Final = 8
 """Prompts that an agent works on at a time, by default."""
@@ -175,14 +175,18 @@ class _Desk:
             reason = context.cancelled.reason or "the handler let through a cancellation that was not its own"
             context.log.warning("prompt given up", reason=reason)
             await stream.end(ErrorChunk(message=reason))
+        elif (error := working.exception()) is not None:  # such as an end that the gateway did not take
+            failed = error if isinstance(error, Exception) else HandlerExitError(error)
+            await stream.end(ErrorChunk(message=self._reason(failed, context)))
 
     async def _say(self, text: str, stream: Stream, context: PromptContext) -> None:
         """Run the handler and send what it says, and how it ends."""
         try:
-            async with contextlib.aclosing(self._handler.pieces(text, context, self._run_sync)) as pieces:
-                async for said in pieces:
-                    for chunk in chunks_of(_piece(said)):
-                        await stream.send(chunk)
+            with contained():
+                async with contextlib.aclosing(self._handler.pieces(text, context, self._run_sync)) as pieces:
+                    async for said in pieces:
+                        for chunk in chunks_of(_piece(said)):
+                            await stream.send(chunk)
         except WorkCancelledError:
             reason = context.cancelled.reason or "given up"
             context.log.info("prompt given up", reason=reason)
@@ -194,16 +198,9 @@ class _Desk:
 
     def _reason(self, error: Exception, context: PromptContext) -> str:
         """What others may know of a handler's error."""
-        match error:
-            case TaskFailed():
-                context.log.warning("handler failed", reason=error.reason, details=dict(error.details))
-                return error.reason[:MAX_MESSAGE_CHARS] or "failed"
-            case ResultError():
-                context.log.error("handler failed", reason=str(error))
-                return str(error)[:MAX_MESSAGE_CHARS]
-        correlation_id = self._duty.fresh_id()
-        log_failure(context.log, "handler failed", error, correlation_id=correlation_id)
-        return f"{type(error).__name__[:80]} (see the agent's log, {correlation_id})"
+        log = context.log.bind(handler=self._handler.name)
+        told = tell(error, log, "handler failed", fresh_id=self._duty.fresh_id)
+        return told.reason[:MAX_MESSAGE_CHARS]
 
 
 async def _refuse(stream: Stream, message: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from conclave.agent.containment import contained
 from conclave.agent.context import DecisionContext, ProposalContext
 from conclave.agent.duty import Duty, Lanes
 from conclave.agent.handler import Handler
@@ -28,12 +29,25 @@ _CHOICES: Final = get_args(Choice)
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """Returned by a proposal handler: a choice, and why."""
+    """Returned by a proposal handler: a choice, and why.
+
+    Raises:
+        UsageError: There is no such choice.
+    """
 
     choice: Choice
     """``for``, ``against`` or ``abstain``."""
     rationale: str = ""
     """Why; what is longer than 2048 characters is cut."""
+
+    def __post_init__(self) -> None:
+        """Refuse a choice that nobody has."""
+        _require_choice(self.choice, "Ballot")
+
+
+def _require_choice(choice: object, what: str) -> None:
+    if not isinstance(choice, str) or choice not in _CHOICES:
+        raise UsageError(f"{what}: no choice {repr(choice)[:66]}; there are: {', '.join(_CHOICES)}")
 
 
 def _taking(handler: Handler, body: type) -> str | None:
@@ -129,34 +143,33 @@ class _Booth:
             context = ProposalContext(self._duty.session, log=log, trace=trace, proposal=announced)
             try:
                 said = await taker.handler.call(taker.arguments(announced, context), self._duty.run_sync)
+                with contained():
+                    ballot = None if said is None else _ballot(said)
             except Exception:  # noqa: BLE001 - whatever it is, the agent has no opinion
-                log_failure(log, "no vote: the handler failed")
+                log_failure(log.bind(handler=taker.handler.name), "no vote: the handler failed")
                 return
-            await self._vote(said, context)
+            if ballot is not None:
+                await self._vote(ballot, context)
 
-    async def _vote(self, said: Any, context: ProposalContext) -> None:
-        """Cast what the handler returned, if anything."""
-        if said is None:
-            return
-        ballot = _ballot(said)
-        if ballot is None:
-            context.log.error(
-                "no vote: the handler returned neither a choice nor a ballot", type=type(said).__name__
-            )
-        elif context.proposal.status != "active":
+    async def _vote(self, ballot: Ballot, context: ProposalContext) -> None:
+        """Cast the ballot, if it can be cast now."""
+        if context.proposal.status != "active":
             context.log.warning("no vote: voting has not opened")
-        else:
-            try:
-                await context.vote(ballot.choice, rationale=ballot.rationale)
-            except ConclaveError as error:
-                context.log.warning("vote not counted", error=str(error))
+            return
+        try:
+            await context.vote(ballot.choice, rationale=ballot.rationale)
+        except ConclaveError as error:
+            context.log.warning("vote not counted", error=str(error))
 
 
-def _ballot(said: Any) -> Ballot | None:
-    """A choice, or anything with a choice and a rationale, as a ballot; None if it is neither."""
-    choice: Any = said if isinstance(said, str) else getattr(said, "choice", None)
-    if choice not in _CHOICES:
-        return None
+def _ballot(said: Any) -> Ballot:
+    """A choice, or anything with a choice and a rationale, as a ballot.
+
+    Raises:
+        UsageError: It is neither, or there is no such choice.
+    """
+    choice: Any = said if isinstance(said, str) else getattr(said, "choice", said)
+    _require_choice(choice, "the handler returned no vote")
     rationale = str(getattr(said, "rationale", "") or "")
     if len(rationale) > MAX_RATIONALE_CHARS:
         rationale = f"{rationale[: MAX_RATIONALE_CHARS - 1]}…"

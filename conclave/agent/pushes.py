@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from conclave.agent.binding import ContentError, adapter_for, validated
+from conclave.agent.containment import contained
 from conclave.agent.context import PushContext
 from conclave.agent.duty import Duty, Lanes
 from conclave.agent.handler import Handler
@@ -71,7 +72,8 @@ class Pushes(Part):
             with duty.scope("", kind=kind) as (trace, log):
                 context = PushContext(duty.session, log=log, trace=trace, kind=kind)
                 try:
-                    arguments = push_handler.arguments(delivery.payload, context)
+                    with contained():
+                        arguments = push_handler.arguments(delivery.payload, context)
                 except ContentError as error:
                     log.warning("push ignored", reason=str(error))
                     return

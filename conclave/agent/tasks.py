@@ -7,28 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
 from pydantic import ValidationError
 
 from conclave.agent.binding import Binding, ContentError
+from conclave.agent.containment import Told, contained, tell
 from conclave.agent.dispatch import choose
 from conclave.agent.duty import Duty
-from conclave.agent.errors import MAX_REASON_CHARS, TaskFailed, WorkCancelledError
+from conclave.agent.errors import MAX_REASON_CHARS, WorkCancelledError
 from conclave.agent.handler import Handler
 from conclave.agent.job import RETRY_S, Job, StoppedError, TakenAwayError
 from conclave.agent.part import Part
-from conclave.agent.results import ResultError, task_result
+from conclave.agent.results import task_result
 from coordination.registry.wire import Capability
 from coordination.requirements import RequirementSyntaxError, parse
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
-from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.tasks.wire import TaskOffer, TaskTakenAway
 
 STOPPING_REASON: Final = "the agent stopped before it was done"
 _BAD_RESULT: Final = frozenset({"too_large", "too_deep", "invalid_request"})
 """Refusals of a result that no other attempt of the same handler would change."""
-_log = structlog.get_logger("conclave.agent")
+_log = get_logger("conclave.agent")
 
 
 class TaskHandler:
@@ -214,10 +214,25 @@ class _Work:
                 place.leave()
 
     async def _run(self, chosen: TaskHandler, job: Job, place: _Place) -> None:
-        """Have the handler do the task, and report what came of it."""
+        """Have the handler do the task, and report what came of it.
+
+        Raises:
+            RejectedError: The task is not ours any more.
+            UnavailableError: The lease is over, and nothing could be reported.
+        """
         try:
-            arguments = chosen.binding.arguments(self._offer.payload, job.context)
-            result = task_result(await job.run(lambda: self._call(chosen.handler, arguments, place)))
+            await self._attempt(chosen, job, place)
+        except (RejectedError, UnavailableError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a report that cannot be made or logged is no silence
+            await self._fail(job, self._told(error, chosen).reason, retryable=True)
+
+    async def _attempt(self, chosen: TaskHandler, job: Job, place: _Place) -> None:
+        try:
+            with contained():  # its types may have validators and serializers of its author's
+                arguments = chosen.binding.arguments(self._offer.payload, job.context)
+                returned = await job.run(lambda: self._call(chosen.handler, arguments, place))
+                result = task_result(returned)
         except TakenAwayError as taken:
             self._log.warning("task taken away", reason=str(taken))
         except StoppedError:
@@ -225,17 +240,12 @@ class _Work:
         except ContentError as error:
             self._log.warning("payload not valid", reason=str(error))
             await self._fail(job, f"invalid payload: {error}", retryable=False)
-        except ResultError as error:
-            self._log.error("task failed", reason=str(error))
-            await self._fail(job, str(error), retryable=False)
-        except TaskFailed as error:
-            self._log.warning("task failed", reason=error.reason, details=dict(error.details))
-            await self._fail(job, error.reason, retryable=error.retryable)
         except Exception as error:  # noqa: BLE001 - whatever it is, the attempt has failed
             if isinstance(error, WorkCancelledError) and job.context.cancelled.is_set():
                 self._log.warning("task taken away", reason=job.context.cancelled.reason)
                 return
-            await self._fail(job, self._logged(error), retryable=True)
+            told = self._told(error, chosen)
+            await self._fail(job, told.reason, retryable=told.is_retryable)
         else:
             await self._complete(job, result)
 
@@ -249,11 +259,9 @@ class _Work:
                 place.leave()
         return await handler.call(arguments, lambda call: self._duty.run_task(_leaving(call, place)))
 
-    def _logged(self, error: Exception) -> str:
-        """What others may know of an error that is nobody's message."""
-        correlation_id = self._duty.fresh_id()
-        log_failure(self._log, "task failed", error, correlation_id=correlation_id)
-        return f"{type(error).__name__} (see the agent's log, {correlation_id})"
+    def _told(self, error: Exception, chosen: TaskHandler) -> Told:
+        log = self._log.bind(handler=chosen.handler.name)
+        return tell(error, log, "task failed", fresh_id=self._duty.fresh_id)
 
     # --- reports
 
@@ -270,7 +278,8 @@ class _Work:
             self._log.info("task completed")
 
     async def _fail(self, job: Job, reason: str, *, retryable: bool) -> None:
-        offer, shown = self._offer, reason[:MAX_REASON_CHARS]
+        offer = self._offer
+        shown = reason.encode(errors="replace").decode()[:MAX_REASON_CHARS]
         try:
             await self._report(
                 job,

@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
+from conclave.agent.containment import contained_call
+
 P = ParamSpec("P")
 T = TypeVar("T")
 RunSync = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -70,6 +72,7 @@ class Threads:
 
         Raises:
             RuntimeError: ``call`` raised `StopIteration`, which no coroutine may raise.
+            HandlerExitError: It raised what is no `Exception`, such as `SystemExit`.
             Exception: Whatever else it raises.
         """
         await self._places.acquire()
@@ -78,9 +81,7 @@ class Threads:
 
         def work() -> Any:
             try:
-                return context.run(call)
-            except StopIteration as error:
-                raise RuntimeError("the handler raised StopIteration") from error
+                return context.run(contained_call, call)
             finally:
                 with contextlib.suppress(RuntimeError):  # the loop has ended, and its places with it
                     loop.call_soon_threadsafe(self._places.release)

@@ -20,7 +20,7 @@ from conclave import (
     UnavailableError,
     UsageError,
 )
-from conclave.testing import MemoryMesh
+from conclave.testing import HandlersFailedError, MemoryMesh
 from consensus.wire import Decision, ProposalAnnounced, Vote
 from coordination.runtime.names import Subjects
 from coordination.tasks.wire import TaskResult
@@ -83,6 +83,28 @@ async def test_what_the_handler_returns_is_the_vote(memory_mesh: MemoryMesh) -> 
     ]
     assert [rationale for _, _, rationale in cast][1:3] == ["too hot", ""]
     assert len(cast[3][2]) == 2048
+    (failure,) = memory_mesh.take_failures()
+    assert str(failure.error) == (
+        "the handler returned no vote: no choice 'maybe'; there are: for, against, abstain"
+    )
+
+
+@pytest.mark.parametrize("choice", ["yes", "", None, ["for"]])
+def test_a_ballot_with_a_choice_that_nobody_has_is_refused_when_it_is_made(choice: Any) -> None:
+    with pytest.raises(UsageError, match=r"Ballot: no choice .*; there are: for, against, abstain"):
+        Ballot(choice)
+
+
+@pytest.mark.parametrize("returned", ["yes", 7, True, {"choice": "for"}, Opinion("yes")])
+async def test_a_vote_that_is_none_fails_a_test_as_an_exception_does(
+    memory_mesh: MemoryMesh, returned: Any
+) -> None:
+    agent = Agent("voter")
+    agent.proposal(always(returned))
+    async with memory_mesh.join(agent):
+        assert await votes(memory_mesh, "voter") == []
+    with pytest.raises(HandlersFailedError, match=r"voter: no vote: the handler failed: UsageError"):
+        memory_mesh.raise_failures()
 
 
 async def test_a_handler_that_fails_does_not_vote_and_ends_nothing(memory_mesh: MemoryMesh) -> None:
