@@ -24,6 +24,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
+import structlog
+
 from conclave import store as directory
 from conclave.identity import AUTHORIZATION_FILE, Identities, RunningServer
 from conclave.identity.running import CONFIGURATION_FILE, forget
@@ -38,6 +40,7 @@ _STOP_TIMEOUT_S: Final = 10.0
 _LOCK_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.01
 _PR_SET_PDEATHSIG: Final = 1
+_log = structlog.get_logger(__name__)
 
 
 class EmbeddedServer:
@@ -82,6 +85,7 @@ class EmbeddedServer:
             self.store / directory.LOCK_FILE,
             timeout_s=_LOCK_TIMEOUT_S,
             busy=f"store {self.store} is in use by another Conclave; stop it or choose another --store",
+            on_wait=self._say_that_we_wait,
         )
         forget(self.store)
         try:
@@ -116,6 +120,16 @@ class EmbeddedServer:
         """Wait until the server ends by itself; returns its exit status."""
         assert self._process is not None, "not started"
         return await self._process.wait()
+
+    def _say_that_we_wait(self) -> None:
+        """The holder may be about to end (a restart, a kill), so we do not give up at once."""
+        running = RunningServer.of(self.store)
+        _log.warning(
+            "the store is in use; waiting for its holder to stop",
+            store=str(self.store),
+            at_most_s=_LOCK_TIMEOUT_S,
+            held_by="a server that starts or stops" if running is None else running.url,
+        )
 
     async def _spawn(self) -> None:
         port = self._port or (DEFAULT_PORT if _is_free(DEFAULT_PORT) else -1)

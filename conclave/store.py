@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -35,19 +35,36 @@ def prepare(store: Path) -> None:
         raise UsageError(f"store {store}: {error.strerror}; choose another with --store") from None
 
 
-async def take_lock(path: Path, *, timeout_s: float, busy: str) -> IO[str]:
+def exists(store: Path) -> bool:
+    """Whether `store` is a directory of ours."""
+    return (store / LOCK_FILE).is_file()
+
+
+async def take_lock(
+    path: Path, *, timeout_s: float, busy: str, on_wait: Callable[[], None] = lambda: None
+) -> IO[str]:
     """The lock of file `path`, held until the result is closed.
+
+    Args:
+        path: The file.
+        timeout_s: How long to wait for somebody else to let go of it.
+        busy: What to say when nobody did.
+        on_wait: Called once, as soon as it is clear that somebody else holds it.
 
     Raises:
         UsageError: Somebody else held it for all of `timeout_s`; `busy` is the message.
     """
     handle = path.open("a+", encoding="utf-8")
+    is_waiting = False
     try:
         async with asyncio.timeout(timeout_s):
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
+                    if not is_waiting:
+                        is_waiting = True
+                        on_wait()
                     await asyncio.sleep(_POLL_S)
                 else:
                     return handle

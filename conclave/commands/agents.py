@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,8 @@ def agents_command(
     With REQUIREMENT only the agents that meet it, for example 'python>=3.11, region in [eu, us]'. Agents that
     are offline are left out, unless they go offline while you watch.
 
+    The exit status is 1 if there is a REQUIREMENT and nobody to show.
+
     --json prints an array of agents as in docs/wire.md; with --watch it prints one object per line and event,
     whatever the status.
     """
@@ -69,4 +72,6 @@ def agents_command(
 
         ask(watch_agents(access, selection, as_json=as_json))
     else:
-        ask(list_agents(access, selection, as_json=as_json))
+        is_anybody = ask(list_agents(access, selection, as_json=as_json))
+        if requirement is not None and not is_anybody:
+            sys.exit(1)

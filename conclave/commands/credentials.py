@@ -10,6 +10,8 @@ import click
 from conclave.commands.output import print_json
 from conclave.commands.tables import columns
 from conclave.identity import Identities
+from conclave.store import exists
+from coordination.runtime.errors import UsageError
 
 
 async def add(
@@ -41,7 +43,17 @@ async def remove(store: Path, name: str, *, as_json: bool) -> None:
 
 
 async def show_all(store: Path, *, as_json: bool) -> None:
-    """Print the agents and foreign clients with their public keys; errors as `Identities.agents`."""
+    """Print the agents and foreign clients with their public keys.
+
+    Raises:
+        UsageError: There is no such store.
+        UsersFileError: Its users file is damaged.
+    """
+    if not exists(store):
+        raise UsageError(
+            f"there is no store at {store}; `conclave up` or `conclave agent add` makes one, "
+            "or give another with --store DIRECTORY"
+        )
     agents = Identities(store).agents()
     if as_json:
         print_json(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 1000),
     default=100,
     show_default=True,
-    help="Show at most so many matches, the best ones.",
+    help="Show at most so many matches, the best ones; with --explain, as many others at most.",
 )
 @click.option("-a", "--all", "is_all", is_flag=True, help="Let agents that are offline match, too.")
 @json_option

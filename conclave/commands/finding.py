@@ -16,9 +16,12 @@ from conclave.commands.access import Access
 from conclave.commands.listing import now_ms
 from conclave.commands.output import print_json
 from conclave.commands.reach import calling
-from coordination.registry.wire import Explanation, FindReply, FindRequest, TermExplanation
+from coordination.registry.wire import MAX_PAGE, Explanation, FindReply, FindRequest, TermExplanation
 from coordination.requirements import Requirement
 
+_OFFLINE_TERM: Final = "status!=offline"
+"""Comes last in the explanation of an agent that is left out because it is offline (`Explanation.terms`)."""
+_OFFLINE_REASON: Final = "is offline; --all lets such agents match, too"
 _PLAIN_HEADING: Final = ("NAME", "VERDICT", "MET", "WEIGHT", "TERM", "REASON")
 
 
@@ -35,17 +38,49 @@ async def find_agents(
     request = FindRequest(
         requirement=requirement, include_offline=include_offline, limit=limit, explain=explain
     )
-    async with calling(access) as caller:  # the client's `find` does not say how many match in all
+    async with calling(access) as caller:
         reply = await caller.query("registry", "find", request, FindReply)
     if as_json:
         print_json({"requirement": str(requirement), **reply.model_dump(mode="json")})
-    elif explain:
-        _show_explanations(reply)
+        return bool(reply.agents)
+    if explain:
+        _show_explanations(_in_words_of_ours(reply, include_offline=include_offline))
     else:
         _show_matches(reply)
-    if not reply.agents and not as_json:
+    if not reply.agents:
         click.echo(f"nobody meets {requirement}{'' if explain else '; --explain says why'}", err=True)
+    elif reply.matched > len(reply.agents):
+        click.echo(_cut(reply, limit), err=True)
     return bool(reply.agents)
+
+
+def _cut(reply: FindReply, limit: int) -> str:
+    """Says that there are more, and how to see them."""
+    count = len(reply.agents)
+    everybody = "conclave agents REQUIREMENT lists everybody, by name"
+    if count < limit:
+        why = f"one answer carries no more; {everybody}"
+    elif limit < MAX_PAGE:
+        why = f"--limit shows up to {MAX_PAGE}, as far as one answer carries them; {everybody}"
+    else:
+        why = everybody
+    return f"the best {count} of {reply.matched} that match; {why}"
+
+
+def _in_words_of_ours(reply: FindReply, *, include_offline: bool) -> FindReply:
+    """`reply` with the option named that a user of the command has; the wire's is another."""
+    if include_offline:
+        return reply
+    explanations = tuple(map(_naming_the_option, reply.explanations))
+    return reply.model_copy(update={"explanations": explanations})
+
+
+def _naming_the_option(explanation: Explanation) -> Explanation:
+    *terms, last = explanation.terms or (None,)
+    if explanation.status != "offline" or last is None or last.term != _OFFLINE_TERM:
+        return explanation
+    worded = last.model_copy(update={"reason": _OFFLINE_REASON})
+    return explanation.model_copy(update={"terms": (*terms, worded)})
 
 
 def _show_matches(reply: FindReply) -> None:
@@ -56,8 +91,6 @@ def _show_matches(reply: FindReply) -> None:
         click.echo("\n".join(tables.plain_found(reply.agents, now_ms=now_ms())))
         return
     console.print(tables.table(reply.agents, now_ms=now_ms(), width=console.width))
-    if reply.matched > len(reply.agents):
-        console.print(Text(f"… the best of {reply.matched}", style="dim"))
 
 
 def _show_explanations(reply: FindReply) -> None:

@@ -71,19 +71,23 @@ def to_plain(agent: Agent) -> dict[str, object]:
     return agent.model_dump(mode="json")
 
 
-async def list_agents(access: Access, selection: Selection, *, as_json: bool) -> None:
-    """Print the agents of `selection`, however many; errors as `conclave.commands.reach.registry`."""
+async def list_agents(access: Access, selection: Selection, *, as_json: bool) -> bool:
+    """Print the agents of `selection`, however many; False if there are none.
+
+    Errors as `conclave.commands.reach.registry`.
+    """
     async with registry(access) as client:
         everybody = [agent async for agent in client.iterate()]
     fitting = [agent for agent in everybody if selection.fits(agent)]
     chosen = [agent for agent in fitting if selection.admits_status(agent)]
     if as_json:
         print_json([to_plain(agent) for agent in chosen])
-        return
+        return bool(chosen)
     hidden = sum(agent.status == "offline" for agent in fitting) if selection.statuses == "live" else 0
     show(chosen, hidden_count=hidden)
     if not chosen:
         click.echo(_nobody(everybody, fitting, selection), err=True)
+    return bool(chosen)
 
 
 def show(agents: Iterable[Agent], *, hidden_count: int) -> None:

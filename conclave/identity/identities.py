@@ -106,8 +106,9 @@ class Identities:
         """
         for name in names:
             require_agent_id(name)
-        if len(set(names)) != len(names):
-            raise UsageError("an agent id is given twice")
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"agent id {name!r} is given twice; give it once")
         if out is not None and len(names) != 1:
             raise UsageError("a file for the seed can be given for one agent only")
         async with self.locked():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coordination.registry.wire import Agent, AgentRecord, FindReply
+from coordination.registry.wire import Agent, AgentRecord, Change, FindReply
 from coordination.requirements import parse
 from tests.support.cli import Here, registry_here
 
@@ -72,7 +73,9 @@ async def test_labels_requirements_and_statuses_choose(here: Here) -> None:
     assert [line.split()[0] for line in by_ability.out.splitlines()] == ["NAME", "bob"]
     assert [line.split()[0] for line in everybody.out.splitlines()] == ["NAME", "ada", "bob", "carol"]
     assert (offline.status, offline.out, offline.err) == (0, "", "no agents are offline\n")
-    assert (nobody.status, nobody.out, nobody.err) == (0, "", "none of 3 agents fits\n")
+    assert (nobody.status, nobody.out, nobody.err) == (1, "", "none of 3 agents fits\n")
+    silent = await here.run("agents", "cobol", "--json")
+    assert (silent.status, silent.out.strip(), silent.err) == (1, "[]", "")
 
 
 async def test_find_shows_the_best_first_with_its_score(here: Here) -> None:
@@ -92,6 +95,19 @@ async def test_find_shows_the_best_first_with_its_score(here: Here) -> None:
     assert reply.matched == 2
 
 
+async def test_find_says_how_many_more_match_than_it_shows(here: Here) -> None:
+    for more in ([], ["--explain"]):
+        cut, whole = await asyncio.gather(
+            here.run("find", "python", "--limit", "1", *more),
+            here.run("find", "python", "--limit", "2", *more),
+        )
+        assert cut.status == 0
+        assert cut.err.splitlines()[-1].startswith("the best 1 of 2 that match; --limit shows up to 1000")
+        assert "that match" not in whole.err
+    as_json = await here.run("find", "python", "--limit", "1", "--json")
+    assert (json.loads(as_json.out)["matched"], as_json.err) == (2, "")
+
+
 async def test_find_explains_every_term_of_every_agent(here: Here) -> None:
     explained = await here.run("find", REQUIREMENT, "--explain")
     assert (explained.status, explained.err) == (0, "")
@@ -105,6 +121,22 @@ async def test_find_explains_every_term_of_every_agent(here: Here) -> None:
     }
     assert ["carol", "no", "no", "-", "python>=3.11"] in [line[:5] for line in lines]
     assert len(lines) == 1 + 3 * 3
+
+
+async def test_who_is_offline_is_explained_by_the_option_that_the_command_has(tmp_path: Path) -> None:
+    async with registry_here(tmp_path, heartbeat_interval_ms=100) as made:
+        await made.join("ada", "python@3.12.1")
+        changes = made.clients["ada"].watch()
+        async with asyncio.timeout(20), contextlib.aclosing(changes):
+            async for event in changes:
+                if isinstance(event, Change) and event.kind == "offline":
+                    break
+        explained = await made.run("find", "python", "--explain")
+        everybody = await made.run("find", "python", "--explain", "--all")
+    assert explained.status == 1
+    *_, term, reason = re.split(" {2,}", explained.out.splitlines()[-1])
+    assert (term, reason) == ("status!=offline", "is offline; --all lets such agents match, too")
+    assert (everybody.status, "status!=offline" in everybody.out) == (0, False)
 
 
 async def test_nobody_found_is_exit_1_and_a_malformed_requirement_exit_2_with_a_caret(here: Here) -> None:

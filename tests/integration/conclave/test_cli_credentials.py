@@ -38,6 +38,8 @@ def test_credentials_are_added_listed_and_removed_as_json(tmp_path: Path) -> Non
 
 
 def test_the_same_for_people_is_plain_text(tmp_path: Path) -> None:
+    agent(tmp_path, "add", "ada")
+    agent(tmp_path, "remove", "ada")
     empty = agent(tmp_path, "list")
     assert (empty.stdout, empty.stderr) == ("", "no agents yet; add one with: conclave agent add NAME\n")
     added = agent(tmp_path, "add", "bob", "margaret")
@@ -46,6 +48,20 @@ def test_the_same_for_people_is_plain_text(tmp_path: Path) -> None:
     assert [line.split()[0] for line in listed] == ["bob", "margaret"]
     assert len({line.index("U") for line in listed}) == 1, "the keys stand below each other"
     assert agent(tmp_path, "remove", "bob").stdout == "removed bob\n"
+
+
+def test_a_list_of_no_store_says_so_and_makes_none(tmp_path: Path) -> None:
+    for more in ([], ["--json"]):
+        missing = agent(tmp_path, "list", *more)
+        assert (missing.exit_code, missing.stdout) == (2, "")
+        assert f"there is no store at {tmp_path / 'store'}" in missing.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_name_that_is_given_twice_is_named_once(tmp_path: Path) -> None:
+    refused = agent(tmp_path, "add", "bob", "ada", "ada", "ada")
+    assert refused.exit_code == 2
+    assert refused.stderr == "conclave: agent id 'ada' is given twice; give it once\n"
 
 
 def test_an_error_with_json_is_plain_text_on_standard_error(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 from conclave.embedded import EmbeddedServer, embedded_server
 from coordination.runtime.bus import NatsBus
@@ -76,9 +77,15 @@ async def test_a_directory_of_somebody_elses_is_not_taken_as_store(tmp_path: Pat
 
 async def test_second_server_on_one_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conclave.embedded._LOCK_TIMEOUT_S", 0.1)
-    async with embedded_server(tmp_path, port=free_port()):
-        with pytest.raises(UsageError, match="is in use by another Conclave"):
+    async with embedded_server(tmp_path, port=free_port()) as server:
+        with (
+            structlog.testing.capture_logs() as logged,
+            pytest.raises(UsageError, match="is in use by another Conclave"),
+        ):
             await EmbeddedServer(tmp_path, port=free_port()).start()
+    (said,) = logged
+    assert said["event"] == "the store is in use; waiting for its holder to stop"
+    assert (said["log_level"], said["held_by"]) == ("warning", server.url)
 
 
 async def test_killed_parent_leaves_no_server_and_the_store_can_be_used_again(tmp_path: Path) -> None:
