@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -15,11 +16,12 @@ from coordination.registry.directory import Directory, Profile
 from coordination.registry.explaining import Explainer
 from coordination.registry.model import MAX_AGENTS, RegistryModel
 from coordination.registry.record import STATUSES, Record, record_body
+from coordination.registry.rendering import Rendering
 from coordination.requirements import Name, Requirement, Term
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.limits import MAX_PAGE_BYTES
 from coordination.runtime.service import Call, Query
-from coordination.runtime.wire import page
+from coordination.runtime.wire import ReadyJson, page
 
 _AGENT_BYTES: Final = 640
 """What an agent takes in a reply beside what it registered: ids, numbers and names of fields, at most."""
@@ -28,8 +30,7 @@ _MAX_EXPLANATION_BYTES: Final = 256 * 1024
 _MAX_EXPLAINED_PROFILES: Final = 500
 """Profiles that are looked at to explain what does not match; each costs some 30 us."""
 _ALIVE: Final = STATUSES[:2]
-_AGENT: Final = TypeAdapter(wire.Agent)
-_FOUND: Final = TypeAdapter(wire.FoundAgent)
+_EXPLANATIONS: Final = TypeAdapter(tuple[wire.Explanation, ...])
 _RECORD: Final = TypeAdapter(wire.AgentRecord)
 _CHANGES: Final = TypeAdapter(tuple[wire.Change, ...])
 _CAPABILITIES: Final = TypeAdapter(tuple[wire.AgentCapability, ...])
@@ -59,6 +60,7 @@ class Queries:
         self._presence = presence
         self._directory: ref[Directory] | None = None
         """The one that knows the loads: another process may have led, and the model been made anew."""
+        self._rendering = Rendering()
         self._known: WeakKeyDictionary[Profile, tuple[wire.AgentCapability, ...]] = WeakKeyDictionary()
 
     def endpoints(self) -> tuple[Query, ...]:
@@ -107,7 +109,7 @@ class Queries:
             raise RejectedError("unknown_agent", f"{request.agent} is not registered")
         return _RECORD.validate_python(self._body(model, record))
 
-    def _find(self, model: RegistryModel, _: Call, request: wire.FindRequest, __: int) -> wire.FindReply:
+    def _find(self, model: RegistryModel, _: Call, request: wire.FindRequest, __: int) -> ReadyJson:
         agents, directory = model.state.agents, model.directory
         self._take_over_loads(directory)
         requirement = request.requirement
@@ -123,22 +125,19 @@ class Queries:
             others = explainer.others(limit=request.limit, max_profiles=_MAX_EXPLAINED_PROFILES)
             explained = explainer.explanations((*(match.agent for match in best), *others))
             explanations = page(explained, max_bytes=_MAX_EXPLANATION_BYTES)
-        return wire.FindReply(
-            agents=tuple(
-                _FOUND.validate_python(self._body(model, record) | {"score": match.score})
-                for record, match in zip(shown, best, strict=True)
-            ),
-            matched=found.matched,
-            explanations=explanations,
-            unexplained=len(agents) - len(explanations) if request.explain else 0,
+        found_agents = ",".join(
+            self._render(model, record, score=match.score) for record, match in zip(shown, best, strict=True)
+        )
+        unexplained = len(agents) - len(explanations) if request.explain else 0
+        return ReadyJson(
+            f'{{"agents":[{found_agents}],"matched":{found.matched},'
+            f'"explanations":{_EXPLANATIONS.dump_json(explanations).decode()},"unexplained":{unexplained}}}'
         )
 
-    def _list(self, model: RegistryModel, _: Call, request: wire.ListRequest, __: int) -> wire.AgentsReply:
+    def _list(self, model: RegistryModel, _: Call, request: wire.ListRequest, __: int) -> ReadyJson:
         records, following = _page(model, request.after, request.limit)
-        return wire.AgentsReply(
-            agents=tuple(_AGENT.validate_python(self._body(model, record)) for record in records),
-            next=following,
-        )
+        shown = ",".join(self._render(model, record) for record in records)
+        return ReadyJson(f'{{"agents":[{shown}],"next":{json.dumps(following)}}}')
 
     def _watch(self, model: RegistryModel, _: Call, request: wire.WatchRequest, __: int) -> wire.WatchReply:
         records, following = _page(model, request.after, request.limit)
@@ -179,14 +178,25 @@ class Queries:
 
     # --- agents as the world sees them
 
-    def _body(self, model: RegistryModel, record: Record) -> dict[str, Any]:
+    def _render(self, model: RegistryModel, record: Record, **more: float) -> str:
+        return self._rendering.agent(
+            record, lambda: self._lasting(model, record), **self._volatile(record), **more
+        )
+
+    def _volatile(self, record: Record) -> dict[str, float]:
+        """What is not in the model."""
         return {
-            **record_body(record),
-            "capabilities": self._capabilities(model.directory.profile_of(record.agent)),
             "load": self._presence.load(record.agent),
             # A registration is a sign of life as well.
             "last_heard_ms": max(self._presence.last_heard_ms(record.agent), record.registered_at_ms),
         }
+
+    def _body(self, model: RegistryModel, record: Record) -> dict[str, Any]:
+        return self._lasting(model, record) | self._volatile(record)
+
+    def _lasting(self, model: RegistryModel, record: Record) -> dict[str, Any]:
+        capabilities = self._capabilities(model.directory.profile_of(record.agent))
+        return record_body(record) | {"capabilities": capabilities}
 
     def _capabilities(self, profile: Profile) -> tuple[wire.AgentCapability, ...]:
         """Those of a profile, made once: agents are asked for more often than profiles change."""

@@ -84,7 +84,7 @@ class Query(Endpoint):
     """Reads state."""
 
     answer: Callable[[Any, Call, Any, int], Any]
-    """(model, call, request, now_ms) -> the reply, or an object with its attributes."""
+    """(model, call, request, now_ms) -> the reply, an object with its attributes, or `ReadyJson`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

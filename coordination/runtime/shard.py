@@ -25,6 +25,7 @@ from coordination.runtime.framing import EventCodec, frame, unframe
 from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
 from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
 from coordination.runtime.store import Entry
+from coordination.runtime.wire import ReadyJson
 
 M = TypeVar("M", bound=Model)
 SNAPSHOT_VERSION: Final = 1
@@ -265,7 +266,9 @@ _SNAPSHOT: Final = TypeAdapter(_Snapshot)
 
 
 def as_json(reply_type: TypeAdapter[Any], value: Any) -> str:
-    """The JSON of a reply, from an instance of its type or an object with its attributes."""
+    """The JSON of a reply, from an instance of its type, an object with its attributes, or `ReadyJson`."""
+    if type(value) is ReadyJson:
+        return value.text
     # Not the adapter's own methods: what they do before they get here takes 1 us.
     reply = reply_type.validator.validate_python(value, from_attributes=True)
     return reply_type.serializer.to_json(reply).decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -45,6 +46,17 @@ class Reply(BaseModel):
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyJson:
+    """A reply that its service has written itself, where making objects first would take too long.
+
+    Args:
+        text: JSON of the endpoint's reply type.
+    """
+
+    text: str
 
 
 B = TypeVar("B", bound=BaseModel)

@@ -11,6 +11,7 @@ from coordination.registry.presence import FailureDetector
 from coordination.registry.queries import Queries
 from coordination.runtime.limits import MAX_PAGE_BYTES, MAX_REPLY_BYTES
 from coordination.runtime.service import Call
+from coordination.runtime.wire import ReadyJson
 from tests.support.registering import Registry, capability
 
 ASKER = Call(caller="eve", draw_id=lambda: "")
@@ -27,7 +28,8 @@ class Room:
     def ask(self, verb: str, **request: Any) -> Any:
         endpoint = self._endpoints[verb]
         body = endpoint.request.model_validate(request)
-        return endpoint.answer(self.registry.model, ASKER, body, 0)
+        answer = endpoint.answer(self.registry.model, ASKER, body, 0)
+        return endpoint.reply.model_validate_json(answer.text) if isinstance(answer, ReadyJson) else answer
 
     def find(self, requirement: str | None = None, **request: Any) -> list[str]:
         reply: wire.FindReply = self.ask("find", requirement=requirement, **request)
