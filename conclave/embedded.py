@@ -24,13 +24,12 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-import structlog
-
 from conclave import store as directory
 from conclave.identity import AUTHORIZATION_FILE, Identities, RunningServer
 from conclave.identity.running import CONFIGURATION_FILE, forget
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UnavailableError, UsageError
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import Subjects
 
 DEFAULT_PORT: Final = 4222
@@ -40,7 +39,7 @@ _STOP_TIMEOUT_S: Final = 10.0
 _LOCK_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.01
 _PR_SET_PDEATHSIG: Final = 1
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class EmbeddedServer:

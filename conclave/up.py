@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from conclave.deployment import Deployment, choose
 from conclave.embedded import EmbeddedServer, embedded_server
 from conclave.garbage import collecting_rarely
 from conclave.identity import find_credentials
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UnavailableError
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import Subjects
 
 INSECURE_TITLE: Final = "NO AUTHENTICATION (--insecure)"
@@ -24,7 +23,7 @@ INSECURE_TEXT: Final = (
     "every program on this machine may speak, vote and write as any agent or service while this runs."
 )
 Announce = Callable[[str, Deployment], None]
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 async def up(

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from fractions import Fraction
 from typing import Final, TypeVar
 
-import structlog
 from pydantic import ValidationError
 
 from consensus import wire
@@ -16,13 +15,14 @@ from coordination.runtime.asking import items, request
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import UnavailableError, UsageError
+from coordination.runtime.logs import get_logger
 from coordination.runtime.wire import Body
 
 B = TypeVar("B", bound=Body)
 _SERVICE: Final = "consensus"
 _POLL_S: Final = 1.0
 """A notice may be lost; asking again bounds what that costs."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class ConsensusClient:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-import structlog
 from pydantic import ValidationError
 
 from coordination.runtime.asking import items, request
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError
+from coordination.runtime.logs import get_logger
 from dialog import wire
 
 MessageHandler = Callable[[wire.Message], Awaitable[None]]
 ConversationHandler = Callable[[wire.Conversation], Awaitable[None]]
 _SERVICE = "dialog"
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class DialogClient:

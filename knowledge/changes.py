@@ -16,7 +16,6 @@ from typing import Final, Protocol
 
 import nats.errors
 import nats.js.errors
-import structlog
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
 
@@ -24,6 +23,7 @@ from coordination.runtime.bus import Delivery, NatsBus
 from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.limits import DUPLICATE_WINDOW_S
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import Subjects
 from knowledge.limits import MAX_CHANGE_BYTES, MAX_CHANGES_PAGE_BYTES
 from knowledge.pull import Pull, pulling
@@ -35,7 +35,7 @@ _PUBLISH_PATIENCE_S: Final = 15.0
 _RETRY_S: Final = 0.25
 _CONSUMER_IDLE_S: Final = 30.0
 _MAX_HEADER_BYTES: Final = 4096
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
-import structlog
-
 from coordination.runtime.errors import ClosedError, UnavailableError
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import is_id
 from knowledge import wire
 from knowledge.changes import ChangeStream, PublishedChange
@@ -29,7 +28,7 @@ _SHOWN_CHARS: Final = 64
 _NO_TOPIC: Final = "_"
 _READERS: Final = 8
 """Pages read from the stream at a time."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class ReadableStream(ChangeStream, Protocol):

@@ -12,10 +12,9 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-import structlog
-
 from coordination.runtime.concurrency import one_error
 from coordination.runtime.errors import RejectedError, UnavailableError
+from coordination.runtime.logs import get_logger
 from knowledge.changes import ChangeStream, PublishedChange
 from knowledge.engine import AutomergeEngine, Engine
 from knowledge.facts import Fact, Pattern, require_topic, select
@@ -25,7 +24,7 @@ from knowledge.outcome import Applied, Outcome, Quarantined
 MAX_TOPICS: Final = 4096
 """Topics of one space that a replica holds."""
 CATCH_UP_TIMEOUT_S: Final = 60.0
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Replica:

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-import structlog
 from pydantic import ValidationError
 
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
+from coordination.runtime.logs import get_logger
 from knowledge import wire
 from knowledge.changes import PublishedChange
 from knowledge.limits import MAX_CHANGES_PAGE, MAX_HEARD_BYTES
@@ -25,7 +25,7 @@ _SERVICE: Final = "knowledge"
 _RETRY_S: Final = 0.25
 POLL_S: Final = 10.0
 """How long without any notice before the service is asked: only a lost last notice waits that long."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class ServedChanges:

@@ -14,11 +14,12 @@ from conclave.session import Session
 from coordination.runtime.bus import Handler as DeliveryHandler
 from coordination.runtime.bus import Subscription
 from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.runtime.trace import CURRENT_TRACE, TraceContext, continued
 
 STOP_GRACE_S: Final = 5.0
 """How long what was cancelled may take to end, and to say so."""
-_log = structlog.get_logger("conclave.agent")
+_log = get_logger("conclave.agent")
 
 
 class Duty:

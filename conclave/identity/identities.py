@@ -13,14 +13,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from conclave import store as directory
 from conclave.identity.permissions import OPERATOR, SERVICE_NAMES, require_agent_id
 from conclave.identity.running import RunningServer
 from conclave.identity.users import GUESTS, Role, User, Users, UsersFileError, parse, render
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UsageError
+from coordination.runtime.logs import get_logger
 
 USERS_FILE: Final = "users.json"
 AUTHORIZATION_FILE: Final = "authorization.conf"
@@ -28,7 +27,7 @@ CREDENTIALS_DIRECTORY: Final = "credentials"
 _LOCK_FILE: Final = "users.lock"
 _LOCK_TIMEOUT_S: Final = 30.0
 """Longer than a server may take to start, which happens under the lock."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Identities:

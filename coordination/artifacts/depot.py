@@ -8,8 +8,6 @@ from collections import OrderedDict
 from typing import Final
 from weakref import WeakValueDictionary
 
-import structlog
-
 from coordination.artifacts import wire
 from coordination.artifacts.limits import (
     CHUNK_BYTES,
@@ -23,9 +21,10 @@ from coordination.artifacts.store import Store
 from coordination.artifacts.uploads import Upload, Uploads
 from coordination.runtime.clock import Clock
 from coordination.runtime.errors import RejectedError
+from coordination.runtime.logs import get_logger
 
 _MAX_SHOWN_MISSING: Final = 8
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Depot:

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-import structlog
-
 from coordination.gateway import foreign
 from coordination.gateway.limits import MAX_DISCOVERIES, MAX_REPORTS, Timing
 from coordination.gateway.profile import VIEWS, Face
@@ -17,6 +15,7 @@ from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError
 from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.runtime.runner import Shell
 from coordination.runtime.wire import to_json
 
@@ -27,7 +26,7 @@ _TURN: Final = 64
 """Agents told of before others get a turn."""
 _PATIENCE_S: Final = 1.0
 """How long a status request waits for the agent's load; its client gives up after 2 s."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Announcer:

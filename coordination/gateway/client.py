@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
 from pydantic import ValidationError
 
 from coordination.gateway.wire import (
@@ -20,9 +19,10 @@ from coordination.gateway.wire import (
 from coordination.runtime.asking import request
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
+from coordination.runtime.logs import get_logger
 
 SERVICE: Final = "gateway"
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class GatewayClient:

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-import structlog
-
 from coordination.gateway import foreign
 from coordination.gateway.announcing import Announcer
 from coordination.gateway.limits import Timing
@@ -19,9 +17,10 @@ from coordination.gateway.wire import AnswerReply, AnswerRequest, RespondReply, 
 from coordination.runtime.bus import Delivery, Handler, Subscription
 from coordination.runtime.concurrency import one_error
 from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.runtime.runner import Shell
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Gateway:

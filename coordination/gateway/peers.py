@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from coordination.gateway.limits import ANSWER_POLL_S, FORWARD_TIMEOUT_S
@@ -18,6 +17,7 @@ from coordination.gateway.relay import Spawn
 from coordination.gateway.stream import unknown_prompt
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import inbox_prefix
 from coordination.runtime.runner import Shell
 from coordination.runtime.wire import HEADER_ERROR_CODE, ErrorBody
@@ -28,7 +28,7 @@ MAX_FORWARDED: Final = 2048
 R = TypeVar("R", bound=BaseModel)
 Handlers = Mapping[str, tuple[type[BaseModel], Callable[[str, Any], Awaitable[BaseModel]]]]
 """By verb: the type of its request, and (agent, request) -> the reply."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Peers:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
@@ -33,13 +32,14 @@ from coordination.gateway.wire import (
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import ConclaveError, RejectedError
 from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.runtime.runner import Shell
 from coordination.runtime.trace import TraceContext
 from coordination.runtime.wire import HEADER_TRACE
 
 MAX_ENDED: Final = 1024
 """Prompts remembered after their end, so that an agent that repeats its last chunk is not told otherwise."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 """Starts work that its owner awaits."""

@@ -13,7 +13,6 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
-import structlog
 from pydantic import BaseModel, ConfigDict
 
 from coordination.gateway.limits import MAX_ROSTER_AGENTS, Timing
@@ -21,6 +20,7 @@ from coordination.gateway.profile import Face, Profile, Status
 from coordination.gateway.wire import PROTOCOL, TEXT_ONLY
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
+from coordination.runtime.logs import get_logger
 from coordination.runtime.runner import Shell
 
 REGISTRY: Final = "registry"
@@ -30,7 +30,7 @@ _MAX_PAGES: Final = 2 * MAX_ROSTER_AGENTS
 _AWAY_MS: Final = 500
 """Between two attempts to reach the registry, each of which is itself patient."""
 _STANDINGS: Final[dict[str, Status]] = {"online": "online", "suspect": "suspect", "offline": "offline"}
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 Changed = Callable[[Iterable[str]], Awaitable[None]]
 """Told the ids of agents about which something is new."""

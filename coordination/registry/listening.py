@@ -14,7 +14,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from coordination.registry.commands import (
@@ -30,6 +29,7 @@ from coordination.runtime.bus import Subscription
 from coordination.runtime.delivery import Delivery
 from coordination.runtime.errors import RejectedError, UnavailableError
 from coordination.runtime.host import Host
+from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Outcome, Push, Rejected
 from coordination.runtime.runner import Shell
 
@@ -53,7 +53,7 @@ _JUDGED_AT_ONCE: Final = 500
 
 _HEARTBEAT: Final = Heartbeat.__pydantic_validator__
 _RECORDED: Final = TypeAdapter(StatusesRecorded)
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _Background = Callable[[tuple[Host[RegistryModel], ...]], Coroutine[Any, Any, None]]
 
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-import structlog
 from pydantic import JsonValue, ValidationError
 
 from coordination.registry import wire
@@ -21,6 +20,7 @@ from coordination.runtime.concurrency import one_error
 from coordination.runtime.delivery import Delivery
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.runtime.wire import to_json
 
 LEAVE_TIMEOUT_S: Final = 3.0
@@ -29,7 +29,7 @@ RECONNECT_SPREAD_S: Final = 0.5
 """Over how long the agents that lost one server together spread their first heartbeats."""
 _RETRY_MS: Final = 1_000
 """Between two attempts to find out whether a registration still counts."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class SupersededError(ConclaveError):

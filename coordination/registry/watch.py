@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from pydantic import ValidationError
 
 from coordination.registry.wire import (
@@ -27,6 +26,7 @@ from coordination.registry.wire import (
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError, UnavailableError
+from coordination.runtime.logs import get_logger
 
 SILENCE_S: Final = 5.0
 """After so long without a change the registry is asked whether there was one."""
@@ -36,7 +36,7 @@ _PAUSE_S: Final = 0.5
 """Between attempts while the registry is away."""
 _MAX_READS: Final = 5
 """Attempts to read the whole state while it changes faster than it can be read."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

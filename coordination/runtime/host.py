@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar
 
-import structlog
 from pydantic import TypeAdapter
 
 from coordination.runtime.answers import CommandKey
@@ -39,6 +38,7 @@ from coordination.runtime.limits import (
     MAX_PENDING_COMMANDS,
     MIN_PIPELINED_COMMANDS,
 )
+from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
 from coordination.runtime.requests import FutureRequest, Request
 from coordination.runtime.shard import ApplyError, Batch, EpochBegan, LeaderResigned, ShardState, as_json
@@ -47,7 +47,7 @@ from coordination.runtime.snapshots import SnapshotPolicy, Snapshots
 M = TypeVar("M", bound=Model)
 Deliver = Callable[[Push | Notice], Awaitable[None]]
 _RESIGN_TIMEOUT_S: Final = 2.0
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Host(Generic[M]):

@@ -10,15 +10,14 @@ import asyncio
 from collections import deque
 from typing import Final, Protocol
 
-import structlog
-
 from coordination.runtime.delivery import Delivery, Handler
 from coordination.runtime.failures import log_failure
 from coordination.runtime.limits import MAX_WAITING_DELIVERIES, MAX_WAITING_DELIVERY_BYTES
+from coordination.runtime.logs import get_logger
 
 DRAIN_TIMEOUT_S: Final = 3.0
 """How long a subscription finishes what has arrived, before its handler is cut off."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class Ground(Protocol):

@@ -16,8 +16,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import structlog
-
 from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import (
     ClosedError,
@@ -28,6 +26,7 @@ from coordination.runtime.errors import (
     UnavailableError,
     UsageError,
 )
+from coordination.runtime.logs import get_logger
 from coordination.runtime.store import (
     Entry,
     JournalStore,
@@ -50,7 +49,7 @@ _LEAST_READ_S: Final = 0.25
 """A read is given that long even when the caller wants to wait no longer."""
 _SHORT_JOURNAL_S: Final = 1.0
 """How long a journal may seem to end before what we have of it: a new stream leader that catches up."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from coordination.runtime.bus import Bus
 from coordination.runtime.client import Caller
 from coordination.runtime.clock import Clock, SystemClock
@@ -21,6 +19,7 @@ from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import DRAIN_TIMEOUT_S
+from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
 from coordination.runtime.server import Server
@@ -28,7 +27,7 @@ from coordination.runtime.service import ServiceDefinition
 from coordination.runtime.snapshots import SnapshotPolicy
 from coordination.runtime.wire import to_json
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-import structlog
 from pydantic import TypeAdapter
 
 from coordination.runtime.adapters import adapter_of
@@ -44,6 +43,7 @@ from coordination.runtime.limits import (
     MAX_TRACE_CHARS,
     REQUEST_TIMEOUT_S,
 )
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import Subjects, inbox_prefix
 from coordination.runtime.requests import Request
 from coordination.runtime.service import Action, Call, Command, Endpoint, Query, ServiceDefinition
@@ -51,7 +51,7 @@ from coordination.runtime.shard import as_json
 from coordination.runtime.sharding import shard_of
 from coordination.runtime.wire import HEADER_ERROR, HEADER_ERROR_CODE, HEADER_TRACE, ErrorBody
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 _NEVER_SHARDED: Final = 0
 
 

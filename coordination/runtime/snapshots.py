@@ -6,15 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from coordination.runtime.errors import ClosedError, UnavailableError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.journal import Journal, Snapshot
 from coordination.runtime.limits import SNAPSHOT_BYTES, SNAPSHOT_RECORDS
+from coordination.runtime.logs import get_logger
 from coordination.runtime.shard import ShardState
 
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
