@@ -112,8 +112,8 @@ def _frames(task: asyncio.Future[Any]) -> list[FrameType]:
 def _refusing(name: str) -> Callable[..., NoReturn]:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise UsageError(
-            f"{name}: there is no network, process or signal in virtual time; replace what needs it in "
-            "the test, or use a ServerMesh (fixture server_mesh)"
+            f"{name}: there is no network, process or signal in virtual time, as this test runs; connect an "
+            "agent with mesh.connect, replace what else needs it, or use a ServerMesh (fixture server_mesh)"
         )
 
     return refuse

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from nats.js import JetStreamContext
 
+from coordination.runtime.addresses import server_addresses
 from coordination.runtime.connection import Connection
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.delivery import Delivery, Handler
@@ -115,10 +116,10 @@ class NatsBus:
         Raises:
             AuthorizationError: The server does not let `agent` in.
             UnavailableError: No server answers at `url`.
-            UsageError: `agent` is no valid id.
+            UsageError: `agent` is no valid id, or `url` no address of a NATS server.
         """
         connection = Connection(
-            [each.strip() for each in url.split(",")],
+            server_addresses(url),
             agent=require_id(agent),
             credentials=credentials,
             entropy=random.SystemRandom(),

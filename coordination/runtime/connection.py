@@ -11,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import random
 import secrets
 from collections import deque
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import nats.errors
-import structlog
 
+from coordination.runtime.addresses import without_secrets
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.delivery import Delivery, Handler
 from coordination.runtime.errors import (
@@ -34,8 +32,9 @@ from coordination.runtime.errors import (
 from coordination.runtime.failures import log_failure
 from coordination.runtime.interest import Interest
 from coordination.runtime.limits import MAX_OUTBOUND_BYTES
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import inbox_prefix
-from coordination.runtime.nats_client import MendedClient, log_error
+from coordination.runtime.nats_client import MendedClient
 from coordination.runtime.nats_protocol import STATUS, encode_publish, require_pattern
 from coordination.runtime.reconnection import Reconnections
 
@@ -50,6 +49,9 @@ MAX_DELAYS: Final = 5
 CONNECT_TIMEOUT_S: Final = 3
 _RECONNECT_FIRST_S: Final = 0.1
 _RECONNECT_LAST_S: Final = 2.0
+_FIRST_TOLD: Final = 4
+"""Failed attempts to connect again before the first is worth a line: a restart takes fewer."""
+_TOLD_EVERY: Final = 512
 _MAX_DENIALS: Final = 256
 """Refused subjects remembered, so that each is logged once."""
 _MAX_SERVERS: Final = 32
@@ -57,7 +59,7 @@ _MAX_SERVERS: Final = 32
 _ALIVE: Final = "alive"
 _UNWANTED: Final = ("authorization", "authentication", "account")
 """Words in the server's errors that say it will not let us in."""
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 
 class DeafError(ConclaveError):
@@ -333,14 +335,15 @@ class Connection:
                     max_reconnect_attempts=1,
                     reconnect_time_wait=0,
                     connect_timeout=CONNECT_TIMEOUT_S,
-                    error_cb=log_error,
+                    error_cb=client.note_error,
                 )
                 if not client.is_connected:  # another line came before the first PONG
                     await client.flush(CONNECT_TIMEOUT_S)
                     client.confirm()
         except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
             await client.abandon()
-            raise self._why_not(client.last_error or error) from None
+            # A mistake is what the loop of a test without network calls it, and says what to do instead.
+            raise client.mistake or self._why_not(client.last_error or error) from None
         except BaseException:
             await client.abandon()
             raise
@@ -348,7 +351,7 @@ class Connection:
 
     def _why_not(self, error: Exception) -> ConclaveError:
         reason = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
-        servers = ", ".join(map(_without_secrets, self._servers))
+        servers = self._shown_servers()
         if not any(word in reason.lower() for word in _UNWANTED):
             return UnavailableError(f"no NATS server at {servers}: {reason}")
         shown = "its credentials" if self._credentials is not None else "no credentials"
@@ -357,6 +360,9 @@ class Connection:
             f"make credentials that it knows with: conclave agent add {self.agent} (if it has old ones, with "
             "--rotate)"
         )
+
+    def _shown_servers(self) -> str:
+        return ", ".join(map(without_secrets, self._servers))
 
     def _adopt(self, client: MendedClient) -> None:
         """Make `client` the present one. Without await: nothing may come between."""
@@ -385,10 +391,11 @@ class Connection:
         while True:
             try:
                 reason = await self._watch(self.client)
-                _log.warning("disconnected", agent=self.agent, reason=_describe(reason))
+                servers = self._shown_servers()
+                _log.warning("disconnected", agent=self.agent, servers=servers, reason=_describe(reason))
                 await self.client.abandon()
                 self._adopt(await self._reconnect())
-                _log.warning("connected again", agent=self.agent)
+                _log.warning("connected again", agent=self.agent, servers=self._shown_servers())
                 self.reconnections.tell()
             except Exception:  # noqa: BLE001 - there is nobody else to bring the connection back
                 log_failure(_log, "supervising the connection failed", agent=self.agent)
@@ -423,7 +430,11 @@ class Connection:
         return client.lost.result()
 
     async def _reconnect(self) -> MendedClient:
-        """Try until there is a client; the delays are jittered, so that agents do not come as a herd."""
+        """Try until there is a client; the delays are jittered, so that agents do not come as a herd.
+
+        Each change is logged, and at growing intervals that nothing has changed.
+        """
+        was_refused = False
         for attempt in itertools.count():
             longest_s = min(_RECONNECT_LAST_S, _RECONNECT_FIRST_S * 2 ** min(attempt, 16))
             await asyncio.sleep(self._entropy.uniform(longest_s / 4, longest_s))
@@ -431,10 +442,13 @@ class Connection:
                 return await self._connect()
             except AuthorizationError as error:
                 # It may be reloading its configuration; but somebody ought to know.
-                level = logging.ERROR if attempt.bit_count() <= 1 else logging.INFO
-                _log.log(level, "not let in again, trying on", agent=self.agent, reason=str(error))
+                if not was_refused or _is_told(attempt):
+                    _log.error("not let in again, trying on", agent=self.agent, reason=str(error))
+                was_refused = True
             except UnavailableError as error:
-                _log.info("not connected yet", agent=self.agent, reason=str(error))
+                if was_refused or _is_told(attempt):
+                    _log.warning("still away, trying on", agent=self.agent, reason=str(error))
+                was_refused = False
         raise AssertionError("unreachable: counting has no end")
 
 
@@ -443,10 +457,10 @@ def _give_up(answer: asyncio.Future[Delivery], subject: str, timeout_s: float) -
         answer.set_exception(UnavailableError(f"no answer on {subject} within {timeout_s:g} s"))
 
 
+def _is_told(attempt: int) -> bool:
+    """Whether the failure of `attempt` (from 0) is logged: after about 2, 8, 20, ... s, then every 10 min."""
+    return attempt >= _FIRST_TOLD and (attempt.bit_count() == 1 or attempt % _TOLD_EVERY == 0)
+
+
 def _describe(reason: Exception) -> str:
     return f"{type(reason).__name__}: {reason}".removesuffix(": ")
-
-
-def _without_secrets(url: str) -> str:
-    """`url` without the user and password that it may hold."""
-    return url.replace(f"{urlsplit(url).netloc.rpartition('@')[0]}@", "") if "@" in url else url

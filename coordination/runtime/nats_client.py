@@ -23,12 +23,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import nats.errors
-import structlog
 from nats.aio.client import PING_PROTO, Client, Srv
 from nats.aio.transport import TcpTransport
 
-from coordination.runtime.errors import PeerProtocolError
+from coordination.runtime.errors import PeerProtocolError, UsageError
 from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.runtime.nats_protocol import Decoder, Line, Listener, Message, decode_headers
 
 _READ_BYTES: Final = 64 * 1024
@@ -40,7 +40,7 @@ _CLOSE_TIMEOUT_S: Final = 2.0
 _DENIED: Final = re.compile(
     r'permissions violation for (publish|subscription) to "((?:[^"\\]|\\.)*)"', re.IGNORECASE
 )
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 
 DeniedCallback = Callable[[str, str], None]
 """(``publish`` or ``subscription``, subject)."""
@@ -48,11 +48,6 @@ DeniedCallback = Callable[[str, str], None]
 
 class LostConnectionError(nats.errors.TimeoutError):
     """The answer cannot come any more: what JetStream calls in flight get, outcome unknown."""
-
-
-async def log_error(error: Exception) -> None:
-    """nats-py's error callback; total, because an exception in it would end whatever called it."""
-    _log.info("nats", error=type(error).__name__)
 
 
 class MendedClient(Client):
@@ -70,6 +65,8 @@ class MendedClient(Client):
         """How often something came from the server; says whether a silence is complete."""
         self.is_clogged = False
         """Whether publishers must wait (`unclog`) before they send."""
+        self.mistake: UsageError | None = None
+        """Why connecting can never work here; nats-py remembers only that no server was left to try."""
         self._denied = denied
         self._listeners: dict[bytes, Listener] = {}
         self._write_due = False
@@ -78,6 +75,14 @@ class MendedClient(Client):
         """Say that the server has taken us, where nats-py did not notice."""
         if not self.lost.done():
             self._status = Client.CONNECTED
+
+    async def note_error(self, error: Exception) -> None:
+        """nats-py's error callback; total, because an exception in it would end whatever called it.
+
+        Logs nothing: what matters is the reason with which the attempt or the connection ends.
+        """
+        if isinstance(error, UsageError):
+            self.mistake = error
 
     # Listening
 
@@ -203,7 +208,8 @@ class MendedClient(Client):
         match = _DENIED.search(refusal)
         if match is None:
             self._err = nats.errors.Error(f"nats: {refusal}")
-            _log.info("nats", error=refusal[:200])
+            if self.is_connected:  # else it is why the attempt to connect fails
+                _log.info("the NATS server refuses", agent=self.options["name"], error=refusal[:200])
         elif self._denied is not None:
             self._denied(match[1].lower(), re.sub(r"\\(.)", r"\1", match[2]))
 

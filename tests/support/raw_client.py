@@ -10,7 +10,7 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from coordination.runtime.credentials import Credentials
-from coordination.runtime.nats_client import MendedClient, log_error
+from coordination.runtime.nats_client import MendedClient
 from tests.support.waiting import wait_until
 
 _TIMEOUT_S = 5
@@ -74,7 +74,7 @@ async def raw_client(
             allow_reconnect=False,
             max_reconnect_attempts=1,
             connect_timeout=_TIMEOUT_S,
-            error_cb=log_error,
+            error_cb=raw.client.note_error,
         )
         yield raw
     finally:

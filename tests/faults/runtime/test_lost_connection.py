@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from coordination.runtime.bus import Delivery, NatsBus
 from coordination.runtime.errors import UnavailableError
@@ -56,4 +57,24 @@ async def test_an_abandoned_flush_leaves_no_deaf_client(own_server: RealServer) 
     await bus.publish("greeting", b"hello")
     async with asyncio.timeout(10):
         await heard.wait()
+    await bus.close()
+
+
+async def test_an_outage_is_one_line_for_each_change_and_few_between(own_server: RealServer) -> None:
+    address = own_server.url.removeprefix("nats://")
+    bus = await NatsBus.connect(f"nats://somebody:s3cret@{address}", agent="ada")
+    with capture_logs() as logs:
+        own_server.kill()
+        # The first of them comes after five attempts in vain.
+        await wait_until(lambda: any(entry["event"] == "still away, trying on" for entry in logs))
+        own_server.start()
+        await wait_until(lambda: any(entry["event"] == "connected again" for entry in logs))
+    events = [entry["event"] for entry in logs]
+    assert events[0] == "disconnected"
+    assert events[-1] == "connected again"
+    assert 1 <= events.count("still away, trying on") <= 2
+    assert set(events) == {"disconnected", "still away, trying on", "connected again"}
+    assert {entry["agent"] for entry in logs} == {"ada"}
+    assert all(address in str(entry) for entry in logs)
+    assert "s3cret" not in str(logs)
     await bus.close()

@@ -79,7 +79,6 @@ async def test_an_agent_that_is_no_id_is_refused(own_server: RealServer) -> None
         "nats://127.0.0.1:1",
         "nats://127.0.0.1:1,nats://127.0.0.1:2",
         "nats://user:secret@127.0.0.1:1",
-        "nats://127.0.0.1:x",
     ],
 )
 async def test_a_server_that_is_not_there_is_named_without_secrets(url: str) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from conclave import UsageError
+from conclave import UsageError, connect
 from conclave.testing import MemoryMesh, StalledError, run_in_memory
 from conclave.testing.running import VirtualRunner
 from tests.support.cast import greeter
@@ -27,6 +27,13 @@ async def test_real_input_and_output_are_refused() -> None:
         await asyncio.open_connection("127.0.0.1", 4222)
     with pytest.raises(UsageError, match="subprocess_exec"):
         await asyncio.create_subprocess_exec("true")
+
+
+@pytest.mark.usefixtures("memory_mesh")
+async def test_an_agent_that_connects_past_the_mesh_is_told_where_it_is() -> None:
+    with pytest.raises(UsageError, match=r"virtual time, as this test runs; .* mesh\.connect"):
+        async with connect("nats://127.0.0.1:4222", agent="x"):
+            raise AssertionError("there is nothing to connect to")
 
 
 async def never(mesh: MemoryMesh) -> None:
