@@ -8,12 +8,12 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any, Final, TypeVar
 
-import structlog
 from pydantic import BaseModel, TypeAdapter
 
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError, PeerProtocolError, RejectedError
 from coordination.runtime.host import Host
+from coordination.runtime.logs import get_logger
 from coordination.runtime.runner import Shell
 from coordination.runtime.service import Call, Command, Endpoint, Query, ServiceDefinition
 from coordination.runtime.wire import page
@@ -42,7 +42,7 @@ OUTAGE_PAUSE_MS: Final = 1_000
 """Pause when the registry is away."""
 _WANTED: Final = TypeAdapter(tuple[str, ...])
 _OFFERS_MADE: Final = TypeAdapter(OffersMade)
-_log = structlog.get_logger(__name__)
+_log = get_logger(__name__)
 R = TypeVar("R", bound=BaseModel)
 
 
