@@ -162,6 +162,8 @@ def _extra_subscribe(service: str, subjects: Subjects) -> tuple[str, ...]:
     match service:
         case "registry":
             return (subjects.presence("*"),)
+        case "tasks":  # what a worker held is taken back when it comes as a new incarnation, or leaves
+            return tuple(subjects.event("registry", kind, "*") for kind in ("registered", "deregistered"))
         case "gateway":
             return (
                 *(f"agents.{verb}.{FOREIGN_AGENT}.{subjects.prefix}.*" for verb in ("prompt", "status")),

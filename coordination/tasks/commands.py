@@ -55,6 +55,27 @@ class OfferTasks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What the registry says of one agent."""
+
+    agent: str
+    incarnation: int
+    """The newest known. Those of an agent only grow."""
+    is_gone: bool = False
+    """It left as this incarnation; else it is registered as it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack:
+    """Take back what incarnations hold that are no more, at most `MAX_LOST_TASKS` at a time.
+
+    An agent that is silent is none of them: it may come back, and its lease decides.
+    """
+
+    sightings: tuple[Sighting, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptOffer:
     """`agent` takes the task and its lease."""
 
@@ -148,3 +169,13 @@ class OffersMade:
     """Reply to `OfferTasks`."""
 
     count: int
+    taken_back: int = 0
+    """Tasks taken back first from older incarnations of the candidates; they wait again, or soon will."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """Reply to `TakeBack`."""
+
+    count: int
+    """`MAX_LOST_TASKS`: there may be more."""

@@ -32,7 +32,8 @@ class TaskOffered:
 
     task_id: str
     agent: str
-    incarnation: int
+    incarnation: int = 0
+    """0: not known, and never judged."""
     fencing_token: int
     expires_ms: int
     new_round: bool
@@ -106,6 +107,17 @@ class LeaseExpired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost:
+    """The incarnation that held the task is no more: its offer is void, or its attempt counts as failed."""
+
+    task_id: str
+    reason: str
+    at_ms: int
+    retry_at_ms: int | None
+    """End of the backoff; None for an offer, which waits again at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRequeued:
     """The backoff after a failed attempt is over."""
 
@@ -147,6 +159,7 @@ Transition = (
     | TaskCompleted
     | AttemptFailed
     | LeaseExpired
+    | WorkerLost
     | TaskRequeued
     | TaskDeadLettered
     | TaskCanceled
@@ -163,6 +176,7 @@ INPUTS: Final[dict[type, Input]] = {
     TaskCompleted: Input.COMPLETE,
     AttemptFailed: Input.FAIL,
     LeaseExpired: Input.LEASE_TIMEOUT,
+    WorkerLost: Input.WORKER_LOST,
     TaskRequeued: Input.RETRY,
     TaskDeadLettered: Input.GIVE_UP,
     TaskCanceled: Input.CANCEL,

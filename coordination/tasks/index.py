@@ -8,7 +8,7 @@ from itertools import islice, takewhile
 
 from coordination.runtime.agenda import Agenda
 from coordination.tasks.lifecycle import State
-from coordination.tasks.record import Task, TasksState
+from coordination.tasks.record import Holder, Task, TasksState
 
 
 class Index:
@@ -22,6 +22,8 @@ class Index:
         """Open tasks by `due_ms`."""
         self.held: Counter[str] = Counter()
         """Tasks each agent was offered or works on."""
+        self._by_incarnation: dict[str, dict[int, dict[str, int]]] = {}
+        """Those tasks, agent by agent, incarnation by incarnation: id and sequence."""
         self.open_bytes = 0
         self.finished_bytes = sum(task.size_bytes for task in state.finished.values())
         self._waiting: dict[str, Agenda] = {}
@@ -44,6 +46,23 @@ class Index:
             queue.put(after.task_id, (-after.priority, after.sequence))
         if after.holder is not None:
             self.held[after.holder.agent] += 1
+            incarnations = self._by_incarnation.setdefault(after.holder.agent, {})
+            incarnations.setdefault(after.holder.incarnation, {})[after.task_id] = after.sequence
+
+    def held_before(self, agent: str, incarnation: int) -> list[str]:
+        """Ids of the tasks that incarnations of `agent` before `incarnation` hold, in order of submission.
+
+        Incarnation 0 is one that nobody knows, and is left out.
+        """
+        older = (
+            tasks for each, tasks in self._by_incarnation.get(agent, {}).items() if 0 < each < incarnation
+        )
+        held = [(sequence, task_id) for tasks in older for task_id, sequence in tasks.items()]
+        return [task_id for _, task_id in sorted(held)]
+
+    def holders(self) -> dict[str, int]:
+        """The newest incarnation that holds something, by agent, ordered by id."""
+        return {agent: max(self._by_incarnation[agent]) for agent in sorted(self._by_incarnation)}
 
     def wanted(self) -> tuple[str, ...]:
         """Requirements of the tasks that wait, each once, ordered by their text."""
@@ -76,3 +95,13 @@ class Index:
             self.held[before.holder.agent] -= 1
             if not self.held[before.holder.agent]:
                 del self.held[before.holder.agent]
+            self._let_go(before.task_id, before.holder)
+
+    def _let_go(self, task_id: str, holder: Holder) -> None:
+        incarnations = self._by_incarnation[holder.agent]
+        tasks = incarnations[holder.incarnation]
+        del tasks[task_id]
+        if not tasks:
+            del incarnations[holder.incarnation]
+        if not incarnations:
+            del self._by_incarnation[holder.agent]

@@ -39,6 +39,8 @@ class Input(StrEnum):
     COMPLETE = "complete"
     FAIL = "fail"
     LEASE_TIMEOUT = "lease_timeout"
+    WORKER_LOST = "worker_lost"
+    """The incarnation that it was offered to, or that worked on it, is no more."""
     RETRY = "retry"
     GIVE_UP = "give_up"
     CANCEL = "cancel"
@@ -50,10 +52,12 @@ TRANSITIONS: Final[dict[tuple[State, Input], State]] = {
     (State.OFFERED, Input.ACCEPT): State.RUNNING,
     (State.OFFERED, Input.REFUSE): State.QUEUED,
     (State.OFFERED, Input.OFFER_TIMEOUT): State.QUEUED,
+    (State.OFFERED, Input.WORKER_LOST): State.QUEUED,
     (State.RUNNING, Input.PROGRESS): State.RUNNING,
     (State.RUNNING, Input.COMPLETE): State.COMPLETED,
     (State.RUNNING, Input.FAIL): State.FAILED,
     (State.RUNNING, Input.LEASE_TIMEOUT): State.FAILED,
+    (State.RUNNING, Input.WORKER_LOST): State.FAILED,
     (State.FAILED, Input.RETRY): State.QUEUED,
     (State.FAILED, Input.GIVE_UP): State.DEAD_LETTERED,
     **{

@@ -30,6 +30,14 @@ MAX_TICK_TASKS: Final = 512
 """Tasks that one tick deals with, so that its events fit into one record; the host asks again."""
 
 
+MAX_LOST_TASKS: Final = 512
+"""Tasks that one command takes back from incarnations that are no more; the service asks again."""
+MAX_NOTICED_AGENTS: Final = 4096
+"""Agents that came or left and have yet to be looked up; of more, the lease takes back what they held."""
+MAX_SWEPT_AGENTS: Final = 64
+"""Holders that are looked up per round in case that a notice was lost."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What a deployment may tune."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from coordination.runtime.model import Notice, Push
-from coordination.tasks.events import AttemptFailed, LeaseExpired, ProgressReported, TaskOffered
+from coordination.tasks.events import AttemptFailed, LeaseExpired, ProgressReported, TaskOffered, WorkerLost
 from coordination.tasks.lifecycle import State
 from coordination.tasks.record import Task
 
@@ -39,7 +39,7 @@ def progress(event: ProgressReported) -> Notice:
     return Notice(event="progress", aggregate=event.task_id, body=body)
 
 
-def attempt_failed(task: Task, event: AttemptFailed | LeaseExpired, reason: str) -> Notice:
+def attempt_failed(task: Task, event: AttemptFailed | LeaseExpired | WorkerLost, reason: str) -> Notice:
     """To whoever watches: an attempt failed, another may follow.
 
     Args:

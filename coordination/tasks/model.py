@@ -2,11 +2,14 @@
 
 It does not know the registry: `wanted` says with which requirements tasks wait, and `OfferTasks` brings
 the agents that meet one. Every worker command is fenced: it counts only under the token of the offer
-or lease that stands.
+or lease that stands. Offers and leases belong to one incarnation of their agent, and end with it: from
+`OfferTasks` and `TakeBack` the model learns which ones are no more.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap, Counter
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from coordination.runtime.model import NOTHING, Notice, Outcome, Push, Rejected
@@ -20,9 +23,12 @@ from coordination.tasks.commands import (
     OfferTasks,
     RefuseOffer,
     ReportProgress,
+    Sighting,
     Standing,
     SubmitTask,
     Submitted,
+    TakeBack,
+    TakenBack,
     WorkerCommand,
 )
 from coordination.tasks.events import (
@@ -41,12 +47,21 @@ from coordination.tasks.events import (
     TaskRequeued,
     TaskSubmitted,
     Transition,
+    WorkerLost,
 )
 from coordination.tasks.index import Index
 from coordination.tasks.lifecycle import FINISHED, TRANSITIONS, Input, State
-from coordination.tasks.limits import MAX_TICK_TASKS, MAX_WAITING_REQUIREMENTS, Policy
+from coordination.tasks.limits import MAX_LOST_TASKS, MAX_TICK_TASKS, MAX_WAITING_REQUIREMENTS, Policy
 from coordination.tasks.matching import plan
-from coordination.tasks.record import LEASE_EXPIRED, Task, TasksState, evolve, submitted
+from coordination.tasks.record import (
+    LEASE_EXPIRED,
+    WORKER_LEFT,
+    WORKER_RESTARTED,
+    Task,
+    TasksState,
+    evolve,
+    submitted,
+)
 
 _WORKER_INPUTS = {
     AcceptOffer: Input.ACCEPT,
@@ -83,6 +98,8 @@ class TasksModel:
                 return self._submit(command, now_ms)
             case OfferTasks():
                 return self._offer(command, now_ms)
+            case TakeBack():
+                return self._take_back(command, now_ms)
             case CancelTask():
                 return self._cancel(command, now_ms)
             case AcceptOffer() | RefuseOffer() | ReportProgress() | CompleteTask() | FailTask():
@@ -180,12 +197,14 @@ class TasksModel:
 
     def _offer(self, command: OfferTasks, now_ms: int) -> Outcome:
         waiting = (self.state.open[task_id] for task_id in self.index.waiting(command.requirement))
-        events: list[TaskOffered] = []
-        pushes: list[Push] = []
+        sightings = (Sighting(agent=each.agent, incarnation=each.incarnation) for each in command.candidates)
+        events, told, freed = self._lost(sightings, now_ms)
+        offers: list[TaskOffered] = []
+        held = {agent: self.index.held[agent] - count for agent, count in freed.items()}
         matches = plan(
             (task for task in waiting if task.deadline_ms is None or task.deadline_ms > now_ms),
             command.candidates,
-            self.index.held,
+            ChainMap(held, self.index.held),
             now_ms=now_ms,
             round_pause_ms=self.policy.round_pause_ms,
         )
@@ -198,9 +217,43 @@ class TasksModel:
                 expires_ms=now_ms + self.policy.offer_timeout_ms,
                 new_round=match.new_round,
             )
-            events.append(event)
-            pushes.append(messages.offer(match.task, event, lease_ms=self.policy.lease_ms))
-        return Outcome(events=tuple(events), reply=OffersMade(count=len(events)), messages=tuple(pushes))
+            offers.append(event)
+            told.append(messages.offer(match.task, event, lease_ms=self.policy.lease_ms))
+        reply = OffersMade(count=len(offers), taken_back=freed.total())
+        return Outcome(events=(*events, *offers), reply=reply, messages=tuple(told))
+
+    def _take_back(self, command: TakeBack, now_ms: int) -> Outcome:
+        events, told, freed = self._lost(command.sightings, now_ms)
+        return Outcome(events=tuple(events), reply=TakenBack(count=freed.total()), messages=tuple(told))
+
+    def _lost(
+        self, sightings: Iterable[Sighting], now_ms: int
+    ) -> tuple[list[Transition], list[Push | Notice], Counter[str]]:
+        """What becomes of the tasks of incarnations that are no more, whom it is told, and slots freed."""
+        reasons: dict[str, str] = {}
+        for each in sightings:
+            first_valid = each.incarnation + 1 if each.is_gone else each.incarnation
+            for task_id in self.index.held_before(each.agent, first_valid):
+                if len(reasons) < MAX_LOST_TASKS:
+                    reasons.setdefault(task_id, WORKER_LEFT if each.is_gone else WORKER_RESTARTED)
+        events: list[Transition] = []
+        told: list[Push | Notice] = []
+        freed: Counter[str] = Counter()
+        for task_id, reason in reasons.items():
+            task = self.state.open[task_id]
+            assert task.holder is not None
+            chain = self._lose(task, reason, now_ms)
+            events += chain
+            told += _foresee(task, chain)[1]
+            freed[task.holder.agent] += 1
+        return events, told, freed
+
+    def _lose(self, task: Task, reason: str, now_ms: int) -> Chain:
+        if task.state is State.OFFERED:
+            return (WorkerLost(task_id=task.task_id, reason=reason, at_ms=now_ms, retry_at_ms=None),)
+        retry_at_ms = self._retry_at_ms(task, now_ms)
+        lost = WorkerLost(task_id=task.task_id, reason=reason, at_ms=now_ms, retry_at_ms=retry_at_ms)
+        return (lost, *_given_up(task, reason, now_ms, retryable=True))
 
     def _work(self, command: WorkerCommand, now_ms: int) -> Outcome | Rejected:
         task = self.find(command.task_id)
@@ -372,6 +425,8 @@ def _foresee(task: Task, chain: Chain) -> tuple[Task, tuple[Push | Notice, ...]]
                 told.append(messages.attempt_failed(task, event, event.reason))
             case LeaseExpired():
                 told.append(messages.attempt_failed(task, event, LEASE_EXPIRED))
+            case WorkerLost(retry_at_ms=int()):
+                told.append(messages.attempt_failed(task, event, event.reason))
             case _:
                 pass
         after = evolve(after, event)

@@ -23,12 +23,15 @@ from coordination.tasks.events import (
     TaskRequeued,
     TaskSubmitted,
     Transition,
+    WorkerLost,
 )
 from coordination.tasks.lifecycle import FINISHED, State, step
 from coordination.tasks.limits import MAX_REFUSALS
 
 OFFER_TIMED_OUT = "no answer to the offer"
 LEASE_EXPIRED = "the worker was silent for longer than its lease"
+WORKER_RESTARTED = "the worker restarted"
+WORKER_LEFT = "the worker left"
 DEADLINE_PASSED = "the deadline passed"
 
 
@@ -37,7 +40,8 @@ class Holder:
     """The agent that was offered the task or works on it."""
 
     agent: str
-    incarnation: int
+    incarnation: int = 0
+    """As which it was registered when it was offered the task. 0: not known, and never judged."""
     expires_ms: int
     """End of the offer or of the lease."""
 
@@ -60,6 +64,8 @@ class Attempt:
     started_ms: int
     ended_ms: int | None = None
     error: str = ""
+    incarnation: int = 0
+    """Of the agent; 0 in what was stored before it was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +186,8 @@ def evolve(task: Task, event: Transition) -> Task:  # noqa: C901, PLR0911 - one 
             return _failed(task, event.reason, event.at_ms, event.retry_at_ms)
         case LeaseExpired():
             return _failed(task, LEASE_EXPIRED, event.at_ms, event.retry_at_ms)
+        case WorkerLost():
+            return _lost(task, event, state)
         case TaskRequeued():
             return replace(task, state=state, retry_at_ms=None)
         case TaskDeadLettered() | TaskCanceled():
@@ -206,7 +214,12 @@ def _offered(task: Task, event: TaskOffered, state: State) -> Task:
 
 def _accepted(task: Task, event: OfferAccepted, state: State) -> Task:
     holder = replace(_holder(task), expires_ms=event.lease_expires_ms)
-    attempt = Attempt(agent=holder.agent, fencing_token=task.fencing_token, started_ms=event.at_ms)
+    attempt = Attempt(
+        agent=holder.agent,
+        fencing_token=task.fencing_token,
+        started_ms=event.at_ms,
+        incarnation=holder.incarnation,
+    )
     return replace(
         task,
         state=state,
@@ -223,6 +236,15 @@ def _passed_on(task: Task, reason: str, at_ms: int, state: State) -> Task:
     others = [refusal for refusal in task.refusals if refusal.agent != agent]
     refusals = (*others, Refusal(agent=agent, reason=reason, at_ms=at_ms))
     return replace(task, state=state, holder=None, refusals=refusals[-MAX_REFUSALS:])
+
+
+def _lost(task: Task, event: WorkerLost, state: State) -> Task:
+    if event.retry_at_ms is None:
+        assert state is State.QUEUED, "an attempt that failed has a backoff"
+        # The agent did not pass on it, so its next incarnation may be asked at once.
+        return replace(task, state=state, holder=None)
+    assert state is State.FAILED, "an offer has no backoff"
+    return _failed(task, event.reason, event.at_ms, event.retry_at_ms)
 
 
 def _failed(task: Task, reason: str, at_ms: int, retry_at_ms: int) -> Task:

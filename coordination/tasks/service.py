@@ -30,6 +30,7 @@ from coordination.tasks.commands import (
     ReportProgress,
     SubmitTask,
 )
+from coordination.tasks.holders import watch_holders
 from coordination.tasks.limits import MAX_CANDIDATES, MAX_OFFERS, MAX_PAYLOAD_BYTES, MAX_RESULT_BYTES, Policy
 from coordination.tasks.model import TasksModel
 from coordination.tasks.record import Task
@@ -59,7 +60,10 @@ def define(shell: Shell, *, policy: Policy | None = None) -> ServiceDefinition:
         version="0.1.0",
         description="Durable allocation of work: offers, leases, fencing, retries and dead letters.",
         model=lambda: TasksModel(policy),
-        companions=(lambda host: _allocate(host, shell, wake),),
+        companions=(
+            lambda host: _allocate(host, shell, wake),
+            lambda host: watch_holders(host, shell, wake),
+        ),
         endpoints=(*_submitter_commands(wake), *_worker_commands(wake), *_QUERIES),
     )
 
@@ -264,15 +268,15 @@ async def _offer_all(host: Host[TasksModel], caller: Caller) -> bool:
     wanted = await host.query(lambda model, _: model.wanted(), reply_type=_WANTED)
     for requirement in _WANTED.validate_json(wanted):
         try:
-            more |= await _offer(host, caller, requirement) == MAX_OFFERS
+            more |= await _offer(host, caller, requirement)
         except (RejectedError, PeerProtocolError) as error:
             # What is wrong with one requirement must not hold up the others.
             _log.warning("requirement skipped", requirement=requirement, reason=str(error))
     return more
 
 
-async def _offer(host: Host[TasksModel], caller: Caller, requirement: str) -> int:
-    """Offer what waits with one requirement; returns how many offers were made."""
+async def _offer(host: Host[TasksModel], caller: Caller, requirement: str) -> bool:
+    """Offer what waits with one requirement; True if there may be more to offer at once."""
     request = wire.FindAgents(requirement=requirement, limit=MAX_CANDIDATES)
     found = await caller.query("registry", "find", request, wire.FoundAgents)
     command = OfferTasks(
@@ -290,4 +294,5 @@ async def _offer(host: Host[TasksModel], caller: Caller, requirement: str) -> in
         ),
     )
     made = await host.command(lambda model, now_ms: model.decide(command, now_ms), reply_type=_OFFERS_MADE)
-    return _OFFERS_MADE.validate_json(made).count
+    offers = _OFFERS_MADE.validate_json(made)
+    return offers.count == MAX_OFFERS or offers.taken_back > 0

@@ -5,6 +5,9 @@ offer's fencing token, reports progress before its lease ends, and completes or 
 gets kind ``result`` (`TaskResult`); a worker whose task was taken away gets kind ``cancel``
 (`TaskTakenAway`).
 
+An offer or lease belongs to one incarnation of its agent. It is void as soon as the agent is registered as a
+newer one, or has deregistered, and a lease that ends so counts as a failed attempt.
+
 Notices: ``conclave.event.tasks.<event>.<task_id>`` with event ``progress``, ``failed`` (an attempt),
 ``completed``, ``dead_lettered``, ``canceled`` or ``expired``.
 
@@ -185,6 +188,8 @@ class AttemptView(Body):
     started_ms: int
     ended_ms: int | None
     error: str
+    incarnation: int = 0
+    """Of the agent; 0 in what was stored before it was kept."""
 
 
 class TaskSummary(Body):
@@ -281,6 +286,19 @@ class TaskTakenAway(_Received):
     fencing_token: int
     state: State
     reason: str
+
+
+class GetAgent(Body):
+    """What this service asks of ``registry.get``."""
+
+    agent: str
+
+
+class RegisteredAgent(_Received):
+    """What it reads of the answer."""
+
+    agent: Id
+    incarnation: int
 
 
 class FindAgents(Body):

@@ -45,10 +45,18 @@ WORKER_COMMANDS: Final[dict[Input, Callable[[str, str, int], Any]]] = {
 
 
 def candidate(
-    agent: str, *, max_tasks: int = 1, status: str = "online", load: float = 0.0, score: float = 1.0
+    agent: str,
+    *,
+    incarnation: int = 1,
+    max_tasks: int = 1,
+    status: str = "online",
+    load: float = 0.0,
+    score: float = 1.0,
 ) -> Candidate:
     """An agent as the registry would describe it."""
-    return Candidate(agent=agent, incarnation=1, max_tasks=max_tasks, status=status, load=load, score=score)
+    return Candidate(
+        agent=agent, incarnation=incarnation, max_tasks=max_tasks, status=status, load=load, score=score
+    )
 
 
 class Tasking(Driver[TasksModel]):

@@ -154,6 +154,17 @@ def test_a_service_reaches_what_is_its_own(service: str, agent: str, shard: int)
     assert subscribes(permissions, SUBJECTS.call(service, "find", agent))
 
 
+@given(service=st.sampled_from(SERVICE_NAMES), agent=AGENTS, kind=TOKENS)
+def test_a_service_hears_of_changes_of_the_registry_only_what_it_acts_on(
+    service: str, agent: str, kind: str
+) -> None:
+    permissions = service_permissions(service, SUBJECTS)
+    for each in (kind, "registered", "deregistered"):
+        acts_on_it = service == "gateway" or (service == "tasks" and each in ("registered", "deregistered"))
+        assert subscribes(permissions, SUBJECTS.event("registry", each, agent)) == acts_on_it
+    assert not subscribes(permissions, SUBJECTS.event("tasks", kind, agent))
+
+
 @given(st.text(max_size=8) | st.sampled_from(["x.>", "*", "..", ">", "a b", "a.b", "", "A", "a\n", "é"]))
 def test_only_valid_ids_get_permissions(text: str) -> None:
     try:

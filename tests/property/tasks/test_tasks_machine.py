@@ -1,7 +1,7 @@
 """Whatever agents, submitters and time do: one holder, one end, and the journal tells it again.
 
 Agents answer late, twice, with old or invented tokens, or not at all; a naive account beside the model
-says who may speak for which task.
+says who may speak for which task. They restart and leave, and what older incarnations held is taken back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from coordination.runtime.model import Outcome, Push, Rejected
-from coordination.tasks.commands import CancelTask
+from coordination.tasks.commands import CancelTask, Candidate, Sighting, TakeBack
 from coordination.tasks.index import Index
 from coordination.tasks.lifecycle import FINISHED, Input, State
 from coordination.tasks.limits import Policy
@@ -44,6 +44,8 @@ class TasksMachine(RuleBasedStateMachine):
         self.tasking = Tasking(policy=POLICY)
         self.offers: list[tuple[str, TaskOffer]] = []
         """Agent and offer, as received."""
+        self.incarnations = dict.fromkeys(AGENTS, 1)
+        """As the registry has them; one counter for all agents."""
         self.results: Counter[str] = Counter()
         self.seen = 0
 
@@ -78,9 +80,40 @@ class TasksMachine(RuleBasedStateMachine):
 
     @rule(capability=st.sampled_from(CAPABILITIES), present=st.sets(st.sampled_from(AGENTS)))
     def offer(self, capability: str, present: set[str]) -> None:
-        candidates = [candidate(agent, max_tasks=SLOTS[agent]) for agent in sorted(present)]
-        self.tasking.offer(*candidates, requirement=capability)
+        self.tasking.offer(*map(self._candidate, sorted(present)), requirement=capability)
         self._receive()
+        for agent in present:
+            self._holds_nothing_before(agent, self.incarnations[agent])
+
+    @rule(agent=st.sampled_from(AGENTS))
+    def come_again(self, agent: str) -> None:
+        """The agent registers anew; the model does not know of it yet."""
+        self.incarnations[agent] = max(self.incarnations.values()) + 1
+
+    @rule(agent=st.sampled_from(AGENTS), behind=st.integers(0, 2), is_gone=st.booleans())
+    def take_back(self, agent: str, *, behind: int, is_gone: bool) -> None:
+        """The model hears of an agent, sometimes late; nothing else changes."""
+        incarnation = max(self.incarnations[agent] - behind, 0)
+        first_valid = incarnation + is_gone
+        before = dict(self.tasking.model.state.open)
+        sighting = Sighting(agent=agent, incarnation=incarnation, is_gone=is_gone)
+        reply = self.tasking.accept(TakeBack(sightings=(sighting,)))
+        self._holds_nothing_before(agent, first_valid)
+        taken = 0
+        for task_id, task in before.items():
+            after = self.tasking.task(task_id)
+            if task.holder is None or task.holder.agent != agent or task.holder.incarnation >= first_valid:
+                assert after == task
+                continue
+            taken += 1
+            if task.state is State.OFFERED:
+                assert (after.state, after.attempts) == (State.QUEUED, task.attempts)
+            else:
+                assert after.state in (State.FAILED, State.DEAD_LETTERED)
+                assert after.attempts[-1].ended_ms == self.tasking.now_ms
+        assert reply.count == taken
+        if is_gone and not behind:
+            self.come_again(agent)
 
     @rule(
         happened=st.sampled_from(sorted(WORKER_COMMANDS)),
@@ -157,11 +190,23 @@ class TasksMachine(RuleBasedStateMachine):
         if hasattr(self, "tasking"):
             live, rebuilt = self.tasking.model.index, Index(self.tasking.model.state)
             assert live.held == rebuilt.held
+            assert live.holders() == rebuilt.holders()
+            for agent, newest in live.holders().items():
+                assert live.held_before(agent, newest + 1) == rebuilt.held_before(agent, newest + 1)
+                assert len(live.held_before(agent, newest + 1)) == live.held[agent]
             assert (live.open_bytes, live.finished_bytes) == (rebuilt.open_bytes, rebuilt.finished_bytes)
             assert live.wanted() == rebuilt.wanted()
             for requirement in live.wanted():
                 assert list(live.waiting(requirement)) == list(rebuilt.waiting(requirement))
             assert list(live.deadlines.in_order()) == list(rebuilt.deadlines.in_order())
+
+    def _candidate(self, agent: str) -> Candidate:
+        return candidate(agent, incarnation=self.incarnations[agent], max_tasks=SLOTS[agent])
+
+    def _holds_nothing_before(self, agent: str, first_valid: int) -> None:
+        for task in self.tasking.model.state.open.values():
+            if task.holder is not None and task.holder.agent == agent:
+                assert task.holder.incarnation >= first_valid
 
     def _receive(self) -> None:
         pushes = self.tasking.pushes("task")[len(self.offers) :]
@@ -169,7 +214,7 @@ class TasksMachine(RuleBasedStateMachine):
 
     def _drain(self) -> None:
         """Liveness: with willing agents every task that is open ends completed, or by its deadline."""
-        willing = [candidate(agent, max_tasks=SLOTS[agent]) for agent in AGENTS]
+        willing = [self._candidate(agent) for agent in AGENTS]
         for _ in range(100):
             if not self.tasking.model.state.open:
                 return
