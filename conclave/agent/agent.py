@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from conclave.agent.context import (
     DecisionContext,
@@ -21,6 +21,8 @@ from conclave.agent.duty import Duty
 from conclave.agent.handler import Handler, caller_namespace
 from conclave.agent.messages import Messages
 from conclave.agent.part import Part
+from conclave.agent.profile import capability as capability_of
+from conclave.agent.profile import declared, drain_time, mapping, own_id, profile
 from conclave.agent.prompts import MAX_PROMPTS, PromptHandler, Prompts
 from conclave.agent.proposals import Decisions, Proposals, Stage
 from conclave.agent.pushes import Pushes
@@ -33,7 +35,6 @@ from coordination.registry.wire import Capability, RegisterRequest, Scalar
 from coordination.runtime.concurrency import one_error
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UsageError
-from coordination.runtime.names import require_id
 from dialog.wire import Performative
 
 DRAIN_S: Final = 10.0
@@ -52,12 +53,13 @@ class Agent:
     take is decided by their parameters' annotations: docs/agents.md.
 
     Args:
-        agent_id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit.
-        capabilities: What it can do beside what its task handlers say; a bare string is one of version 1.0.0.
+        agent_id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit; no service's name.
+        capabilities: What it can do beside what its task handlers say, each name once; a name alone is one of
+            version 1.0.0.
         labels: What describes it, such as ``{"region": "eu"}``.
         max_tasks: Tasks it works on at a time, 0 to 1000.
         description: One line for people.
-        metadata: Any further JSON about it, at most 16 KiB.
+        metadata: Any further JSON about it, at most 16 KiB and 8 levels deep.
         drain_s: How long it lets running handlers finish when it stops, before they are cancelled.
 
     Raises:
@@ -75,15 +77,15 @@ class Agent:
         metadata: Mapping[str, JsonValue] | None = None,
         drain_s: float = DRAIN_S,
     ) -> None:
-        self.id: str = require_id(agent_id)
-        self._drain_s = drain_s
+        self.id: str = own_id(agent_id)
+        self._drain_s = drain_time(drain_s)
         self._parts: dict[type[Part], Part] = {}
-        self._profile = _profile(
-            capabilities=tuple(_capability(each) if isinstance(each, str) else each for each in capabilities),
-            labels=dict(labels or {}),
+        self._profile = profile(
+            capabilities=declared(capabilities),
+            labels=mapping(labels, "labels"),
             max_tasks=max_tasks,
             description=description,
-            metadata=dict(metadata or {}),
+            metadata=mapping(metadata, "metadata"),
         )
 
     # --- handlers
@@ -150,7 +152,7 @@ class Agent:
             known = next((each for each in self._profile.capabilities if each.name == name), None)
             if known is None or about:
                 about.setdefault("description", handler.summary[:_MAX_DESCRIPTION_CHARS])
-                capability = _capability(name, **about)
+                capability = capability_of(name, **about)
             else:
                 capability = known
         self.part(Tasks).add(handler, capability)
@@ -393,7 +395,7 @@ class Agent:
         for part in self._parts.values():
             capabilities.update({each.name: each for each in part.capabilities})
             protocols.update(dict.fromkeys(part.protocols))
-        return _profile(
+        return profile(
             **{
                 **{name: getattr(self._profile, name) for name in RegisterRequest.model_fields},
                 "capabilities": tuple(capabilities.values()),
@@ -404,23 +406,3 @@ class Agent:
 
 _MAX_DESCRIPTION_CHARS: Final = 256
 """Of a capability; a longer first line of a docstring is cut."""
-
-
-def _capability(name: str, **about: Any) -> Capability:
-    try:
-        return Capability(name=name, **about)
-    except ValidationError as error:
-        raise UsageError(f"capability {name[:80]!r}: {_problem(error)}") from None
-
-
-def _profile(**fields: Any) -> RegisterRequest:
-    try:
-        return RegisterRequest(**fields)
-    except ValidationError as error:
-        raise UsageError(f"agent: {_problem(error)}") from None
-
-
-def _problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}"

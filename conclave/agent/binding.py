@@ -27,6 +27,8 @@ _OBJECT_ORIGINS: Final = (dict, Mapping)
 _TYPED_DICT_MARK: Final = "__required_keys__"
 """What a TypedDict has, whether it is of `typing` or of `typing_extensions` (before Python 3.12 pydantic
 takes only the latter's)."""
+_TYPED_DICT_PROBLEM: Final = "typed-dict-version"
+"""Pydantic's code for that."""
 
 
 class HandlerContext:
@@ -84,6 +86,11 @@ def read_signature(
     """
     name = getattr(function, "__qualname__", None) or type(function).__name__
     parameters = _resolved(function, name, namespace)
+    if parameters and parameters[0].name == "self" and parameters[0].annotation is inspect.Parameter.empty:
+        raise UsageError(
+            f"handler {name}: it takes self, so it is a method without an object; decorate the method of an "
+            'object, agent.task("name")(thing.method), or a function'
+        )
     contexts, content, rest = [], {}, None
     for parameter in parameters:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -255,6 +262,11 @@ def _adapter(handler: str, name: str, annotation: Any) -> TypeAdapter[Any]:
             f"handler {handler}: the type of {name!r} names {error.name!r}, which is not defined yet"
         ) from None
     except (PydanticSchemaGenerationError, PydanticUserError, TypeError) as error:
+        if isinstance(error, PydanticUserError) and error.code == _TYPED_DICT_PROBLEM:
+            raise UsageError(
+                f"handler {handler}: parameter {name!r} has a TypedDict of typing; before Python 3.12 take "
+                "that of typing_extensions: from typing_extensions import TypedDict"
+            ) from None
         if hasattr(annotation, _TYPED_DICT_MARK) and isinstance(error, PydanticUserError):
             raise UsageError(f"handler {handler}: parameter {name!r}: {error.message}") from None
         shown = getattr(annotation, "__name__", str(annotation))

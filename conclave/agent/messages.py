@@ -45,11 +45,14 @@ class Reply:
 
     def __post_init__(self) -> None:
         """Refuse an act that nobody could say."""
-        if not isinstance(self.performative, str) or self.performative not in ASKS_FOR_ANSWER:
-            raise UsageError(
-                f"Reply: no performative {repr(self.performative)[:66]}; there are: "
-                f"{', '.join(ASKS_FOR_ANSWER)}"
-            )
+        _require_performative(self.performative)
+
+
+def _require_performative(performative: object) -> None:
+    if not isinstance(performative, str) or performative not in ASKS_FOR_ANSWER:
+        raise UsageError(
+            f"Reply: no performative {performative!r:.66}; there are: {', '.join(ASKS_FOR_ANSWER)}"
+        )
 
 
 class MessageHandler:

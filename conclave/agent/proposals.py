@@ -47,7 +47,7 @@ class Ballot:
 
 def _require_choice(choice: object, what: str) -> None:
     if not isinstance(choice, str) or choice not in _CHOICES:
-        raise UsageError(f"{what}: no choice {repr(choice)[:66]}; there are: {', '.join(_CHOICES)}")
+        raise UsageError(f"{what}: no choice {choice!r:.66}; there are: {', '.join(_CHOICES)}")
 
 
 def _taking(handler: Handler, body: type) -> str | None:

@@ -1,0 +1,95 @@
+"""An agent is told what is wrong with it where it is written, not when it registers."""
+
+from __future__ import annotations
+
+import math
+import sys
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from conclave import Agent, Capability, UsageError
+from conclave.identity import RESERVED_NAMES
+
+DEEP: dict[str, Any] = {"1": {"2": {"3": {"4": {"5": {"6": {"7": {"8": {}}}}}}}}}
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"drain_s": -1}, r"drain_s is -1; it is a number of seconds from 0"),
+        ({"drain_s": math.nan}, r"drain_s is nan; it is a number"),
+        ({"drain_s": "10"}, r"drain_s is '10'; it is a number"),
+        ({"drain_s": None}, r"drain_s is None; it is a number"),
+        ({"labels": ["x"]}, r"labels is \['x'\]; it is a mapping"),
+        ({"labels": {"region": 7}}, r"labels.region: "),
+        ({"metadata": "x"}, r"metadata is 'x'; it is a mapping"),
+        ({"metadata": {"load": [math.nan]}}, r"metadata holds NaN or an infinity"),
+        ({"metadata": {"load": -math.inf}}, r"metadata holds NaN or an infinity"),
+        ({"metadata": DEEP}, r"metadata is nested deeper than 8 levels"),
+        ({"metadata": {"text": "x" * 20_000}}, r"metadata has 20011 bytes as JSON, at most 16384"),
+        ({"metadata": {"thing": object()}}, r"metadata"),
+        ({"capabilities": "python"}, r"capabilities is 'python'; it is a list of names or of Capability"),
+        ({"capabilities": {"python": "3.0.0"}}, r"capabilities is .*; it is a list of names"),
+        ({"capabilities": 7}, r"capabilities is 7; it is a list of names or of Capability"),
+        ({"capabilities": [7]}, r"capabilities holds 7; each is a name or a Capability"),
+        ({"capabilities": ["a", Capability(name="a", version="2.0.0")]}, r"capabilities holds 'a' twice"),
+        ({"capabilities": ["Not Valid"]}, r"capability 'Not Valid': name"),
+    ],
+)
+def test_an_argument_that_the_registry_would_not_take_is_refused_in_one_line(
+    options: Mapping[str, Any], problem: str
+) -> None:
+    with pytest.raises(UsageError, match=problem) as caught:
+        Agent("worker", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_can_be_taken_is_taken() -> None:
+    deep = DEEP["1"]
+    Agent("worker", capabilities=("a", "b"), labels={"region": "eu"}, metadata=deep, drain_s=0)
+
+
+@pytest.mark.parametrize("agent_id", [None, 7, b"worker", "", "Not Valid", "a.b"])
+def test_an_agent_needs_a_valid_id(agent_id: Any) -> None:
+    with pytest.raises(UsageError, match=r"agent id .* is not valid"):
+        Agent(agent_id)
+
+
+@pytest.mark.parametrize("agent_id", sorted(RESERVED_NAMES))
+def test_no_agent_is_called_as_a_service_or_the_operator_is(agent_id: str) -> None:
+    with pytest.raises(UsageError, match=rf"agent id '{agent_id}' is reserved; choose another"):
+        Agent(agent_id)
+
+
+def test_a_method_without_its_object_is_refused_and_one_with_it_is_not() -> None:
+    agent = Agent("worker")
+    with pytest.raises(UsageError, match=r"Worker\.work: it takes self, .* decorate the method of an object"):
+
+        class Worker:
+            @agent.task("work")
+            def work(self, name: str) -> str:
+                return name
+
+    class Other:
+        def work(self, name: str) -> str:
+            return name
+
+    agent.task("work")(Other().work)
+    with pytest.raises(UsageError, match="it takes self"):
+        agent.message("request")(Other.work)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic takes it from Python 3.12 on")
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_typed_dict_that_pydantic_does_not_take_is_refused_with_the_one_to_take(*, is_nested: bool) -> None:
+    Order = typing.TypedDict("Order", {"tea": int})  # noqa: UP013 - the module's own would be the other
+    agent = Agent("worker")
+
+    def work(order: Any) -> None: ...
+
+    work.__annotations__["order"] = list[Order] if is_nested else Order
+    with pytest.raises(UsageError, match=r"'order' has a TypedDict of typing; .* typing_extensions"):
+        agent.task("work")(work)
