@@ -88,11 +88,24 @@ class RegistryClient:
     ) -> tuple[wire.FoundAgent, ...]:
         """The agents that meet `requirement`, best first: ``python>=3.11, region in [eu, us]``.
 
+        At most `limit`, and fewer if more do not fit into a message: `search` says how many match in all,
+        and `iterate` comes by everybody.
+
+        Raises:
+            UsageError: The text is no requirement; the message shows the place.
+        """
+        return (await self.search(requirement, include_offline=include_offline, limit=limit)).agents
+
+    async def search(
+        self, requirement: Requirement | str, *, include_offline: bool = False, limit: int = 100
+    ) -> wire.FindReply:
+        """As `find`, with how many match in all: `matched`, of which `agents` are the best.
+
         Raises:
             UsageError: The text is no requirement; the message shows the place.
         """
         body = _find_request(requirement, include_offline=include_offline, limit=limit)
-        return (await self._caller.query("registry", "find", body, wire.FindReply)).agents
+        return await self._caller.query("registry", "find", body, wire.FindReply)
 
     async def explain(
         self, requirement: Requirement | str, *, include_offline: bool = False, limit: int = 100

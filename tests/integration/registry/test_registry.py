@@ -49,6 +49,8 @@ async def test_agents_are_listed_by_id_in_pages(
     assert [agent.agent for agent in await client.list()] == ["ada", "bob", "eve"]
     assert [agent.agent for agent in await client.list(limit=2)] == ["ada", "bob"]
     assert [agent.agent for agent in await client.list(after="bob")] == ["eve"]
+    best = await client.search("agent.max_tasks>=1", limit=2)
+    assert ([agent.agent for agent in best.agents], best.matched) == (["ada", "bob"], 3)
 
 
 async def test_a_heartbeat_carries_load_and_an_old_incarnation_is_not_heard(
