@@ -53,21 +53,37 @@ REGISTRATIONS: dict[str, tuple[str, str, str]] = {
     "NaN as attribute": (attribute("NaN"), "invalid_request", "finite"),
     "1e999 as attribute": (attribute("1e999"), "invalid_request", "finite"),
     "a huge attribute": (attribute("1" + "0" * 30), "invalid_request", "9223372036854775807"),
-    "an object as attribute": (attribute("{}"), "invalid_request", "attributes.x"),
-    "a long attribute": (attribute(json.dumps("x" * 257)), "invalid_request", "attributes.x"),
+    "an object as attribute": (
+        attribute("{}"),
+        "invalid_request",
+        "attributes.x: must be true or false, a whole number, a number or a text",
+    ),
+    "a long attribute": (
+        attribute(json.dumps("x" * 257)),
+        "invalid_request",
+        "attributes.x: must have at most 256",
+    ),
     "no semantic version": (
         '{"capabilities": [{"name": "python", "version": "3.11"}]}',
         "invalid_request",
-        "such as 1.0.0",
+        "version: a full semantic version of at most 64 characters is needed, such as 1.0.0",
     ),
-    "an invalid capability name": ('{"capabilities": [{"name": "Py thon"}]}', "invalid_request", "0.name"),
+    "an invalid capability name": (
+        '{"capabilities": [{"name": "Py thon"}]}',
+        "invalid_request",
+        "0.name: use 1 to 63 of",
+    ),
     "a capability twice": (
         '{"capabilities": [{"name": "a"}, {"name": "a", "version": "2.0.0"}]}',
         "duplicate_capability",
         "a is named twice",
     ),
     "a negative number of slots": ('{"max_tasks": -1}', "invalid_request", "max_tasks"),
-    "an unknown field": ('{"capabilitys": []}', "invalid_request", "capabilitys"),
+    "an unknown field": (
+        '{"capabilitys": []}',
+        "invalid_request",
+        "field capabilitys: there is no such field; there are: capabilities, labels, max_tasks",
+    ),
     "an unknown field of a capability": (
         '{"capabilities": [{"name": "a", "vers": "1.0.0"}]}',
         "invalid_request",
