@@ -35,6 +35,7 @@ from coordination.registry.wire import Capability, RegisterRequest, Scalar
 from coordination.runtime.concurrency import one_error
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UsageError
+from coordination.runtime.logs import get_logger
 from dialog.wire import Performative
 
 DRAIN_S: Final = 10.0
@@ -42,6 +43,7 @@ DRAIN_S: Final = 10.0
 MAX_THREADS: Final = 8
 """Sync handlers of messages, proposals and the like that run at a time; those of tasks and of prompts are
 counted apart."""
+_log = get_logger("conclave.agent")
 F = TypeVar("F", bound=Callable[..., Any])
 P = TypeVar("P", bound=Part)
 
@@ -385,8 +387,8 @@ class Agent:
                     # Whoever has been superseded hands back what it works on at once.
                     is_member = staying is not None and not staying.done()
                     await duty.finish(self._drain_s if is_member else 0.0)
-                    if is_member:
-                        await membership.leave()
+                    if is_member and await membership.leave():
+                        _log.info("left", agent=self.id, handed_back=duty.handed_back)
 
     def _registration(self) -> RegisterRequest:
         """What the agent registers: its profile, and what its parts add to it."""

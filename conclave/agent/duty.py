@@ -43,6 +43,8 @@ class Duty:
         """Set when what is still running must be given up."""
         self.tasks_held = 0
         """Tasks whose handlers run, those included that do not end although nobody wants them any more."""
+        self.handed_back: list[str] = []
+        """Tasks that were begun and are others' now, because the agent stops."""
         self._subscriptions: list[Subscription] = []
         self._until_end: list[Subscription] = []
         self._working: set[asyncio.Task[None]] = set()

@@ -236,7 +236,9 @@ class _Work:
         except TakenAwayError as taken:
             self._log.warning("task taken away", reason=str(taken))
         except StoppedError:
-            await self._fail(job, STOPPING_REASON, retryable=True)
+            if await self._fail(job, STOPPING_REASON, retryable=True):
+                self._duty.handed_back.append(self._offer.task_id)
+                self._log.info("task handed back")
         except ContentError as error:
             self._log.warning("payload not valid", reason=str(error))
             await self._fail(job, f"invalid payload: {error}", retryable=False)
@@ -277,7 +279,8 @@ class _Work:
         else:
             self._log.info("task completed")
 
-    async def _fail(self, job: Job, reason: str, *, retryable: bool) -> None:
+    async def _fail(self, job: Job, reason: str, *, retryable: bool) -> bool:
+        """Report that the attempt has failed; returns whether the service has taken that down."""
         offer = self._offer
         shown = reason.encode(errors="replace").decode()[:MAX_REASON_CHARS]
         try:
@@ -289,6 +292,8 @@ class _Work:
             )
         except RejectedError as error:
             self._log.warning("failure refused", code=error.code)
+            return False
+        return True
 
     async def _report(self, job: Job, report: Any) -> None:
         """Send a report, again and again while the service is away and the lease holds.
