@@ -32,8 +32,9 @@ def request(body: Callable[P, B], *args: P.args, **kwargs: P.kwargs) -> B:
     try:
         return body(*args, **kwargs)
     except ValidationError as error:
-        shown = [str(problem) for problem in problems_of(error, most=_MAX_PROBLEMS)]
-        more = error.error_count() - len(shown)
+        problems = [str(problem) for problem in problems_of(error, most=error.error_count())]
+    shown = problems[:_MAX_PROBLEMS]
+    more = len(problems) - len(shown)
     raise UsageError("; ".join(shown) + (f"; and {more} more" if more else ""))
 
 

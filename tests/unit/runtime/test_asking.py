@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from conclave.session import Session
+from coordination.registry.wire import Capability
 from coordination.runtime.asking import items, payload_of, request
 from coordination.runtime.errors import UsageError
 from coordination.runtime.memory import MemoryBus, MemoryExchange
@@ -68,6 +69,10 @@ Call = Callable[[Any], Awaitable[Any]]
         ),
         (lambda s: s.registry.register(["ok"] * 10_000), "capabilities: must have at most 64 items"),
         (lambda s: s.registry.register(["ok", "A B"]), "capabilities.1.name: use 1 to 63 of a-z"),
+        (
+            lambda s: s.registry.register([{"name": "gpu", "attributes": {"n": []}}]),
+            "capabilities.0.attributes.n: must be true or false, a whole number, a number or a text",
+        ),
         (lambda s: s.registry.get("A B"), "agent: use 1 to 63 of"),
         (
             lambda s: s.consensus.propose("x", artifact_sha256="zz", electorate=["bob"]),
@@ -155,3 +160,9 @@ def test_a_number_that_is_none_is_found_in_nested_bodies_too() -> None:
     with pytest.raises(UsageError, match=r"^inner\.share: "):
         payload_of(Parcel(inner=Parcel(share=NAN)))
     assert payload_of(Parcel(content=[None, "null"])) == b'{"content":[null,"null"]}'
+
+
+def test_one_value_that_may_be_of_several_kinds_is_one_problem() -> None:
+    with pytest.raises(UsageError) as refused:
+        request(Capability, name="gpu", attributes=cast("Any", {"n": []}))
+    assert "more" not in str(refused.value)
