@@ -1,4 +1,7 @@
-"""An agent that clients of the Synadia Agent Protocol find and prompt."""
+"""An agent that clients of the Synadia Agent Protocol find and prompt.
+
+Beside `conclave up`: conclave agent add ada; python examples/answering_agent.py
+"""
 
 import sys
 from collections.abc import AsyncIterator

@@ -1,4 +1,8 @@
-"""A program that knows nothing of Conclave: it uses the Synadia Agent Protocol's own client library."""
+"""A program that knows nothing of Conclave: it uses the Synadia Agent Protocol's own client library.
+
+Beside `conclave up` and examples/answering_agent.py: conclave agent add carl --foreign; then
+python examples/foreign_client.py URL SEED_FILE, the server's and what that command has printed.
+"""
 
 import asyncio
 import sys

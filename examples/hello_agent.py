@@ -1,4 +1,4 @@
-"""An agent in a few lines. Run it beside `conclave up`."""
+"""An agent in a few lines. Beside `conclave up`: conclave agent add hello; python examples/hello_agent.py"""
 
 from conclave import Agent
 
