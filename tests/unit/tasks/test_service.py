@@ -23,12 +23,12 @@ from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.trace import CURRENT_TRACE, TraceContext
+from coordination.tasks import holders, wire
 from coordination.tasks import service as tasks
-from coordination.tasks import wire
 from coordination.tasks.client import TasksClient
 from coordination.tasks.events import TaskSubmitted
 from coordination.tasks.limits import Policy
-from coordination.tasks.record import Task, submitted
+from coordination.tasks.record import WORKER_RESTARTED, Task, submitted
 from tests.support.clock import ManualClock
 from tests.support.waiting import settle
 
@@ -408,3 +408,23 @@ def test_a_submission_of_an_older_journal_has_no_trace_and_its_capability_as_req
     stored = TypeAdapter(Task).dump_python(task)
     del stored["requirement"]
     assert TypeAdapter(Task).validate_python(stored) == task
+
+
+async def test_a_restart_that_no_notice_told_of_is_found_out_by_the_next_sweep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(holders, "_KINDS", ())
+    async with a_room() as room:
+        old = await Worker(room.caller("bob")).start("python")
+        client = TasksClient(room.caller("ada"))
+        task_id = (await client.submit("python")).task_id
+        offer = await old.next_offer()
+        await old.tasks.accept(task_id, offer.fencing_token)
+        await RegistryClient(room.caller("bob")).register(["python"])
+        await settle()
+        assert (await client.get(task_id)).state == "running"
+        for _ in range(holders.SWEEP_MS // tasks.POLL_MS):  # in one leap the leadership would be over
+            room.clock.advance(tasks.POLL_MS)
+            await settle()
+        assert (await client.get(task_id)).attempts[-1].error == WORKER_RESTARTED
+        await _is_refused(old, offer)
