@@ -139,7 +139,7 @@ async def test_a_proposal_handler_that_exits_is_a_failure_of_its_own(
         await chair.consensus.propose("Tea", artifact_sha256="ab" * 32, electorate=["voter", "chair"])
         failures = await memory_mesh.until(memory_mesh.take_failures)
         assert [str(each.error) for each in failures] == ["SystemExit: 2"]
-        assert await chair.registry.get("voter")
+        assert (await chair.registry.get("voter")).status == "online"
 
 
 @QUIET
