@@ -20,7 +20,8 @@ from coordination.runtime.names import Subjects, inbox_prefix
 from coordination.runtime.wire import HEADER_COMMAND_ID, HEADER_ERROR_CODE
 
 IN_FLIGHT: Final = 256
-_TICK_S: Final = 0.01
+_TICK_S: Final = 0.002
+"""Ten thousand agents of their own do not beat in bursts: four at a time, not twenty."""
 _REGIONS: Final = ("eu", "us", "ap", "sa")
 _LOADS: Final = (0.0, 0.25, 0.5, 1.0)
 _SUBJECTS: Final = Subjects()
