@@ -134,6 +134,15 @@ class EmbeddedServer:
         port = self._port or (DEFAULT_PORT if _is_free(DEFAULT_PORT) else -1)
         if port > 0 and not _is_free(port):
             raise UsageError(f"port {port} on {LOOPBACK} is taken; choose another or leave --port out")
+        try:
+            await self._spawn_on(port)
+        except UnavailableError:
+            # Somebody else took the usual port since we looked; with another one nobody was promised it.
+            if self._port or port == -1 or _is_free(port):
+                raise
+            await self._spawn_on(-1)
+
+    async def _spawn_on(self, port: int) -> None:
         for stale in self.store.glob("*.ports"):
             stale.unlink(missing_ok=True)
         config = self.store / CONFIGURATION_FILE
