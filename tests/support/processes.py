@@ -9,7 +9,10 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests.support.waiting import wait_until
+
 _START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 30.0
 READY = b"Ctrl-C"
 """Last words of the greeting of `conclave up` and `conclave serve`."""
 
@@ -48,4 +51,7 @@ async def conclave_process(*arguments: str) -> AsyncIterator[tuple[asyncio.subpr
     finally:
         if process.returncode is None:
             process.terminate()
-        await process.wait()
+        # Not `process.wait()`: in Python 3.11 it also waits for the end of the pipe, which never comes while
+        # anybody else holds its other end. What is asked is whether the process itself ends.
+        await wait_until(lambda: process.returncode is not None, timeout_s=_STOP_TIMEOUT_S)
+        process._transport.close()  # type: ignore[attr-defined]
