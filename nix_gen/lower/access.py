@@ -42,6 +42,6 @@ def source_addresses(site: Site, source_id: str, target_id: str) -> tuple[str, .
     assert host is not None
     if host != site.graph.host_of(target_id):
         return site.hosts[host].addresses
-    if site.forms[source_id] is Form.CONTAINER:
+    if site.forms.get(source_id) is Form.CONTAINER:
         return tuple(copy.address for copy in site.copies(source_id) if copy.address is not None)
     return ()

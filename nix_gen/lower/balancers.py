@@ -10,10 +10,11 @@ import re
 from nix_gen.edges import LoadBalances
 from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.edges import listening
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, address_for
-from nix_gen.lower.site import Site, listening
+from nix_gen.lower.site import Site
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Host, LoadBalancer, VirtualHost
 from nix_gen.scalars import Protocol

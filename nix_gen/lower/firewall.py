@@ -15,9 +15,10 @@ from nix_gen.ir import default
 from nix_gen.lower.access import source_addresses
 from nix_gen.lower.buses import peers
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.edges import Ports
 from nix_gen.lower.forms import Form
 from nix_gen.lower.reach import address_for, is_loopback, name_entries, published, remote_routes
-from nix_gen.lower.site import Route, Site
+from nix_gen.lower.site import Opening, Route, Site
 from nix_gen.lower.words import BRIDGE, nft_comment
 from nix_gen.nodes import Host, MessageBus, PortBinding, Running
 from nix_gen.rules.ports import claims
@@ -37,6 +38,8 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
         if form in _SERVERS:
             _publish(site, draft, host, node, rules)
             rules += _route_rules(site, host, node)
+    for opening in site.openings(host.id):
+        rules += _opening_rules(site, host, opening)
     if rules:
         draft.write((*_FIREWALL, "extraInputRules"), rules)
     _forward(site, draft, host)
@@ -105,16 +108,33 @@ def _route_rules(site: Site, host: Host, node: Running) -> list[str]:
         if not addresses and not site.is_local(route):
             _no_address(site, route.source.id, node.id)
         for sources in _by_family(addresses):
-            for protocol in Protocol:
-                ports = [port for port, used in route.ports if used is protocol]
-                if ports:
-                    rules.append(
-                        f"{by_bridge}{sources} {protocol} dport {_set(map(str, ports))} accept "
-                        f"{nft_comment(route.label)}"
-                    )
+            rules += [
+                f"{by_bridge}{sources} {protocol} dport {_set(ports)} accept {nft_comment(route.label)}"
+                for protocol, ports in _by_protocol(route.ports)
+            ]
     if isinstance(node, MessageBus) and node.cluster is not None:
         rules += _cluster_rules(site, host, node)
     return rules
+
+
+def _opening_rules(site: Site, host: Host, opening: Opening) -> list[str]:
+    addresses = source_addresses(site, opening.source, opening.target)
+    here = site.graph.host_of(opening.source) == host.id
+    if not addresses and not here:
+        _no_address(site, opening.source, opening.target)
+    by_bridge = f'iifname "{BRIDGE}" ' if here else ""
+    return [
+        f"{by_bridge}{sources} {protocol} dport {_set(ports)} accept {nft_comment(opening.label)}"
+        for sources in _by_family(addresses)
+        for protocol, ports in _by_protocol(opening.ports)
+    ]
+
+
+def _by_protocol(ports: Ports) -> list[tuple[Protocol, list[str]]]:
+    by_protocol = [
+        (protocol, [str(port) for port, used in ports if used is protocol]) for protocol in Protocol
+    ]
+    return [(protocol, found) for protocol, found in by_protocol if found]
 
 
 def _cluster_rules(site: Site, host: Host, node: MessageBus) -> list[str]:

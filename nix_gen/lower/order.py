@@ -11,9 +11,10 @@ from __future__ import annotations
 from nix_gen.edges import Condition, ConnectsTo, DependsOn
 from nix_gen.ir import Multiline
 from nix_gen.lower.draft import Draft, Path
+from nix_gen.lower.edges import listening
 from nix_gen.lower.forms import Form
 from nix_gen.lower.reach import LOOPBACK, host_address
-from nix_gen.lower.site import Site, listening
+from nix_gen.lower.site import Site
 from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
 from nix_gen.scalars import Protocol
 

@@ -19,23 +19,13 @@ from functools import cached_property
 
 import networkx as nx
 
-from nix_gen.edges import (
-    ConnectsTo,
-    DataFlow,
-    DependsOn,
-    Edge,
-    LoadBalances,
-    Monitors,
-    PublishesTo,
-    Replicates,
-    SubscribesTo,
-)
+from nix_gen.edges import ConnectsTo, DependsOn
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph
+from nix_gen.lower.edges import Connection, Ports, connections
 from nix_gen.lower.forms import Form, forms_of
 from nix_gen.lower.words import USER_MAX_CHARS, short
-from nix_gen.nodes import Database, Host, LoadBalancer, MessageBus, Monitoring, Running, Storage
-from nix_gen.scalars import Protocol
+from nix_gen.nodes import Database, Host, Running, Storage
 
 SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(213, 245))
 """Candidates for the container network, in order of preference."""
@@ -44,18 +34,6 @@ CONTAINERS_MAX_COUNT = 60_000
 _FIRST_OFFSET = 256
 """Addresses below are left for the gateway and for containers of the operator's own."""
 _REDIS_PREFIX_CHARS = len("redis-")
-CONNECTING = (
-    DependsOn,
-    ConnectsTo,
-    DataFlow,
-    LoadBalances,
-    PublishesTo,
-    SubscribesTo,
-    Monitors,
-    Replicates,
-)
-"""Edges along which the source opens connections to the target."""
-Ports = tuple[tuple[int, Protocol], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,21 +64,21 @@ class Route:
         return f"{self.source.id} -> {self.target.id} ({', '.join(self.kinds)})"
 
 
-def listening(node: Running) -> Ports:
-    """The ports a node listens on, as its clients name them."""
-    ports = {(binding.port, binding.protocol) for binding in node.ports}
-    match node:
-        case Database() | MessageBus() | Monitoring():
-            if node.listen_port is not None:
-                ports.add((node.listen_port, Protocol.TCP))
-            if isinstance(node, MessageBus) and node.monitor_port is not None:
-                ports.add((node.monitor_port, Protocol.TCP))
-        case LoadBalancer():
-            ports |= {(port, Protocol.TCP) for port in node.listen}
-            ports |= {(port, Protocol.TCP) for host in node.virtual_hosts for port in host.listen}
-        case _:
-            pass
-    return tuple(sorted(ports))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The source opens connections to a native program of the target's host, because edges say so."""
+
+    source: str
+    """Id of a node or of a host."""
+    target: str
+    """Id of the node the program serves."""
+    ports: Ports
+    kinds: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """How comments name the opening, as `Route.label`."""
+        return f"{self.source} -> {self.target} ({', '.join(self.kinds)})"
 
 
 class Site:
@@ -194,38 +172,49 @@ class Site:
         circles = enumerate(nx.strongly_connected_components(order))
         return {node_id: number for number, circle in circles for node_id in circle}
 
+    def openings(self, host_id: str) -> tuple[Opening, ...]:
+        """Connections to programs of a host that are no nodes: exporters, file and object servers; by source."""
+        return self._openings.get(host_id, ())
+
+    @cached_property
+    def _connections(self) -> dict[tuple[str, str, bool], list[Connection]]:
+        found: dict[tuple[str, str, bool], list[Connection]] = {}
+        for edge in self.graph.edges:
+            for one in connections(self.graph, edge):
+                if one.beside or (self._runs(one.source) and self._runs(one.target)):
+                    found.setdefault((one.source, one.target, one.beside), []).append(one)
+        return dict(sorted(found.items()))
+
     @cached_property
     def _routes(self) -> tuple[dict[str, tuple[Route, ...]], dict[str, tuple[Route, ...]]]:
-        pairs: dict[tuple[str, str], list[Edge]] = {}
-        for edge in self.graph.edges:
-            ends = (edge.source, edge.target)
-            if isinstance(edge, CONNECTING) and all(self._runs(end) for end in ends) and ends[0] != ends[1]:
-                pairs.setdefault(ends, []).append(edge)
         outgoing: dict[str, list[Route]] = {}
         incoming: dict[str, list[Route]] = {}
-        for (source, target), edges in sorted(pairs.items()):
-            route = self._route(source, target, edges)
-            outgoing.setdefault(source, []).append(route)
-            incoming.setdefault(target, []).append(route)
+        for (source_id, target_id, beside), wanted in self._connections.items():
+            source, target = self.graph.by_id[source_id], self.graph.by_id[target_id]
+            if beside or isinstance(source, Storage | Host) or isinstance(target, Storage | Host):
+                continue
+            route = Route(source=source, target=target, ports=_ports(wanted), kinds=_kinds(wanted))
+            outgoing.setdefault(source_id, []).append(route)
+            incoming.setdefault(target_id, []).append(route)
         return (
             {key: tuple(routes) for key, routes in outgoing.items()},
             {key: tuple(routes) for key, routes in incoming.items()},
         )
 
+    @cached_property
+    def _openings(self) -> dict[str, tuple[Opening, ...]]:
+        found: dict[str, list[Opening]] = {}
+        for (source_id, target_id, beside), wanted in self._connections.items():
+            host = self.graph.host_of(target_id)
+            if beside and host is not None:
+                opening = Opening(
+                    source=source_id, target=target_id, ports=_ports(wanted), kinds=_kinds(wanted)
+                )
+                found.setdefault(host, []).append(opening)
+        return {host: tuple(openings) for host, openings in found.items()}
+
     def _runs(self, node_id: str) -> bool:
         return node_id in self.forms and self.forms[node_id] is not Form.STORAGE
-
-    def _route(self, source: str, target: str, edges: list[Edge]) -> Route:
-        ends = (self.graph.by_id[source], self.graph.by_id[target])
-        assert not isinstance(ends[0], Storage | Host)
-        assert not isinstance(ends[1], Storage | Host)
-        ports: set[tuple[int, Protocol]] = set()
-        for edge in edges:
-            port = getattr(edge, "port", None)
-            protocol = getattr(edge, "protocol", Protocol.TCP)
-            ports |= {(port, protocol)} if port is not None else set(listening(ends[1]))
-        kinds = tuple(sorted({edge.kind for edge in edges}))
-        return Route(source=ends[0], target=ends[1], ports=tuple(sorted(ports)), kinds=kinds)
 
     def _settle(self, host: Host) -> None:
         taken: set[int] = set()
@@ -270,6 +259,14 @@ class Site:
             offset = (offset + 1) % room
         taken.add(offset)
         return str(self.subnet[_FIRST_OFFSET + offset])
+
+
+def _ports(wanted: Iterable[Connection]) -> Ports:
+    return tuple(sorted({port for one in wanted for port in one.ports}))
+
+
+def _kinds(wanted: Iterable[Connection]) -> tuple[str, ...]:
+    return tuple(sorted({one.kind for one in wanted}))
 
 
 def _names(project: str, node: Running) -> list[str]:

@@ -51,7 +51,7 @@
       enable = true;
       extraInputRules = ''
         iifname "br-conclave" ip saddr { 10.213.23.114, 10.213.97.161, 10.213.101.173 } tcp dport { 3306 } accept comment "api -> blog (connects_to)"
-        iifname "br-conclave" ip saddr { 10.213.23.114, 10.213.97.161, 10.213.101.173 } tcp dport { 4222, 8222 } accept comment "api -> bus2 (subscribes_to)"
+        iifname "br-conclave" ip saddr { 10.213.23.114, 10.213.97.161, 10.213.101.173 } tcp dport { 4222 } accept comment "api -> bus2 (subscribes_to)"
         ip saddr { 10.0.0.1 } tcp dport 6222 accept comment "cluster main: bus -> bus2"
         ip saddr { 10.0.0.1 } tcp dport { 700 } accept comment "gate -> worker (load_balances)"
       '';

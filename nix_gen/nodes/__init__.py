@@ -1,0 +1,75 @@
+"""The eight kinds of node of a deployment graph.
+
+Pure data. A node says *what* runs; how it relates to others is said by edges (`nix_gen.edges`), on which
+machine it stands by `host`. Secrets are names only: no field of a node may hold the value of one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from nix_gen.nodes.balancers import BalancerEngine, LoadBalancer, VirtualHost
+from nix_gen.nodes.buses import BUS_PORTS, BusCluster, BusEngine, MessageBus
+from nix_gen.nodes.databases import DATABASE_PORTS, Database, DatabaseEngine, DatabaseUser
+from nix_gen.nodes.hosts import Host, Machine, System
+from nix_gen.nodes.monitors import MONITORING_PORTS, Monitoring, MonitoringEngine
+from nix_gen.nodes.parts import (
+    Build,
+    HealthCheck,
+    Mount,
+    MountKind,
+    PortBinding,
+    Resources,
+    Restart,
+    SecretRef,
+)
+from nix_gen.nodes.storages import Storage, StorageKind
+from nix_gen.nodes.workloads import Agent, Service
+
+Node = Annotated[
+    Service | Agent | Database | MessageBus | LoadBalancer | Storage | Monitoring | Host,
+    Field(discriminator="kind"),
+]
+NODE_KINDS = ("agent", "database", "host", "load_balancer", "message_bus", "monitoring", "service", "storage")
+Running = Service | Agent | Database | MessageBus | LoadBalancer | Monitoring
+"""Every kind that is a running program with ports."""
+Placed = Running | Storage
+"""Every kind that stands on a host."""
+
+__all__ = [
+    "BUS_PORTS",
+    "DATABASE_PORTS",
+    "MONITORING_PORTS",
+    "NODE_KINDS",
+    "Agent",
+    "BalancerEngine",
+    "Build",
+    "BusCluster",
+    "BusEngine",
+    "Database",
+    "DatabaseEngine",
+    "DatabaseUser",
+    "HealthCheck",
+    "Host",
+    "LoadBalancer",
+    "Machine",
+    "MessageBus",
+    "Monitoring",
+    "MonitoringEngine",
+    "Mount",
+    "MountKind",
+    "Node",
+    "Placed",
+    "PortBinding",
+    "Resources",
+    "Restart",
+    "Running",
+    "SecretRef",
+    "Service",
+    "Storage",
+    "StorageKind",
+    "System",
+    "VirtualHost",
+]

@@ -1,0 +1,73 @@
+"""Services and agents: programs of the user's own.
+
+Pure data.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from nix_gen.nodes.base import RunningBase
+from nix_gen.nodes.parts import Build
+from nix_gen.scalars import (
+    ITEMS_MAX_COUNT,
+    REPLICAS_MAX_COUNT,
+    AbsolutePath,
+    Arguments,
+    Count,
+    Name,
+    PackageRef,
+)
+
+
+class WorkloadBase(RunningBase):
+    """What services and agents share: a container image, a Nix package, or a command."""
+
+    build: Build | None = None
+    """Set when the image must be built; `image`, if set too, is the name the build gives it."""
+    package: PackageRef | None = None
+    """Nix package whose main program runs as a systemd service."""
+    entrypoint: Arguments | None = None
+    """Container entrypoint. None: the image's own."""
+    command: Arguments | None = None
+    """Container command; arguments of `package`; or, with neither, an absolute program and its arguments."""
+    user: Name | None = None
+    group: Name | None = None
+    working_dir: AbsolutePath | None = None
+    hostname: Name | None = None
+    replicas: Annotated[int, Field(strict=True, ge=0, le=REPLICAS_MAX_COUNT)] = 1
+    stop_signal: Name | None = None
+
+    @model_validator(mode="after")
+    def _something_to_run(self) -> WorkloadBase:
+        if self.package is not None and (self.image is not None or self.build is not None):
+            raise ValueError("package and image or build exclude each other")
+        if self.image is None and self.build is None and self.package is None and not self.command:
+            raise ValueError("needs an image, a build, a package or a command")
+        bare = self.image is None and self.build is None and self.package is None
+        if bare and self.command and not self.command[0].startswith("/"):
+            raise ValueError("a command without image or package starts with an absolute path")
+        return self
+
+    @property
+    def is_container(self) -> bool:
+        """Whether this runs as an OCI container rather than as a systemd service."""
+        return self.image is not None or self.build is not None
+
+
+class Service(WorkloadBase):
+    """A program of the user's: a container, a Nix package, or a command."""
+
+    kind: Literal["service"] = "service"
+
+
+class Agent(WorkloadBase):
+    """A Conclave agent: a workload that registers capabilities over NATS."""
+
+    kind: Literal["agent"] = "agent"
+    capabilities: Annotated[
+        tuple[Name, ...], Field(max_length=ITEMS_MAX_COUNT), AfterValidator(lambda c: tuple(sorted(set(c))))
+    ] = ()
+    max_tasks_count: Annotated[Count, Field(ge=1)] = 1
