@@ -173,7 +173,7 @@ class Site:
         return {node_id: number for number, circle in circles for node_id in circle}
 
     def openings(self, host_id: str) -> tuple[Opening, ...]:
-        """Connections to programs of a host that are no nodes: exporters, file and object servers; by source."""
+        """Connections to programs of a host that are no nodes (exporters, file servers), by source."""
         return self._openings.get(host_id, ())
 
     @cached_property
