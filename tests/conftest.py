@@ -8,14 +8,22 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.fixtures import connect, nats_server, own_server, subjects
+from tests.support.native_checks import (
+    NAMESPACES_ABSENT,
+    PROGRAM_ABSENT,
+    in_namespace,
+    native_program,
+)
 from tests.support.nats_cli import find_nats_cli
 
-__all__ = ["connect", "nats_server", "own_server", "subjects"]
+__all__ = ["connect", "in_namespace", "native_program", "nats_server", "own_server", "subjects"]
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS = {
     "nix": ("CONCLAVE_REQUIRE_NIX", "no nix on PATH"),
     "shared": ("CONCLAVE_REQUIRE_SHARED", "no ../shared beside the project"),
+    "native": ("CONCLAVE_REQUIRE_NATIVE", PROGRAM_ABSENT),
+    "namespaces": ("CONCLAVE_REQUIRE_NAMESPACES", NAMESPACES_ABSENT),
     "nats_cli": ("CONCLAVE_REQUIRE_NATS_CLI", "no nats CLI (tools/install-nats-cli.sh installs it)"),
 }
 """Marker -> (variable that forbids skipping, why the tests were skipped)."""
