@@ -12,6 +12,7 @@ from pydantic import Field
 
 from nix_gen.nodes.balancers import BalancerEngine, LoadBalancer, VirtualHost
 from nix_gen.nodes.buses import BUS_PORTS, BusCluster, BusEngine, MessageBus
+from nix_gen.nodes.container_options import ContainerOptions, TextFile
 from nix_gen.nodes.databases import DATABASE_PORTS, Database, DatabaseEngine, DatabaseUser
 from nix_gen.nodes.hosts import Host, Machine, System
 from nix_gen.nodes.monitors import MONITORING_PORTS, Monitoring, MonitoringEngine
@@ -48,6 +49,7 @@ __all__ = [
     "Build",
     "BusCluster",
     "BusEngine",
+    "ContainerOptions",
     "Database",
     "DatabaseEngine",
     "DatabaseUser",
@@ -71,5 +73,6 @@ __all__ = [
     "Storage",
     "StorageKind",
     "System",
+    "TextFile",
     "VirtualHost",
 ]

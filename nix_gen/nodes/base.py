@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from nix_gen.nodes.container_options import ContainerOptions, TextFile
 from nix_gen.nodes.parts import HealthCheck, Mount, PortBinding, Resources, Restart, SecretRef
 from nix_gen.scalars import (
     ITEMS_MAX_COUNT,
@@ -60,3 +61,9 @@ class RunningBase(PlacedBase):
     restart: Restart | None = None
     """None: the sensible default of the platform."""
     resources: Resources | None = None
+    files: Annotated[
+        tuple[TextFile, ...], Field(max_length=ITEMS_MAX_COUNT), AfterValidator(in_one_order)
+    ] = ()
+    """Small text files the node reads, from the graph itself."""
+    container: ContainerOptions | None = None
+    """Options that only a container has. None: podman's defaults."""
