@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -28,12 +29,26 @@ _SETTABLE = ("kind", "id", "source", "target")
 """Fields that stand in the canonical form even where they equal their default."""
 
 
+class SecretProvider(StrEnum):
+    """What brings the values of secrets to the hosts; the graph holds their names alone."""
+
+    FILES = "files"
+    """The operator, by whatever means, as files below `/run/secrets`."""
+    SOPS = "sops"
+    """sops-nix, from `hosts/<host>/secrets.yaml`."""
+    AGENIX = "agenix"
+    """agenix, from `hosts/<host>/secrets/<name>.age`."""
+    CREDENTIALS = "credentials"
+    """systemd, from `/etc/credstore.encrypted/<name>` on the host (`systemd-creds encrypt`)."""
+
+
 class GraphAttributes(Part):
     """What is said of the graph as a whole."""
 
     name: HostId = DEFAULT_NAME
     """Also the name of the implicit host."""
     description: Text | None = None
+    secrets: SecretProvider = SecretProvider.FILES
 
 
 class Graph(Part):
@@ -158,6 +173,8 @@ class Graph(Part):
         attributes: dict[str, Any] = {"name": self.name}
         if self.graph.description is not None:
             attributes["description"] = self.graph.description
+        if self.graph.secrets is not SecretProvider.FILES:
+            attributes["secrets"] = self.graph.secrets.value
         return {
             "directed": True,
             "multigraph": True,

@@ -18,10 +18,10 @@ from nix_gen.lower.forms import Form
 from nix_gen.lower.images import image_of, is_built
 from nix_gen.lower.order import container_dependencies, is_awaited_healthy, is_job, start_after
 from nix_gen.lower.reach import name_entries, names_of, published
-from nix_gen.lower.secrets import environment_file, lower_environment, secret_file, secret_target
+from nix_gen.lower.secrets import environment_file, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import container_volumes, tmpfs_options
-from nix_gen.lower.words import BRIDGE, milliseconds, node_comment
+from nix_gen.lower.words import BRIDGE, SECRETS, milliseconds, node_comment
 from nix_gen.nodes import (
     Agent,
     HealthCheck,
@@ -100,7 +100,7 @@ def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bo
         "cmd": _command(node, extras),
         "dependsOn": container_dependencies(site, node),
         "ports": _ports(site, node, first=first),
-        "volumes": container_volumes(site, draft, node) + _secret_volumes(node, extras),
+        "volumes": container_volumes(site, draft, node) + _secret_volumes(site, node, extras, copy),
     }
     file = environment_file(site, node)
     if file is not None:
@@ -145,11 +145,13 @@ def _command(node: Running, extras: Extras) -> list[str]:
     return extras.command
 
 
-def _secret_volumes(node: Running, extras: Extras) -> list[str]:
+def _secret_volumes(site: Site, node: Running, extras: Extras, copy: Copy) -> list[str]:
     targets = {secret_target(secret): secret.name for secret in node.secrets}
-    targets |= {secret_file(name): name for name in extras.secrets}
+    targets |= {f"{SECRETS}/{name}": name for name in extras.secrets}
     return sorted(
-        f"{secret_file(name)}:{target}:ro" for target, name in targets.items() if target is not None
+        f"{site.secret_file(name, copy.unit)}:{target}:ro"
+        for target, name in targets.items()
+        if target is not None
     )
 
 

@@ -21,6 +21,7 @@ from nix_gen.lower.natives import lower_natives
 from nix_gen.lower.notes import lower_notes
 from nix_gen.lower.postgresql import lower_postgresql
 from nix_gen.lower.redis import lower_redis
+from nix_gen.lower.secrets import lower_secrets
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import lower_storage
 from nix_gen.lower.workloads import lower_workloads
@@ -93,6 +94,7 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_natives,
         lower_storage,
         lower_firewall,
+        lower_secrets,
     ):
         concern(site, draft, host)
     return HostModule(host=host, body=Function(FORMALS, draft.freeze()))

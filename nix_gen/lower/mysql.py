@@ -15,7 +15,7 @@ from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
-from nix_gen.lower.secrets import secret_file
+from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
 from nix_gen.lower.words import node_comment
@@ -108,10 +108,11 @@ def _users(site: Site, draft: Draft, node: Database) -> None:
     for user in users:
         for source in dict.fromkeys(sources):
             statements += _grant(node, user, source)
-    secrets = sorted({user.password for user in users if user.password is not None})
+    secrets = {user.password for user in users if user.password is not None}
+    name = site.helper("users", node.id)
     script = f"{_QUOTE}mysql --user=root <<SQL\n" + "".join(f"{line}\n" for line in statements) + "SQL\n"
     draft.put(
-        ("systemd", "services", site.helper("users", node.id)),
+        ("systemd", "services", name),
         {
             "description": f"Users of {node.id}",
             "after": ["mysql.service"],
@@ -122,7 +123,7 @@ def _users(site: Site, draft: Draft, node: Database) -> None:
             "serviceConfig": {
                 "Type": "oneshot",
                 "RemainAfterExit": True,
-                "LoadCredential": [f"{name}:{secret_file(name)}" for name in secrets],
+                **load_credentials(site, f"{name}.service", secrets),
             },
         },
         f"{node.id}: logins with passwords, from the addresses of its clients only.",

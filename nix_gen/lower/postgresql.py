@@ -16,7 +16,7 @@ from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import is_reached_from_outside
-from nix_gen.lower.secrets import secret_file
+from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
 from nix_gen.lower.words import node_comment
@@ -146,10 +146,10 @@ def _roles(site: Site, draft: Draft, node: Database) -> None:
     psql = f"psql --no-psqlrc --quiet --port={node.listen_port} --set=ON_ERROR_STOP=1 --dbname=postgres"
     script = [f"{psql} <<'SQL'", *lines, "SQL"]
     after = ["postgresql-setup.service"]
-    credentials = [f"{name}:{secret_file(name)}" for name in sorted(secrets)]
+    name = site.helper("users", node.id)
     service: dict[str, Plain] = {"Type": "oneshot", "RemainAfterExit": True, "User": SUPERUSER}
     draft.put(
-        ("systemd", "services", site.helper("users", node.id)),
+        ("systemd", "services", name),
         {
             "description": f"Passwords and owners in {node.id}",
             "after": after,
@@ -158,7 +158,7 @@ def _roles(site: Site, draft: Draft, node: Database) -> None:
             "requiredBy": ["postgresql.target"],
             "path": [Ref(("config", "services", "postgresql", "package"))],
             "script": Multiline("".join(f"{line}\n" for line in script)),
-            "serviceConfig": {**service, **({"LoadCredential": credentials} if credentials else {})},
+            "serviceConfig": {**service, **load_credentials(site, f"{name}.service", secrets)},
         },
         f"{node.id}: psql reads the passwords from the unit's credentials, before postgresql.target.",
     )

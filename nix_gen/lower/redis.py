@@ -10,7 +10,6 @@ from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
-from nix_gen.lower.secrets import secret_file
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import mounts_of
 from nix_gen.lower.words import node_comment
@@ -45,7 +44,7 @@ def lower_redis(site: Site, draft: Draft, host: Host) -> None:
             "bind": None if reached else LOOPBACK,
         }
         if node.password is not None:
-            options["requirePassFile"] = secret_file(node.password)
+            options["requirePassFile"] = site.secret_file(node.password, copy.unit)
         append_only = _SWITCH.get(str(settings.get("appendonly")).lower())
         if append_only is not None:
             del settings["appendonly"]

@@ -1,18 +1,28 @@
-"""Secrets by reference: files below /run/secrets that sops-nix, agenix or the operator put there.
+"""Secrets by reference: who brings them to a host, where they are found there, and who gets them.
 
-Pure. No secret is ever in the graph, in the generated text or in the Nix store. A secret in a variable is
-read when the unit starts, by a unit of its own that writes an environment file only root can read, in
-memory.
+Pure. No secret is ever in the graph, in the generated text or in the Nix store. A unit gets a secret as a
+systemd credential, which only its own user can read; a container, and a module that wants a path, get a
+file that root alone can read. A secret in a variable is read when the unit starts, by a unit of its own
+that writes an environment file only root can read, in memory.
 """
 
 from __future__ import annotations
 
-from nix_gen.ir import Multiline
+from collections.abc import Iterable
+
+from nix_gen.graph import SecretProvider
+from nix_gen.ir import Call, Multiline, Plain, Ref, RelativePath, attrs
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.site import Site
 from nix_gen.lower.words import SECRETS
-from nix_gen.nodes import Running, SecretRef
+from nix_gen.nodes import Host, Running, SecretRef
 
+SOPS_FILE = "./secrets.yaml"
+"""The operator's encrypted file beside a host's module."""
+AGE_FOLDER = "./secrets"
+"""The folder of the operator's encrypted files beside a host's module."""
+CREDENTIAL_STORE = "/etc/credstore.encrypted"
+"""Where systemd looks for encrypted credentials."""
 _FOR_PODMAN = """\
 put() { # VARIABLE SECRET
   value=$(cat "$CREDENTIALS_DIRECTORY/$2")
@@ -33,16 +43,27 @@ put() { # VARIABLE SECRET
 """
 
 
-def secret_file(name: str) -> str:
-    """Where the value of a secret is found on the host."""
-    return f"{SECRETS}/{name}"
+def load_credentials(site: Site, unit: str, names: Iterable[str]) -> dict[str, Plain]:
+    """The entry of `serviceConfig` by which a unit gets secrets, below `$CREDENTIALS_DIRECTORY`.
+
+    Args:
+        site: the surveyed graph.
+        unit: the unit with suffix; it is restarted when one of the secrets changes.
+        names: of the secrets; nothing is written for none.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return {}
+    if site.graph.graph.secrets is SecretProvider.CREDENTIALS:
+        return {"LoadCredentialEncrypted": [f"{name}:{CREDENTIAL_STORE}/{name}" for name in wanted]}
+    return {"LoadCredential": [f"{name}:{site.secret_file(name, unit)}" for name in wanted]}
 
 
 def secret_target(secret: SecretRef) -> str | None:
     """Where the workload sees a secret as a file; None if it only wants a variable."""
     if secret.path is not None:
         return secret.path
-    return secret_file(secret.name) if secret.env is None else None
+    return f"{SECRETS}/{secret.name}" if secret.env is None else None
 
 
 def environment_file(site: Site, node: Running) -> str | None:
@@ -61,7 +82,7 @@ def lower_environment(site: Site, draft: Draft, node: Running, units: list[str],
     puts = "".join(f"  put {variable} {secret}\n" for variable, secret in pairs)
     head = _FOR_PODMAN if podman else _FOR_SYSTEMD
     script = f'{head}{{\n{puts}}} > "$RUNTIME_DIRECTORY/env"\n'
-    names = sorted({secret for _, secret in pairs})
+    names = {secret for _, secret in pairs}
     draft.put(
         ("systemd", "services", name),
         {
@@ -72,11 +93,95 @@ def lower_environment(site: Site, draft: Draft, node: Running, units: list[str],
             "serviceConfig": {
                 "Type": "oneshot",
                 "RemainAfterExit": True,
-                "LoadCredential": [f"{secret}:{secret_file(secret)}" for secret in names],
+                **load_credentials(site, f"{name}.service", names),
                 "RuntimeDirectory": name,
                 "RuntimeDirectoryMode": "0700",
                 "UMask": "0077",
             },
         },
-        f"{node.id}: variables with secrets, read from {SECRETS} when the unit starts.",
+        f"{node.id}: variables with secrets, read when the unit starts.",
+    )
+
+
+def lower_secrets(site: Site, draft: Draft, host: Host) -> None:  # noqa: ARG001  # as its sisters
+    """Write how the secrets come to a host; the last concern, when all have been asked for."""
+    secrets = site.take_secrets()
+    if not secrets:
+        return
+    match site.graph.graph.secrets:
+        case SecretProvider.SOPS:
+            _sops(draft, secrets)
+        case SecretProvider.AGENIX:
+            _agenix(draft, list(secrets))
+        case SecretProvider.CREDENTIALS:
+            _credentials(site, draft, list(secrets))
+        case SecretProvider.FILES:
+            pass
+
+
+def _sops(draft: Draft, secrets: dict[str, tuple[str, ...]]) -> None:
+    file = RelativePath(SOPS_FILE)
+    entries: dict[str, Plain] = {
+        name: attrs({"restartUnits": list(units)} if units else {}) for name, units in secrets.items()
+    }
+    _once_there(
+        draft,
+        "sops",
+        file,
+        {"defaultSopsFile": file, "secrets": entries},
+        f"Decrypted by sops-nix into {SECRETS}, for root alone, from your own secrets.yaml beside this file:",
+        "one key for each name below. By default it decrypts with the host's SSH keys (`sops.age`).",
+    )
+
+
+def _agenix(draft: Draft, names: list[str]) -> None:
+    entries: dict[str, Plain] = {name: {"file": RelativePath(f"{AGE_FOLDER}/{name}.age")} for name in names}
+    _once_there(
+        draft,
+        "age",
+        RelativePath(AGE_FOLDER),
+        {"secrets": entries},
+        "Decrypted by agenix for root alone, from your own files in the folder secrets beside this file.",
+        "By default it decrypts with the host's SSH keys (`age.identityPaths`).",
+    )
+
+
+def _once_there(
+    draft: Draft, option: str, path: RelativePath, options: dict[str, Plain], *comments: str
+) -> None:
+    """Set options that name a file of the operator's, as soon as it is there."""
+    there = Call(Ref(("builtins", "pathExists")), (path,))
+    words = (*comments, "In a flake that git tracks, Nix sees them only after `git add`.")
+    draft.put((option,), Call(Ref(("lib", "mkIf")), (there, attrs(options))), *words)
+
+
+def _credentials(site: Site, draft: Draft, names: list[str]) -> None:
+    """Give what wants a path a file in memory, before any ordinary service starts."""
+    install = "".join(
+        f'install --mode=0400 "$CREDENTIALS_DIRECTORY/{name}" "$RUNTIME_DIRECTORY/{name}"\n' for name in names
+    )
+    unit = site.helper("secrets")
+    draft.put(
+        ("systemd", "services", unit),
+        {
+            "description": f"Secrets of {site.project} as files",
+            "wantedBy": ["sysinit.target"],
+            "before": ["sysinit.target", "shutdown.target"],
+            "conflicts": ["shutdown.target"],
+            "unitConfig": {
+                "DefaultDependencies": False,
+                "RequiresMountsFor": [CREDENTIAL_STORE, "/var/lib/systemd"],
+            },
+            "script": Multiline(install),
+            "serviceConfig": {
+                "Type": "oneshot",
+                "RemainAfterExit": True,
+                **load_credentials(site, f"{unit}.service", names),
+                "RuntimeDirectory": SECRETS.removeprefix("/run/"),
+                "RuntimeDirectoryMode": "0700",
+                "UMask": "0077",
+            },
+        },
+        "What wants a secret as a file finds it in memory, for root alone; encrypt each on this host:",
+        f"systemd-creds encrypt --name=NAME FILE {CREDENTIAL_STORE}/NAME",
     )

@@ -21,16 +21,17 @@ import networkx as nx
 
 from nix_gen.edges import ConnectsTo, DependsOn
 from nix_gen.findings import Finding, Severity
-from nix_gen.graph import Graph
+from nix_gen.graph import Graph, SecretProvider
 from nix_gen.lower.edges import Connection, Ports, connections
 from nix_gen.lower.forms import Form, forms_of
-from nix_gen.lower.words import USER_MAX_CHARS, short
+from nix_gen.lower.words import SECRETS, USER_MAX_CHARS, short
 from nix_gen.nodes import Database, Host, Running, Storage
 
 SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(213, 245))
 """Candidates for the container network, in order of preference."""
 CONTAINERS_MAX_COUNT = 60_000
 """Containers of one host; the subnet holds 65,000 addresses."""
+AGENIX_SECRETS = "/run/agenix"
 _FIRST_OFFSET = 256
 """Addresses below are left for the gateway and for containers of the operator's own."""
 _REDIS_PREFIX_CHARS = len("redis-")
@@ -90,6 +91,7 @@ class Site:
         self.hosts: dict[str, Host] = {host.id: host for host in graph.hosts}
         self.subnet = _free_subnet(graph.hosts)
         self._copies: dict[str, tuple[Copy, ...]] = {}
+        self._secret_units: dict[str, set[str]] = {}
         for host in graph.hosts:
             self._settle(host)
 
@@ -104,6 +106,26 @@ class Site:
     def warn(self, code: str, place: str, message: str, mend: str) -> None:
         """Record a warning."""
         self.find(code, place, message, mend, Severity.WARNING)
+
+    def secret_file(self, name: str, *units: str) -> str:
+        """Where the value of a secret is found on the host being lowered; root alone may read it.
+
+        Args:
+            name: of the secret.
+            units: what to restart when the value changes, with suffix.
+        """
+        self._secret_units.setdefault(name, set()).update(units)
+        folder = AGENIX_SECRETS if self.graph.graph.secrets is SecretProvider.AGENIX else SECRETS
+        return f"{folder}/{name}"
+
+    def take_secrets(self) -> dict[str, tuple[str, ...]]:
+        """The secrets asked for as files since the last call, and the units that use each; sorted.
+
+        Hosts are lowered one after another, so these are the secrets of the host just lowered.
+        """
+        taken = {name: tuple(sorted(units)) for name, units in sorted(self._secret_units.items())}
+        self._secret_units.clear()
+        return taken
 
     @property
     def gateway(self) -> str:

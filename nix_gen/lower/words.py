@@ -15,7 +15,7 @@ NFT_COMMENT_MAX_CHARS = 120
 USER_MAX_CHARS = 31
 """Length of a user name that NixOS accepts."""
 SECRETS = "/run/secrets"
-"""Where sops-nix puts secrets; agenix and systemd-creds can be told to."""
+"""Where workloads find secrets as files, and the host too unless agenix brings them."""
 STATE = "/var/lib"
 BRIDGE = "br-conclave"
 """The bridge of a host's containers; an interface name has at most 15 characters."""

@@ -14,7 +14,7 @@ from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.natives import limits
 from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
-from nix_gen.lower.secrets import environment_file, lower_environment, secret_file, secret_target
+from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import mounts_of, provide, source_of
 from nix_gen.lower.words import DATA_GROUP, STATE, node_comment, systemd_path, systemd_value, systemd_word
@@ -149,10 +149,13 @@ def _files(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> dict[
         else:
             limit = f":size={mount.size_bytes}" if mount.size_bytes else ""
             memory.append(systemd_path(mount.target) + (limit if mount.kind is MountKind.TMPFS else ""))
+    secrets: set[str] = set()
     for secret in node.secrets:
         target = secret_target(secret)
         if target is not None:
-            read_only.append(_pair(secret_file(secret.name), target))
+            # The credential belongs to the unit's own user, also where that user is dynamic.
+            read_only.append(f"%d/{secret.name}:{systemd_path(target)}")
+            secrets.add(secret.name)
     databases = [
         f"{STATE}/{site.project}/{route.target.id}"
         for route in site.routes_from(node.id)
@@ -165,7 +168,11 @@ def _files(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> dict[
         "SupplementaryGroups": [DATA_GROUP] if databases or mounts_of(site, node) else [],
         "TemporaryFileSystem": sorted(memory),
     }
-    return {"StateDirectory": copy.name} | {name: items for name, items in entries.items() if items}
+    return (
+        {"StateDirectory": copy.name}
+        | load_credentials(site, copy.unit, secrets)
+        | {name: items for name, items in entries.items() if items}
+    )
 
 
 def _pair(source: str, target: str) -> str:

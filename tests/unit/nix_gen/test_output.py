@@ -10,7 +10,7 @@ import pytest
 from nix_gen import InvalidGraphError, OutputError, Tracking, translate, write
 from nix_gen.flake import Flake
 from nix_gen.output import make_visible
-from nix_gen.pin import NIXPKGS_REV, lock_text
+from nix_gen.pin import NIXPKGS, lock_text
 from tests.support.lowering import graph_of
 
 APP = {"kind": "service", "id": "app", "image": "example/app"}
@@ -150,4 +150,4 @@ def test_the_flake_says_which_graph_it_came_from_and_holds_no_time() -> None:
     assert record["graph"] == {"name": "shop", "digest": graph.digest()}
     assert record["files"] == sorted(flake.files)
     assert flake.hosts == ("shop",)
-    assert json.loads(lock_text())["nodes"]["nixpkgs"]["locked"]["rev"] == NIXPKGS_REV
+    assert json.loads(lock_text())["nodes"]["nixpkgs"]["locked"]["rev"] == NIXPKGS.rev
