@@ -175,8 +175,49 @@ class Function:
             raise NixValueError("a function has named formals")
 
 
+@dataclass(frozen=True, slots=True)
+class Let:
+    """`let a = …; in body`: what several places of a file say is said once. Names are ours, never a graph's.
+
+    A binding sees the others, in any order, as Nix has it; they stand in the order given.
+    """
+
+    bindings: tuple[Binding, ...]
+    body: Value
+
+    def __post_init__(self) -> None:
+        names = [binding.name for binding in self.bindings]
+        if not names or not all(is_identifier(name) for name in names):
+            raise NixValueError(f"no names for `let`: {quoted(names)}")
+        if len(set(names)) < len(names):
+            raise NixValueError(f"`let` names something twice: {quoted(names)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`a // b`: the operands merged, a later one wins. At most one level deep, as Nix has it."""
+
+    operands: tuple[Ref | AttrSet | Call, ...]
+
+    def __post_init__(self) -> None:
+        assert len(self.operands) > 1, "an update has two operands"
+
+
 Value = (
-    Str | Multiline | Int | Bool | Null | Ref | RelativePath | Template | Call | ListOf | AttrSet | Function
+    Str
+    | Multiline
+    | Int
+    | Bool
+    | Null
+    | Ref
+    | RelativePath
+    | Template
+    | Call
+    | ListOf
+    | AttrSet
+    | Function
+    | Let
+    | Update
 )
 Plain = str | int | bool | None | Sequence["Plain"] | Mapping[str, "Plain"] | Value
 """What `value` accepts: Python data with IR values anywhere inside."""

@@ -8,13 +8,9 @@
     { nixpkgs, ... }:
     {
       nixosConfigurations.graphs = nixpkgs.lib.nixosSystem {
-        modules = [
-          ./hosts/graphs
-        ];
+        modules = [ ./hosts/graphs ];
         system = "x86_64-linux";
       };
-      packages.x86_64-linux.plan = import ./plan.nix {
-        system = "x86_64-linux";
-      };
+      packages.x86_64-linux.plan = import ./plan.nix { system = "x86_64-linux"; };
     };
 }

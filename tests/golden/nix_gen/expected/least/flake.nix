@@ -8,13 +8,9 @@
     { nixpkgs, ... }:
     {
       nixosConfigurations.least = nixpkgs.lib.nixosSystem {
-        modules = [
-          ./hosts/least
-        ];
+        modules = [ ./hosts/least ];
         system = "x86_64-linux";
       };
-      packages.x86_64-linux.plan = import ./plan.nix {
-        system = "x86_64-linux";
-      };
+      packages.x86_64-linux.plan = import ./plan.nix { system = "x86_64-linux"; };
     };
 }

@@ -9,25 +9,17 @@
     {
       nixosConfigurations = {
         back = nixpkgs.lib.nixosSystem {
-          modules = [
-            ./hosts/back
-          ];
+          modules = [ ./hosts/back ];
           system = "aarch64-linux";
         };
         front = nixpkgs.lib.nixosSystem {
-          modules = [
-            ./hosts/front
-          ];
+          modules = [ ./hosts/front ];
           system = "x86_64-linux";
         };
       };
       packages = {
-        aarch64-linux.plan = import ./plan.nix {
-          system = "aarch64-linux";
-        };
-        x86_64-linux.plan = import ./plan.nix {
-          system = "x86_64-linux";
-        };
+        aarch64-linux.plan = import ./plan.nix { system = "aarch64-linux"; };
+        x86_64-linux.plan = import ./plan.nix { system = "x86_64-linux"; };
       };
     };
 }

@@ -6,12 +6,12 @@
   ...
 }:
 {
-  # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
-  boot.isContainer = lib.mkDefault true;
-
   # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
   # In a flake that git tracks, Nix sees it only after `git add`.
   imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
+
+  # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
+  boot.isContainer = lib.mkDefault true;
 
   # Host graphs.
   networking = {
@@ -23,12 +23,8 @@
 
       # Name resolution for containers.
       interfaces.br-conclave = {
-        allowedTCPPorts = [
-          53
-        ];
-        allowedUDPPorts = [
-          53
-        ];
+        allowedTCPPorts = [ 53 ];
+        allowedUDPPorts = [ 53 ];
       };
     };
     hostName = "graphs";
@@ -40,9 +36,7 @@
   # db -mounts_volume-> data: the module keeps the data in /var/lib/mysql.
   services.mysql = {
     enable = true;
-    ensureDatabases = [
-      "wp"
-    ];
+    ensureDatabases = [ "wp" ];
     package = pkgs.mysql84;
     settings.mysqld = {
       bind_address = "*";
@@ -58,13 +52,9 @@
     services = {
       # web: variables with secrets, read from /run/secrets when the unit starts.
       graphs-env-web = {
-        before = [
-          "podman-graphs-web.service"
-        ];
         description = "Environment file with the secrets of web";
-        requiredBy = [
-          "podman-graphs-web.service"
-        ];
+        before = [ "podman-graphs-web.service" ];
+        requiredBy = [ "podman-graphs-web.service" ];
         script = ''
           put() { # VARIABLE SECRET
             value=$(cat "$CREDENTIALS_DIRECTORY/$2")
@@ -96,9 +86,7 @@
       # The host is 10.213.0.1 in it: native services are reached there, through the firewall.
       graphs-network = {
         description = "Container network of graphs";
-        path = [
-          pkgs.podman
-        ];
+        path = [ pkgs.podman ];
         script = ''
           podman network exists graphs-net || podman network create --driver=bridge --interface-name=br-conclave \
             --subnet=10.213.0.0/16 --gateway=10.213.0.1 graphs-net
@@ -112,16 +100,10 @@
 
       # db: logins with passwords, from the addresses of its clients only.
       graphs-users-db = {
-        after = [
-          "mysql.service"
-        ];
         description = "Users of db";
-        path = [
-          config.services.mysql.package
-        ];
-        requires = [
-          "mysql.service"
-        ];
+        after = [ "mysql.service" ];
+        path = [ config.services.mysql.package ];
+        requires = [ "mysql.service" ];
         script = ''
           password() { # SECRET
             sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g" "$CREDENTIALS_DIRECTORY/$1"
@@ -149,10 +131,9 @@
           RemainAfterExit = true;
           Type = "oneshot";
         };
-        wantedBy = [
-          "multi-user.target"
-        ];
+        wantedBy = [ "multi-user.target" ];
       };
+
       podman-graphs-web = {
         after = [
           "graphs-network.service"
@@ -168,9 +149,7 @@
     };
 
     # Files and directories that stood beside the compose file belong below /srv/graphs.
-    tmpfiles.rules = [
-      "d /srv/graphs 0755 root root -"
-    ];
+    tmpfiles.rules = [ "d /srv/graphs 0755 root root -" ];
   };
 
   time.timeZone = lib.mkDefault "UTC";
@@ -178,6 +157,7 @@
   virtualisation = {
     # Names of the host mean the host itself: containers get their own names only.
     containers.containersConf.settings.containers.base_hosts_file = "none";
+
     oci-containers = {
       backend = "podman";
 
@@ -188,9 +168,7 @@
           WORDPRESS_DB_NAME = "wp";
           WORDPRESS_DB_USER = "wp";
         };
-        environmentFiles = [
-          "/run/graphs-env-web/env"
-        ];
+        environmentFiles = [ "/run/graphs-env-web/env" ];
         extraOptions = [
           "--ip=10.213.161.20"
           "--network-alias=web"
@@ -199,9 +177,7 @@
           "--memory=268435456b"
         ];
         image = "docker.io/library/wordpress:6";
-        networks = [
-          "graphs-net"
-        ];
+        networks = [ "graphs-net" ];
         ports = [
           "127.0.0.1:8080:80"
           "8443:443"
@@ -214,9 +190,10 @@
       };
     };
     podman = {
+      enable = true;
+
       # A container asks for docker's socket: podman answers on it.
       dockerSocket.enable = true;
-      enable = true;
     };
   };
 }

@@ -6,12 +6,12 @@
   ...
 }:
 {
-  # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
-  boot.isContainer = lib.mkDefault true;
-
   # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
   # In a flake that git tracks, Nix sees it only after `git add`.
   imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
+
+  # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
+  boot.isContainer = lib.mkDefault true;
 
   # Host least.
   networking = {
@@ -25,10 +25,8 @@
 
   # Node hello (service).
   systemd.services.least-app-hello = {
-    after = [
-      "network.target"
-    ];
     description = "least: hello";
+    after = [ "network.target" ];
     serviceConfig = {
       CapabilityBoundingSet = "";
       DynamicUser = true;
@@ -66,9 +64,7 @@
       ];
       UMask = "0077";
     };
-    wantedBy = [
-      "multi-user.target"
-    ];
+    wantedBy = [ "multi-user.target" ];
   };
 
   time.timeZone = lib.mkDefault "UTC";

@@ -6,6 +6,10 @@
   ...
 }:
 {
+  # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
+  # In a flake that git tracks, Nix sees it only after `git add`.
+  imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
+
   boot = {
     kernel.sysctl."net.ipv4.ip_forward" = lib.mkDefault 1;
     loader = {
@@ -37,18 +41,14 @@
     };
   };
 
-  # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
-  # In a flake that git tracks, Nix sees it only after `git add`.
-  imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
-
   # Host back.
   networking = {
     firewall = {
-      # worker: published.
-      allowedTCPPorts = [
-        700
-      ];
       enable = true;
+
+      # worker: published.
+      allowedTCPPorts = [ 700 ];
+
       extraInputRules = ''
         iifname "br-conclave" ip saddr { 10.213.23.114, 10.213.97.161, 10.213.101.173 } tcp dport { 3306 } accept comment "api -> blog (connects_to)"
         iifname "br-conclave" ip saddr { 10.213.23.114, 10.213.97.161, 10.213.101.173 } tcp dport { 4222 } accept comment "api -> bus2 (subscribes_to)"
@@ -58,12 +58,8 @@
 
       # Name resolution for containers.
       interfaces.br-conclave = {
-        allowedTCPPorts = [
-          53
-        ];
-        allowedUDPPorts = [
-          53
-        ];
+        allowedTCPPorts = [ 53 ];
+        allowedUDPPorts = [ 53 ];
       };
     };
     hostName = "back";
@@ -72,9 +68,7 @@
         "bus"
         "db"
       ];
-      "127.0.0.1" = [
-        "bus2"
-      ];
+      "127.0.0.1" = [ "bus2" ];
     };
     nftables = {
       enable = true;
@@ -97,9 +91,7 @@
     # Node blog (database).
     mysql = {
       enable = true;
-      ensureDatabases = [
-        "wp"
-      ];
+      ensureDatabases = [ "wp" ];
       ensureUsers = [
         {
           ensurePermissions."`wp`.*" = "ALL PRIVILEGES";
@@ -124,9 +116,7 @@
         cluster = {
           listen = "0.0.0.0:6222";
           name = "main";
-          routes = [
-            "nats://10.0.0.1:6222"
-          ];
+          routes = [ "nats://10.0.0.1:6222" ];
         };
         host = "0.0.0.0";
         http_port = 8222;
@@ -145,9 +135,7 @@
           "mysql.service"
           "shop-users-blog.service"
         ];
-        requires = [
-          "shop-network.service"
-        ];
+        requires = [ "shop-network.service" ];
         wants = [
           "mysql.service"
           "shop-users-blog.service"
@@ -159,9 +147,7 @@
           "mysql.service"
           "shop-users-blog.service"
         ];
-        requires = [
-          "shop-network.service"
-        ];
+        requires = [ "shop-network.service" ];
         wants = [
           "mysql.service"
           "shop-users-blog.service"
@@ -173,47 +159,35 @@
           "mysql.service"
           "shop-users-blog.service"
         ];
-        requires = [
-          "shop-network.service"
-        ];
+        requires = [ "shop-network.service" ];
         wants = [
           "mysql.service"
           "shop-users-blog.service"
         ];
       };
       podman-shop-watch = {
-        after = [
-          "shop-network.service"
-        ];
-        requires = [
-          "shop-network.service"
-        ];
+        after = [ "shop-network.service" ];
+        requires = [ "shop-network.service" ];
       };
 
       # Node worker (agent).
       shop-app-worker = {
+        description = "shop: worker";
         after = [
           "network.target"
           "nats.service"
           "shop-wait-bus2.service"
           "shop-wait-db.service"
         ];
-        description = "shop: worker";
         environment.RATE = "50%%";
         requires = [
           "nats.service"
           "shop-wait-bus2.service"
         ];
         serviceConfig = {
-          AmbientCapabilities = [
-            "CAP_NET_BIND_SERVICE"
-          ];
-          BindPaths = [
-            "/var/lib/shop/outbox:/outbox"
-          ];
-          CapabilityBoundingSet = [
-            "CAP_NET_BIND_SERVICE"
-          ];
+          AmbientCapabilities = [ "CAP_NET_BIND_SERVICE" ];
+          BindPaths = [ "/var/lib/shop/outbox:/outbox" ];
+          CapabilityBoundingSet = [ "CAP_NET_BIND_SERVICE" ];
           DynamicUser = true;
           EnvironmentFile = "/run/shop-env-worker/env";
           ExecStart = "${lib.getExe pkgs.hello} --greeting \"50 %% of $$all\"";
@@ -242,9 +216,7 @@
           RestrictRealtime = true;
           RestrictSUIDSGID = true;
           StateDirectory = "shop-app-worker";
-          SupplementaryGroups = [
-            "conclave-data"
-          ];
+          SupplementaryGroups = [ "conclave-data" ];
           SystemCallArchitectures = "native";
           SystemCallFilter = [
             "@system-service"
@@ -252,23 +224,15 @@
           ];
           UMask = "0077";
         };
-        wantedBy = [
-          "multi-user.target"
-        ];
-        wants = [
-          "shop-wait-db.service"
-        ];
+        wantedBy = [ "multi-user.target" ];
+        wants = [ "shop-wait-db.service" ];
       };
 
       # worker: variables with secrets, read from /run/secrets when the unit starts.
       shop-env-worker = {
-        before = [
-          "shop-app-worker.service"
-        ];
         description = "Environment file with the secrets of worker";
-        requiredBy = [
-          "shop-app-worker.service"
-        ];
+        before = [ "shop-app-worker.service" ];
+        requiredBy = [ "shop-app-worker.service" ];
         script = ''
           put() { # VARIABLE SECRET
             value=$(sed -e 's/[\\"$`]/\\&/g' "$CREDENTIALS_DIRECTORY/$2")
@@ -279,9 +243,7 @@
           } > "$RUNTIME_DIRECTORY/env"
         '';
         serviceConfig = {
-          LoadCredential = [
-            "db-password:/run/secrets/db-password"
-          ];
+          LoadCredential = [ "db-password:/run/secrets/db-password" ];
           RemainAfterExit = true;
           RuntimeDirectory = "shop-env-worker";
           RuntimeDirectoryMode = "0700";
@@ -294,9 +256,7 @@
       # The host is 10.213.0.1 in it: native services are reached there, through the firewall.
       shop-network = {
         description = "Container network of shop";
-        path = [
-          pkgs.podman
-        ];
+        path = [ pkgs.podman ];
         script = ''
           podman network exists shop-net || podman network create --driver=bridge --interface-name=br-conclave \
             --subnet=10.213.0.0/16 --gateway=10.213.0.1 shop-net
@@ -310,16 +270,10 @@
 
       # blog: logins with passwords, from the addresses of its clients only.
       shop-users-blog = {
-        after = [
-          "mysql.service"
-        ];
         description = "Users of blog";
-        path = [
-          config.services.mysql.package
-        ];
-        requires = [
-          "mysql.service"
-        ];
+        after = [ "mysql.service" ];
+        path = [ config.services.mysql.package ];
+        requires = [ "mysql.service" ];
         script = ''
           password() { # SECRET
             sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g" "$CREDENTIALS_DIRECTORY/$1"
@@ -340,21 +294,16 @@
           SQL
         '';
         serviceConfig = {
-          LoadCredential = [
-            "wp-password:/run/secrets/wp-password"
-          ];
+          LoadCredential = [ "wp-password:/run/secrets/wp-password" ];
           RemainAfterExit = true;
           Type = "oneshot";
         };
-        wantedBy = [
-          "multi-user.target"
-        ];
+        wantedBy = [ "multi-user.target" ];
       };
+
       shop-wait-bus2 = {
-        after = [
-          "nats.service"
-        ];
         description = "Wait until bus2 answers";
+        after = [ "nats.service" ];
         script = ''
           until (exec 3<> /dev/tcp/127.0.0.1/4222) 2> /dev/null; do
             echo "bus2 does not answer yet at 127.0.0.1 port 4222"
@@ -367,15 +316,11 @@
           TimeoutStartSec = 300;
           Type = "oneshot";
         };
-        wants = [
-          "nats.service"
-        ];
+        wants = [ "nats.service" ];
       };
       shop-wait-db = {
-        after = [
-          "network-online.target"
-        ];
         description = "Wait until db answers";
+        after = [ "network-online.target" ];
         script = ''
           until (exec 3<> /dev/tcp/10.0.0.1/5432) 2> /dev/null; do
             echo "db does not answer yet at 10.0.0.1 port 5432"
@@ -388,9 +333,7 @@
           TimeoutStartSec = 300;
           Type = "oneshot";
         };
-        wants = [
-          "network-online.target"
-        ];
+        wants = [ "network-online.target" ];
       };
     };
 
@@ -412,6 +355,7 @@
   virtualisation = {
     # Names of the host mean the host itself: containers get their own names only.
     containers.containersConf.settings.containers.base_hosts_file = "none";
+
     oci-containers = {
       backend = "podman";
       containers = {
@@ -428,12 +372,8 @@
             "--tmpfs=/tmp:size=1048576"
           ];
           image = "localhost/shop-api:latest";
-          networks = [
-            "shop-net"
-          ];
-          ports = [
-            "10.0.0.2:9001:9001/udp"
-          ];
+          networks = [ "shop-net" ];
+          ports = [ "10.0.0.2:9001:9001/udp" ];
           pull = "never";
           user = "1000:1000";
           volumes = [
@@ -457,9 +397,7 @@
             "--tmpfs=/tmp:size=1048576"
           ];
           image = "localhost/shop-api:latest";
-          networks = [
-            "shop-net"
-          ];
+          networks = [ "shop-net" ];
           pull = "never";
           user = "1000:1000";
           volumes = [
@@ -483,9 +421,7 @@
             "--tmpfs=/tmp:size=1048576"
           ];
           image = "localhost/shop-api:latest";
-          networks = [
-            "shop-net"
-          ];
+          networks = [ "shop-net" ];
           pull = "never";
           user = "1000:1000";
           volumes = [
@@ -504,9 +440,7 @@
             "--add-host=web:10.0.0.1"
           ];
           image = "docker.io/prom/prometheus:v3";
-          networks = [
-            "shop-net"
-          ];
+          networks = [ "shop-net" ];
         };
       };
     };

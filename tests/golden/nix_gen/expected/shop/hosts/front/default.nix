@@ -6,25 +6,28 @@
   ...
 }:
 {
-  boot = {
-    # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
-    isContainer = lib.mkDefault true;
-    kernel.sysctl."net.ipv4.ip_forward" = lib.mkDefault 1;
-  };
-
   # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
   # In a flake that git tracks, Nix sees it only after `git add`.
   imports = lib.optional (builtins.pathExists ./hardware.nix) ./hardware.nix;
 
+  boot = {
+    # A NixOS container: no boot loader, no disks of its own. For a machine say `boot.isContainer = false;` in hardware.nix.
+    isContainer = lib.mkDefault true;
+
+    kernel.sysctl."net.ipv4.ip_forward" = lib.mkDefault 1;
+  };
+
   # Host front. The side of the shop that customers see.
   networking = {
     firewall = {
+      enable = true;
+
       # gate: published.
       allowedTCPPorts = [
         80
         8080
       ];
-      enable = true;
+
       extraInputRules = ''
         iifname "br-conclave" ip saddr { 10.213.211.106 } tcp dport { 5499 } accept comment "migrate -> archive (connects_to)"
         ip saddr { 10.0.0.2 } tcp dport { 4222 } accept comment "bus2 -> bus (replicates)"
@@ -36,12 +39,8 @@
 
       # Name resolution for containers.
       interfaces.br-conclave = {
-        allowedTCPPorts = [
-          53
-        ];
-        allowedUDPPorts = [
-          53
-        ];
+        allowedTCPPorts = [ 53 ];
+        allowedUDPPorts = [ 53 ];
       };
     };
     hostName = "front";
@@ -50,9 +49,7 @@
         "api"
         "worker"
       ];
-      "10.213.219.34" = [
-        "web"
-      ];
+      "10.213.219.34" = [ "web" ];
     };
     nftables = {
       enable = true;
@@ -82,9 +79,7 @@
         cluster = {
           listen = "0.0.0.0:6222";
           name = "main";
-          routes = [
-            "nats://10.0.0.2:6222"
-          ];
+          routes = [ "nats://10.0.0.2:6222" ];
         };
         host = "0.0.0.0";
         jetstream = lib.mkForce false;
@@ -93,11 +88,11 @@
 
     # Node gate (load_balancer).
     nginx = {
+      enable = true;
       appendHttpConfig = ''
         # gate
         client_max_body_size "10m";
       '';
-      enable = true;
       recommendedGzipSettings = true;
       recommendedOptimisation = true;
       recommendedProxySettings = true;
@@ -152,26 +147,23 @@
               proxyWebsockets = true;
             };
           };
-          serverAliases = [
-            "www.shop.example"
-          ];
+          serverAliases = [ "www.shop.example" ];
         };
       };
     };
 
     # Node archive (database).
     postgresql = {
+      enable = true;
       authentication = ''
         # migrate -> archive (connects_to)
         host "old" "old" 10.213.211.106/32 scram-sha-256
       '';
-      enable = true;
 
       # On every address; the firewall says who gets through.
       enableTCPIP = true;
-      ensureDatabases = [
-        "old"
-      ];
+
+      ensureDatabases = [ "old" ];
       ensureUsers = [
         {
           ensureDBOwnership = true;
@@ -183,8 +175,8 @@
 
     # Node cache (database).
     redis.servers.cache = {
-      bind = null;
       enable = true;
+      bind = null;
       port = 6379;
       requirePassFile = "/run/secrets/cache-password";
       settings.maxmemory = "100mb";
@@ -207,78 +199,58 @@
         ];
       };
       podman-shop-db = {
-        after = [
-          "shop-network.service"
-        ];
-        requires = [
-          "shop-network.service"
-        ];
+        after = [ "shop-network.service" ];
+        requires = [ "shop-network.service" ];
       };
       podman-shop-documents = {
-        after = [
-          "shop-network.service"
-        ];
-        requires = [
-          "shop-network.service"
-        ];
+        after = [ "shop-network.service" ];
+        requires = [ "shop-network.service" ];
       };
       podman-shop-migrate = {
         after = [
           "shop-network.service"
           "postgresql.target"
         ];
-        requires = [
-          "shop-network.service"
-        ];
+        requires = [ "shop-network.service" ];
         serviceConfig = {
           RemainAfterExit = true;
           Restart = lib.mkForce "no";
           Type = lib.mkForce "oneshot";
         };
-        wants = [
-          "postgresql.target"
-        ];
+        wants = [ "postgresql.target" ];
       };
       "podman-shop-web.1" = {
         after = [
           "shop-network.service"
           "redis-cache.service"
         ];
-        requires = [
-          "shop-network.service"
-        ];
+        requires = [ "shop-network.service" ];
         serviceConfig = {
           Delegate = true;
           Restart = lib.mkForce "on-failure";
         };
-        wants = [
-          "redis-cache.service"
-        ];
+        wants = [ "redis-cache.service" ];
       };
       "podman-shop-web.2" = {
         after = [
           "shop-network.service"
           "redis-cache.service"
         ];
-        requires = [
-          "shop-network.service"
-        ];
+        requires = [ "shop-network.service" ];
         serviceConfig = {
           Delegate = true;
           Restart = lib.mkForce "on-failure";
         };
-        wants = [
-          "redis-cache.service"
-        ];
+        wants = [ "redis-cache.service" ];
       };
 
       # web: variables with secrets, read from /run/secrets when the unit starts.
       shop-env-web = {
+        description = "Environment file with the secrets of web";
         before = [
           "podman-shop-web.1.service"
           "podman-shop-web.2.service"
         ];
-        description = "Environment file with the secrets of web";
         requiredBy = [
           "podman-shop-web.1.service"
           "podman-shop-web.2.service"
@@ -299,9 +271,7 @@
           } > "$RUNTIME_DIRECTORY/env"
         '';
         serviceConfig = {
-          LoadCredential = [
-            "db-password:/run/secrets/db-password"
-          ];
+          LoadCredential = [ "db-password:/run/secrets/db-password" ];
           RemainAfterExit = true;
           RuntimeDirectory = "shop-env-web";
           RuntimeDirectoryMode = "0700";
@@ -314,9 +284,7 @@
       # The host is 10.213.0.1 in it: native services are reached there, through the firewall.
       shop-network = {
         description = "Container network of shop";
-        path = [
-          pkgs.podman
-        ];
+        path = [ pkgs.podman ];
         script = ''
           podman network exists shop-net || podman network create --driver=bridge --interface-name=br-conclave \
             --subnet=10.213.0.0/16 --gateway=10.213.0.1 shop-net
@@ -330,22 +298,12 @@
 
       # archive: psql reads the passwords from the unit's credentials, before postgresql.target.
       shop-users-archive = {
-        after = [
-          "postgresql-setup.service"
-        ];
-        before = [
-          "postgresql.target"
-        ];
         description = "Passwords and owners in archive";
-        path = [
-          config.services.postgresql.package
-        ];
-        requiredBy = [
-          "postgresql.target"
-        ];
-        requires = [
-          "postgresql-setup.service"
-        ];
+        after = [ "postgresql-setup.service" ];
+        before = [ "postgresql.target" ];
+        path = [ config.services.postgresql.package ];
+        requiredBy = [ "postgresql.target" ];
+        requires = [ "postgresql-setup.service" ];
         script = ''
           psql --no-psqlrc --quiet --port=5499 --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'
           \set password `cat "$CREDENTIALS_DIRECTORY"/archive-password`
@@ -353,9 +311,7 @@
           SQL
         '';
         serviceConfig = {
-          LoadCredential = [
-            "archive-password:/run/secrets/archive-password"
-          ];
+          LoadCredential = [ "archive-password:/run/secrets/archive-password" ];
           RemainAfterExit = true;
           Type = "oneshot";
           User = "postgres";
@@ -364,9 +320,7 @@
     };
 
     # Storage db-data.
-    tmpfiles.rules = [
-      "d /data/db 0755 root root -"
-    ];
+    tmpfiles.rules = [ "d /data/db 0755 root root -" ];
   };
 
   time.timeZone = lib.mkDefault "UTC";
@@ -374,6 +328,7 @@
   virtualisation = {
     # Names of the host mean the host itself: containers get their own names only.
     containers.containersConf.settings.containers.base_hosts_file = "none";
+
     oci-containers = {
       backend = "podman";
       containers = {
@@ -395,12 +350,8 @@
             "--network-alias=db"
           ];
           image = "docker.io/library/postgres:16";
-          networks = [
-            "shop-net"
-          ];
-          ports = [
-            "10.0.0.1:5433:5432"
-          ];
+          networks = [ "shop-net" ];
+          ports = [ "10.0.0.1:5433:5432" ];
           volumes = [
             "/data/db:/var/lib/postgresql/data"
             "/run/secrets/db-password:/run/secrets/db-password:ro"
@@ -414,16 +365,12 @@
             "--network-alias=documents"
           ];
           image = "docker.io/library/mongo:7";
-          networks = [
-            "shop-net"
-          ];
+          networks = [ "shop-net" ];
         };
 
         # Node migrate (service).
         shop-migrate = {
-          cmd = [
-            "up"
-          ];
+          cmd = [ "up" ];
           extraOptions = [
             "--ip=10.213.211.106"
             "--network-alias=migrate"
@@ -432,9 +379,7 @@
             "--sdnotify=ignore"
           ];
           image = "ghcr.io/example/migrate";
-          networks = [
-            "shop-net"
-          ];
+          networks = [ "shop-net" ];
         };
 
         # Node web (service).
@@ -447,9 +392,7 @@
             DB_HOST = "db";
             GREETING = "\${not} 'code' \"$x\"";
           };
-          environmentFiles = [
-            "/run/shop-env-web/env"
-          ];
+          environmentFiles = [ "/run/shop-env-web/env" ];
           extraOptions = [
             "--ip=10.213.219.34"
             "--network-alias=web"
@@ -467,9 +410,7 @@
             "--pids-limit=200"
           ];
           image = "ghcr.io/example/web:1.2";
-          networks = [
-            "shop-net"
-          ];
+          networks = [ "shop-net" ];
           volumes = [
             "shop_uploads:/uploads"
             "/run/secrets/web.tls:/etc/tls/key.pem:ro"
@@ -486,9 +427,7 @@
             DB_HOST = "db";
             GREETING = "\${not} 'code' \"$x\"";
           };
-          environmentFiles = [
-            "/run/shop-env-web/env"
-          ];
+          environmentFiles = [ "/run/shop-env-web/env" ];
           extraOptions = [
             "--ip=10.213.249.235"
             "--network-alias=web"
@@ -506,9 +445,7 @@
             "--pids-limit=200"
           ];
           image = "ghcr.io/example/web:1.2";
-          networks = [
-            "shop-net"
-          ];
+          networks = [ "shop-net" ];
           volumes = [
             "shop_uploads:/uploads"
             "/run/secrets/web.tls:/etc/tls/key.pem:ro"
