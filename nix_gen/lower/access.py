@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nix_gen.lower.forms import Form
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Running
 
@@ -42,6 +41,4 @@ def source_addresses(site: Site, source_id: str, target_id: str) -> tuple[str, .
     assert host is not None
     if host != site.graph.host_of(target_id):
         return site.hosts[host].addresses
-    if site.forms.get(source_id) is Form.CONTAINER:
-        return tuple(copy.address for copy in site.copies(source_id) if copy.address is not None)
-    return ()
+    return site.addresses(source_id)

@@ -155,8 +155,8 @@ def _endpoints(site: Site, node: LoadBalancer, edge: LoadBalances) -> list[str]:
     if not site.is_local(route):
         address = address_for(site, route)
         addresses = [] if address is None else [address]
-    elif site.forms[edge.target] is Form.CONTAINER:
-        addresses = [copy.address for copy in site.copies(edge.target) if copy.address is not None]
+    elif site.networks.is_bridged(edge.target):
+        addresses = list(site.addresses(edge.target))
     else:
         addresses = [LOOPBACK]
     return [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in addresses]

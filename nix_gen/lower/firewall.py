@@ -19,7 +19,7 @@ from nix_gen.lower.edges import Ports
 from nix_gen.lower.forms import Form
 from nix_gen.lower.reach import address_for, is_loopback, name_entries, published, remote_routes
 from nix_gen.lower.site import Opening, Route, Site
-from nix_gen.lower.words import BRIDGE, nft_comment
+from nix_gen.lower.words import nft_comment
 from nix_gen.nodes import Host, MessageBus, PortBinding, Running
 from nix_gen.rules.ports import claims
 from nix_gen.scalars import Protocol
@@ -35,7 +35,7 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
     draft.put((*_FIREWALL, "enable"), plain=True)
     rules: list[str] = []
     for node, form in site.running(host.id):
-        if form in _SERVERS:
+        if form in _SERVERS or site.networks.is_in_host(node.id):
             _publish(site, draft, host, node, rules)
             rules += _route_rules(site, host, node)
     for opening in site.openings(host.id):
@@ -97,14 +97,16 @@ def _check_redirects(site: Site, host: Host, node: Running) -> None:
 
 
 def _servers(site: Site, host: Host) -> Iterable[Running]:
-    return (node for node, form in site.running(host.id) if form in _SERVERS)
+    return (
+        node for node, form in site.running(host.id) if form in _SERVERS or site.networks.is_in_host(node.id)
+    )
 
 
 def _route_rules(site: Site, host: Host, node: Running) -> list[str]:
     rules = []
     for route in site.routes_to(node.id):
         addresses = source_addresses(site, route.source.id, node.id)
-        by_bridge = f'iifname "{BRIDGE}" ' if site.is_local(route) else ""
+        by_bridge = _through(site, route.source.id) if site.is_local(route) and addresses else ""
         if not addresses and not site.is_local(route):
             _no_address(site, route.source.id, node.id)
         for sources in _by_family(addresses):
@@ -122,12 +124,17 @@ def _opening_rules(site: Site, host: Host, opening: Opening) -> list[str]:
     here = site.graph.host_of(opening.source) == host.id
     if not addresses and not here:
         _no_address(site, opening.source, opening.target)
-    by_bridge = f'iifname "{BRIDGE}" ' if here else ""
+    by_bridge = _through(site, opening.source) if here and addresses else ""
     return [
         f"{by_bridge}{sources} {protocol} dport {_set(ports)} accept {nft_comment(opening.label)}"
         for sources in _by_family(addresses)
         for protocol, ports in _by_protocol(opening.ports)
     ]
+
+
+def _through(site: Site, source_id: str) -> str:
+    """The match for the interface a container of the host comes through."""
+    return f'iifname "{site.bridge_of(source_id)}" '
 
 
 def _by_protocol(ports: Ports) -> list[tuple[Protocol, list[str]]]:
@@ -184,6 +191,8 @@ def _forward(site: Site, draft: Draft, host: Host) -> None:
     rules: list[str] = []
     claimed = _claims(site, host)
     for node in site.of_form(host.id, Form.CONTAINER):
+        if not site.networks.is_bridged(node.id):
+            continue
         for route in remote_routes(site, node):
             rules += _forward_rules(site, route)
             for port in route.ports:
@@ -202,7 +211,7 @@ def _forward_rules(site: Site, route: Route) -> list[str]:
     sources = source_addresses(site, route.source.id, route.target.id)
     if not sources:
         _no_address(site, route.source.id, route.target.id)
-    copies = [copy.address for copy in site.copies(route.target.id) if copy.address is not None]
+    copies = site.addresses(route.target.id)
     by_ip4 = [words for words in _by_family(sources) if words.startswith("ip ")]
     if address is None or not copies or not by_ip4:
         if address is not None and copies and sources:

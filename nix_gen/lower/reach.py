@@ -43,17 +43,17 @@ def address_for(site: Site, route: Route) -> str | None:
     assert host is not None, "a node with a form stands on a host"
     if not site.is_local(route):
         return host_address(site, host, route.target.id)
-    from_container = site.forms[route.source.id] is Form.CONTAINER
-    if site.forms[route.target.id] is not Form.CONTAINER:
-        return site.gateway if from_container else LOOPBACK
-    copies = site.copies(route.target.id)
-    return None if from_container or not copies else copies[0].address
+    from_container = site.networks.is_bridged(route.source.id)
+    if site.is_in_host(route.target.id) or site.forms[route.target.id] is Form.SQLITE:
+        return site.networks.first_of(route.source.id).gateway if from_container else LOOPBACK
+    addresses = site.addresses(route.target.id)
+    return None if from_container or not addresses else addresses[0]
 
 
 def host_address(site: Site, host_id: str, target_id: str) -> str | None:
     """The address at which other hosts reach a node; the container network carries IPv4 alone."""
     addresses = site.hosts[host_id].addresses
-    if site.forms[target_id] is Form.CONTAINER:
+    if site.networks.is_bridged(target_id):
         addresses = tuple(address for address in addresses if ":" not in address)
     if addresses:
         return addresses[0]
@@ -94,7 +94,7 @@ def is_reached_from_outside(site: Site, node: Running) -> bool:
     if any(b.published is not None and not is_loopback(b.address) for b in published(node)):
         return True
     return any(
-        not site.is_local(route) or site.forms[route.source.id] is Form.CONTAINER
+        not site.is_local(route) or site.networks.is_bridged(route.source.id)
         for route in site.routes_to(node.id)
     )
 

@@ -3,14 +3,13 @@
 Pure. Everything several concerns have to agree on is decided here once, so that a container's address is
 the same in the proxy's upstream, in the firewall and in the database's access rules.
 
-Addresses. The containers of a host share one podman network with a subnet of our choice. Every container
-has a fixed address in it, found by hashing its name, so that adding a container moves no other. The
-subnet is the first of a few private ones that holds no address of the graph.
+Addresses. The containers of a host that name no network share one, with a subnet of our choice: the first
+of a few private ones that holds no address of the graph. Every container has a fixed address in each of its
+networks (`nix_gen.lower.networks`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import itertools
 from collections.abc import Iterable
@@ -24,16 +23,15 @@ from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
 from nix_gen.lower.edges import Connection, Ports, connections
 from nix_gen.lower.forms import Form, forms_of
+from nix_gen.lower.networks import Attachment, ContainerNetworks, default_network
 from nix_gen.lower.words import SECRETS, USER_MAX_CHARS, short
 from nix_gen.nodes import Database, Host, Running, Storage
 
 SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(213, 245))
 """Candidates for the container network, in order of preference."""
 CONTAINERS_MAX_COUNT = 60_000
-"""Containers of one host; the subnet holds 65,000 addresses."""
+"""Containers of one host; its first network holds 65,000 addresses, every other 3,800."""
 AGENIX_SECRETS = "/run/agenix"
-_FIRST_OFFSET = 256
-"""Addresses below are left for the gateway and for containers of the operator's own."""
 _REDIS_PREFIX_CHARS = len("redis-")
 
 
@@ -46,7 +44,9 @@ class Copy:
     unit: str
     """What systemd calls it, with suffix."""
     address: str | None = None
-    """In the container network; containers only."""
+    """In the first of its container networks; containers only, and not those in the network of the host."""
+    attachments: tuple[Attachment, ...] = ()
+    """Its places in all of its container networks, the first one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,7 @@ class Site:
         self.forms, self.findings = forms_of(graph)
         self.hosts: dict[str, Host] = {host.id: host for host in graph.hosts}
         self.subnet = _free_subnet(graph.hosts)
+        self.networks = ContainerNetworks(graph, self.forms, default_network(graph.name, self.subnet))
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._secret_units: dict[str, set[str]] = {}
         for host in graph.hosts:
@@ -160,6 +161,24 @@ class Site:
     def copies(self, node_id: str) -> tuple[Copy, ...]:
         """The running copies of a node; none for `replicas: 0`."""
         return self._copies.get(node_id, ())
+
+    def addresses(self, node_id: str) -> tuple[str, ...]:
+        """Where the copies of a bridged container are reached on its host; none for anything else."""
+        if not self.networks.is_bridged(node_id):
+            return ()
+        copies = self.copies(self.networks.leader(node_id))
+        return tuple(copy.address for copy in copies if copy.address is not None)
+
+    def is_in_host(self, node_id: str) -> bool:
+        """Whether a node listens on the host's own addresses: a native service, or a container that does."""
+        form = self.forms.get(node_id)
+        if form is Form.CONTAINER:
+            return self.networks.is_in_host(node_id)
+        return form is not None and form not in {Form.STORAGE, Form.SQLITE}
+
+    def bridge_of(self, node_id: str) -> str:
+        """The interface of its host through which a bridged container comes."""
+        return self.networks.first_of(node_id).bridge
 
     def routes_to(self, node_id: str) -> tuple[Route, ...]:
         """Connections a node accepts, by source."""
@@ -239,22 +258,20 @@ class Site:
         return node_id in self.forms and self.forms[node_id] is not Form.STORAGE
 
     def _settle(self, host: Host) -> None:
-        taken: set[int] = set()
+        count = 0
         for node, form in self.running(host.id):
             names = _names(self.project, node)
             if form is Form.CONTAINER:
-                if len(taken) + len(names) > CONTAINERS_MAX_COUNT:
+                count += len(names)
+                if count > CONTAINERS_MAX_COUNT or not self.networks.has_room(node, len(names)):
                     self.find(
                         "too-many-containers",
                         host.id,
-                        f"more than {CONTAINERS_MAX_COUNT:,} containers on one host",
+                        f"more than {CONTAINERS_MAX_COUNT:,} containers on one host or too many in a network",
                         "spread them over more hosts, or lower the replicas",
                     )
                     return
-                copies = [
-                    Copy(name=name, unit=f"podman-{name}.service", address=self._address(name, taken))
-                    for name in names
-                ]
+                copies = [self._container_copy(node, name) for name in names]
             else:
                 copies = self._native_copies(node, form, names)
             self._copies[node.id] = tuple(copies)
@@ -274,13 +291,14 @@ class Site:
         }
         return [Copy(name=names_of[form], unit=f"{names_of[form]}.service")] if form in names_of else []
 
-    def _address(self, name: str, taken: set[int]) -> str:
-        room = self.subnet.num_addresses - _FIRST_OFFSET - 1
-        offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % room
-        while offset in taken:
-            offset = (offset + 1) % room
-        taken.add(offset)
-        return str(self.subnet[_FIRST_OFFSET + offset])
+    def _container_copy(self, node: Running, name: str) -> Copy:
+        found = self.networks.attach(node, name)
+        return Copy(
+            name=name,
+            unit=f"podman-{name}.service",
+            address=found[0].address if found else None,
+            attachments=found,
+        )
 
 
 def _ports(wanted: Iterable[Connection]) -> Ports:

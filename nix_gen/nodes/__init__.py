@@ -11,11 +11,19 @@ from typing import Annotated
 from pydantic import Field
 
 from nix_gen.nodes.balancers import BalancerEngine, LoadBalancer, VirtualHost
-from nix_gen.nodes.buses import BUS_PORTS, BusCluster, BusEngine, MessageBus
-from nix_gen.nodes.container_options import ContainerOptions, TextFile
+from nix_gen.nodes.buses import BUS_PORTS, BusCluster, BusEngine, BusUser, ClusterTls, MessageBus
+from nix_gen.nodes.container_options import ContainerOptions, NetworkUse, TextFile
 from nix_gen.nodes.databases import DATABASE_PORTS, Database, DatabaseEngine, DatabaseUser
 from nix_gen.nodes.hosts import Host, Machine, System
-from nix_gen.nodes.monitors import MONITORING_PORTS, Monitoring, MonitoringEngine
+from nix_gen.nodes.monitors import (
+    EXPORTERS,
+    MONITORING_PORTS,
+    AlertSeverity,
+    Email,
+    Monitoring,
+    MonitoringEngine,
+    Receiver,
+)
 from nix_gen.nodes.parts import (
     Build,
     HealthCheck,
@@ -42,17 +50,22 @@ Placed = Running | Storage
 __all__ = [
     "BUS_PORTS",
     "DATABASE_PORTS",
+    "EXPORTERS",
     "MONITORING_PORTS",
     "NODE_KINDS",
     "Agent",
+    "AlertSeverity",
     "BalancerEngine",
     "Build",
     "BusCluster",
     "BusEngine",
+    "BusUser",
+    "ClusterTls",
     "ContainerOptions",
     "Database",
     "DatabaseEngine",
     "DatabaseUser",
+    "Email",
     "HealthCheck",
     "Host",
     "LoadBalancer",
@@ -62,9 +75,11 @@ __all__ = [
     "MonitoringEngine",
     "Mount",
     "MountKind",
+    "NetworkUse",
     "Node",
     "Placed",
     "PortBinding",
+    "Receiver",
     "Resources",
     "Restart",
     "Running",
