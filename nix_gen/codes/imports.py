@@ -1,0 +1,46 @@
+"""Codes of the compose importer's notes. Pure data."""
+
+from __future__ import annotations
+
+from nix_gen.codes.facts import either, info, warning
+
+IMPORT = {
+    "connection-assumed": info(
+        "No file says who uses a server, so every service on its networks is taken to.",
+        "Name the server in the environment of the services that use it.",
+    ),
+    "file-not-read": warning(
+        "A file that the compose file names was not read.", "Put it beside the file and import again."
+    ),
+    "file-to-bring": info(
+        "A bind mount's source lay beside the compose file.", "Bring it to the named path on the host."
+    ),
+    "image-decided": warning(
+        "An unset variable left an image reference incomplete; the rest of it is used.", "Set the variable."
+    ),
+    "image-to-build": info(
+        "The image is built from sources.", "Build and load it on the host, or name a published image."
+    ),
+    "kept-as-container": info(
+        "An image that looks like a program with a native module stays a container.",
+        "Nothing, or write a graph.",
+    ),
+    "not-carried-over": either(
+        "Something the compose file says has no place in the graph.", "Say it on the host if it matters."
+    ),
+    "port-decided": either("The compose file leaves a port open.", "Write the port."),
+    "profile-not-enabled": warning(
+        "A service runs only with a profile and is left out.", "Set `COMPOSE_PROFILES` in `.env`."
+    ),
+    "renamed": info("A name was no valid id; the node has another.", "Nothing."),
+    "secret-reference": either(
+        "A value that is a secret became a reference; the graph does not hold it.",
+        "Provide the secret under this name on the host.",
+    ),
+    "tag-applied": info(
+        "`!reset` or `!override` was applied within one file.", "Merge override files first."
+    ),
+    "unknown-key": warning("Compose does not know this key.", "Remove it or mend its name."),
+    "unset-variable": warning("A variable has no value.", "Set it in `.env` beside the file."),
+}
+"""Codes of the compose importer's notes."""

@@ -1,0 +1,88 @@
+"""Codes of the translation: what cannot, or will not, be done on the machines as the graph says. Pure data.
+
+Translation also raises codes of the rules (`port-clash`, `reserved-name`, `unknown-virtual-host`), where it
+sees more than they do.
+"""
+
+from __future__ import annotations
+
+from nix_gen.codes.facts import error, warning
+
+TRANSLATION = {
+    "alias-not-used": warning(
+        "An alias or hostname is no name that a hosts file can hold.", "Use letters, digits, `-` and `.`."
+    ),
+    "bad-save": warning(
+        "The setting `save` of a redis is not pairs of seconds and changes, and is not used.",
+        "Write it as redis does: `900 1 300 10`.",
+    ),
+    "bad-subpath": error("The subpath of a mount leaves its storage.", "Name a path inside the storage."),
+    "block-without-device": error("A block storage names no device.", "Set `device`."),
+    "bucket-mounted": error(
+        "An S3 bucket is mounted, and it is no file system.", "Reach it over `connects_to`."
+    ),
+    "bucket-outside": warning(
+        "A bucket is used that lies outside the graph: nothing is made of it.", "See that it exists."
+    ),
+    "file-database-elsewhere": error(
+        "A database that is a file (sqlite) is used from another host.",
+        "Place both on one host, or use a database server.",
+    ),
+    "first-user-only": warning(
+        "The image of a database makes one user, and the node has several.", "Make the others yourself."
+    ),
+    "host-without-address": error(
+        "An edge leads between two hosts, and one of them has no address that serves.",
+        "Give the host an (IPv4) address.",
+    ),
+    "nfs-without-export": error("An nfs storage names no server or no path.", "Set `server` and `path`."),
+    "no-form": error(
+        "Neither a native module nor an image is there for a node.",
+        "Give the node an image, or model it as a service.",
+    ),
+    "no-port": error("A `load_balances` edge has no port to lead to.", "Set `port` on the edge."),
+    "not-used": warning(
+        "A native node has settings that only a container could take.", "Say it in the module's own settings."
+    ),
+    "published-once": warning(
+        "Of several replicas only the first has the published ports.", "Put a load balancer before them."
+    ),
+    "replication-by-hand": warning(
+        "The connection of a replica is opened, but the replica is not set up.",
+        "Set up replication between the two yourself.",
+    ),
+    "scrape-by-hand": warning(
+        "The connection of a monitoring program is opened, but it is not told what to watch.",
+        "Name the target in the configuration of the monitoring program.",
+    ),
+    "settings-not-used": warning(
+        "A server that runs as a container takes no settings from the graph.",
+        "Give the container its own configuration.",
+    ),
+    "storage-elsewhere": error(
+        "A node mounts local storage of another host.", "Place both on one host, or use nfs."
+    ),
+    "subjects-not-enforced": warning(
+        "The connection to a bus is opened, and not restricted to the subjects of the edge.",
+        "Add permissions to the bus yourself.",
+    ),
+    "tls-without-certificate": warning(
+        "A load balancer listens on port 443 and has no certificate: it is served without TLS.",
+        "Set a certificate on the host.",
+    ),
+    "too-many-containers": error(
+        "A host would have more than 60,000 containers.", "Spread them over more hosts."
+    ),
+    "unsafe-name": error(
+        "The name of a user, database or server could be read as something else by the program that gets it.",
+        "Use letters, digits, `_`, `-` and `.`.",
+    ),
+    "upstream-by-hand": warning(
+        "A load balancer is a container with a configuration of its own, which does not name its upstreams.",
+        "Name them there, or let it be a native one.",
+    ),
+    "version-not-packaged": warning(
+        "The version a node asks for is not packaged, and another one runs.", "As the finding says."
+    ),
+}
+"""Codes of `lower`, beside those of the rules that it raises as well."""

@@ -1,0 +1,99 @@
+"""Codes of the rules: what is wrong with the graph as it was written. Pure data."""
+
+from __future__ import annotations
+
+from nix_gen.codes.facts import error, info, warning
+
+VALIDATION = {
+    "balancer-without-upstream": error(
+        "A load balancer has no `load_balances` edge.", "Add one to each node it stands before."
+    ),
+    "cross-host-mount": error(
+        "A node mounts local or block storage that stands on another host.",
+        "Place both on one host, or use nfs or s3.",
+    ),
+    "dangling-edge": error("An edge names a node that does not exist.", "Add the node or remove the edge."),
+    "database-without-volume": info(
+        "A database mounts no storage; its data lies in the module's own directory.",
+        "Add a storage node and a `mounts_volume` edge if the data must be moved or backed up.",
+    ),
+    "dependency-cycle": error(
+        "Nodes wait for each other to start. One shortest cycle of each knot is named.",
+        "Remove one `depends_on` edge of the cycle.",
+    ),
+    "duplicate-edge": warning("Two edges say exactly the same.", "Remove one."),
+    "duplicate-virtual-host": error(
+        "A load balancer has two virtual hosts, or aliases, of one name on one port.", "Keep one."
+    ),
+    "edge-pairing": error(
+        "An edge joins kinds of node it cannot join.", "Use another edge kind, or other nodes."
+    ),
+    "engine-mismatch": error(
+        "A node replicates one of another engine.", "Join nodes of the same kind and engine."
+    ),
+    "engine-twice": warning(
+        "Two nodes of a host need a NixOS module it has once; the later one runs as a container.",
+        "Place them on different hosts, or use one node for both.",
+    ),
+    "engine-unsupported": error(
+        "There is no native module for the engine yet, and the node has no image.",
+        "Give the node an image, or model it as a service.",
+    ),
+    "exposed-database": warning(
+        "A database or message bus is published on every address of its host.",
+        "Publish it on 127.0.0.1 or not at all; edges open what nodes need.",
+    ),
+    "missing-health-check": info(
+        "A container has no health check, so nothing notices when it hangs.", "Add `health_check`."
+    ),
+    "mount-path-twice": error("A node mounts two things at one path.", "Use different paths."),
+    "never-completes": warning(
+        "A node waits for another to complete that runs for ever.",
+        "Use the condition `started` or `healthy`, or set `restart` to `no` or `on-failure`.",
+    ),
+    "no-health-check": warning(
+        "A node waits for another to be healthy that states no health check (its image may have one).",
+        "Add `health_check` to the target, or use the condition `started`.",
+    ),
+    "password-missing": warning(
+        "A database user or a published redis has no password.", "Name a secret as its `password`."
+    ),
+    "port-clash": error(
+        "Two nodes of a host listen on, or publish, one port of one address.",
+        "Give one of them another port.",
+    ),
+    "replicas-share-port": warning(
+        "Several replicas of a node publish one host port.",
+        "Publish through a load balancer instead, or use one replica.",
+    ),
+    "reserved-name": error(
+        "The id means something else to NixOS: a unit of the system, or a name in every hosts file.",
+        "Rename the node.",
+    ),
+    "self-edge": error("An edge leads from a node to itself.", "Remove it."),
+    "small-cluster": warning(
+        "A message bus cluster has fewer than three members, or an even number: it cannot outlive a loss.",
+        "Use three or five members.",
+    ),
+    "unknown-database": error(
+        "A user owns a database that the node does not have.", "Add it to `databases`."
+    ),
+    "unknown-host": error("A node names a host that does not exist.", "Add a node of kind host."),
+    "unknown-virtual-host": error(
+        "A `load_balances` edge names a virtual host its source does not have.",
+        "Add the virtual host or mend the name.",
+    ),
+    "unmounted-storage": info("Nothing mounts a storage node.", "Add a `mounts_volume` edge or remove it."),
+    "unplaced-node": error(
+        "The graph has several hosts and does not say on which one a node stands.", "Set `host`."
+    ),
+    "unreachable-dependency": error(
+        "A node connects to one on another host that listens on no port, or not on this one, "
+        "or whose host has no address.",
+        "Give the target the port, or its host an address.",
+    ),
+    "upstream-without-port": error(
+        "A load balancer's edge names no port and its target listens on none.", "Set `port` on the edge."
+    ),
+}
+"""Codes of `validate`."""
