@@ -34,6 +34,7 @@ from nix_gen.nodes.parts import (
     Restart,
     SecretRef,
 )
+from nix_gen.nodes.placement import Capacity, PlacementRules, Spread
 from nix_gen.nodes.storages import Storage, StorageKind
 from nix_gen.nodes.workloads import Agent, Service
 
@@ -59,6 +60,7 @@ __all__ = [
     "Build",
     "BusCluster",
     "BusEngine",
+    "Capacity",
     "BusUser",
     "ClusterTls",
     "ContainerOptions",
@@ -78,6 +80,7 @@ __all__ = [
     "NetworkUse",
     "Node",
     "Placed",
+    "PlacementRules",
     "PortBinding",
     "Receiver",
     "Resources",
@@ -85,6 +88,7 @@ __all__ = [
     "Running",
     "SecretRef",
     "Service",
+    "Spread",
     "Storage",
     "StorageKind",
     "System",

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from nix_gen.nodes.container_options import ContainerOptions, TextFile
 from nix_gen.nodes.parts import HealthCheck, Mount, PortBinding, Resources, Restart, SecretRef
+from nix_gen.nodes.placement import PlacementRules
 from nix_gen.scalars import (
     ITEMS_MAX_COUNT,
     Environment,
@@ -37,7 +38,9 @@ class PlacedBase(NodeBase):
     """A node that stands on a host."""
 
     host: HostId | None = None
-    """Id of the host node this one runs on. See `Graph.host_of` for what an absent one means."""
+    """Id of the host node this one runs on. None: placement finds one (`nix_gen.placement`)."""
+    placement: PlacementRules | None = None
+    """Rules for that search."""
 
 
 class RunningBase(PlacedBase):

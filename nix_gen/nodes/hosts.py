@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from nix_gen.nodes.base import NodeBase
-from nix_gen.scalars import Address, HostId
+from nix_gen.nodes.placement import Capacity
+from nix_gen.scalars import Address, HostId, Name
 
 
 class System(StrEnum):
@@ -40,3 +41,7 @@ class Host(NodeBase):
     system: System = System.X86_64_LINUX
     state_version: Annotated[str, Field(pattern=r"^[0-9]{2}\.(05|11)$")] = "25.11"
     machine: Machine = Machine.CONTAINER
+    zone: Name | None = None
+    """Failure domain: a room, a rack, a power line. None: the host is one by itself."""
+    capacity: Capacity | None = None
+    """What placement may fill. None: unknown, see docs/placement.md."""
