@@ -14,7 +14,17 @@ from nix_gen.nodes.balancers import BalancerEngine, LoadBalancer, VirtualHost
 from nix_gen.nodes.buses import BUS_PORTS, BusCluster, BusEngine, BusUser, ClusterTls, MessageBus
 from nix_gen.nodes.container_options import ContainerOptions, NetworkUse, TextFile
 from nix_gen.nodes.databases import DATABASE_PORTS, Database, DatabaseEngine, DatabaseUser
-from nix_gen.nodes.hosts import Host, Machine, System
+from nix_gen.nodes.hosts import (
+    BootLoader,
+    Cpu,
+    Disk,
+    Host,
+    HostUser,
+    Interface,
+    Machine,
+    Ssh,
+    System,
+)
 from nix_gen.nodes.monitors import (
     EXPORTERS,
     MONITORING_PORTS,
@@ -25,6 +35,7 @@ from nix_gen.nodes.monitors import (
     Receiver,
 )
 from nix_gen.nodes.parts import (
+    Backup,
     Build,
     HealthCheck,
     Mount,
@@ -56,20 +67,26 @@ __all__ = [
     "NODE_KINDS",
     "Agent",
     "AlertSeverity",
+    "Backup",
     "BalancerEngine",
+    "BootLoader",
     "Build",
     "BusCluster",
     "BusEngine",
-    "Capacity",
     "BusUser",
+    "Capacity",
     "ClusterTls",
     "ContainerOptions",
+    "Cpu",
     "Database",
     "DatabaseEngine",
     "DatabaseUser",
+    "Disk",
     "Email",
     "HealthCheck",
     "Host",
+    "HostUser",
+    "Interface",
     "LoadBalancer",
     "Machine",
     "MessageBus",
@@ -89,6 +106,7 @@ __all__ = [
     "SecretRef",
     "Service",
     "Spread",
+    "Ssh",
     "Storage",
     "StorageKind",
     "System",

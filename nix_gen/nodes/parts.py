@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from nix_gen.scalars import (
     AbsolutePath,
@@ -19,6 +19,7 @@ from nix_gen.scalars import (
     EnvName,
     Milliseconds,
     Name,
+    NodeId,
     Part,
     Port,
     Protocol,
@@ -27,6 +28,9 @@ from nix_gen.scalars import (
     Text,
     Value,
 )
+
+CALENDAR_PATTERN = r"^[A-Za-z0-9*][A-Za-z0-9*.,:/~ +_-]*$"
+"""What a calendar expression of systemd is spelled with; systemd itself reads it."""
 
 
 class PortBinding(Part):
@@ -114,6 +118,19 @@ class Resources(Part):
     memory_limit_bytes: SizeBytes | None = None
     memory_reservation_bytes: SizeBytes | None = None
     pids_limit_count: Annotated[Count, Field(ge=1)] | None = None
+
+
+class Backup(Part):
+    """Copies of a node's data, taken by a timer, of which the last few are kept."""
+
+    schedule: Annotated[str, StringConstraints(pattern=CALENDAR_PATTERN, max_length=128)] = "daily"
+    """When, as a systemd calendar expression: `daily`, `*-*-* 03:00:00`, `Mon..Fri 22:30`."""
+    keep_count: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 7
+    """How many copies are kept."""
+    to: NodeId | None = None
+    """A storage node. None: `/var/backup` on the host."""
+    password: SecretName | None = None
+    """Secret that encrypts the copies where restic keeps them. None: `<node id>-backup`."""
 
 
 class Build(Part):
