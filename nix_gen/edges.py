@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from nix_gen.scalars import (
     ITEMS_MAX_COUNT,
@@ -20,6 +20,7 @@ from nix_gen.scalars import (
     Part,
     Port,
     Protocol,
+    SecretName,
     Text,
 )
 
@@ -101,18 +102,41 @@ Subjects = Annotated[
 ]
 
 
+StreamName = Annotated[str, Field(pattern=r"^[^\s.*>/\\\x00-\x1f\x7f]+$", max_length=255)]
+"""Name of a JetStream stream or consumer: one token of a subject."""
+
+
 class PublishesTo(_Edge):
-    """The source publishes on the target, a message bus. No subjects: any."""
+    """The source publishes on the target, a message bus.
+
+    No subjects: any, but for those of the server itself; from an agent: Conclave's own for it, no others.
+    """
 
     kind: Literal["publishes_to"] = "publishes_to"
     subjects: Subjects = ()
+    administers_streams: bool = False
+    """The source makes, changes and deletes streams and consumers: the whole JetStream API of the bus."""
 
 
 class SubscribesTo(_Edge):
-    """The source subscribes on the target, a message bus. No subjects: any."""
+    """The source subscribes on the target, a message bus. No subjects: as `PublishesTo`."""
 
     kind: Literal["subscribes_to"] = "subscribes_to"
     subjects: Subjects = ()
+    stream: StreamName | None = None
+    """JetStream stream the messages are pulled from; then `subjects` say for which of its subjects the source
+    may make consumers, and nothing is subscribed to directly."""
+    durable: StreamName | None = None
+    """Durable consumer of the stream, made by somebody else; the source may pull from it and no other."""
+    responds: bool = False
+    """The source answers requests: once into the reply subject of each message, whatever that subject is, so
+    only for a program that checks where it answers to."""
+
+    @model_validator(mode="after")
+    def _durable_of_a_stream(self) -> SubscribesTo:
+        if self.durable is not None and self.stream is None:
+            raise ValueError("a durable consumer belongs to a stream: name the stream")
+        return self
 
 
 class Manages(_Edge):
@@ -133,6 +157,9 @@ class Replicates(_Edge):
 
     kind: Literal["replicates"] = "replicates"
     mode: ReplicationMode = ReplicationMode.ASYNC
+    """`sync`: the primary's commits wait for this replica (SQL), or it refuses writes without it (redis)."""
+    password: SecretName | None = None
+    """Secret of the replica's login at its primary. None: `<target id>-replication`; redis: the primary's own."""
 
 
 class Monitors(_Edge):

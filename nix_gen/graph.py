@@ -20,8 +20,8 @@ from typing import Annotated, Any, Literal
 import networkx as nx
 from pydantic import AfterValidator, Field, model_validator
 
-from nix_gen.edges import Edge, MountsVolume
-from nix_gen.nodes import Host, Node, Storage
+from nix_gen.edges import Edge, MountsVolume, Replicates
+from nix_gen.nodes import Host, MessageBus, Node, Storage
 from nix_gen.scalars import EDGES_MAX_COUNT, NODES_MAX_COUNT, HostId, Part, Text
 
 DEFAULT_NAME = "deployment"
@@ -167,6 +167,33 @@ class Graph(Part):
     def edges_to(self, node_id: str) -> tuple[Edge, ...]:
         """Edges whose target is the node, in canonical order."""
         return tuple(self._by_end[1].get(node_id, ()))
+
+    def bus_members(self, node_id: str) -> tuple[MessageBus, ...]:
+        """The members of a message bus's cluster by id, itself among them; none for another kind of node.
+
+        Members have a cluster of one name, or `replicates` edges join them, and all are of one engine.
+        """
+        return self._bus_members.get(node_id, ())
+
+    @cached_property
+    def _bus_members(self) -> dict[str, tuple[MessageBus, ...]]:
+        joined: nx.Graph[str] = nx.Graph()
+        buses = {node.id: node for node in self.nodes if isinstance(node, MessageBus)}
+        joined.add_nodes_from(buses)
+        first: dict[tuple[str, str], str] = {}
+        for bus in buses.values():
+            if bus.cluster is not None:
+                joined.add_edge(bus.id, first.setdefault((bus.engine, bus.cluster.name), bus.id))
+        for edge in self.edges:
+            one, other = buses.get(edge.source), buses.get(edge.target)
+            both = one is not None and other is not None and one.engine is other.engine
+            if isinstance(edge, Replicates) and both:
+                joined.add_edge(edge.source, edge.target)
+        found: dict[str, tuple[MessageBus, ...]] = {}
+        for members in nx.connected_components(joined):
+            known = tuple(buses[member] for member in sorted(members))
+            found |= dict.fromkeys(members, known)
+        return found
 
     def to_node_link(self) -> dict[str, Any]:
         """Node-link form as plain data, in canonical order, defaults left out."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
 from nix_gen.rules import (
+    bus_findings,
+    container_findings,
     placement_findings,
     port_findings,
     role_findings,
@@ -22,5 +24,13 @@ def validate(graph: Graph) -> tuple[Finding, ...]:
     The order does not depend on the order of nodes and edges. A graph with no error can be translated.
     Complexity: near linear in nodes and edges; the search for a shortest cycle has a budget.
     """
-    rules = (structure_findings, start_findings, placement_findings, port_findings, role_findings)
+    rules = (
+        structure_findings,
+        start_findings,
+        placement_findings,
+        port_findings,
+        role_findings,
+        bus_findings,
+        container_findings,
+    )
     return tuple(sorted((found for rule in rules for found in rule(graph)), key=finding_order))

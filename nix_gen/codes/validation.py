@@ -5,8 +5,28 @@ from __future__ import annotations
 from nix_gen.codes.facts import error, info, warning
 
 VALIDATION = {
+    "bad-subject": error(
+        "A subject of an edge to NATS is none: an empty word, or a wildcard inside a word.",
+        "Write words between dots; `*` stands for one word, `>` for all that follow.",
+    ),
     "balancer-without-upstream": error(
         "A load balancer has no `load_balances` edge.", "Add one to each node it stands before."
+    ),
+    "client-without-identity": error(
+        "One client of a NATS bus has an `nkey`, so the bus lets in nobody without, and this one has none.",
+        "Give every client of the bus an `nkey`, or none.",
+    ),
+    "cluster-differs": error(
+        "Members of one cluster disagree about its name, TLS, cookie or numbers.",
+        "Give all members the same `cluster`, and each its own `member`.",
+    ),
+    "container-options-unused": warning(
+        "A node has container options and runs as a systemd service.",
+        "Remove them, or give the node an image.",
+    ),
+    "cookie-missing": error(
+        "A RabbitMQ cluster has no cookie, by which its members know each other.",
+        "Name a secret as `cluster.cookie` of every member.",
     ),
     "cross-host-mount": error(
         "A node mounts local or block storage that stands on another host.",
@@ -21,6 +41,10 @@ VALIDATION = {
         "Nodes wait for each other to start. One shortest cycle of each knot is named.",
         "Remove one `depends_on` edge of the cycle.",
     ),
+    "device-to-bring": info(
+        "A container needs a device of its host.",
+        "See that the host has it, with its driver.",
+    ),
     "duplicate-edge": warning("Two edges say exactly the same.", "Remove one."),
     "duplicate-virtual-host": error(
         "A load balancer has two virtual hosts, or aliases, of one name on one port.", "Keep one."
@@ -30,6 +54,10 @@ VALIDATION = {
     ),
     "engine-mismatch": error(
         "A node replicates one of another engine.", "Join nodes of the same kind and engine."
+    ),
+    "engine-socket": warning(
+        "A container has the socket of the container engine, and so root on its host.",
+        "Put a proxy that filters requests before it.",
     ),
     "engine-twice": warning(
         "Two nodes of a host need a NixOS module it has once; the later one runs as a container.",
@@ -43,6 +71,14 @@ VALIDATION = {
         "A database or message bus is published on every address of its host.",
         "Publish it on 127.0.0.1 or not at all; edges open what nodes need.",
     ),
+    "host-namespace": warning(
+        "A container shares a namespace of its host (network, pid, ipc, uts, userns, cgroup).",
+        "Give it its own if the program runs with it.",
+    ),
+    "identity-twice": error(
+        "Two clients of a NATS bus have one `nkey`.", "Make a key of its own for each node."
+    ),
+    "jetstream-off": error("An edge uses streams of a bus that keeps none.", "Set `jetstream` on the bus."),
     "missing-health-check": info(
         "A container has no health check, so nothing notices when it hangs.", "Add `health_check`."
     ),
@@ -50,6 +86,10 @@ VALIDATION = {
     "never-completes": warning(
         "A node waits for another to complete that runs for ever.",
         "Use the condition `started` or `healthy`, or set `restart` to `no` or `on-failure`.",
+    ),
+    "no-common-network": error(
+        "An edge joins two containers of a host that share no network, or one that has none.",
+        "Put both into one network, or remove the edge.",
     ),
     "no-health-check": warning(
         "A node waits for another to be healthy that states no health check (its image may have one).",
@@ -62,6 +102,14 @@ VALIDATION = {
         "Two nodes of a host listen on, or publish, one port of one address.",
         "Give one of them another port.",
     ),
+    "powerful-capability": warning(
+        "A container has a capability that reaches beyond it (SYS_ADMIN, NET_ADMIN, ...).",
+        "Drop it if the program runs without.",
+    ),
+    "privileged-container": warning(
+        "A container runs privileged: whoever controls it controls the host.",
+        "Name the capabilities and devices it needs.",
+    ),
     "replicas-share-port": warning(
         "Several replicas of a node publish one host port.",
         "Publish through a load balancer instead, or use one replica.",
@@ -71,9 +119,25 @@ VALIDATION = {
         "Rename the node.",
     ),
     "self-edge": error("An edge leads from a node to itself.", "Remove it."),
+    "sensitive-mount": warning(
+        "A container can write to a directory that holds the host itself.",
+        "Mount it read-only, or a folder inside it.",
+    ),
     "small-cluster": warning(
         "A message bus cluster has fewer than three members, or an even number: it cannot outlive a loss.",
         "Use three or five members.",
+    ),
+    "subjects-needed": error(
+        "A client of a NATS bus may publish on any subject and pull from a stream; one excludes the other.",
+        "Name the subjects it publishes on.",
+    ),
+    "unconfined-container": warning(
+        "A container runs without seccomp, AppArmor, SELinux labels or masked paths.",
+        "Remove the option, or write a profile.",
+    ),
+    "unknown-container": error(
+        "A container shares a namespace of a node that does not exist, is none, or leads back to it.",
+        "Name one other container of the same host.",
     ),
     "unknown-database": error(
         "A user owns a database that the node does not have.", "Add it to `databases`."

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nix_gen.nodes.base import RunningBase
+from nix_gen.nodes.identity import UserNkey
 from nix_gen.nodes.parts import Build
 from nix_gen.scalars import (
     ITEMS_MAX_COUNT,
@@ -39,6 +40,13 @@ class WorkloadBase(RunningBase):
     hostname: Name | None = None
     replicas: Annotated[int, Field(strict=True, ge=0, le=REPLICAS_MAX_COUNT)] = 1
     stop_signal: Name | None = None
+    nkey: UserNkey | None = None
+    """Who this is to the NATS servers its edges lead to: the public half of its key. The seed is a secret.
+
+    As soon as one client of a bus has one, the bus lets in nobody without, and holds each to its edges."""
+    shared_inbox: bool = False
+    """For a program whose NATS client cannot be told an inbox prefix: answers come to `_INBOX.>`, where it
+    hears those for others, too. False: to `_INBOX_<id>.>`, where nobody else may listen."""
 
     @model_validator(mode="after")
     def _something_to_run(self) -> WorkloadBase:

@@ -1,5 +1,7 @@
 """The rules of the validator, by theme. Each takes a graph and yields findings."""
 
+from nix_gen.rules.buses import bus_findings
+from nix_gen.rules.containers import container_findings
 from nix_gen.rules.placement import placement_findings
 from nix_gen.rules.ports import port_findings
 from nix_gen.rules.roles import role_findings
@@ -7,6 +9,8 @@ from nix_gen.rules.start import start_findings
 from nix_gen.rules.structure import structure_findings
 
 __all__ = [
+    "bus_findings",
+    "container_findings",
     "placement_findings",
     "port_findings",
     "role_findings",

@@ -40,8 +40,7 @@ def _own_ports(node: Running) -> set[int]:
         case Database():
             return set() if node.listen_port is None else {node.listen_port}
         case MessageBus():
-            optional = {node.monitor_port, None if node.cluster is None else node.cluster.port}
-            return {node.listen_port} | {port for port in optional if port is not None}
+            return set(node.own_ports)
         case LoadBalancer():
             return {*node.listen, *(port for host in node.virtual_hosts for port in host.listen)}
         case Monitoring():
@@ -51,7 +50,7 @@ def _own_ports(node: Running) -> set[int]:
 
 
 def claims(node: Placed) -> set[Claim]:
-    """Ports a node takes of its host. A container takes only what it publishes."""
+    """Ports a node takes of its host. A container of its own network takes only what it publishes."""
     if isinstance(node, Storage):
         return set()
     taken: set[Claim] = {
@@ -60,7 +59,7 @@ def claims(node: Placed) -> set[Claim]:
         if binding.published is not None
     }
     if isinstance(node, Service | Agent):
-        if not node.is_container:
+        if not node.is_container or (node.container is not None and node.container.network == "host"):
             taken |= {(binding.port, binding.protocol, binding.address) for binding in node.ports}
         return taken
     published = {port for port, _, _ in taken}
