@@ -12,6 +12,7 @@ from nix_gen.rules import (
     container_findings,
     placement_findings,
     port_findings,
+    replication_findings,
     role_findings,
     start_findings,
     structure_findings,
@@ -31,6 +32,7 @@ def validate(graph: Graph) -> tuple[Finding, ...]:
         port_findings,
         role_findings,
         bus_findings,
+        replication_findings,
         container_findings,
     )
     return tuple(sorted((found for rule in rules for found in rule(graph)), key=finding_order))

@@ -110,6 +110,38 @@ VALIDATION = {
         "A container runs privileged: whoever controls it controls the host.",
         "Name the capabilities and devices it needs.",
     ),
+    "replica-circle": error(
+        "Databases replicate each other in a circle, so none has data of its own.",
+        "Remove one `replicates` edge of the circle.",
+    ),
+    "replica-inherits": warning(
+        "A replica states databases or users; it has those of its primary.",
+        "State them at the primary.",
+    ),
+    "replica-not-native": error(
+        "An end of a `replicates` edge between databases runs as a container, or is a file.",
+        "Give it a host of its own, without mounts of files; or use a database server.",
+    ),
+    "replica-not-sync": error(
+        "A primary cannot wait for this replica: it is a replica itself, or its engine does not wait.",
+        "Use `async`, or replicate the origin.",
+    ),
+    "replica-of-two": error(
+        "A database replicates several; it can follow one.",
+        "Keep one `replicates` edge.",
+    ),
+    "replica-password": error(
+        "A `replicates` edge names another secret than its primary or its set asks for.",
+        "Leave `password` out, or name one secret at every edge of the set.",
+    ),
+    "replica-setting": error(
+        "A replica has a setting lower than its primary, and would not start.",
+        "Raise it, or leave it out: then it is the primary's.",
+    ),
+    "replica-version": error(
+        "A replica runs, or may run, another version than its primary.",
+        "Give both the same `version`.",
+    ),
     "replicas-share-port": warning(
         "Several replicas of a node publish one host port.",
         "Publish through a load balancer instead, or use one replica.",
@@ -122,6 +154,10 @@ VALIDATION = {
     "sensitive-mount": warning(
         "A container can write to a directory that holds the host itself.",
         "Mount it read-only, or a folder inside it.",
+    ),
+    "setting-refused": error(
+        "A setting would take from the generated machine what it rests on.",
+        "Leave it out; the finding says what decides it.",
     ),
     "small-cluster": warning(
         "A message bus cluster has fewer than three members, or an even number: it cannot outlive a loss.",

@@ -1,9 +1,7 @@
-"""Nodes that run as containers: `virtualisation.oci-containers` on podman, and the network they share.
+"""Nodes that run as containers: `virtualisation.oci-containers` on podman.
 
-Pure. All containers of a host are in one podman network with name resolution, as under docker compose: a
-node finds another container by its node id. A native service of the same host is found at the network's
-gateway, a node of another host at that host's address; both stand in the container's hosts file, so that
-`DB_HOST=db` just works.
+Pure. The containers of a host are in one podman network with name resolution, as under docker compose, or
+in the networks they name (`nix_gen.lower.container_network`), so that `DB_HOST=db` just works.
 """
 
 from __future__ import annotations
@@ -11,17 +9,26 @@ from __future__ import annotations
 import ipaddress
 import json
 
-from nix_gen.ir import Multiline, Plain, Ref, Template, force, value
+from nix_gen.ir import Plain, force, value
+from nix_gen.lower.container_network import (
+    lower_networks,
+    network_flags,
+    network_options,
+    unit_of_networks,
+)
+from nix_gen.lower.container_options import joined_nodes, lower_unit_options, module_options, option_flags
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.engines import Extras, engine_extras
+from nix_gen.lower.files import file_volumes, restart_with_files
 from nix_gen.lower.forms import Form
 from nix_gen.lower.images import image_of, is_built
+from nix_gen.lower.networks import options_of
 from nix_gen.lower.order import container_dependencies, is_awaited_healthy, is_job, start_after
-from nix_gen.lower.reach import name_entries, names_of, published
+from nix_gen.lower.reach import published
 from nix_gen.lower.secrets import environment_file, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import container_volumes, tmpfs_options
-from nix_gen.lower.words import BRIDGE, SECRETS, milliseconds, node_comment
+from nix_gen.lower.words import SECRETS, milliseconds, node_comment
 from nix_gen.nodes import (
     Agent,
     HealthCheck,
@@ -41,7 +48,8 @@ def lower_containers(site: Site, draft: Draft, host: Host) -> None:
     nodes = site.of_form(host.id, Form.CONTAINER)
     if not nodes:
         return
-    _podman(site, draft)
+    _podman(draft)
+    lower_networks(site, draft, host)
     for node in nodes:
         copies = site.copies(node.id)
         if not copies:
@@ -54,53 +62,34 @@ def lower_containers(site: Site, draft: Draft, host: Host) -> None:
         lower_environment(site, draft, node, units, podman=True)
 
 
-def _podman(site: Site, draft: Draft) -> None:
+def _podman(draft: Draft) -> None:
     draft.put(("virtualisation", "podman", "enable"), plain=True)
     draft.put(("virtualisation", "oci-containers", "backend"), "podman")
     settings = ("virtualisation", "containers", "containersConf", "settings", "containers", "base_hosts_file")
     draft.put(
         settings, "none", "Names of the host mean the host itself: containers get their own names only."
     )
-    podman = ("systemd", "services", site.helper("network"))
-    create = (
-        f"podman network exists {site.network} || podman network create --driver=bridge "
-        f"--interface-name={BRIDGE} \\\n  --subnet={site.subnet} --gateway={site.gateway} {site.network}\n"
-    )
-    draft.put(
-        podman,
-        {
-            "description": f"Container network of {site.project}",
-            "path": [Ref(("pkgs", "podman"))],
-            "script": Multiline(create),
-            "serviceConfig": {
-                "Type": "oneshot",
-                "RemainAfterExit": True,
-                "ExecStop": Template(
-                    (Ref(("pkgs", "podman")), f"/bin/podman network rm --force {site.network}")
-                ),
-            },
-        },
-        "All containers share one network with fixed addresses; podman's DNS answers for node ids.",
-        f"The host is {site.gateway} in it: native services are reached there, through the firewall.",
-    )
-    ports = ("networking", "firewall", "interfaces", BRIDGE)
-    draft.put(ports, {"allowedTCPPorts": [53], "allowedUDPPorts": [53]}, "Name resolution for containers.")
 
 
 def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bool) -> None:
     extras = engine_extras(site, node)
     options: dict[str, Plain] = {
         "image": image_of(node, site.project),
-        "networks": [site.network],
+        **network_options(site, node, copy),
         "extraOptions": _extra_options(site, node, copy),
+        **module_options(node),
     }
     if is_built(node):
         options["pull"] = "never"
     lists: dict[str, list[str]] = {
         "cmd": _command(node, extras),
-        "dependsOn": container_dependencies(site, node),
+        "dependsOn": sorted({*container_dependencies(site, node), *_joined(site, node)}),
         "ports": _ports(site, node, first=first),
-        "volumes": container_volumes(site, draft, node) + _secret_volumes(site, node, extras, copy),
+        "volumes": [
+            *container_volumes(site, draft, node),
+            *file_volumes(site, draft, node),
+            *_secret_volumes(site, node, extras, copy),
+        ],
     }
     file = environment_file(site, node)
     if file is not None:
@@ -109,7 +98,7 @@ def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bo
     maps = {"environment": {**extras.environment, **node.environment}, "labels": node.labels}
     options |= {name: value(held) for name, held in maps.items() if held}
     if isinstance(node, Service | Agent):
-        options |= _workload_options(node)
+        options |= _workload_options(site, node)
     draft.put((*CONTAINERS, copy.name), options, *_comments(site, node))
     _unit(site, draft, node, copy)
 
@@ -124,14 +113,20 @@ def _comments(site: Site, node: Running) -> list[str]:
     return comments
 
 
-def _workload_options(node: Service | Agent) -> dict[str, Plain]:
+def _joined(site: Site, node: Running) -> set[str]:
+    """The containers whose namespaces a container joins."""
+    return {copy.name for target in joined_nodes(node) for copy in site.copies(target)[:1]}
+
+
+def _workload_options(site: Site, node: Service | Agent) -> dict[str, Plain]:
     options: dict[str, Plain] = {}
     if node.entrypoint is not None:
         # podman takes one word as it is, several as a JSON list, and none as "clear the image's own".
         several = json.dumps(node.entrypoint)
         options["entrypoint"] = several if len(node.entrypoint) > 1 else "".join(node.entrypoint)
-    if node.hostname is not None:
-        options["hostname"] = node.hostname
+    domain = options_of(node).domain_name
+    if site.networks.leader(node.id) == node.id and (node.hostname is not None or domain is not None):
+        options["hostname"] = ".".join(filter(None, (node.hostname or node.id, domain)))
     if node.working_dir is not None:
         options["workdir"] = node.working_dir
     if node.user is not None or node.group is not None:
@@ -156,7 +151,10 @@ def _secret_volumes(site: Site, node: Running, extras: Extras, copy: Copy) -> li
 
 
 def _ports(site: Site, node: Running, *, first: bool) -> list[str]:
-    bindings = [binding for binding in published(node) if binding.published is not None]
+    if not site.networks.is_bridged(node.id) or site.networks.leader(node.id) != node.id:
+        return []
+    sharing = [node, *site.networks.followers(node)]
+    bindings = [b for one in sharing for b in published(one) if b.published is not None]
     if not first:
         if bindings:
             site.warn(
@@ -179,8 +177,7 @@ def _bracketed(address: str) -> str:
 
 
 def _extra_options(site: Site, node: Running, copy: Copy) -> list[str]:
-    options = [f"--ip={copy.address}", *(f"--network-alias={name}" for name in names_of(site, node))]
-    options += [f"--add-host={name}:{address}" for name, address in name_entries(site, node)]
+    options = network_flags(site, node, copy)
     if node.health_check is not None:
         options += _health_options(node.health_check)
     if is_job(site, node):
@@ -191,7 +188,7 @@ def _extra_options(site: Site, node: Running, copy: Copy) -> list[str]:
     options += _resource_options(node.resources) + tmpfs_options(node)
     if isinstance(node, Service | Agent) and node.stop_signal is not None:
         options.append(f"--stop-signal={node.stop_signal}")
-    return options
+    return options + option_flags(site, node)
 
 
 def _health_options(check: HealthCheck) -> list[str]:
@@ -224,9 +221,14 @@ def _resource_options(resources: Resources | None) -> list[str]:
 
 def _unit(site: Site, draft: Draft, node: Running, copy: Copy) -> None:
     unit = ("systemd", "services", copy.unit.removesuffix(".service"))
-    network = f"{site.helper('network')}.service"
-    draft.add((*unit, "after"), [network])
-    draft.add((*unit, "requires"), [network])
+    host = site.graph.host_of(node.id)
+    assert host is not None, "a container stands on a host"
+    networks = unit_of_networks(site, host)
+    if networks is not None:
+        draft.add((*unit, "after"), [networks])
+        draft.add((*unit, "requires"), [networks])
+    restart_with_files(draft, node, unit)
+    lower_unit_options(draft, node, unit)
     start_after(site, draft, node, unit, containers_too=False)
     service = (*unit, "serviceConfig")
     if is_job(site, node):

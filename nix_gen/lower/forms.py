@@ -2,8 +2,8 @@
 
 Pure. A form is always found or the graph is refused; nothing is dropped. NixOS has one PostgreSQL, one
 MySQL and one NATS per machine: the first node (by id) gets it, further ones of the same engine run as
-containers. A node with mounts of its own asks for what only a container has (a configuration file at a
-path of the image), so it stays one.
+containers. A node with mounts, files or container options of its own asks for what only a container has (a
+configuration file at a path of the image), so it stays one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import StrEnum
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph
 from nix_gen.nodes import (
+    EXPORTERS,
     Agent,
     BalancerEngine,
     BusEngine,
@@ -22,6 +23,7 @@ from nix_gen.nodes import (
     LoadBalancer,
     MessageBus,
     Monitoring,
+    MonitoringEngine,
     Node,
     Service,
     Storage,
@@ -36,19 +38,39 @@ class Form(StrEnum):
     POSTGRESQL = "services.postgresql"
     MYSQL = "services.mysql"
     REDIS = "services.redis"
+    MONGODB = "services.mongodb"
     SQLITE = "directory"
     NGINX = "services.nginx"
     NATS = "services.nats"
+    PROMETHEUS = "services.prometheus"
+    ALERTMANAGER = "services.prometheus.alertmanager"
+    GRAFANA = "services.grafana"
+    LOKI = "services.loki"
+    EXPORTER = "services.prometheus.exporters"
     STORAGE = "storage"
 
 
-SINGLE = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.NATS})
+SINGLE = frozenset(
+    {
+        *(Form.POSTGRESQL, Form.MYSQL, Form.MONGODB, Form.NATS),
+        *(Form.PROMETHEUS, Form.ALERTMANAGER, Form.GRAFANA, Form.LOKI, Form.EXPORTER),
+    }
+)
 """Forms a machine has once."""
+MONITORS = {
+    MonitoringEngine.PROMETHEUS: Form.PROMETHEUS,
+    MonitoringEngine.ALERTMANAGER: Form.ALERTMANAGER,
+    MonitoringEngine.GRAFANA: Form.GRAFANA,
+    MonitoringEngine.LOKI: Form.LOKI,
+    **dict.fromkeys(sorted(EXPORTERS), Form.EXPORTER),
+}
+"""The form of each monitoring engine; of exporters a machine has one of each engine."""
 _DATABASES = {
     DatabaseEngine.POSTGRESQL: Form.POSTGRESQL,
     DatabaseEngine.MYSQL: Form.MYSQL,
     DatabaseEngine.MARIADB: Form.MYSQL,
     DatabaseEngine.REDIS: Form.REDIS,
+    DatabaseEngine.MONGODB: Form.MONGODB,
     DatabaseEngine.SQLITE: Form.SQLITE,
 }
 
@@ -58,7 +80,7 @@ def forms_of(graph: Graph) -> tuple[dict[str, Form], list[Finding]]:
     forms: dict[str, Form] = {}
     findings: list[Finding] = []
     for host in graph.hosts:
-        taken: set[Form] = set()
+        taken: set[tuple[Form, str]] = set()
         ports: set[int] = set()
         for node in graph.nodes_on(host.id):
             form = _form(node, taken, ports)
@@ -66,11 +88,16 @@ def forms_of(graph: Graph) -> tuple[dict[str, Form], list[Finding]]:
                 findings.append(_unsupported(node))
                 continue
             forms[node.id] = form
-            taken.add(form)
+            taken.add(_slot(node, form))
     return forms, findings
 
 
-def _form(node: Node, taken: set[Form], ports: set[int]) -> Form | None:
+def _slot(node: Node, form: Form) -> tuple[Form, str]:
+    """What a machine has once: most modules as such, of the exporters each kind."""
+    return (form, str(getattr(node, "engine", "")) if form is Form.EXPORTER else "")
+
+
+def _form(node: Node, taken: set[tuple[Form, str]], ports: set[int]) -> Form | None:
     match node:
         case Service() | Agent():
             return Form.CONTAINER if node.is_container else Form.SYSTEMD
@@ -80,14 +107,14 @@ def _form(node: Node, taken: set[Form], ports: set[int]) -> Form | None:
             return None
         case _:
             native = _native(node, ports)
-            if native is not None and not (native in SINGLE and native in taken):
+            if native is not None and not (native in SINGLE and _slot(node, native) in taken):
                 return native
             has_image = node.image is not None or _standard_image(node)
             return Form.CONTAINER if has_image else None
 
 
 def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[int]) -> Form | None:
-    if node.mounts:
+    if node.mounts or node.files or node.container is not None:
         return None
     match node:
         case Database():
@@ -96,13 +123,22 @@ def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[
                 if node.listen_port in ports:
                     return None
                 ports.add(node.listen_port)
+            if form is Form.MONGODB and not _has_administrator(node):
+                return None
             return form
         case MessageBus(engine=BusEngine.NATS):
             return Form.NATS
         case LoadBalancer(engine=BalancerEngine.NGINX):
             return Form.NGINX
+        case Monitoring():
+            return MONITORS[node.engine]
         case _:
             return None
+
+
+def _has_administrator(node: Database) -> bool:
+    """Whether the users of a MongoDB can be made anew on every start: one of them may do so, or there is none."""
+    return not node.users or any(user.superuser and user.password is not None for user in node.users)
 
 
 def _standard_image(node: Database | MessageBus | LoadBalancer | Monitoring) -> bool:

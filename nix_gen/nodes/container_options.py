@@ -74,7 +74,9 @@ SecurityOption = Annotated[
 ]
 """As podman takes it: `no-new-privileges`, `seccomp=unconfined`, `label=disable`."""
 DnsOption = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*(:[0-9]+)?$", max_length=64)]
-CgroupRule = Annotated[str, StringConstraints(pattern=r"^[acb] ([0-9]{1,6}|\*):([0-9]{1,6}|\*) (r|w|m|rw|rm|wm|rwm)$")]
+CgroupRule = Annotated[
+    str, StringConstraints(pattern=r"^[acb] ([0-9]{1,6}|\*):([0-9]{1,6}|\*) (r|w|m|rw|rm|wm|rwm)$")
+]
 """A rule of the device cgroup: `c 189:* rwm`."""
 MacAddress = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
 Platform = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$", max_length=64)]
@@ -251,6 +253,18 @@ class ContainerOptions(Part):
             raise ValueError("networks need the network mode bridge")
         if len(set(names)) != len(names):
             raise ValueError("names a network twice")
+        return self
+
+    @model_validator(mode="after")
+    def _own_network(self) -> ContainerOptions:
+        """What belongs to a network is said by whoever has it: podman starts no container that differs."""
+        if self.network == "host" and any(re.match(r"net[./]", name) for name in self.sysctls):
+            raise ValueError("sysctls of the network (net.*) need a network of its own")
+        if self.network in {"host", "none"} and self.mac_address is not None:
+            raise ValueError("mac_address needs a network of its own")
+        lent = ("dns", "dns_search", "dns_options", "extra_hosts", "mac_address")
+        if self.network_node is not None and any(getattr(self, name) for name in lent):
+            raise ValueError(f"{', '.join(lent)} are said by the node whose network it shares")
         return self
 
     @property

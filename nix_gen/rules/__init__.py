@@ -4,6 +4,7 @@ from nix_gen.rules.buses import bus_findings
 from nix_gen.rules.containers import container_findings
 from nix_gen.rules.placement import placement_findings
 from nix_gen.rules.ports import port_findings
+from nix_gen.rules.replication import replication_findings
 from nix_gen.rules.roles import role_findings
 from nix_gen.rules.start import start_findings
 from nix_gen.rules.structure import structure_findings
@@ -13,6 +14,7 @@ __all__ = [
     "container_findings",
     "placement_findings",
     "port_findings",
+    "replication_findings",
     "role_findings",
     "start_findings",
     "structure_findings",
