@@ -79,6 +79,9 @@ class LoadBalances(_Edge):
     """Port of the target. None: the first TCP port it listens on."""
     weight: Annotated[int, Field(strict=True, ge=1, le=WEIGHT_MAX)] = 1
     backup: bool = False
+    """Gets something only while no other target lives."""
+    listen: Port | None = None
+    """Port of the source it is for; tcp mode only. None: every port the source listens on."""
     virtual_host: Name | None = None
     """Virtual host of the source. None: every one."""
     path: Annotated[str, Field(pattern=r"^/[^\s\x00-\x1f\x7f;{}\"'\\$]*$", max_length=1024)] = "/"

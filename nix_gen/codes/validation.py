@@ -9,6 +9,15 @@ VALIDATION = {
         "A subject of an edge to NATS is none: an empty word, or a wildcard inside a word.",
         "Write words between dots; `*` stands for one word, `>` for all that follow.",
     ),
+    "backup-with-hash": error(
+        "A balancer of the engine nginx chooses by ip_hash and has a backup target.",
+        "Use haproxy, or another algorithm.",
+    ),
+    "balancer-mode": error(
+        "A load balancer in http mode stands before a database or message bus, or one in tcp mode has "
+        "virtual hosts or paths.",
+        "Set `mode` to tcp, or to http.",
+    ),
     "balancer-without-upstream": error(
         "A load balancer has no `load_balances` edge.", "Add one to each node it stands before."
     ),
@@ -175,10 +184,18 @@ VALIDATION = {
         "A container shares a namespace of a node that does not exist, is none, or leads back to it.",
         "Name one other container of the same host.",
     ),
+    "tls-not-possible": error(
+        "The engine, or the ACME authority, cannot give a virtual host the certificate asked for.",
+        "Write a full host name, or name certificate and key as the finding says.",
+    ),
     "unknown-database": error(
         "A user owns a database that the node does not have.", "Add it to `databases`."
     ),
     "unknown-host": error("A node names a host that does not exist.", "Add a node of kind host."),
+    "unknown-listen-port": error(
+        "A `load_balances` edge names a port its source does not listen on.",
+        "Name one of its `listen` ports.",
+    ),
     "unknown-virtual-host": error(
         "A `load_balances` edge names a virtual host its source does not have.",
         "Add the virtual host or mend the name.",

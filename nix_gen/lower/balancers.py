@@ -1,139 +1,198 @@
-"""Load balancers: `services.nginx`, with upstreams and weights from `load_balances` edges.
+"""Load balancers: what each stands before, group by group, for whichever program does it.
 
-Pure. Several balancers of one host share one nginx, each with virtual hosts of its own.
+Pure. Several balancers of one engine on a host share one program: `services.nginx` or `services.haproxy`.
+A group is the targets of one virtual host and path (or, in tcp mode, of one port); equal groups are one.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from nix_gen.edges import LoadBalances
+from nix_gen.edges import LoadBalances, Monitors
 from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
-from nix_gen.lower.edges import listening
+from nix_gen.lower.edges.connection import client_port, first_tcp
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, address_for
 from nix_gen.lower.site import Site
-from nix_gen.lower.words import node_comment
-from nix_gen.nodes import Host, LoadBalancer, VirtualHost
+from nix_gen.nodes import (
+    BalancerMode,
+    Database,
+    Host,
+    LoadBalancer,
+    MessageBus,
+    Node,
+    Resources,
+    VirtualHost,
+)
+from nix_gen.nodes.balancers import TLS_PORT
 from nix_gen.scalars import Protocol
 
 SAFE_NAME = re.compile(r"_|(\*\.)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?(\.\*)?")
-"""Server names that are no other directive of nginx's; regular expressions are not among them."""
+"""Server names that are no other word of the engine's; regular expressions are not among them."""
 DEFAULT_NAME = "_"
-_OPTION = ("services", "nginx")
-_TLS_PORT = 443
+IDLE_TIMEOUT_MS = 60_000
+TCP_IDLE_TIMEOUT_MS = 3_600_000
+"""Databases keep connections open between requests."""
 
 
-def lower_balancers(site: Site, draft: Draft, host: Host) -> None:
-    """Write the nginx of a host."""
-    nodes = site.of_form(host.id, Form.NGINX)
-    for node in nodes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One address a balancer sends to."""
+
+    name: str
+    """The node, with the number of its copy where it has several."""
+    address: str
+    """`10.0.0.2:8000` or `[fd00::2]:8000`."""
+    weight: int
+    backup: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Targets that share requests or connections."""
+
+    name: str
+    edges: tuple[LoadBalances, ...]
+    servers: tuple[Server, ...]
+
+    @property
+    def comments(self) -> list[str]:
+        """The edges it comes from, one line each."""
+        return [f"{edge.id}." for edge in self.edges]
+
+
+class Groups:
+    """The groups of one balancer, named in the order in which they are asked for."""
+
+    def __init__(self, site: Site, node: LoadBalancer) -> None:
+        self._site = site
+        self._node = node
+        self._found: dict[tuple[LoadBalances, ...], Group] = {}
+        self.edges = tuple(edge for edge in site.graph.edges_from(node.id) if isinstance(edge, LoadBalances))
+
+    @property
+    def found(self) -> tuple[Group, ...]:
+        """The groups asked for so far."""
+        return tuple(self._found.values())
+
+    def of_paths(self, virtual: VirtualHost) -> dict[str, Group]:
+        """The groups of a virtual host by path; `/` is always among them."""
+        mine = [edge for edge in self.edges if edge.virtual_host in {None, *virtual.names}]
+        paths = sorted({edge.path for edge in mine}) or ["/"]
+        return {path: self._group(tuple(edge for edge in mine if edge.path == path)) for path in paths}
+
+    def of_port(self, port: int) -> Group:
+        """The group of a port in tcp mode."""
+        return self._group(tuple(edge for edge in self.edges if edge.listen in {None, port}))
+
+    def _group(self, edges: tuple[LoadBalances, ...]) -> Group:
+        if edges not in self._found:
+            # A dot is in no id, so that no other balancer's group has this name.
+            name = f"{self._node.id}.{len(self._found) + 1}" if self._found else self._node.id
+            servers = _servers(self._site, self._node, edges)
+            self._found[edges] = Group(name=name, edges=edges, servers=servers)
+        return self._found[edges]
+
+
+def balancers_of(site: Site, host: Host, form: Form) -> list[LoadBalancer]:
+    """The balancers of a host that are one program, by id, when what they say can be written."""
+    nodes = []
+    for node in site.of_form(host.id, form):
         assert isinstance(node, LoadBalancer)
-        draft.say(_OPTION, node_comment(node))
-        draft.put((*_OPTION, "enable"), plain=True)
-        for name in ("recommendedGzipSettings", "recommendedOptimisation", "recommendedProxySettings"):
-            draft.put((*_OPTION, name), plain=True)
-        if node.settings:
-            lines = [f"{name} {_quoted(node.settings[name])};" for name in sorted(node.settings)]
-            draft.write((*_OPTION, "appendHttpConfig"), [f"# {node.id}", *lines])
-        _virtual_hosts(site, draft, node, alone=len(nodes) == 1)
-        start_after(site, draft, node, ("systemd", "services", "nginx"))
+        _check(site, node)
+        nodes.append(node)
+    return nodes
 
 
-def _quoted(given: bool | int | str) -> str:  # noqa: FBT001  # a setting may be a truth value
-    if isinstance(given, bool):
-        return "on" if given else "off"
-    escaped = str(given).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _virtual_hosts(site: Site, draft: Draft, node: LoadBalancer, *, alone: bool) -> None:
-    edges = [edge for edge in site.graph.edges_from(node.id) if isinstance(edge, LoadBalances)]
-    hosts = node.virtual_hosts or (VirtualHost(name=DEFAULT_NAME),)
-    _check(site, node, hosts, edges)
-    groups: dict[tuple[LoadBalances, ...], str] = {}
-    for virtual in hosts:
-        if not all(SAFE_NAME.fullmatch(name) for name in (virtual.name, *virtual.aliases)):
-            continue
-        locations: dict[str, Plain] = {}
-        mine = [edge for edge in edges if edge.virtual_host in {None, virtual.name}]
-        for path in sorted({edge.path for edge in mine}) or ["/"]:
-            group = tuple(edge for edge in mine if edge.path == path)
-            servers = _servers(site, node, group)
-            if servers and group not in groups:
-                groups[group] = node.id if not groups else f"{node.id}-{len(groups) + 1}"
-                comments = [f"{edge.id}." for edge in group]
-                draft.put((*_OPTION, "upstreams", groups[group]), {"servers": servers}, *comments)
-            locations[path] = _location(group, groups.get(group) if servers else None)
-        key = virtual.name if alone else f"{node.id} {virtual.name}"
-        options = _options(node, virtual, explicit_name=not alone)
-        draft.put((*_OPTION, "virtualHosts", key), {**options, "locations": locations})
-
-
-def _check(site: Site, node: LoadBalancer, hosts: tuple[VirtualHost, ...], edges: list[LoadBalances]) -> None:
-    for virtual in hosts:
-        for name in (virtual.name, *virtual.aliases):
-            if not SAFE_NAME.fullmatch(name):
-                site.find(
-                    "unsafe-name", node.id, f"the server name {name!r} is none", "write a host name or _"
-                )
-    known = {virtual.name for virtual in hosts}
-    for edge in edges:
-        if edge.virtual_host is not None and edge.virtual_host not in known:
+def _check(site: Site, node: LoadBalancer) -> None:
+    known = {name for virtual in node.hosts for name in virtual.names}
+    for name in sorted(known):
+        if not SAFE_NAME.fullmatch(name):
+            mend = "write a host name or _"
+            site.find("unsafe-name", node.id, f"the server name {name!r} is none", mend)
+    for edge in site.graph.edges_from(node.id):
+        named = edge.virtual_host if isinstance(edge, LoadBalances) else None
+        if named is not None and named not in known:
             site.find(
                 "unknown-virtual-host",
                 edge.id,
-                f"names the virtual host {edge.virtual_host!r}, which {node.id} does not have",
+                f"names the virtual host {named!r}, which {node.id} does not have",
                 f"name one of {', '.join(sorted(known))}, or leave it out",
             )
-    ports = {*node.listen, *(port for virtual in hosts for port in virtual.listen)}
-    if _TLS_PORT in ports:
+    if node.mode is BalancerMode.HTTP and TLS_PORT in node.listened and TLS_PORT not in node.tls_ports:
         site.warn(
             "tls-without-certificate",
             node.id,
-            f"listens on {_TLS_PORT} without TLS, because the graph names no certificate",
-            "set enableACME or sslCertificate in a module of your own",
+            f"listens on {TLS_PORT} without TLS, because no virtual host has `tls`",
+            "give the virtual host `tls`, with acme or a certificate",
         )
 
 
-def _options(node: LoadBalancer, virtual: VirtualHost, *, explicit_name: bool) -> dict[str, Plain]:
-    ports = virtual.listen or node.listen
-    options: dict[str, Plain] = {
-        "listen": [{"addr": address, "port": port} for port in ports for address in ("0.0.0.0", "[::]")]  # noqa: S104
-    }
-    if explicit_name:
-        options["serverName"] = virtual.name
-    if virtual.name == DEFAULT_NAME:
-        options["default"] = True
-    if virtual.aliases:
-        options["serverAliases"] = list(virtual.aliases)
-    return options
+def has_safe_names(virtual: VirtualHost) -> bool:
+    """Whether the names of a virtual host can be written; a finding tells where not."""
+    return all(SAFE_NAME.fullmatch(name) for name in virtual.names)
 
 
-def _location(group: tuple[LoadBalances, ...], upstream: str | None) -> Plain:
-    if upstream is None:
-        return {"return": "503"}
-    options: dict[str, Plain] = {"proxyPass": f"http://{upstream}"}
-    if any(edge.websockets for edge in group):
-        options["proxyWebsockets"] = True
-    return options
+def is_monitored(site: Site, node: LoadBalancer) -> bool:
+    """Whether a monitoring node watches it."""
+    return any(isinstance(edge, Monitors) for edge in site.graph.edges_to(node.id))
 
 
-def _servers(site: Site, node: LoadBalancer, group: tuple[LoadBalances, ...]) -> dict[str, Plain]:
-    """Upstream servers by address; a backup is one only while there is something to back up."""
-    servers: dict[str, Plain] = {}
-    has_first = any(not edge.backup for edge in group)
-    for edge in group:
-        for address in _endpoints(site, node, edge):
-            options: dict[str, Plain] = {}
-            if edge.weight != 1:
-                options["weight"] = edge.weight
-            if edge.backup and has_first:
-                options["backup"] = True
-            servers.setdefault(address, options)
-    return servers
+def lower_unit(site: Site, draft: Draft, nodes: list[LoadBalancer], unit: str) -> None:
+    """Start order and limits of the unit that several balancers share: the limits are added up."""
+    path = ("systemd", "services", unit)
+    for node in nodes:
+        start_after(site, draft, node, path)
+    limits = _sum([node.resources for node in nodes])
+    if limits:
+        draft.put((*path, "serviceConfig"), limits)
+
+
+def _sum(all_resources: list[Resources | None]) -> dict[str, Plain]:
+    """A limit only where every balancer has one."""
+    found: dict[str, Plain] = {}
+    for field, name in (
+        ("cpu_limit_milli", "CPUQuota"),
+        ("memory_limit_bytes", "MemoryMax"),
+        ("memory_reservation_bytes", "MemoryLow"),
+        ("pids_limit_count", "TasksMax"),
+    ):
+        given = [getattr(one, field) for one in all_resources if one is not None]
+        if len(given) == len(all_resources) and all(given):
+            total = sum(given)
+            found[name] = f"{max(1, total // 10)}%" if name == "CPUQuota" else total
+    return found
+
+
+def directive(name: str, given: bool | int | str) -> list[str]:  # noqa: FBT001  # a setting may be a truth value
+    """A setting as words: its name, then its arguments."""
+    if isinstance(given, bool):
+        return [name, "on" if given else "off"]
+    return [name, *(str(given).split() or [""])]
+
+
+def balanced_port(target: Node, edge: LoadBalances) -> int | None:
+    """The TCP port of a target that a balancer sends to."""
+    if edge.port is not None:
+        return edge.port
+    ports = client_port(target) if isinstance(target, Database | MessageBus) else first_tcp(target)
+    return next((port for port, protocol in ports if protocol is Protocol.TCP), None)
+
+
+def _servers(site: Site, node: LoadBalancer, edges: tuple[LoadBalances, ...]) -> tuple[Server, ...]:
+    """Servers by address; a backup is one only while there is something to back up."""
+    found: dict[str, Server] = {}
+    has_first = any(not edge.backup for edge in edges)
+    for edge in edges:
+        addresses = _endpoints(site, node, edge)
+        for index, address in enumerate(addresses, start=1):
+            name = edge.target if len(addresses) == 1 else f"{edge.target}.{index}"
+            server = Server(name=name, address=address, weight=edge.weight, backup=edge.backup and has_first)
+            found.setdefault(address, server)
+    return tuple(found.values())
 
 
 def _endpoints(site: Site, node: LoadBalancer, edge: LoadBalances) -> list[str]:
@@ -142,21 +201,16 @@ def _endpoints(site: Site, node: LoadBalancer, edge: LoadBalances) -> list[str]:
         return []
     found = {route.target.id: route for route in site.routes_from(node.id)}
     route = found[edge.target]
-    tcp = [port for port, protocol in listening(route.target) if protocol is Protocol.TCP]
-    port = edge.port or (tcp[0] if tcp else None)
+    port = balanced_port(route.target, edge)
     if port is None:
-        site.find(
-            "no-port",
-            edge.id,
-            f"{edge.target} listens on no TCP port",
-            "give the edge a port, or the target one",
-        )
+        mend = "give the edge a port, or the target one"
+        site.find("no-port", edge.id, f"{edge.target} listens on no TCP port", mend)
         return []
     if not site.is_local(route):
         address = address_for(site, route)
         addresses = [] if address is None else [address]
-    elif site.networks.is_bridged(edge.target):
-        addresses = list(site.addresses(edge.target))
+    elif site.forms[edge.target] is Form.CONTAINER:
+        addresses = [copy.address for copy in site.copies(edge.target) if copy.address is not None]
     else:
         addresses = [LOOPBACK]
     return [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address in addresses]

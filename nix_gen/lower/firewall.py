@@ -16,7 +16,7 @@ from nix_gen.lower.access import source_addresses
 from nix_gen.lower.buses import peers
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges import Ports
-from nix_gen.lower.forms import Form
+from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.reach import address_for, is_loopback, name_entries, published, remote_routes
 from nix_gen.lower.site import Opening, Route, Site
 from nix_gen.lower.words import nft_comment
@@ -26,7 +26,7 @@ from nix_gen.scalars import Protocol
 
 _FIREWALL = ("networking", "firewall")
 _OPEN = {Protocol.TCP: "allowedTCPPorts", Protocol.UDP: "allowedUDPPorts"}
-_SERVERS = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NGINX, Form.NATS, Form.SYSTEMD})
+_SERVERS = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, Form.SYSTEMD, *BALANCERS})
 
 
 def lower_firewall(site: Site, draft: Draft, host: Host) -> None:

@@ -41,6 +41,7 @@ class Form(StrEnum):
     MONGODB = "services.mongodb"
     SQLITE = "directory"
     NGINX = "services.nginx"
+    HAPROXY = "services.haproxy"
     NATS = "services.nats"
     PROMETHEUS = "services.prometheus"
     ALERTMANAGER = "services.prometheus.alertmanager"
@@ -65,6 +66,9 @@ MONITORS = {
     **dict.fromkeys(sorted(EXPORTERS), Form.EXPORTER),
 }
 """The form of each monitoring engine; of exporters a machine has one of each engine."""
+BALANCERS = frozenset({Form.NGINX, Form.HAPROXY})
+"""Forms of load balancers; those of one form on a host are one program, and one unit."""
+_BALANCERS = {BalancerEngine.NGINX: Form.NGINX, BalancerEngine.HAPROXY: Form.HAPROXY}
 _DATABASES = {
     DatabaseEngine.POSTGRESQL: Form.POSTGRESQL,
     DatabaseEngine.MYSQL: Form.MYSQL,
@@ -128,10 +132,10 @@ def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[
             return form
         case MessageBus(engine=BusEngine.NATS):
             return Form.NATS
-        case LoadBalancer(engine=BalancerEngine.NGINX):
-            return Form.NGINX
         case Monitoring():
             return MONITORS[node.engine]
+        case LoadBalancer():
+            return _BALANCERS[node.engine]
         case _:
             return None
 
@@ -149,7 +153,7 @@ def _standard_image(node: Database | MessageBus | LoadBalancer | Monitoring) -> 
         case MessageBus():
             return node.engine is BusEngine.NATS
         case LoadBalancer():
-            return node.engine is BalancerEngine.NGINX
+            return True
         case _:
             return False
 

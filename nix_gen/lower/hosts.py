@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
 from nix_gen.ir import RESERVED_NAMES, Function
-from nix_gen.lower.balancers import lower_balancers
 from nix_gen.lower.base import lower_base
 from nix_gen.lower.buses import lower_buses
 from nix_gen.lower.containers import lower_containers
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.firewall import lower_firewall
+from nix_gen.lower.haproxy import lower_haproxy
 from nix_gen.lower.mysql import lower_mysql
 from nix_gen.lower.natives import lower_natives
+from nix_gen.lower.nginx import lower_nginx
 from nix_gen.lower.notes import lower_notes
 from nix_gen.lower.postgresql import lower_postgresql
 from nix_gen.lower.redis import lower_redis
@@ -90,7 +91,8 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_mysql,
         lower_redis,
         lower_buses,
-        lower_balancers,
+        lower_nginx,
+        lower_haproxy,
         lower_natives,
         lower_storage,
         lower_firewall,

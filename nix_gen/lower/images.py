@@ -27,6 +27,7 @@ _ENGINE_IMAGES = {
     DatabaseEngine.MONGODB: "docker.io/library/mongo",
     BusEngine.NATS: "docker.io/library/nats",
     BalancerEngine.NGINX: "docker.io/library/nginx",
+    BalancerEngine.HAPROXY: "docker.io/library/haproxy",
 }
 
 

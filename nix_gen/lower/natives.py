@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
-from nix_gen.lower.forms import Form
+from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Host, Resources, Running
 
-NATIVE = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NGINX, Form.NATS})
+NATIVE = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, *BALANCERS})
 
 
 def limits(resources: Resources | None) -> dict[str, Plain]:
@@ -35,7 +35,8 @@ def lower_natives(site: Site, draft: Draft, host: Host) -> None:
     for node, form in site.running(host.id):
         if form not in NATIVE:
             continue
-        for copy in site.copies(node.id):
+        # Balancers of a host may share one unit; their own module adds their limits up.
+        for copy in () if form in BALANCERS else site.copies(node.id):
             service = ("systemd", "services", copy.unit.removesuffix(".service"), "serviceConfig")
             entries = limits(node.resources)
             if entries:

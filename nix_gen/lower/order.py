@@ -12,7 +12,7 @@ from nix_gen.edges import Condition, ConnectsTo, DependsOn
 from nix_gen.ir import Multiline
 from nix_gen.lower.draft import Draft, Path
 from nix_gen.lower.edges import listening
-from nix_gen.lower.forms import Form
+from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
@@ -81,7 +81,7 @@ def start_after(site: Site, draft: Draft, node: Running, unit: Path, *, containe
         if units:
             draft.add((*unit, "after"), units)
             # A balancer serves without a backend, and must not restart with one; a job has to succeed.
-            needs = site.forms[node.id] is not Form.NGINX or edge.condition is Condition.COMPLETED
+            needs = site.forms[node.id] not in BALANCERS or edge.condition is Condition.COMPLETED
             draft.add((*unit, "requires" if edge.required and here and needs else "wants"), units)
     for database in _databases(site, node):
         units = _units(site, draft, database, Condition.STARTED)

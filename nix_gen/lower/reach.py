@@ -84,8 +84,7 @@ def remote_routes(site: Site, node: Running) -> list[Route]:
 def published(node: Running) -> tuple[PortBinding, ...]:
     """The bindings of a node; a load balancer without any is published on what it listens on."""
     if isinstance(node, LoadBalancer) and not node.ports:
-        ports = {*node.listen, *(port for host in node.virtual_hosts for port in host.listen)}
-        return tuple(PortBinding(port=port, published=port) for port in sorted(ports))
+        return tuple(PortBinding(port=port, published=port) for port in node.listened)
     return node.ports
 
 

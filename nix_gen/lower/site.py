@@ -22,7 +22,7 @@ from nix_gen.edges import ConnectsTo, DependsOn
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
 from nix_gen.lower.edges import Connection, Ports, connections
-from nix_gen.lower.forms import Form, forms_of
+from nix_gen.lower.forms import BALANCERS, Form, forms_of
 from nix_gen.lower.networks import Attachment, ContainerNetworks, default_network
 from nix_gen.lower.words import SECRETS, USER_MAX_CHARS, short
 from nix_gen.nodes import Database, Host, Running, Storage
@@ -207,9 +207,10 @@ class Site:
             if is_client or isinstance(edge, DependsOn):
                 order.add_edge(edge.source, edge.target)
         for host in self.hosts:
-            balancers = [node.id for node in self.of_form(host, Form.NGINX)]
-            for one, other in itertools.pairwise(balancers):
-                order.add_edges_from([(one, other), (other, one)])
+            for form in sorted(BALANCERS):
+                balancers = [node.id for node in self.of_form(host, form)]
+                for one, other in itertools.pairwise(balancers):
+                    order.add_edges_from([(one, other), (other, one)])
         circles = enumerate(nx.strongly_connected_components(order))
         return {node_id: number for number, circle in circles for node_id in circle}
 
@@ -287,6 +288,7 @@ class Site:
             Form.POSTGRESQL: "postgresql",
             Form.MYSQL: "mysql",
             Form.NGINX: "nginx",
+            Form.HAPROXY: "haproxy",
             Form.NATS: "nats",
         }
         return [Copy(name=names_of[form], unit=f"{names_of[form]}.service")] if form in names_of else []

@@ -11,7 +11,7 @@ import posixpath
 
 from nix_gen.edges import MountsVolume
 from nix_gen.lower.draft import Draft
-from nix_gen.lower.forms import Form
+from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.site import Site
 from nix_gen.lower.words import DATA_GROUP, STATE, tmpfiles_path
 from nix_gen.nodes import Host, MountKind, Running, Storage, StorageKind
@@ -156,7 +156,7 @@ def _local(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
         for edge in site.graph.edges_to(storage.id)
         if isinstance(edge, MountsVolume)
     }
-    if forms and forms <= {Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, Form.NGINX}:
+    if forms and forms <= {Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, *BALANCERS}:
         return  # the module that keeps its data there makes the directory, with its own owner
     shared = Form.SYSTEMD in forms
     mode, group = ("2770", DATA_GROUP) if shared else ("0755", "root")

@@ -10,7 +10,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nix_gen.nodes.balancers import BalancerEngine, LoadBalancer, VirtualHost
+from nix_gen.nodes.balancers import (
+    Algorithm,
+    BalancerEngine,
+    BalancerMode,
+    LoadBalancer,
+    Tls,
+    VirtualHost,
+    VirtualIp,
+)
 from nix_gen.nodes.buses import BUS_PORTS, BusCluster, BusEngine, BusUser, ClusterTls, MessageBus
 from nix_gen.nodes.container_options import ContainerOptions, NetworkUse, TextFile
 from nix_gen.nodes.databases import DATABASE_PORTS, Database, DatabaseEngine, DatabaseUser
@@ -67,8 +75,10 @@ __all__ = [
     "NODE_KINDS",
     "Agent",
     "AlertSeverity",
+    "Algorithm",
     "Backup",
     "BalancerEngine",
+    "BalancerMode",
     "BootLoader",
     "Build",
     "BusCluster",
@@ -111,5 +121,7 @@ __all__ = [
     "StorageKind",
     "System",
     "TextFile",
+    "Tls",
     "VirtualHost",
+    "VirtualIp",
 ]

@@ -42,7 +42,7 @@ def _own_ports(node: Running) -> set[int]:
         case MessageBus():
             return set(node.own_ports)
         case LoadBalancer():
-            return {*node.listen, *(port for host in node.virtual_hosts for port in host.listen)}
+            return set(node.listened)
         case Monitoring():
             return {node.listen_port}
         case _:

@@ -23,6 +23,7 @@ from nix_gen.nodes import (
     Service,
     Storage,
 )
+from nix_gen.rules.balancing import balancer_findings
 from nix_gen.rules.ports import listening
 from nix_gen.scalars import Protocol
 
@@ -85,13 +86,14 @@ def _balancer(graph: Graph, node: LoadBalancer) -> Iterator[Finding]:
         (name, port)
         for host in node.virtual_hosts
         for name in (host.name, *host.aliases)
-        for port in host.listen or node.listen
+        for port in {*node.plain_ports(host), *([] if host.tls is None else [host.tls.port])}
     )
     for (name, port), count in sorted(names.items()):
         if count > 1:
             message = f"the virtual host {name} is there {count} times on port {port}"
             yield finding("duplicate-virtual-host", node.id, message, "keep one")
-    known = {name for host in node.virtual_hosts for name in (host.name, *host.aliases)}
+    yield from balancer_findings(graph, node, edges)
+    known = {name for host in node.hosts for name in host.names}
     for edge in edges:
         if edge.virtual_host is not None and edge.virtual_host not in known:
             message = f"{node.id} has no virtual host {edge.virtual_host}"
@@ -138,7 +140,7 @@ def _exposed(node: Database | MessageBus) -> Iterator[Finding]:
 
 def _unsupported(node: Node) -> Iterator[Finding]:
     match node:
-        case Monitoring() | LoadBalancer(engine="haproxy") | MessageBus(engine="kafka" | "rabbitmq"):
+        case Monitoring() | MessageBus(engine="kafka" | "rabbitmq"):
             message = f"there is no native module for {node.engine} yet"
             yield finding("engine-unsupported", node.id, message, "give the node an image")
 

@@ -18,7 +18,7 @@ PAIRINGS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "depends_on": (_RUNNING, _RUNNING),
     "load_balances": (
         frozenset({"load_balancer"}),
-        frozenset({"service", "agent", "load_balancer", "monitoring"}),
+        frozenset({"service", "agent", "load_balancer", "monitoring", "database", "message_bus"}),
     ),
     "manages": (frozenset({"agent", "service"}), _ANY),
     "monitors": (frozenset({"monitoring"}), _RUNNING | {"host"}),

@@ -43,15 +43,17 @@ def listening(node: Node) -> Ports:
             if isinstance(node, MessageBus) and node.monitor_port is not None:
                 ports.add((node.monitor_port, Protocol.TCP))
         case LoadBalancer():
-            ports |= {(port, Protocol.TCP) for port in node.listen}
-            ports |= {(port, Protocol.TCP) for host in node.virtual_hosts for port in host.listen}
+            ports |= {(port, Protocol.TCP) for port in node.listened}
         case _:
             pass
     return tuple(sorted(ports))
 
 
 def first_tcp(node: Node) -> Ports:
-    """The port that shows whether a node is there: the first TCP port it listens on."""
+    """The port that shows whether a node is there: its protocol's, else the first TCP port it listens on."""
+    port = getattr(node, "listen_port", None)
+    if port is not None:
+        return ((port, Protocol.TCP),)
     return tuple(port for port in listening(node) if port[1] is Protocol.TCP)[:1]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from nix_gen import Graph, validate
 from nix_gen.codes import VALIDATION
+from tests.support.balancer_cases import BALANCER_CASES
 from tests.support.bus_cases import BUS_CASES
 
 # ruff: noqa: E501 - each line is the exact finding, kept in one piece
@@ -215,7 +216,7 @@ def test_each_fault_is_found_with_place_and_mend(
 
 
 def test_every_code_has_a_case() -> None:
-    assert {expected.split()[1].rstrip(":") for *_, expected in [*CASES, *BUS_CASES]} == set(VALIDATION)
+    assert {expected.split()[1].rstrip(":") for *_, expected in [*CASES, *BUS_CASES, *BALANCER_CASES]} == set(VALIDATION)
 
 
 def test_a_sound_graph_has_no_findings() -> None:

@@ -89,10 +89,6 @@
     # Node gate (load_balancer).
     nginx = {
       enable = true;
-      appendHttpConfig = ''
-        # gate
-        client_max_body_size "10m";
-      '';
       recommendedGzipSettings = true;
       recommendedOptimisation = true;
       recommendedProxySettings = true;
@@ -106,11 +102,14 @@
         };
 
         # gate -load_balances-> api.
-        gate-2.servers."10.0.0.2:9000" = { };
+        "gate.2".servers."10.0.0.2:9000" = { };
       };
       virtualHosts = {
         _ = {
           default = true;
+          extraConfig = ''
+            client_max_body_size 10m;
+          '';
           listen = [
             {
               addr = "0.0.0.0";
@@ -124,12 +123,15 @@
           locations = {
             "/".proxyPass = "http://gate";
             "/api" = {
-              proxyPass = "http://gate-2";
+              proxyPass = "http://gate.2";
               proxyWebsockets = true;
             };
           };
         };
         "shop.example" = {
+          extraConfig = ''
+            client_max_body_size 10m;
+          '';
           listen = [
             {
               addr = "0.0.0.0";
@@ -143,7 +145,7 @@
           locations = {
             "/".proxyPass = "http://gate";
             "/api" = {
-              proxyPass = "http://gate-2";
+              proxyPass = "http://gate.2";
               proxyWebsockets = true;
             };
           };
