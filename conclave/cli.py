@@ -34,6 +34,7 @@ COMMANDS: Final = {
     ),
     "demo": Place("conclave.commands.demo", "demo_command", "Review, vote on and build a deployment graph."),
     "find": Place("conclave.commands.find", "find_command", "Find the agents that can do something."),
+    "nix": Place("conclave.commands.nix.group", "nix_command", "From a deployment graph to a NixOS flake."),
     "serve": Place("conclave.commands.serve", "serve_command", "Run chosen services alone."),
     "up": Place("conclave.commands.up", "up_command", "Start nats-server and all services."),
 }

@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,7 @@ from nix_gen.errors import GraphFileError, Problem, quoted
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.graph_file import graph_from, near
-from nix_gen.places import Document, parse
+from nix_gen.places import Document, Listing, Scalar, parse
 from nix_gen.places import Mapping as PlacedMapping
 
 FILE_MAX_BYTES = 4 * 1024 * 1024
@@ -38,6 +38,8 @@ class Loaded:
     origin: Literal["graph", "compose"]
     notes: tuple[Finding, ...] = ()
     """What an import did not carry over or decided by itself, in the order of the file."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Where each node and edge stands in the file, from 1, by its id."""
 
 
 def load(path: str | Path, *, environment: Mapping[str, str] | None = None) -> Loaded:
@@ -93,11 +95,28 @@ def loads(
     if not isinstance(root, PlacedMapping):
         raise GraphFileError(_no_graph(document))
     if "nodes" in root.entries:
-        return Loaded(graph=graph_from(document), origin="graph")
+        return Loaded(graph=graph_from(document), origin="graph", lines=_lines(document))
     if "services" in root.entries:
         graph, notes = import_compose(document, environment=environment or {}, reader=reader, folder=folder)
-        return Loaded(graph=graph, origin="compose", notes=notes)
+        services = root.entries["services"]
+        lines = dict(services.key_lines) if isinstance(services, PlacedMapping) else {}
+        return Loaded(graph=graph, origin="compose", notes=notes, lines=lines)
     raise GraphFileError(_no_graph(document))
+
+
+def _lines(document: Document) -> dict[str, int]:
+    """Lines of the nodes and edges of a graph file; of edges that say the same, of the first."""
+    found: dict[str, int] = {}
+    root = document.root
+    assert isinstance(root, PlacedMapping), "a graph is a mapping"
+    for key in ("nodes", "edges", "links"):
+        listed = root.entries.get(key)
+        for entry in listed.items if isinstance(listed, Listing) else ():
+            fields = entry.entries if isinstance(entry, PlacedMapping) else {}
+            words = {name: part.value for name, part in fields.items() if isinstance(part, Scalar)}
+            name = words.get("id") or f"{words.get('source')} -{words.get('kind')}-> {words.get('target')}"
+            found.setdefault(str(name), entry.line)
+    return found
 
 
 def _read(path: Path, limit_bytes: int, name: str) -> str:

@@ -1,0 +1,112 @@
+"""``conclave nix``: its commands and their options. What they do is imported when it is done."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from conclave.commands.nix.reading import told
+from conclave.commands.options import json_option
+
+_FILE: Final = click.Path(path_type=Path)
+_file: Final = click.argument("file", type=_FILE)
+
+
+@click.group("nix", short_help="From a deployment graph to a NixOS flake.")
+def nix_command() -> None:
+    """Check, translate, compare, explain and draw deployment graphs.
+
+    FILE is a graph in YAML or JSON, a compose file, or a directory that `conclave nix generate` has written.
+    No server is needed.
+    """
+
+
+@nix_command.command("validate")
+@_file
+@click.option("--strict", is_flag=True, help="Let warnings fail, too.")
+@json_option
+def validate_command(*, file: Path, strict: bool, as_json: bool) -> None:
+    """Print everything that is wrong with FILE, or might be, and how to mend it.
+
+    The exit status is 1 if there are errors, 2 if FILE cannot be read.
+    """
+    with told():
+        from conclave.commands.nix.validating import validate  # noqa: PLC0415 - not for --help
+
+        if not validate(file, strict=strict, as_json=as_json):
+            sys.exit(1)
+
+
+@nix_command.command("generate")
+@_file
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Directory for the flake: new, empty, or written by this command.",
+)
+@click.option("--check", "is_check", is_flag=True, help="Write nothing; show what is not up to date.")
+@json_option
+def generate_command(*, file: Path, out: Path, is_check: bool, as_json: bool) -> None:
+    """Translate FILE into a NixOS flake.
+
+    With --check the exit status is 1 if the directory is not up to date. It is 1, too, if the graph has
+    errors, and 2 if FILE cannot be read or the directory cannot be written.
+    """
+    with told():
+        from conclave.commands.nix.generating import generate, is_up_to_date  # noqa: PLC0415 - not for --help
+
+        if not is_check:
+            generate(file, out, as_json=as_json)
+        elif not is_up_to_date(file, out, as_json=as_json):
+            sys.exit(1)
+
+
+@nix_command.command("import")
+@click.argument("compose", type=_FILE)
+@click.option("-o", "--out", type=_FILE, help="Write the graph there; as JSON if the name ends in .json.")
+@json_option
+def import_command(*, compose: Path, out: Path | None, as_json: bool) -> None:
+    """Turn the compose file COMPOSE into a graph file that is yours to change.
+
+    What could not be carried over, or was decided for you, is said on standard error. The exit status is 2
+    if COMPOSE cannot be read.
+    """
+    with told():
+        from conclave.commands.nix.importing import import_file  # noqa: PLC0415 - not for --help
+
+        import_file(compose, out, as_json=as_json)
+
+
+@nix_command.command("plan")
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="Exit with 2 if something changes, with 0 if nothing does."
+)
+@json_option
+def plan_command(*, old: str, new: str, detailed_exitcode: bool, as_json: bool) -> None:
+    """Say what changes, host by host, when the deployment OLD becomes NEW.
+
+    Each is a FILE as above, or `-` for nothing. Nothing is touched. The exit status is 1 if one of the
+    graphs has errors, 2 if one cannot be read.
+    """
+    with told():
+        from conclave.commands.nix.planning import plan  # noqa: PLC0415 - not for --help
+
+        if plan(old, new, as_json=as_json) and detailed_exitcode:
+            sys.exit(2)
+
+
+@nix_command.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of graph files, for editors and other programs."""
+    from conclave.commands.output import print_json  # noqa: PLC0415 - not for --help
+    from nix_gen import graph_json_schema  # noqa: PLC0415
+
+    print_json(graph_json_schema())
