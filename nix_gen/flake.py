@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from nix_gen.check import inspect
 from nix_gen.errors import NixGenError
-from nix_gen.findings import Finding, Severity, finding_order
+from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
 from nix_gen.ir import Call, Function, Multiline, Plain, Ref, RelativePath, Str, Value, attrs, value
-from nix_gen.lower import Lowered, lower
+from nix_gen.lower import Lowered
 from nix_gen.lower.plan import GENERATOR, deployment, plan_text
 from nix_gen.pin import AGENIX, NIXPKGS, SOPS_NIX, Pin, lock_text
 from nix_gen.render import render_file
-from nix_gen.validate import validate
 
 DEPLOYMENT_FILE = "deployment.json"
 FLAKE_FILE = "flake.nix"
@@ -78,13 +78,17 @@ class Flake:
     """Warnings: what is done only in part, and what the operator has to bring."""
 
 
-def translate(graph: Graph) -> Flake:
+def translate(graph: Graph, *, previous: Mapping[str, str] | None = None) -> Flake:
     """Translate a graph into a NixOS flake.
+
+    Args:
+        graph: the graph; nodes without a host are placed (`nix_gen.placement`).
+        previous: host by node id of an earlier deployment, which nodes keep where they can.
 
     Raises:
         InvalidGraphError: the validator or the translation found an error; nothing is generated.
     """
-    lowered = settle(graph)
+    lowered = settle(graph, previous=previous)
     files = _files(lowered, graph)
     return Flake(
         files=MappingProxyType({path: files[path] for path in sorted(files)}),
@@ -94,20 +98,17 @@ def translate(graph: Graph) -> Flake:
     )
 
 
-def settle(graph: Graph) -> Lowered:
-    """A graph as host modules, before they become text.
+def settle(graph: Graph, *, previous: Mapping[str, str] | None = None) -> Lowered:
+    """A graph as host modules, before they become text. `previous` as for `nix_gen.placement.place`.
 
     Raises:
         InvalidGraphError: as `translate`.
     """
-    errors = [finding for finding in validate(graph) if finding.severity is Severity.ERROR]
+    checked = inspect(graph, previous=previous)
+    errors = tuple(one for one in checked.findings if one.severity is Severity.ERROR)
     if errors:
-        raise InvalidGraphError(tuple(sorted(errors, key=finding_order)))
-    lowered = lower(graph)
-    errors = [finding for finding in lowered.findings if finding.severity is Severity.ERROR]
-    if errors:
-        raise InvalidGraphError(tuple(errors))
-    return lowered
+        raise InvalidGraphError(errors)
+    return checked.lowered
 
 
 def _files(lowered: Lowered, given: Graph) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
+from nix_gen.placement import Placed, place
 from nix_gen.rules import (
     bus_findings,
     container_findings,
@@ -20,11 +21,18 @@ from nix_gen.rules import (
 
 
 def validate(graph: Graph) -> tuple[Finding, ...]:
-    """All findings about a graph: errors, then warnings, then infos, each by code and place.
+    """All findings about a graph that need no translation: those of the rules and of placement.
 
-    The order does not depend on the order of nodes and edges. A graph with no error can be translated.
-    Complexity: near linear in nodes and edges; the search for a shortest cycle has a budget.
+    Errors come first, then warnings, then infos, each by code and place. The order does not depend on the
+    order of nodes and edges. Complexity: near linear in nodes and edges; the search for cycles has a budget.
+    `nix_gen.check` finds what only translation sees as well.
     """
+    return judge(place(graph))
+
+
+def judge(placed: Placed) -> tuple[Finding, ...]:
+    """All findings about a graph whose nodes have been placed, those of placement among them."""
+    graph = placed.graph
     rules = (
         structure_findings,
         start_findings,
@@ -35,4 +43,5 @@ def validate(graph: Graph) -> tuple[Finding, ...]:
         replication_findings,
         container_findings,
     )
-    return tuple(sorted((found for rule in rules for found in rule(graph)), key=finding_order))
+    found = [*placed.findings, *(one for rule in rules for one in rule(graph))]
+    return tuple(sorted(found, key=finding_order))

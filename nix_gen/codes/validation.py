@@ -201,9 +201,6 @@ VALIDATION = {
         "Add the virtual host or mend the name.",
     ),
     "unmounted-storage": info("Nothing mounts a storage node.", "Add a `mounts_volume` edge or remove it."),
-    "unplaced-node": error(
-        "The graph has several hosts and does not say on which one a node stands.", "Set `host`."
-    ),
     "unreachable-dependency": error(
         "A node connects to one on another host that listens on no port, or not on this one, "
         "or whose host has no address.",

@@ -48,7 +48,7 @@ _SINGLE = {
 
 
 def placement_findings(graph: Graph) -> Iterator[Finding]:
-    """reserved-name, unknown-host, unplaced-node, engine-twice, cross-host-mount, unreachable-dependency."""
+    """reserved-name, unknown-host, engine-twice, cross-host-mount, unreachable-dependency."""
     hosts = {host.id: host for host in graph.hosts}
     modules: dict[tuple[str, str], str] = {}
     for node in sorted(graph.nodes, key=lambda one: one.id):
@@ -60,14 +60,6 @@ def placement_findings(graph: Graph) -> Iterator[Finding]:
             yield finding(
                 "unknown-host", node.id, f"there is no host '{node.host}'", "add a node of kind host"
             )
-        elif host is None and not (isinstance(node, Storage) and not _needs_place(graph, node)):
-            named = ", ".join(list(hosts)[:8])
-            yield finding(
-                "unplaced-node",
-                node.id,
-                "the graph has several hosts and none is named",
-                f"set host: {named}",
-            )
         module = _module(node)
         if host is not None and module is not None:
             first = modules.setdefault((host, module), node.id)
@@ -75,12 +67,6 @@ def placement_findings(graph: Graph) -> Iterator[Finding]:
                 message = f"{first} already uses {module} of host {host}, so {node.id} runs as a container"
                 yield finding("engine-twice", node.id, message, "place them on different hosts")
     yield from _across(graph, hosts)
-
-
-def _needs_place(graph: Graph, storage: Storage) -> bool:
-    """Whether the host of a storage node matters: it is local, and something mounts it."""
-    local = storage.storage in {StorageKind.LOCAL, StorageKind.BLOCK}
-    return local and any(edge.kind == "mounts_volume" for edge in graph.edges_to(storage.id))
 
 
 def _module(node: Node) -> str | None:

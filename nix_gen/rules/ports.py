@@ -26,6 +26,11 @@ Claim = tuple[int, Protocol, str | None]
 _EVERYWHERE = frozenset({None, "0.0.0.0", "::"})  # noqa: S104
 
 
+def is_everywhere(address: str | None) -> bool:
+    """Whether a port bound to an address is reached at every address of the host."""
+    return address in _EVERYWHERE
+
+
 def listening(node: Placed) -> set[tuple[int, Protocol]]:
     """Ports other nodes reach a node at: number and protocol."""
     if isinstance(node, Storage):

@@ -177,11 +177,6 @@ CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = [
     ),
     ([DATA], [], "info unmounted-storage: data: nothing mounts it; mount it or remove it"),
     (
-        [H1, H2, APP],
-        [],
-        "error unplaced-node: app: the graph has several hosts and none is named; set host: h1, h2",
-    ),
-    (
         [H1, H2, {**APP, "host": "h1"}, {**API, "host": "h2"}],
         [edge("app", "connects_to", "api")],
         "error unreachable-dependency: app -connects_to-> api: app on h1 needs api on h2, which listens on no port; add the port to the target",
