@@ -27,9 +27,14 @@ class Source:
 
 
 def access_sources(site: Site, node: Running) -> list[Source]:
-    """Every address that routes to a native node come from, other than the host itself."""
+    """Every address that clients of a native node come from, other than the host itself.
+
+    A replica that is nothing else logs in by a rule of its own.
+    """
     found: dict[str, str] = {}
     for route in site.routes_to(node.id):
+        if route.kinds == ("replicates",):
+            continue
         for address in source_addresses(site, route.source.id, node.id):
             found.setdefault(address, route.label)
     return [Source(address=address, label=label) for address, label in found.items()]

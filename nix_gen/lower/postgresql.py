@@ -10,19 +10,31 @@ from __future__ import annotations
 
 import re
 
-from nix_gen.ir import Multiline, Plain, Ref, force
+from nix_gen.ir import Function, ListOf, Multiline, Plain, Ref, force
 from nix_gen.lower.access import access_sources
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
+from nix_gen.lower.postgresql_replication import (
+    COMMIT_LOCALLY,
+    SUPERUSER,
+    is_replica,
+    is_synchronous,
+    lower_replica,
+    psql,
+    replication_roles,
+    replication_rules,
+    replication_settings,
+    replication_slots,
+)
 from nix_gen.lower.reach import is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseUser, Host
+from nix_gen.replication import ancestors, major_version, origin
 
-SUPERUSER = "postgres"
 MAJORS = range(13, 19)
 """Major versions packaged in the pinned nixpkgs."""
 SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
@@ -30,6 +42,8 @@ SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 _HBA_KEYWORDS = frozenset({"all", "sameuser", "samerole", "samegroup", "replication"})
 _SET_BY_MODULE = frozenset({"listen_addresses", "hba_file", "ident_file", "log_destination"})
 _OPTION = ("services", "postgresql")
+_UNLOGGED = ["SET log_statement = 'none';", "SET log_min_error_statement = 'panic';"]
+"""An `ALTER ROLE` holds a password in clear, which the server must not log, even if the statement fails."""
 
 
 def lower_postgresql(site: Site, draft: Draft, host: Host) -> None:
@@ -41,24 +55,43 @@ def lower_postgresql(site: Site, draft: Draft, host: Host) -> None:
         draft.say(_OPTION, node_comment(node))
         draft.put((*_OPTION, "enable"), plain=True)
         _package(site, draft, node)
-        settings: dict[str, Plain] = {
-            name: force(given) if name in _SET_BY_MODULE else given
-            for name, given in node.settings.items()
-            if name != "port"
-        }
-        draft.put((*_OPTION, "settings"), {**settings, "port": node.listen_port})
+        _settings(site, draft, node)
         if is_reached_from_outside(site, node):
             draft.put(
                 (*_OPTION, "enableTCPIP"), True, "On every address; the firewall says who gets through."
             )
-        if node.databases:
-            draft.put((*_OPTION, "ensureDatabases"), list(node.databases))
-        if node.users:
-            draft.put((*_OPTION, "ensureUsers"), [_user(node, user) for user in node.users])
+        if is_replica(site, node):
+            lower_replica(site, draft, node)
+        else:
+            _own(site, draft, node)
         _authentication(site, draft, node)
         _data_directory(site, draft, node)
-        _roles(site, draft, node)
         start_after(site, draft, node, ("systemd", "services", "postgresql"))
+
+
+def _own(site: Site, draft: Draft, node: Database) -> None:
+    """What a server has of its own, and a replica from its primary: databases, users, passwords."""
+    if node.databases:
+        draft.put((*_OPTION, "ensureDatabases"), list(node.databases))
+    if node.users:
+        draft.put((*_OPTION, "ensureUsers"), [_user(node, user) for user in node.users])
+    _roles(site, draft, node)
+
+
+def _settings(site: Site, draft: Draft, node: Database) -> None:
+    settings: dict[str, Plain] = {
+        name: force(given) if name in _SET_BY_MODULE else given
+        for name, given in node.settings.items()
+        if name != "port"
+    }
+    replication = replication_settings(site, node)
+    draft.put((*_OPTION, "settings"), {**settings, **replication, "port": node.listen_port})
+    if is_synchronous(site, node):
+        draft.put(
+            ("systemd", "services", "postgresql-setup", "environment", "PGOPTIONS"),
+            COMMIT_LOCALLY,
+            f"{node.id}: its synchronous replicas come to be after this, so this must not wait for them.",
+        )
 
 
 def _names_are_safe(site: Site, node: Database) -> bool:
@@ -75,18 +108,29 @@ def _names_are_safe(site: Site, node: Database) -> bool:
 
 
 def _package(site: Site, draft: Draft, node: Database) -> None:
-    if node.version is None:
+    _extensions(site, draft, node)
+    server = node if node.version is not None else origin(site.graph, node)
+    if server.version is None:
         return
-    major = node.version.split(".")[0].split("-")[0]
+    major = major_version(server)
     if major.isdecimal() and int(major) in MAJORS:
         draft.put((*_OPTION, "package"), Ref(("pkgs", f"postgresql_{major}")))
     elif any(char.isdecimal() for char in major):
         site.warn(
             "version-not-packaged",
             node.id,
-            f"PostgreSQL {node.version} is not in the pinned nixpkgs; the default of the state version runs",
+            f"PostgreSQL {server.version} is not in the pinned nixpkgs; "
+            "the default of the state version runs",
             f"ask for a version from {MAJORS[0]} to {MAJORS[-1]}",
         )
+
+
+def _extensions(site: Site, draft: Draft, node: Database) -> None:
+    """Packages of extensions; a replica needs what its primary loads."""
+    names = sorted({name for one in (node, *ancestors(site.graph, node)) for name in one.extensions})
+    if names:
+        packages = ListOf(tuple(Ref((name,)) for name in names))
+        draft.put((*_OPTION, "extensions"), Function(tuple(names), packages))
 
 
 def _user(node: Database, user: DatabaseUser) -> dict[str, Plain]:
@@ -99,11 +143,13 @@ def _user(node: Database, user: DatabaseUser) -> dict[str, Plain]:
 
 
 def _authentication(site: Site, draft: Draft, node: Database) -> None:
+    rules = _rules(origin(site.graph, node))
     lines = []
     for source in access_sources(site, node):
         if f"# {source.label}" not in lines:
             lines.append(f"# {source.label}")
-        lines += [f"host {rule} {source.network} scram-sha-256" for rule in _rules(node)]
+        lines += [f"host {rule} {source.network} scram-sha-256" for rule in rules]
+    lines += replication_rules(site, node)
     if lines:
         draft.write((*_OPTION, "authentication"), lines)
 
@@ -129,9 +175,8 @@ def _data_directory(site: Site, draft: Draft, node: Database) -> None:
 
 
 def _roles(site: Site, draft: Draft, node: Database) -> None:
-    """The unit that sets passwords and owners, if there are any to set."""
-    lines = []
-    secrets = set()
+    """The unit that sets passwords and owners and makes what replicas need, if there is any of it."""
+    lines, secrets = replication_roles(site, node)
     for user in node.users:
         if user.password is not None:
             secrets.add(user.password)
@@ -141,24 +186,31 @@ def _roles(site: Site, draft: Draft, node: Database) -> None:
             ]
         others = [name for name in user.owns if name in node.databases and name != user.name]
         lines += [f'ALTER DATABASE "{name}" OWNER TO "{user.name}";' for name in others]
+    lines += replication_slots(site, node)
     if not lines:
         return
-    psql = f"psql --no-psqlrc --quiet --port={node.listen_port} --set=ON_ERROR_STOP=1 --dbname=postgres"
-    script = [f"{psql} <<'SQL'", *lines, "SQL"]
     after = ["postgresql-setup.service"]
+    script = [*psql(node), *(_UNLOGGED if secrets else []), *lines, "SQL"]
     name = site.helper("users", node.id)
-    service: dict[str, Plain] = {"Type": "oneshot", "RemainAfterExit": True, "User": SUPERUSER}
+    unit: dict[str, Plain] = {
+        "description": f"Passwords and owners in {node.id}",
+        "after": after,
+        "requires": after,
+        "before": ["postgresql.target"],
+        "requiredBy": ["postgresql.target"],
+        "path": [Ref(("config", "services", "postgresql", "package"))],
+        "script": Multiline("".join(f"{line}\n" for line in script)),
+        "serviceConfig": {
+            "Type": "oneshot",
+            "RemainAfterExit": True,
+            "User": SUPERUSER,
+            **load_credentials(site, f"{name}.service", secrets),
+        },
+    }
+    if is_synchronous(site, node):
+        unit["environment"] = {"PGOPTIONS": COMMIT_LOCALLY}
     draft.put(
         ("systemd", "services", name),
-        {
-            "description": f"Passwords and owners in {node.id}",
-            "after": after,
-            "requires": after,
-            "before": ["postgresql.target"],
-            "requiredBy": ["postgresql.target"],
-            "path": [Ref(("config", "services", "postgresql", "package"))],
-            "script": Multiline("".join(f"{line}\n" for line in script)),
-            "serviceConfig": {**service, **load_credentials(site, f"{name}.service", secrets)},
-        },
+        unit,
         f"{node.id}: psql reads the passwords from the unit's credentials, before postgresql.target.",
     )

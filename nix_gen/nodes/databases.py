@@ -8,9 +8,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from nix_gen.nodes.base import RunningBase
+from nix_gen.nodes.parts import Backup
 from nix_gen.scalars import ITEMS_MAX_COUNT, Name, Part, Port, SecretName, Settings, in_one_order
 
 
@@ -47,6 +48,10 @@ class DatabaseUser(Part):
     superuser: bool = False
 
 
+ExtensionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)]
+"""Name of a package in the package set of a PostgreSQL of nixpkgs: `postgis`, `pgvector`."""
+
+
 class Database(RunningBase):
     """A database server run by its native NixOS module."""
 
@@ -65,6 +70,13 @@ class Database(RunningBase):
     password: SecretName | None = None
     """Redis: the secret every client must present. SQL engines keep passwords in `users`."""
     settings: Settings = Field(default_factory=dict)
+    extensions: Annotated[
+        tuple[ExtensionName, ...],
+        Field(max_length=ITEMS_MAX_COUNT),
+        AfterValidator(lambda e: tuple(sorted(set(e)))),
+    ] = ()
+    """PostgreSQL: packages of extensions the server can load. `CREATE EXTENSION` stays the application's."""
+    backup: Backup | None = None
 
     @property
     def listen_port(self) -> int | None:
