@@ -16,6 +16,9 @@ TRANSLATION = {
         "The setting `save` of a redis is not pairs of seconds and changes, and is not used.",
         "Write it as redis does: `900 1 300 10`.",
     ),
+    "bad-setting": error(
+        "A setting is no name that its program has a place for.", "Write it as the finding says."
+    ),
     "bad-subpath": error("The subpath of a mount leaves its storage.", "Name a path inside the storage."),
     "block-without-device": error("A block storage names no device.", "Set `device`."),
     "bucket-mounted": error(
@@ -23,6 +26,14 @@ TRANSLATION = {
     ),
     "bucket-outside": warning(
         "A bucket is used that lies outside the graph: nothing is made of it.", "See that it exists."
+    ),
+    "bus-open": warning(
+        "A message bus lets in whoever reaches its port; the firewall alone decides who does.",
+        "NATS: give all its clients an `nkey`. Kafka: keep to it programs that trust each other.",
+    ),
+    "bus-without-users": warning(
+        "A RabbitMQ has clients and no users; its guest is let in from its own host only.",
+        "Name `users` with their passwords.",
     ),
     "file-database-elsewhere": error(
         "A database that is a file (sqlite) is used from another host.",
@@ -35,25 +46,48 @@ TRANSLATION = {
         "An edge leads between two hosts, and one of them has no address that serves.",
         "Give the host an (IPv4) address.",
     ),
+    "manages-elsewhere": warning(
+        "A node manages one of another host, where it gets no right.",
+        "Place an agent on that host, and let the two talk over their message bus.",
+    ),
+    "manages-from-container": warning(
+        "A node manages another from within a container, from which no unit of the host can be started.",
+        "Let it run as a package or a command.",
+    ),
     "nfs-without-export": error("An nfs storage names no server or no path.", "Set `server` and `path`."),
     "no-form": error(
         "Neither a native module nor an image is there for a node.",
         "Give the node an image, or model it as a service.",
     ),
+    "no-logs": warning(
+        "A loki watches a node that has no unit to write a log.", "Remove the edge, or watch the host."
+    ),
+    "no-metrics": warning(
+        "A prometheus watches a node that tells no metrics nix_gen knows of: it is not asked.",
+        "Set `port` on the edge, and `path` if it is not `/metrics`.",
+    ),
     "no-port": error("A `load_balances` edge has no port to lead to.", "Set `port` on the edge."),
     "not-used": warning(
         "A native node has settings that only a container could take.", "Say it in the module's own settings."
     ),
+    "nothing-to-manage": warning(
+        "A node manages a storage or a host, which has no unit to start or stop.",
+        "Let it manage the nodes that run there.",
+    ),
     "published-once": warning(
         "Of several replicas only the first has the published ports.", "Put a load balancer before them."
+    ),
+    "replicas-in-turn": warning(
+        "Replicas of a container on another host answer a prometheus in turn, under one name.",
+        "Place the prometheus beside them, or make the replicas nodes of their own.",
     ),
     "replication-by-hand": warning(
         "The connection of a replica is opened, but the replica is not set up.",
         "Set up replication between the two yourself.",
     ),
     "scrape-by-hand": warning(
-        "The connection of a monitoring program is opened, but it is not told what to watch.",
-        "Name the target in the configuration of the monitoring program.",
+        "A monitoring program runs as a container: the connection is opened, the configuration is its own.",
+        "Name the target there, as the finding says, or let it be a native one.",
     ),
     "settings-not-used": warning(
         "A server that runs as a container takes no settings from the graph.",
@@ -63,8 +97,12 @@ TRANSLATION = {
         "A node mounts local storage of another host.", "Place both on one host, or use nfs."
     ),
     "subjects-not-enforced": warning(
-        "The connection to a bus is opened, and not restricted to the subjects of the edge.",
-        "Add permissions to the bus yourself.",
+        "A Kafka or RabbitMQ does not hold a client to the subjects of its edge.",
+        "Add permissions to the bus yourself; NATS with nkeys holds clients to their subjects.",
+    ),
+    "subjects-open": warning(
+        "A client of a NATS bus may use every subject, those of other clients and their answers among them.",
+        "Name the subjects on its `publishes_to` and `subscribes_to` edges.",
     ),
     "tls-without-certificate": warning(
         "A load balancer listens on port 443 and has no certificate: it is served without TLS.",

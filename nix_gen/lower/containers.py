@@ -10,6 +10,7 @@ import ipaddress
 import json
 
 from nix_gen.ir import Plain, force, value
+from nix_gen.lower.bus_containers import configured
 from nix_gen.lower.container_network import (
     lower_networks,
     network_flags,
@@ -18,7 +19,8 @@ from nix_gen.lower.container_network import (
 )
 from nix_gen.lower.container_options import joined_nodes, lower_unit_options, module_options, option_flags
 from nix_gen.lower.draft import Draft
-from nix_gen.lower.engines import Extras, engine_extras
+from nix_gen.lower.engines import engine_extras
+from nix_gen.lower.extras import Extras
 from nix_gen.lower.files import file_volumes, restart_with_files
 from nix_gen.lower.forms import Form
 from nix_gen.lower.images import image_of, is_built
@@ -72,6 +74,7 @@ def _podman(draft: Draft) -> None:
 
 
 def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bool) -> None:
+    node = configured(site, node)
     extras = engine_extras(site, node)
     options: dict[str, Plain] = {
         "image": image_of(node, site.project),
@@ -86,7 +89,7 @@ def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bo
         "dependsOn": sorted({*container_dependencies(site, node), *_joined(site, node)}),
         "ports": _ports(site, node, first=first),
         "volumes": [
-            *container_volumes(site, draft, node),
+            *sorted([*container_volumes(site, draft, node), *extras.volumes]),
             *file_volumes(site, draft, node),
             *_secret_volumes(site, node, extras, copy),
         ],

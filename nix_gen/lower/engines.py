@@ -5,34 +5,20 @@ Pure. The official images read them from variables on their first start, passwor
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from nix_gen.lower.agents import agent_environment
+from nix_gen.lower.bus_containers import bus_extras
+from nix_gen.lower.extras import Extras
 from nix_gen.lower.site import Site
 from nix_gen.lower.words import SECRETS
 from nix_gen.nodes import (
-    BUS_PORTS,
     DATABASE_PORTS,
+    Agent,
     Database,
     DatabaseEngine,
     DatabaseUser,
     MessageBus,
     Running,
 )
-
-
-@dataclass(slots=True)
-class Extras:
-    """What a container gets because of its engine."""
-
-    environment: dict[str, str] = field(default_factory=dict)
-    command: list[str] = field(default_factory=list)
-    secrets: set[str] = field(default_factory=set)
-    """Secrets to mount at `/run/secrets/<name>`."""
-
-    def password(self, variable: str, secret: str) -> None:
-        """Name a file with a password."""
-        self.environment[variable] = f"{SECRETS}/{secret}"
-        self.secrets.add(secret)
 
 
 def engine_extras(site: Site, node: Running) -> Extras:
@@ -48,7 +34,9 @@ def engine_extras(site: Site, node: Running) -> Extras:
         case Database(engine=DatabaseEngine.MONGODB):
             _mongodb(site, node, extras)
         case MessageBus():
-            _bus(site, node, extras)
+            bus_extras(site, node, extras)
+        case Agent():
+            extras.environment |= agent_environment(site, node)
         case _:
             return extras
     if isinstance(node, Database):
@@ -142,29 +130,4 @@ def _mongodb(site: Site, node: Database, extras: Extras) -> None:
             node.id,
             "mongod takes no settings by name on its command line",
             "mount a mongod.conf",
-        )
-
-
-def _bus(site: Site, node: MessageBus, extras: Extras) -> None:
-    if node.engine.value != "nats":
-        if node.settings or node.cluster is not None:
-            site.warn(
-                "settings-not-used",
-                node.id,
-                f"{node.engine} runs as a container without its settings and cluster",
-                "set them as environment variables of the image",
-            )
-        return
-    if node.listen_port != BUS_PORTS[node.engine]:
-        extras.command += ["-p", str(node.listen_port)]
-    if node.monitor_port is not None:
-        extras.command += ["-m", str(node.monitor_port)]
-    if node.jetstream:
-        extras.command.append("-js")
-    if node.settings or node.cluster is not None:
-        site.warn(
-            "settings-not-used",
-            node.id,
-            "a NATS server in a container runs without its settings and cluster",
-            "let it be the only NATS of its host, without mounts",
         )

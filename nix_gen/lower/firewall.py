@@ -13,20 +13,20 @@ from collections.abc import Iterable, Sequence
 
 from nix_gen.ir import default
 from nix_gen.lower.access import source_addresses
-from nix_gen.lower.buses import peers
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges import Ports
-from nix_gen.lower.forms import BALANCERS, Form
+from nix_gen.lower.forms import Form
+from nix_gen.lower.natives import NATIVE
 from nix_gen.lower.reach import address_for, is_loopback, name_entries, published, remote_routes
 from nix_gen.lower.site import Opening, Route, Site
 from nix_gen.lower.words import nft_comment
-from nix_gen.nodes import Host, MessageBus, PortBinding, Running
+from nix_gen.nodes import Host, PortBinding, Running
 from nix_gen.rules.ports import claims
 from nix_gen.scalars import Protocol
 
 _FIREWALL = ("networking", "firewall")
 _OPEN = {Protocol.TCP: "allowedTCPPorts", Protocol.UDP: "allowedUDPPorts"}
-_SERVERS = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, Form.SYSTEMD, *BALANCERS})
+_SERVERS = NATIVE | {Form.SYSTEMD}
 
 
 def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
@@ -37,7 +37,7 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
     for node, form in site.running(host.id):
         if form in _SERVERS or site.networks.is_in_host(node.id):
             _publish(site, draft, host, node, rules)
-            rules += _route_rules(site, host, node)
+            rules += _route_rules(site, node)
     for opening in site.openings(host.id):
         rules += _opening_rules(site, host, opening)
     if rules:
@@ -102,7 +102,7 @@ def _servers(site: Site, host: Host) -> Iterable[Running]:
     )
 
 
-def _route_rules(site: Site, host: Host, node: Running) -> list[str]:
+def _route_rules(site: Site, node: Running) -> list[str]:
     rules = []
     for route in site.routes_to(node.id):
         addresses = source_addresses(site, route.source.id, node.id)
@@ -114,8 +114,6 @@ def _route_rules(site: Site, host: Host, node: Running) -> list[str]:
                 f"{by_bridge}{sources} {protocol} dport {_set(ports)} accept {nft_comment(route.label)}"
                 for protocol, ports in _by_protocol(route.ports)
             ]
-    if isinstance(node, MessageBus) and node.cluster is not None:
-        rules += _cluster_rules(site, host, node)
     return rules
 
 
@@ -142,20 +140,6 @@ def _by_protocol(ports: Ports) -> list[tuple[Protocol, list[str]]]:
         (protocol, [str(port) for port, used in ports if used is protocol]) for protocol in Protocol
     ]
     return [(protocol, found) for protocol, found in by_protocol if found]
-
-
-def _cluster_rules(site: Site, host: Host, node: MessageBus) -> list[str]:
-    assert node.cluster is not None
-    rules = []
-    for peer in peers(site, node):
-        place = site.graph.host_of(peer.id)
-        if place is not None and place != host.id:
-            label = nft_comment(f"cluster {node.cluster.name}: {peer.id} -> {node.id}")
-            rules += [
-                f"{sources} tcp dport {node.cluster.port} accept {label}"
-                for sources in _by_family(site.hosts[place].addresses)
-            ]
-    return rules
 
 
 def _no_address(site: Site, source_id: str, target_id: str) -> None:

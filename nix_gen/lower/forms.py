@@ -43,6 +43,8 @@ class Form(StrEnum):
     NGINX = "services.nginx"
     HAPROXY = "services.haproxy"
     NATS = "services.nats"
+    KAFKA = "services.apache-kafka"
+    RABBITMQ = "services.rabbitmq"
     PROMETHEUS = "services.prometheus"
     ALERTMANAGER = "services.prometheus.alertmanager"
     GRAFANA = "services.grafana"
@@ -53,7 +55,7 @@ class Form(StrEnum):
 
 SINGLE = frozenset(
     {
-        *(Form.POSTGRESQL, Form.MYSQL, Form.MONGODB, Form.NATS),
+        *(Form.POSTGRESQL, Form.MYSQL, Form.MONGODB, Form.NATS, Form.KAFKA, Form.RABBITMQ),
         *(Form.PROMETHEUS, Form.ALERTMANAGER, Form.GRAFANA, Form.LOKI, Form.EXPORTER),
     }
 )
@@ -74,8 +76,13 @@ _DATABASES = {
     DatabaseEngine.MYSQL: Form.MYSQL,
     DatabaseEngine.MARIADB: Form.MYSQL,
     DatabaseEngine.REDIS: Form.REDIS,
-    DatabaseEngine.MONGODB: Form.MONGODB,
     DatabaseEngine.SQLITE: Form.SQLITE,
+}
+
+_BUSES = {
+    BusEngine.NATS: Form.NATS,
+    BusEngine.KAFKA: Form.KAFKA,
+    BusEngine.RABBITMQ: Form.RABBITMQ,
 }
 
 
@@ -130,12 +137,12 @@ def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[
             if form is Form.MONGODB and not _has_administrator(node):
                 return None
             return form
-        case MessageBus(engine=BusEngine.NATS):
-            return Form.NATS
-        case Monitoring():
-            return MONITORS[node.engine]
+        case MessageBus():
+            return _BUSES[node.engine]
         case LoadBalancer():
             return _BALANCERS[node.engine]
+        case Monitoring():
+            return MONITORS[node.engine]
         case _:
             return None
 
@@ -151,7 +158,7 @@ def _standard_image(node: Database | MessageBus | LoadBalancer | Monitoring) -> 
         case Database():
             return node.engine is not DatabaseEngine.SQLITE
         case MessageBus():
-            return node.engine is BusEngine.NATS
+            return True
         case LoadBalancer():
             return True
         case _:

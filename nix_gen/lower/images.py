@@ -25,7 +25,9 @@ _ENGINE_IMAGES = {
     DatabaseEngine.MARIADB: "docker.io/library/mariadb",
     DatabaseEngine.REDIS: "docker.io/library/redis",
     DatabaseEngine.MONGODB: "docker.io/library/mongo",
+    BusEngine.KAFKA: "docker.io/apache/kafka",
     BusEngine.NATS: "docker.io/library/nats",
+    BusEngine.RABBITMQ: "docker.io/library/rabbitmq",
     BalancerEngine.NGINX: "docker.io/library/nginx",
     BalancerEngine.HAPROXY: "docker.io/library/haproxy",
 }

@@ -11,7 +11,15 @@ from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Host, Resources, Running
 
-NATIVE = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, *BALANCERS})
+NATIVE = frozenset(
+    {
+        *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, *BALANCERS),
+        *(Form.NATS, Form.KAFKA, Form.RABBITMQ),
+        *(Form.PROMETHEUS, Form.ALERTMANAGER, Form.GRAFANA, Form.LOKI, Form.EXPORTER),
+    }
+)
+_READS_ENVIRONMENT = frozenset({Form.GRAFANA})
+"""Natives that take variables of their own: their module gets them, and the secrets in them."""
 
 
 def limits(resources: Resources | None) -> dict[str, Plain]:
@@ -41,6 +49,8 @@ def lower_natives(site: Site, draft: Draft, host: Host) -> None:
             entries = limits(node.resources)
             if entries:
                 draft.put(service, entries)
+        if form in _READS_ENVIRONMENT:
+            continue
         if node.environment:
             _unused(site, node, f"the variables {', '.join(sorted(node.environment))}", "use `settings`")
         if node.secrets:

@@ -6,31 +6,37 @@ Pure.
 from __future__ import annotations
 
 from nix_gen.edges import Edge, LoadBalances, Monitors, PublishesTo, Replicates, SubscribesTo
+from nix_gen.lower.buses import lower_bus_notes
 from nix_gen.lower.forms import Form
+from nix_gen.lower.monitoring.gaps import tell_gap
 from nix_gen.lower.site import Site
-from nix_gen.nodes import BusEngine, Database, LoadBalancer, MessageBus, Storage
+from nix_gen.nodes import BusEngine, LoadBalancer, MessageBus, Node, Storage
 
 
 def lower_notes(site: Site) -> None:
     """Warn of every edge whose meaning goes beyond a connection and is not carried out."""
+    lower_bus_notes(site)
     for edge in site.graph.edges:
         if edge.source in site.graph.by_id and edge.target in site.graph.by_id:
             _note(site, edge)
+
+
+def _is_nats(node: Node) -> bool:
+    return isinstance(node, MessageBus) and node.engine is BusEngine.NATS
 
 
 def _note(site: Site, edge: Edge) -> None:
     source, target = site.graph.by_id[edge.source], site.graph.by_id[edge.target]
     match edge:
         case Replicates():
-            clustered = isinstance(source, MessageBus) and source.engine is BusEngine.NATS and source.cluster
-            if not clustered and isinstance(source, Database | MessageBus | Storage):
+            if isinstance(source, Storage):
                 site.warn(
                     "replication-by-hand",
                     edge.id,
                     "the connection is opened, but the replica is not set up",
                     "set up replication between the two yourself",
                 )
-        case PublishesTo() | SubscribesTo() if edge.subjects:
+        case PublishesTo() | SubscribesTo() if edge.subjects and not _is_nats(target):
             site.warn(
                 "subjects-not-enforced",
                 edge.id,
@@ -38,12 +44,7 @@ def _note(site: Site, edge: Edge) -> None:
                 "add permissions to the bus yourself",
             )
         case Monitors():
-            site.warn(
-                "scrape-by-hand",
-                edge.id,
-                f"the connection is opened; {source.id} is not told what to watch",
-                "name the target in the configuration of the monitoring program",
-            )
+            tell_gap(site, edge)
         case LoadBalances() if (
             isinstance(source, LoadBalancer) and site.forms.get(source.id) is Form.CONTAINER
         ):

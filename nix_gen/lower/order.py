@@ -22,7 +22,7 @@ WAIT_S = 300
 """How long a unit waits for a node of another host before it starts regardless."""
 _CLIENTS = frozenset({Form.CONTAINER, Form.SYSTEMD})
 _DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS})
-_PROBED = frozenset({Form.NATS, Form.NGINX})
+_PROBED = frozenset({Form.KAFKA, Form.NATS, Form.NGINX})
 """Native services whose unit counts as started before they accept connections."""
 
 

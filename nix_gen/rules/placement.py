@@ -10,6 +10,7 @@ from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.nodes import (
     Agent,
+    BusEngine,
     Database,
     DatabaseEngine,
     Host,
@@ -45,6 +46,11 @@ _SINGLE = {
     DatabaseEngine.MYSQL: "services.mysql",
     DatabaseEngine.MARIADB: "services.mysql",
 }
+_BUSES = {
+    BusEngine.NATS: "services.nats",
+    BusEngine.KAFKA: "services.apache-kafka",
+    BusEngine.RABBITMQ: "services.rabbitmq",
+}
 
 
 def placement_findings(graph: Graph) -> Iterator[Finding]:
@@ -72,11 +78,7 @@ def placement_findings(graph: Graph) -> Iterator[Finding]:
 def _module(node: Node) -> str | None:
     if isinstance(node, Database) and not node.mounts:
         return _SINGLE.get(node.engine)
-    return (
-        "services.nats"
-        if isinstance(node, MessageBus) and node.engine == "nats" and not node.mounts
-        else None
-    )
+    return _BUSES[node.engine] if isinstance(node, MessageBus) and not node.mounts else None
 
 
 def _reserved(node: Node) -> Iterator[Finding]:

@@ -16,7 +16,6 @@ from nix_gen.nodes import (
     Host,
     LoadBalancer,
     MessageBus,
-    Monitoring,
     Node,
     Placed,
     Running,
@@ -37,8 +36,6 @@ def role_findings(graph: Graph) -> Iterator[Finding]:
         yield from _single(graph, node)
         if not isinstance(node, Host | Storage):
             yield from _mounted_twice(graph, node)
-        if getattr(node, "image", None) is None:
-            yield from _unsupported(node)
     yield from _clusters(graph)
 
 
@@ -136,13 +133,6 @@ def _exposed(node: Database | MessageBus) -> Iterator[Finding]:
             where = "every address" if binding.address is None else binding.address
             message = f"port {binding.published} of the {node.engine} is published on {where}"
             yield finding("exposed-database", node.id, message, "publish it on 127.0.0.1 or not at all")
-
-
-def _unsupported(node: Node) -> Iterator[Finding]:
-    match node:
-        case Monitoring() | MessageBus(engine="kafka" | "rabbitmq"):
-            message = f"there is no native module for {node.engine} yet"
-            yield finding("engine-unsupported", node.id, message, "give the node an image")
 
 
 def _mounted_twice(graph: Graph, node: Running) -> Iterator[Finding]:

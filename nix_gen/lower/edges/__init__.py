@@ -23,7 +23,9 @@ from nix_gen.lower.edges import (
     replicates,
     subscribes_to,
 )
+from nix_gen.lower.edges.clusters import cluster_connections
 from nix_gen.lower.edges.connection import Connection, Ports, listening
+from nix_gen.lower.edges.mounts_volume import backup_connections
 
 _KINDS: dict[str, Callable[[Graph, Any], Iterable[Connection]]] = {
     "connects_to": connects_to.connections,
@@ -46,4 +48,4 @@ def connections(graph: Graph, edge: Edge) -> Iterable[Connection]:
     return _KINDS[edge.kind](graph, edge)
 
 
-__all__ = ["Connection", "Ports", "connections", "listening"]
+__all__ = ["Connection", "Ports", "backup_connections", "cluster_connections", "connections", "listening"]

@@ -1,19 +1,8 @@
-"""`subscribes_to`: a client of a message bus.
+"""`subscribes_to`: a client of a message bus, which needs the same connections whatever it does there.
 
 Pure.
 """
 
-from __future__ import annotations
+from nix_gen.lower.edges.publishes_to import connections
 
-from collections.abc import Iterable
-
-from nix_gen.edges import SubscribesTo
-from nix_gen.graph import Graph
-from nix_gen.lower.edges.connection import Connection, client_port, to_target
-
-
-def connections(graph: Graph, edge: SubscribesTo) -> Iterable[Connection]:
-    """The connections the edge asks for."""
-    target = graph.by_id[edge.target]
-    ports = client_port(target)
-    return to_target(graph, edge.source, edge.target, edge.kind, ports)
+__all__ = ["connections"]

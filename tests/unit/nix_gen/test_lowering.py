@@ -168,7 +168,8 @@ def test_every_host_takes_in_the_operator_s_hardware_module_and_yields_to_it(mac
 @pytest.mark.parametrize(
     ("code", "parts"),
     [
-        ("no-form", [{"kind": "message_bus", "id": "k", "engine": "kafka"}]),
+        ("no-form", [{"kind": "database", "id": "k", "engine": "sqlite", "mounts": [
+            {"kind": "bind", "source": "/a", "target": "/b"}]}]),
         ("unsafe-name", [{"kind": "database", "id": "d", "engine": "postgresql", "databases": ['a";drop']}]),
         ("unsafe-name", [{"kind": "database", "id": "d", "engine": "mysql", "databases": ["a`b"]}]),
         ("unsafe-name", [{"kind": "service", "id": "s", "package": "hello", "user": "Bad$"}]),
