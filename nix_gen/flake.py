@@ -121,7 +121,9 @@ def _files(lowered: Lowered, given: Graph) -> dict[str, str]:
         "plan.nix": render_file(_plan_package(), header=header),
     }
     for module in lowered.modules:
-        files[f"hosts/{module.host.id}/default.nix"] = render_file(module.body, header=header)
+        folder = f"hosts/{module.host.id}"
+        files[f"{folder}/default.nix"] = render_file(module.body, header=header)
+        files |= {f"{folder}/{path}": text for path, text in module.files.items()}
     plan = deployment(lowered, [*files, PLAN_FILE, DEPLOYMENT_FILE])
     files[PLAN_FILE] = plan_text(plan)
     files[DEPLOYMENT_FILE] = _json(plan)

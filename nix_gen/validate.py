@@ -11,6 +11,7 @@ from nix_gen.placement import Placed, place
 from nix_gen.rules import (
     bus_findings,
     container_findings,
+    monitoring_findings,
     placement_findings,
     port_findings,
     replication_findings,
@@ -42,6 +43,7 @@ def judge(placed: Placed) -> tuple[Finding, ...]:
         bus_findings,
         replication_findings,
         container_findings,
+        monitoring_findings,
     )
     found = [*placed.findings, *(one for rule in rules for one in rule(graph))]
     return tuple(sorted(found, key=finding_order))

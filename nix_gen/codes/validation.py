@@ -21,6 +21,10 @@ VALIDATION = {
     "balancer-without-upstream": error(
         "A load balancer has no `load_balances` edge.", "Add one to each node it stands before."
     ),
+    "cannot-watch": warning(
+        "A monitoring node watches what its engine knows nothing of.",
+        "Watch what the finding says, or remove the edge.",
+    ),
     "client-without-identity": error(
         "One client of a NATS bus has an `nkey`, so the bus lets in nobody without, and this one has none.",
         "Give every client of the bus an `nkey`, or none.",
@@ -72,9 +76,8 @@ VALIDATION = {
         "Two nodes of a host need a NixOS module it has once; the later one runs as a container.",
         "Place them on different hosts, or use one node for both.",
     ),
-    "engine-unsupported": error(
-        "There is no native module for the engine yet, and the node has no image.",
-        "Give the node an image, or model it as a service.",
+    "exporter-elsewhere": error(
+        "An exporter watches a node of another host.", "Place it on the host of what it watches."
     ),
     "exposed-database": warning(
         "A database or message bus is published on every address of its host.",
@@ -168,6 +171,9 @@ VALIDATION = {
         "A setting would take from the generated machine what it rests on.",
         "Leave it out; the finding says what decides it.",
     ),
+    "shows-nothing": warning(
+        "A Grafana has no data source.", "Add a `monitors` edge to a prometheus or loki."
+    ),
     "small-cluster": warning(
         "A message bus cluster has fewer than three members, or an even number: it cannot outlive a loss.",
         "Use three or five members.",
@@ -176,6 +182,7 @@ VALIDATION = {
         "A client of a NATS bus may publish on any subject and pull from a stream; one excludes the other.",
         "Name the subjects it publishes on.",
     ),
+    "tells-nobody": warning("An alertmanager has no receivers.", "Add `receivers`."),
     "unconfined-container": warning(
         "A container runs without seccomp, AppArmor, SELinux labels or masked paths.",
         "Remove the option, or write a profile.",
@@ -208,6 +215,10 @@ VALIDATION = {
     ),
     "upstream-without-port": error(
         "A load balancer's edge names no port and its target listens on none.", "Set `port` on the edge."
+    ),
+    "watches-nothing": warning(
+        "A prometheus, loki or blackbox exporter has no `monitors` edge.",
+        "Add one for each thing it watches.",
     ),
 }
 """Codes of `validate`."""

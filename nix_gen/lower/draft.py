@@ -32,6 +32,8 @@ class Draft:
 
     def __init__(self) -> None:
         self._root = _Branch()
+        self.files: dict[str, str] = {}
+        """Files beside the module that it refers to, by relative path."""
 
     def put(self, path: Path, plain: Plain, *comments: str) -> None:
         """Set an option; a mapping is set member by member, so that several concerns can fill one set."""

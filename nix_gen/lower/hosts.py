@@ -5,7 +5,9 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as member
 
 from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
@@ -16,6 +18,7 @@ from nix_gen.lower.containers import lower_containers
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.firewall import lower_firewall
 from nix_gen.lower.haproxy import lower_haproxy
+from nix_gen.lower.monitoring.host import lower_monitoring
 from nix_gen.lower.mysql import lower_mysql
 from nix_gen.lower.natives import lower_natives
 from nix_gen.lower.nginx import lower_nginx
@@ -38,6 +41,8 @@ class HostModule:
 
     host: Host
     body: Function
+    files: Mapping[str, str] = member(default_factory=dict)
+    """Files beside the module that it refers to, by path relative to its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +98,11 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_buses,
         lower_nginx,
         lower_haproxy,
+        lower_monitoring,
         lower_natives,
         lower_storage,
         lower_firewall,
         lower_secrets,
     ):
         concern(site, draft, host)
-    return HostModule(host=host, body=Function(FORMALS, draft.freeze()))
+    return HostModule(host=host, body=Function(FORMALS, draft.freeze()), files=draft.files)

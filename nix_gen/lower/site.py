@@ -18,14 +18,15 @@ from functools import cached_property
 
 import networkx as nx
 
-from nix_gen.edges import ConnectsTo, DependsOn
+from nix_gen.edges import ConnectsTo, DependsOn, Monitors
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
 from nix_gen.lower.edges import Connection, Ports, connections
 from nix_gen.lower.forms import BALANCERS, Form, forms_of
+from nix_gen.lower.monitoring.endpoints import Metrics
 from nix_gen.lower.networks import Attachment, ContainerNetworks, default_network
 from nix_gen.lower.words import SECRETS, USER_MAX_CHARS, short
-from nix_gen.nodes import Database, Host, Running, Storage
+from nix_gen.nodes import Database, Host, Monitoring, Running, Storage
 
 SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(213, 245))
 """Candidates for the container network, in order of preference."""
@@ -88,6 +89,7 @@ class Site:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.forms, self.findings = forms_of(graph)
+        self.metrics = Metrics(graph, self.forms)
         self.hosts: dict[str, Host] = {host.id: host for host in graph.hosts}
         self.subnet = _free_subnet(graph.hosts)
         self.networks = ContainerNetworks(graph, self.forms, default_network(graph.name, self.subnet))
@@ -222,7 +224,9 @@ class Site:
     def _connections(self) -> dict[tuple[str, str, bool], list[Connection]]:
         found: dict[tuple[str, str, bool], list[Connection]] = {}
         for edge in self.graph.edges:
-            for one in connections(self.graph, edge):
+            monitored = isinstance(edge, Monitors)
+            asked = self.metrics.connections(edge) if monitored else connections(self.graph, edge)
+            for one in asked:
                 if one.beside or (self._runs(one.source) and self._runs(one.target)):
                     found.setdefault((one.source, one.target, one.beside), []).append(one)
         return dict(sorted(found.items()))
@@ -232,8 +236,10 @@ class Site:
         outgoing: dict[str, list[Route]] = {}
         incoming: dict[str, list[Route]] = {}
         for (source_id, target_id, beside), wanted in self._connections.items():
+            if beside:
+                continue
             source, target = self.graph.by_id[source_id], self.graph.by_id[target_id]
-            if beside or isinstance(source, Storage | Host) or isinstance(target, Storage | Host):
+            if isinstance(source, Storage | Host) or isinstance(target, Storage | Host):
                 continue
             route = Route(source=source, target=target, ports=_ports(wanted), kinds=_kinds(wanted))
             outgoing.setdefault(source_id, []).append(route)
@@ -290,7 +296,14 @@ class Site:
             Form.NGINX: "nginx",
             Form.HAPROXY: "haproxy",
             Form.NATS: "nats",
+            Form.PROMETHEUS: "prometheus",
+            Form.ALERTMANAGER: "alertmanager",
+            Form.GRAFANA: "grafana",
+            Form.LOKI: "loki",
         }
+        if isinstance(node, Monitoring) and form is Form.EXPORTER:
+            unit = f"prometheus-{node.engine.removesuffix('_exporter')}-exporter"
+            return [Copy(name=unit, unit=f"{unit}.service")]
         return [Copy(name=names_of[form], unit=f"{names_of[form]}.service")] if form in names_of else []
 
     def _container_copy(self, node: Running, name: str) -> Copy:

@@ -2,6 +2,7 @@
 
 from nix_gen.rules.buses import bus_findings
 from nix_gen.rules.containers import container_findings
+from nix_gen.rules.monitoring import monitoring_findings
 from nix_gen.rules.placement import placement_findings
 from nix_gen.rules.ports import port_findings
 from nix_gen.rules.replication import replication_findings
@@ -12,6 +13,7 @@ from nix_gen.rules.structure import structure_findings
 __all__ = [
     "bus_findings",
     "container_findings",
+    "monitoring_findings",
     "placement_findings",
     "port_findings",
     "replication_findings",
