@@ -9,11 +9,27 @@ IMPORT = {
         "No file says who uses a server, so every service on its networks is taken to.",
         "Name the server in the environment of the services that use it.",
     ),
+    "file-carried": info(
+        "The text of a small file beside the compose file, or of a config, is part of the graph.",
+        "Change it in the graph from now on.",
+    ),
+    "file-kept-out": info(
+        "A mounted file beside the compose file stays out of the graph: it looks like a secret, or is long.",
+        "Bring it to the host like a secret.",
+    ),
     "file-not-read": warning(
         "A file that the compose file names was not read.", "Put it beside the file and import again."
     ),
     "file-to-bring": info(
         "A bind mount's source lay beside the compose file.", "Bring it to the named path on the host."
+    ),
+    "host-ports": warning(
+        "A container in the network of its host names no port, so the firewall opens none.",
+        "Name its ports under `ports`.",
+    ),
+    "host-reached": warning(
+        "A container reaches its host, whose firewall lets nothing through.",
+        "Open the port on the host, or model the program as a node.",
     ),
     "image-decided": warning(
         "An unset variable left an image reference incomplete; the rest of it is used.", "Set the variable."
@@ -24,6 +40,10 @@ IMPORT = {
     "kept-as-container": info(
         "An image that looks like a program with a native module stays a container.",
         "Nothing, or write a graph.",
+    ),
+    "network-outside": warning(
+        "A network belongs to another project.",
+        "Bring both projects into one graph.",
     ),
     "not-carried-over": either(
         "Something the compose file says has no place in the graph.", "Say it on the host if it matters."

@@ -37,6 +37,7 @@ def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[s
     upstreams = {source.id for source in sources if serves_http(source.image, built=source.build is not None)}
     ids = {source.name: source.id for source in sources}
     mounters = _mounters(sources)
+    lent = _lent(sources)
     for source in sources:
         program = None if source.image is None else known_program(source.image)
         reason = why_container(source.image) if source.image is not None else None
@@ -44,6 +45,8 @@ def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[s
             facts = FACTS[program]
             balances = any(ids[dependency.name] in upstreams for dependency in source.depends_on)
             reason = _obstacle(source, program, balances=balances) or _shared(source, program, mounters)
+            if source.id in lent:
+                reason = reason or f"{lent[source.id]} takes something of its container over"
             if facts.module in modules:
                 reason = f"{modules[facts.module]} already uses {facts.module}, of which a host has one"
             elif program is not Program.NGINX and publishers.get(facts.port, source.id) != source.id:
@@ -60,17 +63,30 @@ def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[s
 
 def _obstacle(source: ServiceSource, program: Program, *, balances: bool) -> str | None:
     """Why a service with a known image cannot be native."""
-    if source.build is not None:
-        return "its image is built from sources of its own"
-    if source.entrypoint is not None:
-        return "it has an entrypoint of its own"
-    if source.replicas != 1:
-        return f"it runs {source.replicas} times"
+    for reason, holds in (
+        ("its image is built from sources of its own", source.build is not None),
+        ("it has an entrypoint of its own", source.entrypoint is not None),
+        (f"it runs {source.replicas} times", source.replicas != 1),
+        ("it shares the network of another container", source.place.mode.startswith("node:")),
+    ):
+        if holds:
+            return reason
     if program is Program.NGINX:
         return _nginx_obstacle(source, balances=balances)
     if not runs_server(program, source.command):
         return "its command does not start the server"
     return _command_obstacle(source, program) or _name_obstacle(source, program)
+
+
+def _lent(sources: list[ServiceSource]) -> dict[str, str]:
+    """Services of which another one shares a namespace or the volumes, each with that other one."""
+    found: dict[str, str] = {}
+    for source in sources:
+        modes = (source.place.mode, source.container.get("pid"), source.container.get("ipc"))
+        targets = [str(mode).removeprefix("node:") for mode in modes if str(mode).startswith("node:")]
+        for target in (*targets, *(node_id for node_id, _, _ in source.volumes_from)):
+            found.setdefault(target, source.id)
+    return found
 
 
 def _mounters(sources: list[ServiceSource]) -> dict[str, list[str]]:
@@ -93,7 +109,7 @@ def _shared(source: ServiceSource, program: Program, mounters: dict[str, list[st
 
 def _nginx_obstacle(source: ServiceSource, *, balances: bool) -> str | None:
     published = {binding.published for binding in source.ports if binding.published is not None}
-    targets = [use.target for use, _ in source.volumes] + source.config_targets
+    targets = [use.target for use, _ in source.volumes] + [use.target for use, _ in source.configs]
     if any(_holds_nginx_config(target) for target in targets):
         return f"it mounts a configuration of its own at {_NGINX_CONFIG}, which says where its upstreams are"
     if not balances:

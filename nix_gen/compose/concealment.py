@@ -55,6 +55,24 @@ def looks_secret(key: str, value: str) -> bool:
     return not (value.isdecimal() and len(value) <= 9 and _MEASURE.search(key.upper()))
 
 
+_ASSIGNED = re.compile(r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*[:=]\s*[\"']?([^\s\"'#;]{4,})", re.MULTILINE)
+"""`name = value`, `name: value`, `"name": "value"` in a file of settings."""
+_REFERRED = re.compile(
+    r"\$|%[({A-Z]|<|/|\{\{|\{env|file:|env:|null|none|true|false|required|optional", re.IGNORECASE
+)
+"""What begins a value that names where the secret is, or says that there is none."""
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a file of settings holds a secret: a key, a URL with a password, `password = ...`."""
+    if _URL.search(text) or _TELLING.search(text):
+        return True
+    return any(
+        key_looks_secret(found[1]) and not _REFERRED.match(found[2]) and looks_secret(found[1], found[2])
+        for found in _ASSIGNED.finditer(text)
+    )
+
+
 def secret_arguments(arguments: tuple[str, ...]) -> list[tuple[int, str]]:
     """Arguments of a command that carry a secret: index and the secret itself."""
     found: list[tuple[int, str]] = []

@@ -10,12 +10,13 @@ from typing import Any
 
 from nix_gen.compose.connections import mentions
 from nix_gen.compose.images import FACTS, Program, serves_http
-from nix_gen.compose.mounts import TopLevel, storage_fields
+from nix_gen.compose.mounts import TopLevel, memory_use, storage_fields
 from nix_gen.compose.natives import data_volumes, native_node
+from nix_gen.compose.networks import kept_apart, network_uses, reachable
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing, identified
 from nix_gen.compose.syntax import VolumeUse
-from nix_gen.compose.workloads import bind_source, own_mounts, service_node
+from nix_gen.compose.workloads import bind_source, own_files, own_mounts, service_node
 from nix_gen.edges import Condition, ConnectsTo, DependsOn, LoadBalances, MountsVolume
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
@@ -47,6 +48,9 @@ class Assembly:
         self._nodes: list[Any] = []
         self._edges: list[Any] = []
         self._used: set[str] = set()
+        contained = [source for source in sources if source.id not in natives]
+        apart = kept_apart(contained, top.networks)
+        self._networks = network_uses(contained, top.networks) if apart else {}
 
     def build(self) -> tuple[list[Any], list[Any]]:
         """All nodes and edges, in the order of the file."""
@@ -80,13 +84,25 @@ class Assembly:
     def _node(self, source: ServiceSource) -> None:
         program = self._natives.get(source.id)
         if program is None:
-            self._add(service_node(source, own_mounts(source, self._importing), self._importing))
+            own_files(source, self._importing)
+            source.volumes = [(self._in_memory(use), line) for use, line in source.volumes]
+            mounts = own_mounts(source, self._importing)
+            self._add(service_node(source, mounts, self._networks, self._importing))
             volumes = [(use, line) for use, line in source.volumes if use.type == "volume"]
         else:
             volumes = data_volumes(source, program, self._importing)
             self._add(native_node(source, program, self._importing))
         for use, line in volumes:
             self._volume(source, use, line)
+
+    def _in_memory(self, use: VolumeUse) -> VolumeUse:
+        """A named volume that is memory by its driver options, as the mount it is."""
+        if use.type != "volume" or use.source not in self._top.volumes:
+            return use
+        found = memory_use(use, self._top.volumes[use.source], self._importing)
+        if found is not None:
+            self._used.add(use.source)
+        return found or use
 
     def _add(self, node: Any) -> None:
         if node is not None:
@@ -167,11 +183,12 @@ class Assembly:
             return
         found: dict[str, set[int | None]] = {}
         for target, port in mentions(source, hosts):
-            if target != source.id:
+            if target != source.id and self._reaches(source, target):
                 found.setdefault(target, set()).add(port if port is not None else self._usual_port(target))
         for dependency in (*source.links, *source.depends_on):
             target = self._ids[dependency.name]
-            if target != source.id and (dependency in source.links or target in self._natives):
+            uses = dependency in source.links or target in self._natives
+            if target != source.id and uses and self._reaches(source, target):
                 found.setdefault(target, {self._usual_port(target)})
         for target, ports in sorted(found.items()):
             for port in sorted(ports - {None} or {None}, key=lambda one: one or 0):
@@ -185,7 +202,7 @@ class Assembly:
         users = [
             source.id
             for source in self._sources
-            if source.id not in self._natives and source.networks & server.networks
+            if source.id not in self._natives and self._reaches(source, server.id)
         ]
         self._edges += [ConnectsTo(source=user, target=server.id, port=port) for user in users]
         if users:
@@ -197,6 +214,9 @@ class Assembly:
                 "name it in the environment of the services that use it",
                 line=server.line,
             )
+
+    def _reaches(self, source: ServiceSource, target: str) -> bool:
+        return reachable(source, self._by_id[target], self._by_id)
 
     def _usual_port(self, target: str) -> int | None:
         program = self._natives.get(target)

@@ -5,9 +5,12 @@ Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+from nix_gen.compose.concealment import key_looks_secret
+from nix_gen.compose.files import file_mode
+from nix_gen.compose.networks import NetworkFacts, read_networks
 from nix_gen.compose.source import Importing, identified, left_open
 from nix_gen.compose.syntax import VolumeUse, host_path, mount_target, size_bytes, tmpfs_use, volume_use
 from nix_gen.errors import quoted
@@ -16,6 +19,24 @@ from nix_gen.places import Mapping as Entries
 from nix_gen.places import Scalar, Value
 
 _BIND_DRIVERS = frozenset({"bind", "rbind"})
+_SECRET_KEYS = frozenset({"file", "environment", "external", "name", "labels"})
+_CONFIG_KEYS = _SECRET_KEYS | {"content"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigUse:
+    """One config of a service; where none of text, file and secret is set, its content is not here."""
+
+    name: str
+    target: str
+    text: str | None = None
+    file: str | None = None
+    """Path beside the compose file, or on the host."""
+    secret: str | None = None
+    """Variable that holds the content, where that is a secret or not known."""
+    mode: str | None = None
+    uid: int | None = None
+    gid: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,18 +47,22 @@ class TopLevel:
     secrets: dict[str, str] = field(default_factory=dict)
     """Secret names of the graph, by their compose names."""
     configs: dict[str, Entries] = field(default_factory=dict)
+    networks: dict[str, NetworkFacts] = field(default_factory=dict)
 
 
 def read_top_level(root: Entries, importing: Importing) -> TopLevel:
-    """Read the sections `volumes`, `secrets` and `configs`."""
-    top = TopLevel()
+    """Read the sections `volumes`, `secrets`, `configs` and `networks`."""
+    top = TopLevel(networks=read_networks(root, importing))
     for section, into in (("volumes", top.volumes), ("configs", top.configs)):
         for name, value in importing.entries(root.entries.get(section), section).entries.items():
             into[name] = importing.entries(value, f"{section}.{name}")
+            if section == "configs":
+                _strange(into[name].entries, f"the config {quoted(name)}", _CONFIG_KEYS, importing)
     secrets_of = importing.entries(root.entries.get("secrets"), "secrets")
     top.secrets = identified(secrets_of.entries)
     for name, value in secrets_of.entries.items():
         entries = importing.entries(value, f"secrets.{name}").entries
+        _strange(entries, f"the secret {quoted(name)}", _SECRET_KEYS, importing)
         origin = next((key for key in ("file", "environment", "external") if key in entries), None)
         source = (
             importing.text(entries[origin], f"secrets.{name}") if origin in {"file", "environment"} else None
@@ -51,6 +76,13 @@ def read_top_level(root: Entries, importing: Importing) -> TopLevel:
             line=secrets_of.key_lines.get(name, secrets_of.line),
         )
     return top
+
+
+def _strange(entries: dict[str, Value], what: str, known: frozenset[str], importing: Importing) -> None:
+    for key in sorted(entries.keys() - known):
+        if not key.startswith("x-"):
+            said = f"'{quoted(key)[1:-1]}' of {what}"
+            importing.dropped(importing.project, said, "set it on the host", line=entries[key].line)
 
 
 def volumes(
@@ -142,11 +174,8 @@ def _use(item: Value, where: str, importing: Importing) -> VolumeUse:
 
 def configs(
     value: Value | None, top: TopLevel, node_id: str, where: str, importing: Importing
-) -> list[tuple[VolumeUse, int]]:
-    """Configs of a service, as read-only mounts of the file they name.
-
-    A config of another kind becomes a note, and a mount without a source.
-    """
+) -> list[tuple[ConfigUse, int]]:
+    """Configs of a service: where each is seen, and its text or the file it names."""
     found = []
     for item in importing.items(value, f"{where}, configs"):
         name, target = _named(item, f"{where}, configs", importing)
@@ -154,18 +183,58 @@ def configs(
             what = f"names the config {quoted(name)}, which does not exist"
             importing.problem(f"{where}, configs", what, "add it to the top-level 'configs:'", line=item.line)
             continue
-        file = importing.text(top.configs[name].entries.get("file"), f"configs.{name}.file")
-        if not file:
-            importing.dropped(
-                node_id, f"the config {quoted(name)}", "write it on the host", line=item.line, warn=True
-            )
         target = target or f"/{name}"
         path = importing.attempt(
-            partial(mount_target, target), f"{where}, configs", "write a path", line=item.line
+            partial(mount_target, target if target.startswith("/") else f"/{target}"),
+            f"{where}, configs",
+            "write a path",
+            line=item.line,
         )
-        if path is not None:
-            found.append((VolumeUse(type="bind", source=file or "", target=path, read_only=True), item.line))
+        if path is None:
+            continue
+        use = _config(name, path, item, top, node_id, where, importing)
+        if use is not None:
+            found.append((use, item.line))
     return found
+
+
+def _config(
+    name: str, path: str, item: Value, top: TopLevel, node_id: str, where: str, importing: Importing
+) -> ConfigUse | None:
+    entries = top.configs[name].entries
+    given = item.entries if isinstance(item, Entries) else {}
+    options = {
+        key: importing.text(given.get(key), f"{where}, configs.{key}") for key in ("mode", "uid", "gid")
+    }
+    for key in sorted(given.keys() - {"source", "target", "mode", "uid", "gid"}):
+        what = f"'{quoted(key)[1:-1]}' of the config {quoted(name)}"
+        importing.dropped(node_id, what, "do without it", line=item.line)
+    use = ConfigUse(
+        name=name,
+        target=path,
+        mode=file_mode(options["mode"]),
+        uid=_identity(options["uid"]),
+        gid=_identity(options["gid"]),
+    )
+    place = f"configs.{name}"
+    file = importing.text(entries.get("file"), f"{place}.file")
+    variable = importing.text(entries.get("environment"), f"{place}.environment")
+    if "content" in entries:
+        return replace(use, text=importing.text(entries["content"], f"{place}.content") or "")
+    if file:
+        return replace(use, file=file)
+    if variable is not None:
+        if key_looks_secret(variable) or variable not in importing.environment:
+            return replace(use, secret=variable)
+        return replace(use, text=importing.environment[variable])
+    importing.dropped(
+        node_id, f"the config {quoted(name)}", "write it on the host", line=item.line, warn=True
+    )
+    return use
+
+
+def _identity(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() and len(text) < 10 else None
 
 
 def _named(item: Value, where: str, importing: Importing) -> tuple[str, str | None]:
@@ -184,6 +253,9 @@ def secrets(value: Value | None, top: TopLevel, where: str, importing: Importing
             what = f"names the secret {quoted(name)}, which does not exist"
             importing.problem(f"{where}, secrets", what, "add it to the top-level 'secrets:'", line=item.line)
             continue
+        for key in sorted((item.entries if isinstance(item, Entries) else {}).keys() - {"source", "target"}):
+            what = f"'{quoted(key)[1:-1]}' of the secret {quoted(name)} of {where}"
+            importing.dropped(top.secrets[name], what, "set owner and mode on the host", line=item.line)
         path = target or name
         path = path if path.startswith("/") else f"/run/secrets/{path}"
         ref = importing.built(
@@ -192,6 +264,22 @@ def secrets(value: Value | None, top: TopLevel, where: str, importing: Importing
         if ref is not None:
             found.append(ref)
     return found
+
+
+def memory_use(use: VolumeUse, entries: Entries, importing: Importing) -> VolumeUse | None:
+    """The mount of a named volume that is memory by its driver options; None for any other volume."""
+    where = f"volumes.{use.source}.driver_opts"
+    options = importing.entries(entries.entries.get("driver_opts"), where).entries
+    if importing.text(options.get("type"), f"{where}.type") != "tmpfs":
+        return None
+    flags = (importing.text(options.get("o"), f"{where}.o") or "").split(",")
+    size = next((flag.removeprefix("size=") for flag in flags if flag.startswith("size=")), "")
+    limit = (
+        importing.attempt(partial(size_bytes, size), where, "write size=100m", line=entries.line)
+        if size and not size.endswith("%")
+        else None
+    )
+    return replace(use, type="tmpfs", source="", size_bytes=limit)
 
 
 def storage_fields(name: str, entries: Entries, importing: Importing) -> dict[str, object]:
@@ -208,6 +296,8 @@ def storage_fields(name: str, entries: Entries, importing: Importing) -> dict[st
             return {"storage": "nfs", "server": server.strip("[]"), "path": path}
     if _BIND_DRIVERS & set(flags) and device:
         return {"path": host_path(device, importing.project)}
+    if texts.get("type") == "tmpfs":
+        return {}
     for key in sorted(entries.entries.keys() - {"driver_opts", "name", "labels"}):
         value = entries.entries[key]
         if isinstance(value, Scalar) and value.text in {"local", "false", ""}:

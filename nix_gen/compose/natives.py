@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from nix_gen.compose.concealment import key_looks_secret
 from nix_gen.compose.flags import Flags, read_flags
 from nix_gen.compose.images import FACTS, Program, is_data, version
+from nix_gen.compose.keys import WEIGHTY
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import VolumeUse
@@ -72,7 +73,7 @@ class _Reading:
                 return self._from_file(f"{key}_FILE", entry.value, entry.line)
             entry = self.source.environment.get(key)
             if entry is not None and (entry.value or entry.secret):
-                name = self.importing.secret_name(self.source.id, key, entry.variable)
+                name = self.importing.secret_name(self.source.id, key, entry.variable, entry.value)
                 secret_note(self.source, key, name, entry.line, self.importing)
                 return name
         return None
@@ -96,6 +97,15 @@ class _Reading:
                 "set it as a setting of the service",
                 line=line,
             )
+        for use, line in source.configs:
+            what = f"the config {quoted(use.name)} for {use.target} in the image"
+            mend = "say it in the graph or in the host's configuration"
+            self.importing.dropped(source.id, what, mend, line=line, warn=True)
+        for key, line in sorted(source.container_keys.items()):
+            mend = "the NixOS module decides it"
+            warn = key in WEIGHTY
+            what = f"'{key}' of {source.where}"
+            self.importing.dropped(source.id, what, mend, line=line, warn=warn)
         for name in ("user", "working_dir", "stop_signal"):
             if getattr(source, name) is not None:
                 mend = "the NixOS module decides it"
@@ -205,7 +215,8 @@ def _redis(reading: _Reading) -> dict[str, object]:
     given = flags.values.pop("requirepass", None)
     if given is not None:
         variable = _variable_of(reading, given)
-        password = reading.importing.secret_name(reading.source.id, "requirepass", variable)
+        value = given if isinstance(given, str) else ""
+        password = reading.importing.secret_name(reading.source.id, "requirepass", variable, value)
         secret_note(reading.source, "--requirepass", password, reading.source.line, reading.importing)
     return {
         "engine": "redis",

@@ -12,7 +12,7 @@ from functools import partial
 from nix_gen.compose.concealment import key_looks_secret, looks_secret
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import cpu_milli, duration_ms, size_bytes
-from nix_gen.compose.variables import read_variables
+from nix_gen.compose.variables import read_raw, read_variables
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
 from nix_gen.nodes import Build, HealthCheck, Resources, Restart
@@ -182,21 +182,30 @@ def _entry(
     return EnvironmentEntry(value=text, line=line, secret=secret)
 
 
-def _env_file(item: Value, node_id: str, where: str, importing: Importing) -> dict[str, str]:
+def _env_file(
+    item: Value, node_id: str, where: str, importing: Importing, kind: str = "env_file"
+) -> dict[str, str]:
+    """Variables of a file beside; a missing one that may be missing is passed over, as compose does."""
+    given = item.entries if isinstance(item, Entries) else {}
+    required = given.get("required")
+    may_miss = required is not None and not importing.boolean(required, f"{where}, {kind}.required")
+    stated = importing.text(given.get("format"), f"{where}, {kind}.format") or ""
     path = importing.entries(item, where).entries.get("path") if isinstance(item, Entries) else item
-    name = importing.text(path, f"{where}, env_file")
+    name = importing.text(path, f"{where}, {kind}")
     text = importing.reader(name) if name else None
+    if text is None and may_miss:
+        return {}
     if text is None:
         importing.note(
             "file-not-read",
             node_id,
-            f"the env_file {quoted(name)} is not below this file's folder; its variables are missing",
+            f"the {kind} {quoted(name)} is not below this file's folder; its variables are missing",
             "put it beside this file and import again",
             line=item.line,
             severity=Severity.WARNING,
         )
         return {}
-    return read_variables(text, importing.environment)
+    return read_raw(text) if stated == "raw" else read_variables(text, importing.environment)
 
 
 def health_check(value: Value | None, node_id: str, where: str, importing: Importing) -> HealthCheck | None:
@@ -271,7 +280,9 @@ def restart(given: dict[str, Value], node_id: str, where: str, importing: Import
                 f"{where}, restart", f"{quoted(text)} is no restart policy", mend, line=given["restart"].line
             )
             return None
-        if count:
+        if count and (
+            policy != Restart.ON_FAILURE or not count.isdecimal() or not 0 < int(count[:7]) <= 1_000_000
+        ):
             importing.dropped(
                 node_id, f"the limit of {quoted(count)} restarts", "do without it", line=given["restart"].line
             )
@@ -306,10 +317,14 @@ def resources(given: dict[str, Value], node_id: str, where: str, importing: Impo
             "write a number with its unit",
             line=value.line,
         )
-    for key in sorted(deploy.entries.keys() - {"resources", "replicas", "restart_policy", "labels"}):
+    for key in sorted(deploy.entries.keys() - {"resources", "replicas", "restart_policy"}):
         line = deploy.key_lines.get(key, deploy.line)
+        if key == "mode" and importing.text(deploy.entries[key], where) == "replicated":
+            continue
         importing.dropped(node_id, f"'deploy.{quoted(key)[1:-1]}'", "place and update by host", line=line)
-    for key in sorted((reserved.keys() - {"memory"}) | (limits.keys() - {"cpus", "memory", "pids"})):
+    for key in sorted(
+        (reserved.keys() - {"memory", "devices"}) | (limits.keys() - {"cpus", "memory", "pids"})
+    ):
         importing.dropped(
             node_id, f"the resource {quoted(key)}", "reserve it on the host", line=deploy.line, warn=True
         )
@@ -334,7 +349,12 @@ def replicas(given: dict[str, Value], where: str, importing: Importing) -> int:
 def labels(given: dict[str, Value], node_id: str, where: str, importing: Importing) -> dict[str, str]:
     """Labels of the container; those that hold secrets are left out."""
     found = {}
-    for key, scalar in importing.pairs(given.get("labels"), f"{where}, labels").items():
+    pairs: dict[str, Scalar] = {}
+    for item in importing.items(given.get("label_file"), f"{where}, label_file"):
+        held = _env_file(item, node_id, where, importing, kind="label_file")
+        pairs |= {key: Scalar(text, text, item.line, 1) for key, text in held.items()}
+    pairs |= importing.pairs(given.get("labels"), f"{where}, labels")
+    for key, scalar in pairs.items():
         if looks_secret(key, scalar.text) or re.search(r"[\s=\0]", key) or not key:
             importing.dropped(
                 node_id, f"the label {quoted(key)}", "set it on the host", line=scalar.line, warn=True
@@ -344,16 +364,33 @@ def labels(given: dict[str, Value], node_id: str, where: str, importing: Importi
     return found
 
 
-def network_aliases(value: Value | None, node_id: str, where: str, importing: Importing) -> set[str]:
-    """Names given to a service on its networks; fixed addresses are not carried over."""
-    if not isinstance(value, Entries):
-        return set()
-    aliases: set[str] = set()
-    for name, entry in value.entries.items():
-        given = importing.entries(entry, f"{where}, networks.{name}").entries
-        aliases.update(importing.texts(given.get("aliases"), f"{where}, networks.{name}.aliases"))
-        for key in sorted(given.keys() - {"aliases"}):
-            importing.dropped(
-                node_id, f"'{quoted(key)[1:-1]}' on the network {quoted(name)}", "use names", line=entry.line
-            )
-    return {alias for alias in aliases if alias and not re.search(r"[\s/]", alias)}
+def restart_count(given: dict[str, Value], node_id: str, where: str, importing: Importing) -> int | None:
+    """How often a failed service is started again: `restart: on-failure:N`, or `max_attempts` of deploy."""
+    text = importing.text(given.get("restart"), f"{where}, restart") or ""
+    deploy = importing.entries(given.get("deploy"), f"{where}, deploy").entries
+    policy = importing.entries(deploy.get("restart_policy"), f"{where}, deploy.restart_policy").entries
+    for key in sorted(policy.keys() - {"condition", "max_attempts"}):
+        what = f"'deploy.restart_policy.{quoted(key)[1:-1]}' of {where}"
+        importing.dropped(node_id, what, "systemd starts it again at once", line=policy[key].line)
+    if text:
+        count = text.partition(":")[2]
+        return int(count[:6]) if count.isdecimal() and int(count[:6]) > 0 else None
+    number = importing.integer(policy.get("max_attempts"), f"{where}, deploy.restart_policy.max_attempts")
+    return min(number, 1_000_000) if number else None
+
+
+def misplaced(mode: str, fields: dict[str, object]) -> list[tuple[str, str]]:
+    """Options that the network mode leaves no room for, taken out: the key, and what to do instead."""
+    found: list[tuple[str, str]] = []
+    sysctls = fields.get("sysctls")
+    if mode == "host" and isinstance(sysctls, dict):
+        own = {key: held for key, held in sysctls.items() if not re.match(r"net[./]", key)}
+        if own != sysctls:
+            found.append(("sysctls", "set boot.kernel.sysctl of the host, whose network it shares"))
+            fields["sysctls"] = own
+    lent = ("dns", "dns_search", "dns_options", "extra_hosts") if mode.startswith("node:") else ()
+    for name in (*lent, *(("mac_address",) if mode != "bridge" else ())):
+        if fields.pop(name, None) is not None:
+            key = "dns_opt" if name == "dns_options" else name
+            found.append((key, "say it of the service whose network it shares"))
+    return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from nix_gen.compose.choice import choose_natives
 from nix_gen.compose.edges import Assembly
@@ -15,6 +16,7 @@ from nix_gen.compose.included import with_included
 from nix_gen.compose.keys import TOP_LEVEL
 from nix_gen.compose.mounts import TopLevel, read_top_level
 from nix_gen.compose.services import ServiceSource, read_service
+from nix_gen.compose.sharing import share_secrets
 from nix_gen.compose.source import Importing, host_name, identified
 from nix_gen.errors import quoted
 from nix_gen.findings import Finding, Severity
@@ -71,6 +73,7 @@ def import_compose(
     for word in ("postgres", "mysql", "mariadb", "redis", "default", "localhost"):
         importing.concealed.allow(word)
     natives = choose_natives(sources, importing)
+    share_secrets(sources, natives, importing)
     assembly = Assembly(sources, natives, top, importing)
     nodes, edges = assembly.build()
     importing.check()
@@ -102,22 +105,12 @@ def _top_level_notes(document: Document, root: Entries, importing: Importing) ->
         importing.note("tag-applied", place, what, "merge override files first", line=line)
     for key in sorted(root.entries):
         line = root.key_lines.get(key, root.line)
-        if key == "networks":
-            _network_notes(root.entries[key], line, importing)
-        elif key == "models":
+        if key == "models":
             importing.dropped(place, "'models'", "run the models as services", line=line, warn=True)
         elif key not in TOP_LEVEL and not key.startswith("x-"):
             message = f"the file has the top-level key {quoted(key)}, which compose does not know"
             mend = f"{near(key, TOP_LEVEL)}remove it or mend its name"
             importing.note("unknown-key", place, message, mend, line=line, severity=Severity.WARNING)
-
-
-def _network_notes(value: object, line: int, importing: Importing) -> None:
-    names = sorted(value.entries) if isinstance(value, Entries) else []
-    if [name for name in names if name != "default"]:
-        listed = ", ".join(quoted(name)[1:-1] for name in names[:5]) + (", ..." if len(names) > 5 else "")
-        what = f"the separation into networks ({listed})"
-        importing.dropped(importing.project, what, "who may reach whom follows from edges", line=line)
 
 
 def _enabled(services: Entries, importing: Importing) -> tuple[dict[str, Entries], set[str]]:
@@ -148,6 +141,7 @@ def _services(root: Entries, top: TopLevel, importing: Importing) -> list[Servic
     enabled, left_out = _enabled(services, importing)
     ids = identified(enabled)
     importing.ids = frozenset(ids.values())
+    importing.names = _names(enabled, ids, importing)
     sources = [read_service(name, ids[name], entries, top, importing) for name, entries in enabled.items()]
     uses = [found for source in sources for found in source.volumes if importing.incomplete]
     for use, line in uses:
@@ -156,6 +150,7 @@ def _services(root: Entries, top: TopLevel, importing: Importing) -> list[Servic
     if services.entries and not sources:
         what = "has only services that profiles disable"
         importing.problem("services", what, "write COMPOSE_PROFILES=... into .env", line=services.line)
+    _taken_over(sources, importing)
     by_name = {source.name: source for source in sources}
     for source in sources:
         for link in source.links:
@@ -167,6 +162,35 @@ def _services(root: Entries, top: TopLevel, importing: Importing) -> list[Servic
             importing.note("renamed", source.id, what, mend, line=source.line)
         _check_dependencies(source, ids, left_out, importing)
     return sources
+
+
+def _names(enabled: dict[str, Entries], ids: Mapping[str, str], importing: Importing) -> dict[str, str]:
+    """Node ids by the names of services, and by those of containers that no service has."""
+    named: dict[str, str] = {}
+    for name, entries in enabled.items():
+        text = importing.text(
+            entries.entries.get("container_name"), f"service {quoted(name)}, container_name"
+        )
+        if text:
+            named.setdefault(text, ids[name])
+    return named | dict(ids)
+
+
+def _taken_over(sources: list[ServiceSource], importing: Importing) -> None:
+    """`volumes_from`: the volumes of another service, at the paths where this one has none of its own."""
+    by_id = {source.id: source for source in sources}
+    for source in sources:
+        for node_id, read_only, line in source.volumes_from:
+            taken = {use.target for use, _ in source.volumes}
+            for use, _ in list(by_id[node_id].volumes):
+                if use.target in taken:
+                    continue
+                if use.type == "anonymous":
+                    what = f"the anonymous volume {use.target} of {node_id}, which {source.where} takes over,"
+                    importing.dropped(source.id, what, "give the volume a name", line=line, warn=True)
+                    continue
+                both = replace(use, read_only=use.read_only or read_only)
+                source.volumes.append((both, line))
 
 
 def _left_out_note(name: str, profiles: tuple[str, ...], services: Entries, importing: Importing) -> None:

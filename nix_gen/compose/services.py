@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nix_gen.compose import mounts, options
+from nix_gen.compose.containers import ContainerReading, read_container
 from nix_gen.compose.keys import HANDLED, KNOWN, WEIGHTY
+from nix_gen.compose.mounts import ConfigUse
+from nix_gen.compose.networks import NetworkPlace, read_place
 from nix_gen.compose.options import EnvironmentEntry
 from nix_gen.compose.source import Importing, left_open
 from nix_gen.compose.syntax import NotCarriedError, VolumeUse, published_ports, words
@@ -16,7 +19,7 @@ from nix_gen.edges import Condition
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
 from nix_gen.graph_file import near
-from nix_gen.nodes import Build, HealthCheck, PortBinding, Resources, Restart, SecretRef
+from nix_gen.nodes import Build, HealthCheck, PortBinding, Resources, Restart, SecretRef, TextFile
 from nix_gen.places import Listing, Scalar, Value
 from nix_gen.places import Mapping as Entries
 
@@ -55,8 +58,9 @@ class ServiceSource:
     environment: dict[str, EnvironmentEntry] = field(default_factory=dict)
     ports: list[PortBinding] = field(default_factory=list)
     volumes: list[tuple[VolumeUse, int]] = field(default_factory=list)
-    config_targets: list[str] = field(default_factory=list)
-    """Where its `configs` are mounted, also those whose content is not carried over."""
+    configs: list[tuple[ConfigUse, int]] = field(default_factory=list)
+    files: list[TextFile] = field(default_factory=list)
+    """Small text files that were mounted."""
     secrets: list[SecretRef] = field(default_factory=list)
     depends_on: list[Dependency] = field(default_factory=list)
     links: list[Dependency] = field(default_factory=list)
@@ -68,7 +72,13 @@ class ServiceSource:
     hostname: str | None = None
     stop_signal: str | None = None
     aliases: set[str] = field(default_factory=set)
-    networks: frozenset[str] = frozenset({"default"})
+    place: NetworkPlace = field(default_factory=NetworkPlace)
+    container: dict[str, object] = field(default_factory=dict)
+    """Fields of its `ContainerOptions`."""
+    container_keys: dict[str, int] = field(default_factory=dict)
+    """Keys those fields come from, with their lines."""
+    volumes_from: list[tuple[str, bool, int]] = field(default_factory=list)
+    """Services whose volumes it takes over, whether read-only, and the line."""
     labels: dict[str, str] = field(default_factory=dict)
     replicas: int = 1
 
@@ -105,9 +115,8 @@ def read_service(
     source.environment = options.environment(given, node_id, where, importing)
     source.ports = _ports(source, given, importing)
     source.volumes = mounts.volumes(given, node_id, where, importing)
-    configs = mounts.configs(given.get("configs"), top, node_id, where, importing)
-    source.volumes += [one for one in configs if one[0].source]
-    source.config_targets = [use.target for use, _ in configs]
+    source.configs = mounts.configs(given.get("configs"), top, node_id, where, importing)
+    source.volumes_from = _volumes_from(source, given.get("volumes_from"), importing)
     source.secrets = mounts.secrets(given.get("secrets"), top, where, importing)
     source.depends_on = _depends_on(given.get("depends_on"), f"{where}, depends_on", importing)
     source.links = _links(source, given.get("links"), importing)
@@ -115,6 +124,7 @@ def read_service(
     source.restart = options.restart(given, node_id, where, importing)
     source.resources = options.resources(given, node_id, where, importing)
     source.replicas = options.replicas(given, where, importing)
+    _container(source, given, top, importing)
     source.labels = options.labels(given, node_id, where, importing)
     _identity(source, given, importing)
     _leftovers(source, entries, importing)
@@ -261,13 +271,7 @@ def _identity(source: ServiceSource, given: dict[str, Value], importing: Importi
     source.aliases.update(
         name for name in (source.hostname, container, source.name) if name and name != source.id
     )
-    source.aliases.update(options.network_aliases(given.get("networks"), source.id, where, importing))
     source.aliases.discard(source.id)
-    networks = given.get("networks")
-    if isinstance(networks, Entries):
-        source.networks = frozenset(networks.entries)
-    elif networks is not None:
-        source.networks = frozenset(importing.texts(networks, f"{where}, networks"))
     directory = importing.text(given.get("working_dir"), f"{where}, working_dir")
     if directory and not directory.startswith("/"):
         line = given["working_dir"].line
@@ -276,6 +280,49 @@ def _identity(source: ServiceSource, given: dict[str, Value], importing: Importi
         )
     elif directory:
         source.working_dir = directory
+
+
+def _container(
+    source: ServiceSource, given: dict[str, Value], top: mounts.TopLevel, importing: Importing
+) -> None:
+    """Where it stands in the networks, and what only a container has."""
+    names = importing.names
+    source.place = read_place(source, given, top.networks, names, importing)
+    reading = ContainerReading(node_id=source.id, where=source.where, importing=importing, ids=names)
+    read_container(reading, given)
+    count = options.restart_count(given, source.id, source.where, importing)
+    if count is not None:
+        reading.fields["restart_max_count"] = count
+    if source.place.mode != "bridge":
+        reading.keys["network_mode"] = given.get(
+            "network_mode", given.get("networks", source_line(source))
+        ).line
+    source.container, source.container_keys = reading.fields, reading.keys
+    for key, reason in options.misplaced(source.place.mode, source.container):
+        what = f"'{key}' of {source.where}"
+        importing.dropped(
+            source.id, what, reason, line=source.container_keys.get(key, source.line), warn=True
+        )
+
+
+def source_line(source: ServiceSource) -> Scalar:
+    """A value at the line of a service, for what has no value of its own."""
+    return Scalar(None, "", source.line, 1)
+
+
+def _volumes_from(
+    source: ServiceSource, value: Value | None, importing: Importing
+) -> list[tuple[str, bool, int]]:
+    found = []
+    for item in importing.items(value, f"{source.where}, volumes_from"):
+        text = importing.text(item, f"{source.where}, volumes_from") or ""
+        name, _, mode = text.removeprefix("container:").partition(":")
+        if name in importing.names:
+            found.append((importing.names[name], mode == "ro", item.line))
+        else:
+            what = f"'volumes_from' of {source.where} ({quoted(text)[1:-1]})"
+            importing.dropped(source.id, what, "name the volumes themselves", line=item.line, warn=True)
+    return found
 
 
 def _leftovers(source: ServiceSource, entries: Entries, importing: Importing) -> None:

@@ -49,6 +49,10 @@ class Importing:
         self.project = ""
         self.ids: frozenset[str] = frozenset()
         """Node ids of the services."""
+        self.names: dict[str, str] = {}
+        """Node ids by the names of services and of their containers."""
+        self.shared: dict[str, str] = {}
+        """Names of secrets by the values that several services have in common."""
         self.concealed = Concealed()
         self.incomplete = False
         """Whether a file that this one includes was not read, so that names may lead nowhere."""
@@ -175,12 +179,16 @@ class Importing:
         key = path[3] if len(path) > 3 else scalar.text.partition("=")[0]
         return key_looks_secret(key) or _WHOLE.fullmatch(scalar.text) is not None
 
-    def secret_name(self, node_id: str, key: str, variable: str | None = None) -> str:
+    def secret_name(self, node_id: str, key: str, variable: str | None = None, value: str = "") -> str:
         """Name of the secret behind a variable of a service: `db.postgres_password`.
+
+        A value that several services spell out has one name (`shared`).
 
         Where the value is one variable of the file (`${DB_PASSWORD}`), every service that uses it shares
         one secret, named after the project: `shop.db_password`. No node id and no compose secret has a dot.
         """
+        if variable is None and value in self.shared:
+            return self.shared[value]
         scope, last = node_id, key.lower().strip("-")
         if variable is not None:
             scope = f"{self.project}.variables" if self.project in self.ids else self.project

@@ -156,6 +156,16 @@ def read_variables(text: str, environment: Mapping[str, str] | None = None) -> d
     return variables
 
 
+def read_raw(text: str) -> dict[str, str]:
+    """Read an `env_file` of the format `raw`: everything after the first `=` is the value, as it stands."""
+    variables: dict[str, str] = {}
+    for line in text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"):
+        name, equals, value = line.partition("=")
+        if equals and _NAME.fullmatch(name.strip()) and not line.lstrip().startswith("#"):
+            variables[name.strip()] = value[:VALUE_MAX_CHARS]
+    return variables
+
+
 def _end_of_quote(written: str, quote: str) -> int:
     position = 1
     while position < len(written):

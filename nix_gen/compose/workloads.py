@@ -6,15 +6,20 @@ Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from shlex import quote
 
 from nix_gen.compose.concealment import HIDDEN_MIN_CHARS, secret_arguments
+from nix_gen.compose.files import Carried, beside, carried, note_carried
+from nix_gen.compose.mounts import ConfigUse
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
-from nix_gen.compose.syntax import host_path
+from nix_gen.compose.syntax import VolumeUse, host_path
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
-from nix_gen.nodes import HealthCheck, Mount, MountKind, SecretRef, Service
+from nix_gen.nodes import HealthCheck, Mount, MountKind, PortBinding, SecretRef, Service
+
+_SLUG = re.compile(r"[^a-z0-9_.-]+")
 
 
 def secret_note(source: ServiceSource, key: str, name: str, line: int, importing: Importing) -> None:
@@ -28,15 +33,20 @@ def secret_note(source: ServiceSource, key: str, name: str, line: int, importing
     )
 
 
-def service_node(source: ServiceSource, mounts: list[Mount], importing: Importing) -> Service | None:
+def service_node(
+    source: ServiceSource,
+    mounts: list[Mount],
+    networks: Mapping[str, list[dict[str, object]]],
+    importing: Importing,
+) -> Service | None:
     """The node of a service that runs as a container."""
     environment: dict[str, str] = {}
-    secrets = list(source.secrets)
+    secrets = [*source.secrets, *_secret_configs(source, importing)]
     for key, entry in source.environment.items():
         if not entry.secret and not importing.concealed.inside(entry.value):
             environment[key] = entry.value
             continue
-        name = importing.secret_name(source.id, key, entry.variable)
+        name = importing.secret_name(source.id, key, entry.variable, entry.value)
         secrets.append(SecretRef(name=name, env=key))
         secret_note(source, key, name, entry.line, importing)
     node: Service | None = importing.built(
@@ -55,7 +65,9 @@ def service_node(source: ServiceSource, mounts: list[Mount], importing: Importin
         hostname=source.hostname,
         stop_signal=source.stop_signal,
         replicas=source.replicas,
-        ports=tuple(source.ports),
+        ports=_ports(source, importing),
+        files=tuple(source.files),
+        container=_container(source, networks),
     )
     if source.build is not None:
         importing.note(
@@ -66,6 +78,103 @@ def service_node(source: ServiceSource, mounts: list[Mount], importing: Importin
             line=source.line,
         )
     return node
+
+
+def _ports(source: ServiceSource, importing: Importing) -> tuple[PortBinding, ...]:
+    """Its ports; in the network of the host, what it listens on is what others reach."""
+    if source.place.mode != "host":
+        return tuple(source.ports)
+    moved = [binding for binding in source.ports if binding.published not in {None, binding.port}]
+    if moved:
+        importing.note(
+            "port-decided",
+            source.id,
+            f"{source.where} is in the network of its host, so port {moved[0].port} is published as it is",
+            "reach it there, or take 'network_mode: host' away",
+            line=source.line,
+            severity=Severity.WARNING,
+        )
+    if not source.ports:
+        importing.note(
+            "host-ports",
+            source.id,
+            f"{source.where} is in the network of its host and names no port, so the firewall opens none",
+            "name its ports under 'ports:'",
+            line=source.line,
+            severity=Severity.WARNING,
+        )
+    same = [
+        binding.model_copy(update={"published": None if binding.published is None else binding.port})
+        for binding in source.ports
+    ]
+    return tuple(dict.fromkeys(same))
+
+
+def _container(
+    source: ServiceSource, networks: Mapping[str, list[dict[str, object]]]
+) -> dict[str, object] | None:
+    fields = dict(source.container)
+    if source.place.mode != "bridge":
+        fields["network"] = source.place.mode
+    elif source.id in networks:
+        fields["networks"] = networks[source.id]
+    return fields or None
+
+
+def _secret_configs(source: ServiceSource, importing: Importing) -> list[SecretRef]:
+    """Configs whose text is a secret, or comes from a variable that is not known here."""
+    found = []
+    for use, line in source.configs:
+        if use.secret is not None:
+            name = importing.secret_name(source.id, f"config-{use.secret}")
+            found.append(SecretRef(name=name, path=use.target))
+            secret_note(source, f"the config {use.name}", name, line, importing)
+    return found
+
+
+def own_files(source: ServiceSource, importing: Importing) -> None:
+    """Take the configs and small mounted files of a container into the node; the others stay mounts."""
+    for config, line in source.configs:
+        if config.text is not None:
+            _text_config(source, config, line, importing)
+        elif config.file is not None:
+            mount = VolumeUse(type="bind", source=config.file, target=config.target, read_only=True)
+            source.volumes.append((mount, line))
+    kept = []
+    for use, line in source.volumes:
+        made = Carried()
+        if use.type == "bind":
+            made = beside(use.source, use.target, read_only=use.read_only, importing=importing)
+        if made.file is None:
+            kept.append((use, line))
+            if made.reason:
+                _not_copied(source, use.source, made.reason, line, importing)
+        else:
+            source.files.append(made.file)
+            note_carried(source.id, use.source, made.file, line, importing)
+    source.volumes = kept
+
+
+def _text_config(source: ServiceSource, use: ConfigUse, line: int, importing: Importing) -> None:
+    made = carried(use.text or "", use.target, importing, mode=use.mode, uid=use.uid, gid=use.gid)
+    if made.file is not None:
+        source.files.append(made.file)
+        return
+    name = importing.secret_name(source.id, f"config-{_SLUG.sub('-', use.name.lower()).strip('-')}")
+    ref = importing.built(SecretRef, f"{source.where}, configs", line=line, name=name, path=use.target)
+    if ref is not None:
+        source.secrets.append(ref)
+        secret_note(source, f"the config {use.name}", name, line, importing)
+
+
+def _not_copied(source: ServiceSource, path: str, reason: str, line: int, importing: Importing) -> None:
+    importing.note(
+        "file-kept-out",
+        source.id,
+        f"the text of {quoted(path)} is not taken into the graph: {reason}",
+        "bring it to the host like a secret",
+        line=line,
+    )
 
 
 def common_fields(source: ServiceSource, importing: Importing) -> dict[str, object]:
@@ -145,7 +254,7 @@ def _without_secrets(
         if index not in found and importing.concealed.inside(text)
     }
     for index, secret in sorted(found.items()):
-        name = importing.secret_name(source.id, f"{key}-{index}")
+        name = importing.secret_name(source.id, f"{key}-{index}", value=secret)
         kept[index] = kept[index].replace(secret, f"<secret {name}>")
         importing.note(
             "secret-reference",

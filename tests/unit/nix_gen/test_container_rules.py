@@ -41,8 +41,8 @@ def said(*parts: Node) -> list[str]:
         (
             {"cap_add": ["NET_ADMIN", "CHOWN", "SYS_PTRACE"]},
             (
-                "powerful-capability: web: has the capability NET_ADMIN, SYS_PTRACE, which reaches beyond the "
-                "container; drop it if the program runs without"
+                "powerful-capability: web: has the capability NET_ADMIN, SYS_PTRACE, which reaches beyond "
+                "the container; drop it if the program runs without"
             ),
         ),
         (
@@ -136,8 +136,8 @@ def test_an_edge_between_containers_without_a_common_network_is_an_error() -> No
     apart = service(container={"networks": [{"name": "front"}]})
     assert said(apart, service("store"), edge) == [
         (
-            "no-common-network: web -connects_to-> store: web and store are containers that share no network; "
-            "put both into one network, or remove the edge"
+            "no-common-network: web -connects_to-> store: web and store are containers that share no "
+            "network; put both into one network, or remove the edge"
         )
     ]
     assert said(service(container={"network": "none"}), service("store"), edge) == [
