@@ -21,11 +21,11 @@ TRANSLATION = {
     ),
     "bad-subpath": error("The subpath of a mount leaves its storage.", "Name a path inside the storage."),
     "block-without-device": error("A block storage names no device.", "Set `device`."),
-    "bucket-mounted": error(
-        "An S3 bucket is mounted, and it is no file system.", "Reach it over `connects_to`."
-    ),
     "bucket-outside": warning(
         "A bucket is used that lies outside the graph: nothing is made of it.", "See that it exists."
+    ),
+    "bucket-without-credentials": error(
+        "An S3 storage is served or mounted, and names no keys.", "Name the secret as its `credentials`."
     ),
     "bus-open": warning(
         "A message bus lets in whoever reaches its port; the firewall alone decides who does.",
@@ -34,6 +34,10 @@ TRANSLATION = {
     "bus-without-users": warning(
         "A RabbitMQ has clients and no users; its guest is let in from its own host only.",
         "Name `users` with their passwords.",
+    ),
+    "export-for-database": error(
+        "A database keeps its data in an nfs storage of a host of the graph, where it cannot own its files.",
+        "Use local or block storage.",
     ),
     "file-database-elsewhere": error(
         "A database that is a file (sqlite) is used from another host.",
@@ -73,6 +77,10 @@ TRANSLATION = {
     "nothing-to-manage": warning(
         "A node manages a storage or a host, which has no unit to start or stop.",
         "Let it manage the nodes that run there.",
+    ),
+    "one-object-server": error(
+        "Two S3 storages of a host differ in port, path or credentials, and a host has one S3 server.",
+        "Give both the same, or place them on different hosts.",
     ),
     "published-once": warning(
         "Of several replicas only the first has the published ports.", "Put a load balancer before them."

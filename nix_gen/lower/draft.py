@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nix_gen.ir import AttrSet, Binding, ListOf, Multiline, Plain, Value
+from nix_gen.ir import AttrSet, Binding, Let, ListOf, Multiline, Plain, Ref, Update, Value
 from nix_gen.ir import value as typed
 
 Path = tuple[str, ...]
@@ -17,9 +17,10 @@ Path = tuple[str, ...]
 
 
 class _Branch:
-    __slots__ = ("comments", "items", "last_lines", "lines", "members")
+    __slots__ = ("base", "comments", "items", "last_lines", "lines", "members")
 
     def __init__(self) -> None:
+        self.base: Ref | None = None
         self.members: dict[str, _Branch | Value] = {}
         self.comments: dict[str, list[str]] = {}
         self.items: list[Value] = []
@@ -32,8 +33,19 @@ class Draft:
 
     def __init__(self) -> None:
         self._root = _Branch()
+        self.lets: dict[str, Binding] = {}
         self.files: dict[str, str] = {}
         """Files beside the module that it refers to, by relative path."""
+
+    def let(self, name: str, plain: Plain, *comments: str) -> Ref:
+        """Give a value a name that the whole module may use; twice the same is once."""
+        new = Binding(name, typed(plain), comments)
+        assert self.lets.setdefault(name, new) == new, f"{name} is named twice"
+        return Ref((name,))
+
+    def inherit(self, path: Path, base: Ref) -> None:
+        """Begin a set with the members of another: `base // { … }`; members put here win."""
+        self._branch(path).base = base
 
     def put(self, path: Path, plain: Plain, *comments: str) -> None:
         """Set an option; a mapping is set member by member, so that several concerns can fill one set."""
@@ -73,13 +85,15 @@ class Draft:
             said = self._branch(path[:-1]).comments.setdefault(path[-1], [])
             said += [comment for comment in comments if comment not in said]
 
-    def freeze(self) -> AttrSet:
-        """The options as one attribute set.
+    def freeze(self) -> AttrSet | Let:
+        """The options as one attribute set, below the names that `let` gave.
 
         Raises:
             NixValueError: a name from the graph is one that Nix would execute.
         """
-        return _frozen(self._root)
+        options = _members(self._root)
+        named = tuple(self.lets[name] for name in sorted(self.lets))
+        return Let(named, options) if named else options
 
     def _branch(self, path: Path) -> _Branch:
         branch = self._root
@@ -92,7 +106,7 @@ class Draft:
         return branch
 
 
-def _frozen(branch: _Branch) -> AttrSet:
+def _members(branch: _Branch) -> AttrSet:
     bindings = []
     for name in sorted(branch.members):
         member = branch.members[name]
@@ -108,4 +122,6 @@ def _closed(branch: _Branch) -> Value:
         return ListOf(tuple(dict.fromkeys(branch.items)))
     if branch.lines:
         return Multiline("".join(f"{line}\n" for line in branch.lines + branch.last_lines))
-    return _frozen(branch)
+    if branch.base is not None:
+        return Update((branch.base, _members(branch))) if branch.members else branch.base
+    return _members(branch)

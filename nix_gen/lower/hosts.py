@@ -13,11 +13,14 @@ from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
 from nix_gen.ir import RESERVED_NAMES, Function
 from nix_gen.lower.base import lower_base
+from nix_gen.lower.buckets import lower_buckets
 from nix_gen.lower.buses import lower_buses
 from nix_gen.lower.containers import lower_containers
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.exports import lower_exports
 from nix_gen.lower.firewall import lower_firewall
 from nix_gen.lower.haproxy import lower_haproxy
+from nix_gen.lower.management import lower_management
 from nix_gen.lower.monitoring.host import lower_monitoring
 from nix_gen.lower.mysql import lower_mysql
 from nix_gen.lower.natives import lower_natives
@@ -92,6 +95,7 @@ def _module(site: Site, host: Host) -> HostModule:
     for concern in (
         lower_containers,
         lower_workloads,
+        lower_management,
         lower_postgresql,
         lower_mysql,
         lower_redis,
@@ -101,6 +105,8 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_monitoring,
         lower_natives,
         lower_storage,
+        lower_exports,
+        lower_buckets,
         lower_firewall,
         lower_secrets,
     ):

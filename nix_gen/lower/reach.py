@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
+from nix_gen.lower.edges import listening
 from nix_gen.lower.forms import Form
 from nix_gen.lower.site import Route, Site
-from nix_gen.nodes import Agent, LoadBalancer, PortBinding, Running, Service
+from nix_gen.nodes import Agent, LoadBalancer, PortBinding, Running, Service, Storage
 
 LOOPBACK = "127.0.0.1"
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
@@ -73,7 +74,20 @@ def name_entries(site: Site, node: Running) -> list[tuple[str, str]]:
         address = address_for(site, route)
         if address is not None:
             entries += [(name, address) for name in names_of(site, route.target)]
+    for edge in site.graph.edges_from(node.id):
+        target = site.graph.by_id.get(edge.target)
+        if isinstance(target, Storage) and target.host is not None and listening(target):
+            address = _storage_address(site, node, target.id, target.host)
+            entries += [] if address is None else [(target.id, address)]
     return sorted(set(entries))
+
+
+def _storage_address(site: Site, node: Running, storage_id: str, host_id: str) -> str | None:
+    """Where a node finds the server of a storage, which runs on the storage's host itself."""
+    if site.graph.host_of(node.id) != host_id:
+        return host_address(site, host_id, storage_id)
+    bridged = site.networks.is_bridged(node.id)
+    return site.networks.first_of(node.id).gateway if bridged else LOOPBACK
 
 
 def remote_routes(site: Site, node: Running) -> list[Route]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from nix_gen.graph import SecretProvider
 from nix_gen.ir import Call, Multiline, Plain, Ref, RelativePath, attrs
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.site import Site
 from nix_gen.lower.words import SECRETS
 from nix_gen.nodes import Host, Running, SecretRef
@@ -83,6 +84,7 @@ def lower_environment(site: Site, draft: Draft, node: Running, units: list[str],
     head = _FOR_PODMAN if podman else _FOR_SYSTEMD
     script = f'{head}{{\n{puts}}} > "$RUNTIME_DIRECTORY/env"\n'
     names = {secret for _, secret in pairs}
+    harden(draft, ("systemd", "services", name))
     draft.put(
         ("systemd", "services", name),
         {
@@ -96,7 +98,6 @@ def lower_environment(site: Site, draft: Draft, node: Running, units: list[str],
                 **load_credentials(site, f"{name}.service", names),
                 "RuntimeDirectory": name,
                 "RuntimeDirectoryMode": "0700",
-                "UMask": "0077",
             },
         },
         f"{node.id}: variables with secrets, read when the unit starts.",

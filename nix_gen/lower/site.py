@@ -21,7 +21,13 @@ import networkx as nx
 from nix_gen.edges import ConnectsTo, DependsOn, Monitors
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
-from nix_gen.lower.edges import Connection, Ports, connections
+from nix_gen.lower.edges import (
+    Connection,
+    Ports,
+    backup_connections,
+    cluster_connections,
+    connections,
+)
 from nix_gen.lower.forms import BALANCERS, Form, forms_of
 from nix_gen.lower.monitoring.endpoints import Metrics
 from nix_gen.lower.networks import Attachment, ContainerNetworks, default_network
@@ -229,6 +235,11 @@ class Site:
             for one in asked:
                 if one.beside or (self._runs(one.source) and self._runs(one.target)):
                     found.setdefault((one.source, one.target, one.beside), []).append(one)
+        for one in backup_connections(self.graph):
+            found.setdefault((one.source, one.target, one.beside), []).append(one)
+        for one in cluster_connections(self.graph):
+            if self._runs(one.source) and self._runs(one.target):
+                found.setdefault((one.source, one.target, one.beside), []).append(one)
         return dict(sorted(found.items()))
 
     @cached_property
@@ -296,6 +307,8 @@ class Site:
             Form.NGINX: "nginx",
             Form.HAPROXY: "haproxy",
             Form.NATS: "nats",
+            Form.KAFKA: "apache-kafka",
+            Form.RABBITMQ: "rabbitmq",
             Form.PROMETHEUS: "prometheus",
             Form.ALERTMANAGER: "alertmanager",
             Form.GRAFANA: "grafana",

@@ -10,15 +10,29 @@ from __future__ import annotations
 import posixpath
 
 from nix_gen.edges import MountsVolume
+from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import BALANCERS, Form
+from nix_gen.lower.reach import host_address
 from nix_gen.lower.site import Site
-from nix_gen.lower.words import DATA_GROUP, STATE, tmpfiles_path
-from nix_gen.nodes import Host, MountKind, Running, Storage, StorageKind
+from nix_gen.lower.words import DATA_GID, DATA_GROUP, STATE, systemd_path, tmpfiles_path
+from nix_gen.nodes import Database, Host, MountKind, Running, Storage, StorageKind
 
 PROVISIONED = "/srv"
 """Bind mounts that were relative to a compose file lie below `/srv/<project>`."""
+_KEEPERS = frozenset(
+    {
+        *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, *BALANCERS),
+        *(Form.NATS, Form.KAFKA, Form.RABBITMQ),
+    }
+)
+"""Forms whose module, or whose own lowering, makes the directory of its data."""
 _DOCKER_SOCKETS = frozenset({"/var/run/docker.sock", "/run/docker.sock"})
+
+
+def is_served(storage: Storage) -> bool:
+    """Whether the host of a storage node serves it to others."""
+    return storage.listen_port is not None
 
 
 def mounts_of(site: Site, node: Running) -> list[tuple[MountsVolume, Storage]]:
@@ -39,9 +53,17 @@ def is_podman_volume(site: Site, storage: Storage) -> bool:
     return all(site.forms.get(edge.source) is Form.CONTAINER and not edge.subpath for edge in edges)
 
 
-def directory(site: Site, storage: Storage) -> str:
-    """Where a storage node lies on a host that uses it."""
-    if storage.path is not None and storage.storage is not StorageKind.NFS:
+def directory(site: Site, storage: Storage, host_id: str | None = None) -> str:
+    """Where a storage node lies on a host that uses it.
+
+    Args:
+        site: the surveyed graph.
+        storage: the node.
+        host_id: the host; matters for an export, which has its own path on the host that serves it.
+    """
+    own = storage.storage in {StorageKind.LOCAL, StorageKind.BLOCK}
+    served_here = storage.storage is StorageKind.NFS and is_served(storage) and host_id == storage.host
+    if storage.path is not None and (own or served_here):
         return storage.path
     return f"{STATE}/{site.project}/{storage.id}"
 
@@ -50,7 +72,7 @@ def source_of(site: Site, edge: MountsVolume, storage: Storage) -> str:
     """What a mount names on its left side: a podman volume or a directory."""
     if is_podman_volume(site, storage):
         return f"{site.project}_{storage.id}"
-    base = directory(site, storage)
+    base = directory(site, storage, site.graph.host_of(edge.source))
     if not edge.subpath:
         return base
     path = posixpath.normpath(edge.subpath)
@@ -122,29 +144,63 @@ def _rules(draft: Draft, rules: list[str], *comments: str) -> None:
     draft.add(("systemd", "tmpfiles", "rules"), rules, *comments)
 
 
+def share(draft: Draft, path: str, *comments: str) -> None:
+    """Make a directory that the services of a host share."""
+    _rules(draft, [f"d {tmpfiles_path(path)} 2770 root {DATA_GROUP} -"], *comments)
+    data_group(draft)
+
+
+def data_group(draft: Draft) -> str:
+    """The group of shared directories, which the host gets with this."""
+    draft.put(("users", "groups", DATA_GROUP, "gid"), DATA_GID)
+    return DATA_GROUP
+
+
 def lower_storage(site: Site, draft: Draft, host: Host) -> None:
     """Write the file systems and directories of the storage nodes a host uses."""
-    for storage in _used_on(site, host):
+    for storage in used_on(site, host):
         match storage.storage:
             case StorageKind.LOCAL:
                 _local(site, draft, host, storage)
             case StorageKind.NFS:
-                _nfs(site, draft, storage)
+                _nfs(site, draft, host, storage)
             case StorageKind.BLOCK:
                 _block(site, draft, host, storage)
             case StorageKind.S3:
-                _bucket(site, storage)
+                pass  # nix_gen.lower.buckets
     for node in site.of_form(host.id, Form.SQLITE):
         path = f"{STATE}/{site.project}/{node.id}"
-        _rules(draft, [f"d {path} 2770 root {DATA_GROUP} -"], f"{node.id}: SQLite is a file in a directory.")
-        draft.put(("users", "groups", DATA_GROUP), {})
+        share(draft, path, f"{node.id}: SQLite is a file in a directory.")
 
 
-def _used_on(site: Site, host: Host) -> list[Storage]:
+def used_on(site: Site, host: Host) -> list[Storage]:
+    """The storage nodes a host has, mounts, or keeps copies in; by id."""
     used = {node.id: node for node in site.graph.nodes_on(host.id) if isinstance(node, Storage)}
     for node, _ in site.running(host.id):
         used |= {storage.id: storage for _, storage in mounts_of(site, node)}
+    for node in site.graph.nodes_on(host.id):
+        backup = node.backup if isinstance(node, Database | Storage) else None
+        target = site.graph.by_id.get(backup.to) if backup is not None and backup.to is not None else None
+        if isinstance(target, Storage):
+            used[target.id] = target
     return [used[node_id] for node_id in sorted(used)]
+
+
+def mounting_units(site: Site, host: Host, storage: Storage) -> list[str]:
+    """The units of a host's workloads that mount a storage, without suffix; sorted."""
+    units = set()
+    for edge in site.graph.edges_to(storage.id):
+        here = isinstance(edge, MountsVolume) and site.graph.host_of(edge.source) == host.id
+        if here and site.forms.get(edge.source) in {Form.CONTAINER, Form.SYSTEMD}:
+            units |= {copy.unit.removesuffix(".service") for copy in site.copies(edge.source)}
+    return sorted(units)
+
+
+def _wait_for_mount(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
+    """Let no workload write below a mount point that nothing is mounted on."""
+    for unit in mounting_units(site, host, storage):
+        where = ("systemd", "services", unit, "unitConfig", "RequiresMountsFor")
+        draft.add(where, [systemd_path(directory(site, storage, host.id))])
 
 
 def _local(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
@@ -156,13 +212,12 @@ def _local(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
         for edge in site.graph.edges_to(storage.id)
         if isinstance(edge, MountsVolume)
     }
-    if forms and forms <= {Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.NATS, *BALANCERS}:
+    if forms and forms <= _KEEPERS:
         return  # the module that keeps its data there makes the directory, with its own owner
-    shared = Form.SYSTEMD in forms
-    mode, group = ("2770", DATA_GROUP) if shared else ("0755", "root")
-    _rules(draft, [f"d {tmpfiles_path(path)} {mode} root {group} -"], f"Storage {storage.id}.")
-    if shared:
-        draft.put(("users", "groups", DATA_GROUP), {})
+    if Form.SYSTEMD in forms:
+        share(draft, path, f"Storage {storage.id}.")
+    else:
+        _rules(draft, [f"d {tmpfiles_path(path)} 0755 root root -"], f"Storage {storage.id}.")
 
 
 def _is_elsewhere(site: Site, host: Host, storage: Storage) -> bool:
@@ -178,24 +233,42 @@ def _is_elsewhere(site: Site, host: Host, storage: Storage) -> bool:
     return True
 
 
-def _nfs(site: Site, draft: Draft, storage: Storage) -> None:
+def _nfs(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
+    device = _export_of(site, host, storage)
+    if device is None:
+        return
+    version = ["nfsvers=4.2"] if is_served(storage) else []
+    draft.put(
+        ("fileSystems", directory(site, storage, host.id)),
+        {
+            "device": device,
+            "fsType": storage.fs_type or "nfs",
+            "options": ["_netdev", "nofail", *version, "x-systemd.automount"],
+        },
+        f"Storage {storage.id}.",
+    )
+    _wait_for_mount(site, draft, host, storage)
+
+
+def _export_of(site: Site, host: Host, storage: Storage) -> str | None:
+    """What an nfs storage is mounted from; None where it is served, or where that is a finding."""
+    if storage.host is not None and is_served(storage):
+        if storage.host == host.id:
+            return None  # nix_gen.lower.exports
+        address = host_address(site, storage.host, storage.id)
+        if address is None:
+            return None
+        bracketed = f"[{address}]" if ":" in address else address
+        return f"{bracketed}:{directory(site, storage, storage.host)}"
     if storage.server is None or storage.path is None:
         site.find(
             "nfs-without-export",
             storage.id,
             "is an nfs storage without server and path",
-            "name the server and the exported path",
+            "name the server and the exported path, or the host that serves it",
         )
-        return
-    draft.put(
-        ("fileSystems", directory(site, storage)),
-        {
-            "device": f"{storage.server}:{storage.path}",
-            "fsType": storage.fs_type or "nfs",
-            "options": ["_netdev", "nofail", "x-systemd.automount"],
-        },
-        f"Storage {storage.id}.",
-    )
+        return None
+    return f"{storage.server}:{storage.path}"
 
 
 def _block(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
@@ -204,26 +277,12 @@ def _block(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
     if storage.device is None:
         site.find("block-without-device", storage.id, "is a block storage without device", "name the device")
         return
-    draft.put(
-        ("fileSystems", directory(site, storage)),
-        {"device": storage.device, "fsType": storage.fs_type or "ext4", "options": ["nofail"]},
-        f"Storage {storage.id}.",
-    )
-
-
-def _bucket(site: Site, storage: Storage) -> None:
-    mounters = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
-    if mounters:
-        site.find(
-            "bucket-mounted",
-            storage.id,
-            f"is an S3 bucket, and {mounters[0].source} mounts it",
-            "connect with connects_to and let the program speak S3, or use another kind of storage",
-        )
-        return
-    site.warn(
-        "bucket-outside",
-        storage.id,
-        "is an S3 bucket outside the machines: nothing is made",
-        "make it yourself",
-    )
+    entry: dict[str, Plain] = {
+        "device": storage.device,
+        "fsType": storage.fs_type or "ext4",
+        "options": ["nofail"],
+    }
+    if storage.format:
+        entry["autoFormat"] = True
+    draft.put(("fileSystems", directory(site, storage)), entry, f"Storage {storage.id}.")
+    _wait_for_mount(site, draft, host, storage)

@@ -21,6 +21,8 @@ BRIDGE = "br-conclave"
 """The bridge of a host's containers; an interface name has at most 15 characters."""
 DATA_GROUP = "conclave-data"
 """Group of the directories that native services share."""
+DATA_GID = 2049
+"""Its number: the same on every host, since a network file system knows numbers alone. The port of NFS."""
 
 _SYSTEMD_ESCAPES = {"\\": "\\\\", '"': '\\"', "%": "%%", "$": "$$", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 

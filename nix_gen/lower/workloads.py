@@ -1,51 +1,30 @@
 """Services and agents without an image: hardened systemd services.
 
-Pure. The sandbox is what fits programs of any language; a just-in-time compiler keeps working (no
-`MemoryDenyWriteExecute`). A port below 1024 gets the one capability it needs.
+Pure. A port below 1024 gets the one capability it needs.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 
 from nix_gen.ir import Call, Multiline, Plain, Ref, Template, ref, value
+from nix_gen.lower.agents import agent_environment, environment_comment
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.hardening import harden
+from nix_gen.lower.health import lower_health, probe
+from nix_gen.lower.management import manager_user
 from nix_gen.lower.natives import limits
 from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
 from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
-from nix_gen.lower.storage import mounts_of, provide, source_of
-from nix_gen.lower.words import DATA_GROUP, STATE, node_comment, systemd_path, systemd_value, systemd_word
+from nix_gen.lower.storage import data_group, mounts_of, provide, source_of
+from nix_gen.lower.words import STATE, node_comment, systemd_path, systemd_value, systemd_word
 from nix_gen.nodes import Agent, HealthCheck, Host, MountKind, Restart, Service
 
 PRIVILEGED_PORT_MAX = 1023
 SAFE_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 """Names NixOS accepts for users and groups."""
-HARDENING: dict[str, Plain] = {
-    "LockPersonality": True,
-    "NoNewPrivileges": True,
-    "PrivateDevices": True,
-    "PrivateTmp": True,
-    "ProtectClock": True,
-    "ProtectControlGroups": True,
-    "ProtectHome": True,
-    "ProtectHostname": True,
-    "ProtectKernelLogs": True,
-    "ProtectKernelModules": True,
-    "ProtectKernelTunables": True,
-    "ProtectProc": "invisible",
-    "ProtectSystem": "strict",
-    "RemoveIPC": True,
-    "RestrictAddressFamilies": ["AF_INET", "AF_INET6", "AF_UNIX"],
-    "RestrictNamespaces": True,
-    "RestrictRealtime": True,
-    "RestrictSUIDSGID": True,
-    "SystemCallArchitectures": "native",
-    "SystemCallFilter": ["@system-service", "~@privileged"],
-    "UMask": "0077",
-}
 
 
 def lower_workloads(site: Site, draft: Draft, host: Host) -> None:
@@ -61,7 +40,8 @@ def lower_workloads(site: Site, draft: Draft, host: Host) -> None:
 def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> None:
     unit = ("systemd", "services", copy.name)
     job = is_job(site, node)
-    service: dict[str, Plain] = {**HARDENING, "ExecStart": _exec_start(node), **limits(node.resources)}
+    harden(draft, unit)
+    service: dict[str, Plain] = {"ExecStart": _exec_start(node), **limits(node.resources)}
     service |= (
         _identity(site, draft, node)
         | _restart(node, job=job)
@@ -80,15 +60,28 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
         "wantedBy": ["multi-user.target"],
         "serviceConfig": service,
     }
-    if node.environment:
-        options["environment"] = value({k: systemd_value(v) for k, v in node.environment.items()})
+    environment = {**agent_environment(site, node), **node.environment}
+    if environment:
+        options["environment"] = value({k: systemd_value(v) for k, v in environment.items()})
     check = node.health_check
     if check is not None and is_awaited_healthy(site, node):
-        options["postStart"] = Multiline(_probe(check))
+        options["postStart"] = Multiline(f"until {probe(check)}; do\n  sleep 1\ndone\n")
         service["TimeoutStartSec"] = _patience_s(check)
-    draft.put(unit, options, node_comment(node))
+    draft.put(unit, options, node_comment(node), *environment_comment(site, node))
+    if check is not None and not job:
+        lower_health(site, draft, node, copy, check)
     draft.add((*unit, "after"), ["network.target"])
     start_after(site, draft, node, unit)
+
+
+def _variables(site: Site, node: Service | Agent) -> dict[str, Plain]:
+    """Variables as NixOS writes them; systemd passes none over whose name a shell would not take."""
+    for name in sorted(node.environment):
+        if not _VARIABLE.fullmatch(name):
+            site.warn(
+                "not-used", node.id, f"systemd sets no variable named {name!r}", "use letters, digits and _"
+            )
+    return {name: systemd_value(text) for name, text in node.environment.items() if _VARIABLE.fullmatch(name)}
 
 
 def _exec_start(node: Service | Agent) -> Plain:
@@ -101,7 +94,8 @@ def _exec_start(node: Service | Agent) -> Plain:
 
 def _identity(site: Site, draft: Draft, node: Service | Agent) -> dict[str, Plain]:
     if node.user is None:
-        return {"DynamicUser": True}
+        manager = manager_user(site, node)
+        return {"DynamicUser": True} | ({"User": manager} if manager is not None else {})
     group = node.group or node.user
     for name in (node.user, group):
         if not SAFE_NAME.fullmatch(name):
@@ -131,8 +125,12 @@ def _restart(node: Service | Agent, *, job: bool) -> dict[str, Plain]:
 def _ports(node: Service | Agent) -> dict[str, Plain]:
     if any(binding.port <= PRIVILEGED_PORT_MAX for binding in node.ports):
         capability = ["CAP_NET_BIND_SERVICE"]
-        return {"AmbientCapabilities": capability, "CapabilityBoundingSet": capability}
-    return {"CapabilityBoundingSet": "", "PrivateUsers": node.user != "root"}
+        return {
+            "AmbientCapabilities": capability,
+            "CapabilityBoundingSet": capability,
+            "PrivateUsers": False,
+        }
+    return {"PrivateUsers": False} if node.user == "root" else {}
 
 
 def _files(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> dict[str, Plain]:
@@ -161,12 +159,15 @@ def _files(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> dict[
         for route in site.routes_from(node.id)
         if site.forms[route.target.id] is Form.SQLITE and site.is_local(route)
     ]
+    shares = bool(databases or mounts_of(site, node))
     entries = {
         "BindPaths": sorted(writable),
         "BindReadOnlyPaths": sorted(read_only),
         "ReadWritePaths": sorted(databases),
-        "SupplementaryGroups": [DATA_GROUP] if databases or mounts_of(site, node) else [],
+        "SupplementaryGroups": [data_group(draft)] if shares else [],
         "TemporaryFileSystem": sorted(memory),
+        # What several services share, each of them must be able to write.
+        "UMask": "0007" if shares else "",
     }
     return (
         {"StateDirectory": copy.name}
@@ -177,11 +178,6 @@ def _files(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> dict[
 
 def _pair(source: str, target: str) -> str:
     return systemd_path(source) if source == target else f"{systemd_path(source)}:{systemd_path(target)}"
-
-
-def _probe(check: HealthCheck) -> str:
-    command = shlex.join(check.command) if check.command else f"/bin/sh -c {shlex.quote(check.shell or '')}"
-    return f"until {command}; do\n  sleep 1\ndone\n"
 
 
 def _patience_s(check: HealthCheck) -> int:

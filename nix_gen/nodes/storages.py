@@ -36,9 +36,9 @@ class Storage(PlacedBase):
     """Directory on the host (local), export (nfs), mount point (block). None: derived from the id."""
     size_bytes: SizeBytes | None = None
     server: Name | None = None
-    """Address of an nfs server or S3 endpoint outside the graph. None: the host of the node serves it."""
+    """Address of an nfs server or S3 endpoint outside the graph. None, with `host`: that host serves it."""
     port: Port | None = None
-    """Of the S3 server on the node's host. None: 9000."""
+    """Of the S3 server. None: 9000 on a host of the graph, 443 outside."""
     device: AbsolutePath | None = None
     """Block device; for `block` only."""
     fs_type: Name | None = None
@@ -53,8 +53,9 @@ class Storage(PlacedBase):
 
     @property
     def listen_port(self) -> int | None:
-        """The port at which the node's host serves it to other hosts; None where it does not."""
-        if self.server is not None or self.storage not in {StorageKind.NFS, StorageKind.S3}:
+        """The port at which the node's own host serves it; None where something else does, or nothing."""
+        network = self.storage in {StorageKind.NFS, StorageKind.S3}
+        if self.host is None or self.server is not None or not network:
             return None
         return NFS_PORT if self.storage is StorageKind.NFS else self.port or S3_PORT
 
@@ -62,6 +63,6 @@ class Storage(PlacedBase):
     def _fields_of_its_kind(self) -> Storage:
         if self.format and self.storage is not StorageKind.BLOCK:
             raise ValueError("format is for block storage")
-        if self.port is not None and (self.storage is not StorageKind.S3 or self.server is not None):
-            raise ValueError("port is for an s3 storage that its own host serves")
+        if self.port is not None and self.storage is not StorageKind.S3:
+            raise ValueError("port is for s3 storage")
         return self

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nix_gen.graph import Graph
-from nix_gen.nodes import Database, Host, LoadBalancer, MessageBus, Monitoring, Node, Storage
+from nix_gen.nodes import Database, Host, LoadBalancer, MessageBus, Monitoring, Node, Storage, StorageKind
 from nix_gen.scalars import Protocol
 
 Ports = tuple[tuple[int, Protocol], ...]
@@ -33,7 +33,10 @@ class Connection:
 
 def listening(node: Node) -> Ports:
     """The ports a node listens on, as its clients name them."""
-    if isinstance(node, Storage | Host):
+    if isinstance(node, Storage):
+        port = node.listen_port if node.storage is StorageKind.S3 else None
+        return () if port is None else ((port, Protocol.TCP),)
+    if isinstance(node, Host):
         return ()
     ports = {(binding.port, binding.protocol) for binding in node.ports}
     match node:
@@ -67,5 +70,10 @@ def to_target(
     graph: Graph, source: str, target: str, kind: str, ports: Iterable[tuple[int, Protocol]]
 ) -> Iterable[Connection]:
     """The connection from an edge's source to its target; none to a node that is no running program."""
-    if source != target and not isinstance(graph.by_id[target], Storage | Host):
+    node = graph.by_id[target]
+    if isinstance(node, Storage):
+        served = listening(node)
+        if served and not isinstance(graph.by_id[source], Storage | Host):
+            yield Connection(source=source, target=target, ports=served, kind=kind, beside=True)
+    elif source != target and not isinstance(node, Host):
         yield Connection(source=source, target=target, ports=tuple(sorted(set(ports))), kind=kind)
