@@ -26,7 +26,7 @@ from nix_gen.nodes import (
     Storage,
     StorageKind,
 )
-from nix_gen.rules.ports import Claim, claims
+from nix_gen.rules.ports import Claim, claims, is_everywhere
 
 DEFAULT_CPU_MILLI = 100
 """Assumed of a running node that says nothing."""
@@ -72,6 +72,8 @@ class Bundle:
     """The host of a node with a place, which they have to stand beside."""
     near: tuple[str, ...]
     """Ends of their edges to others, once for each edge."""
+    contradiction: str | None = None
+    """Why its nodes cannot stand on one host, whichever it is."""
 
 
 @dataclass(slots=True)
@@ -213,7 +215,28 @@ def _bundle(seen: Survey, members: list[str]) -> Bundle:
         groups=tuple(dict.fromkeys(name for node_id in free for name in seen.groups.get(node_id, ()))),
         beside=given[0] if given else None,
         near=tuple(near),
+        contradiction=_contradiction(seen, nodes),
     )
+
+
+def _contradiction(seen: Survey, nodes: list[Placed]) -> str | None:
+    ports: dict[tuple[int, str], list[tuple[str | None, str]]] = {}
+    modules: dict[str, str] = {}
+    ids = {node.id for node in nodes}
+    for node in nodes:
+        others = sorted(ids & seen.apart.get(node.id, set()))
+        if others:
+            return f"{node.id} must stand apart from {others[0]}, and with it"
+        module = module_of(node)
+        if module is not None and modules.setdefault(module, node.id) != node.id:
+            return f"{modules[module]} and {node.id} both need the one {module} of a host"
+        for port, protocol, address in sorted(claims(node), key=str):
+            held = ports.setdefault((port, protocol), [])
+            for other, holder in held:
+                if holder != node.id and (is_everywhere(address) or is_everywhere(other) or address == other):
+                    return f"{holder} and {node.id} both need port {port}/{protocol}"
+            held.append((address, node.id))
+    return None
 
 
 def _sum(needs: list[Need]) -> Need:

@@ -44,9 +44,11 @@ def pack(rooms: Rooms, wanted: list[Bundle], previous: Mapping[str, str]) -> Pac
                 stuck.append(bundle)
             else:
                 _put(rooms, bundle, room)
-    if stuck and len(order) <= SEARCHED_MAX_COUNT and _Search(rooms, order, previous).run():
-        kept = {one.ids[0] for one in order if _before(one, previous) == rooms.where[one.ids[0]]}
-        stuck = []
+    movable = [one for one in order if one.contradiction is None]
+    worth_it = any(one.contradiction is None for one in stuck) and len(movable) <= SEARCHED_MAX_COUNT
+    if worth_it and _Search(rooms, movable, previous).run():
+        kept = {one.ids[0] for one in movable if _before(one, previous) == rooms.where[one.ids[0]]}
+        stuck = [one for one in stuck if one.contradiction is not None]
     return Packed(kept=kept, stuck=stuck)
 
 

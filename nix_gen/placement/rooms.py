@@ -120,6 +120,8 @@ class Rooms:
     def refuses(self, bundle: Bundle, room: Room) -> str | None:
         """Why a bundle cannot stand on a host, in words; None if it can."""
         host_id = room.host.id
+        if bundle.contradiction is not None:
+            return bundle.contradiction
         if bundle.beside is not None and bundle.beside != host_id:
             return f"has to stand beside what is on {bundle.beside}"
         if bundle.allowed is not None and host_id not in bundle.allowed:
