@@ -16,7 +16,7 @@ from nix_gen.edges import Replicates, ReplicationMode
 from nix_gen.ir import Multiline, Plain, Ref, Template
 from nix_gen.lower.access import Source, source_addresses
 from nix_gen.lower.draft import Draft
-from nix_gen.lower.reach import address_for
+from nix_gen.lower.replicas import address_of
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Database
@@ -78,7 +78,7 @@ def replication_settings(site: Site, node: Database) -> dict[str, Plain]:
         settings["synchronous_standby_names"] = f"FIRST {len(synchronous)} ({quoted})"
     for _, primary in upstreams(site.graph, node):
         settings |= _inherited(site, node)
-        address = _address(site, node, primary)
+        address = address_of(site, node, primary)
         if address is not None:
             settings["primary_conninfo"] = _conninfo(site, node, primary, address)
             settings["primary_slot_name"] = replica_name(node)
@@ -99,11 +99,6 @@ def _inherited(site: Site, node: Database) -> dict[str, Plain]:
         if known and name not in node.settings:
             settings[name] = max(known)
     return settings
-
-
-def _address(site: Site, node: Database, primary: Database) -> str | None:
-    route = next((one for one in site.routes_from(node.id) if one.target.id == primary.id), None)
-    return None if route is None else address_for(site, route)
 
 
 def _conninfo(site: Site, node: Database, primary: Database, address: str) -> str:
@@ -171,7 +166,7 @@ def replication_slots(site: Site, node: Database) -> list[str]:
 def lower_replica(site: Site, draft: Draft, node: Database) -> None:
     """Write the units of a replica: one receives its data, one makes the slots of its own replicas."""
     for edge, primary in upstreams(site.graph, node):
-        address = _address(site, node, primary)
+        address = address_of(site, node, primary)
         if address is not None:
             _receive(site, draft, node, edge, _Primary(address, primary))
             # NixOS waits in this unit until the server is writable, which a replica never is.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import pytest
 from tests.support.native_checks import NativeProgram
 from tests.support.nixos_rendering.configs import Config, option
 from tests.support.nixos_rendering.postgresql import pg_hba, pg_ident, postgresql_conf
+from tests.support.real_units import begin_unit
 from tests.support.waiting import wait_until
 
 _TIMEOUT_S = 60
@@ -39,7 +41,7 @@ class RealPostgres:
         self._server: subprocess.Popen[bytes] | None = None
         for place in (folder, self.run):
             place.mkdir(exist_ok=True)
-            _give(place)
+            shutil.chown(place, "postgres", "postgres")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -62,11 +64,14 @@ class RealPostgres:
         link = self.data / "postgresql.conf"
         link.unlink(missing_ok=True)
         link.symlink_to(self.folder / "postgresql.conf")
+        self._spawn()
+        await wait_until(self._answers, timeout_s=_TIMEOUT_S)
+
+    def _spawn(self) -> None:
         with self.log.open("ab") as log:
             self._server = subprocess.Popen(
                 [*self._as_user, "postgres"], env=self.environment, stdout=log, stderr=log, cwd=self.run
             )
-        await wait_until(self._answers, timeout_s=_TIMEOUT_S)
 
     def _answers(self) -> bool:
         assert self._server is not None
@@ -132,30 +137,14 @@ class RealPostgres:
 
     def begin_unit(self, name: str, secrets: Mapping[str, str]) -> subprocess.Popen[str]:
         """Start the script of a unit, in a process group of its own."""
-        unit = self.config["systemd"]["services"][name]
-        credentials = self.folder / "credentials" / name
-        credentials.mkdir(parents=True, exist_ok=True)
-        for spec in unit["serviceConfig"].get("LoadCredential", []):
-            file = credentials / spec.partition(":")[0]
-            file.unlink(missing_ok=True)
-            file.write_text(secrets[file.name] + "\n")
-            file.chmod(0o400)
-            _give(file)
-        runtime = self.run / name
-        runtime.mkdir(mode=0o700, exist_ok=True)
-        _give(runtime)
-        _give(credentials)
-        _give(credentials.parent)
-        given = {key: text for key, text in unit.get("environment", {}).items() if key != "PGDATA"}
-        directories = {"CREDENTIALS_DIRECTORY": str(credentials), "RUNTIME_DIRECTORY": str(runtime)}
-        return subprocess.Popen(
-            [*self._as_user, "bash", "-e", "-c", f"umask 0077\n{unit['script']}"],
-            env=self.environment | given | directories,
-            cwd=self.run,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+        return begin_unit(
+            self.config,
+            name,
+            self.run,
+            secrets,
+            words=self._as_user,
+            owner="postgres",
+            environment=self.environment,
         )
 
     def _run(
@@ -178,8 +167,3 @@ def _words_of_user(native_program: NativeProgram) -> list[str]:
         pytest.skip("only root can run a server as the user postgres")
     words = ["--reuid=postgres", "--regid=postgres", "--clear-groups", "--inh-caps=-all"]
     return [native_program("setpriv"), *words, "--"]
-
-
-def _give(place: Path) -> None:
-    """Let the user postgres have a file or directory."""
-    subprocess.run(["chown", "postgres:postgres", str(place)], check=True, timeout=_TIMEOUT_S)

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from nix_gen import translate
-from nix_gen.flake import Flake
-from tests.support.lowering import Node, graph_of
+from tests.support.lowering import Node
 from tests.support.native_checks import NativeProgram
-from tests.support.nix_tools import gather
-from tests.support.nixos_rendering.configs import Config, host_configs
 from tests.support.processes import free_port
+from tests.support.real_flakes import configs_of, hosts
 from tests.support.real_postgres import RealPostgres
 from tests.support.waiting import wait_until
 
@@ -26,18 +23,6 @@ SECRETS = {
     "db-replication": "re'pli:ca\\tion $x",
     "standby-replication": "second",
 }
-
-
-def hosts(*names: str) -> list[Node]:
-    """Hosts that are all this machine: the addresses in access rules are the ones connections come from."""
-    return [{"kind": "host", "id": name, "addresses": ["127.0.0.1"]} for name in names]
-
-
-def configs(nix: str, shared: Path, folder: Path, *parts: Node) -> dict[str, Config]:
-    """The options that Nix makes of a graph, by host."""
-    flakes: dict[str, Flake] = {"f": translate(graph_of(*parts))}
-    gather(flakes, folder)
-    return {name.removeprefix("f-"): config for name, config in host_configs(shared, folder).items()}
 
 
 @pytest.fixture
@@ -74,7 +59,7 @@ async def lineage(
     nix: str, shared: Path, native_program: NativeProgram, ground: Path, tmp_path: Path
 ) -> AsyncIterator[dict[str, RealPostgres]]:
     """Servers of a primary, its synchronous replica and a replica of that; only the primary runs."""
-    found = configs(nix, shared, tmp_path, *_lineage())
+    found = configs_of(shared, tmp_path, *_lineage())
     with contextlib.ExitStack() as stack:
         servers = {host: RealPostgres(found[host], ground / host, native_program) for host in found}
         for server in servers.values():
