@@ -240,6 +240,8 @@ def _contradiction(seen: Survey, nodes: list[Placed]) -> str | None:
 
 
 def _sum(needs: list[Need]) -> Need:
+    if len(needs) == 1:
+        return needs[0]
     return Need(
         cpu_milli=sum(need.cpu_milli for need in needs),
         memory_bytes=sum(need.memory_bytes for need in needs),

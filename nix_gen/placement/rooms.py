@@ -139,26 +139,34 @@ class Rooms:
         Apart from its groups by zone, then by host; no port of a container twice; near what it talks to; best
         fit, with a host over its nominal size last; by id.
         """
-        near = Counter(
-            place for other in bundle.near if (place := self.where.get(other, other)) in self.by_host
-        )
+        near: dict[str, int] = {}
+        for other in bundle.near:
+            place = self.where.get(other, other)
+            if place in self.by_host:
+                near[place] = near.get(place, 0) + 1
         need, groups = bundle.need, bundle.groups
+        if groups or need.inner_ports:
+            costs = {host_id: self._costs(room, groups, need) for host_id, room in self.by_host.items()}
+        else:
+            costs = {}
+        ranks = []
+        cpu_milli, memory_bytes, nothing = need.cpu_milli, need.memory_bytes, (0, 0, 0)
+        for host_id, room in self.by_host.items():  # hosts times nodes turns: as little as possible
+            cpu_share = (room.taken_cpu_milli + cpu_milli) / room.cpu_milli
+            share = (room.taken_memory_bytes + memory_bytes) / room.memory_bytes
+            share = max(share, cpu_share)
+            fit = (True, share) if share > 1 else (False, -share)
+            ranks.append((costs.get(host_id, nothing), -near.get(host_id, 0), fit, host_id))
+        ranks.sort()
+        return [self.by_host[rank[3]] for rank in ranks]
 
-        def key(room: Room) -> tuple[int, int, int, int, bool, float, str]:
-            host_id = room.host.id
-            share = room.share(need)
-            over = share > 1
-            return (
-                sum(self._group_zones[group, room.zone] for group in groups) if groups else 0,
-                sum(self._group_hosts[group, host_id] for group in groups) if groups else 0,
-                sum(room.inner_ports[inner] > 0 for inner in need.inner_ports) if need.inner_ports else 0,
-                -near[host_id],
-                over,
-                share if over else -share,
-                host_id,
-            )
-
-        return sorted(self.by_host.values(), key=key)
+    def _costs(self, room: Room, groups: tuple[str, ...], need: Need) -> tuple[int, int, int]:
+        """How many of its groups share the zone and the host, and how many ports of containers meet there."""
+        return (
+            sum(self._group_zones[group, room.zone] for group in groups),
+            sum(self._group_hosts[group, room.host.id] for group in groups),
+            sum(room.inner_ports[inner] > 0 for inner in need.inner_ports),
+        )
 
     def crowded(self, group: str) -> list[str]:
         """Hosts that hold several members of a group."""
