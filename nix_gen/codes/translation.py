@@ -6,11 +6,22 @@ sees more than they do.
 
 from __future__ import annotations
 
-from nix_gen.codes.facts import error, warning
+from nix_gen.codes.facts import error, info, warning
 
 TRANSLATION = {
     "alias-not-used": warning(
         "An alias or hostname is no name that a hosts file can hold.", "Use letters, digits, `-` and `.`."
+    ),
+    "backup-beside": info(
+        "A backup lies on the host whose data it copies, and is lost with it.",
+        "Name an nfs or s3 storage of elsewhere in `to`.",
+    ),
+    "backup-by-hand": warning(
+        "A database has a backup, and runs in a way from which no copy can be taken.", "Copy it yourself."
+    ),
+    "backup-target": error(
+        "A backup goes to a node that is no storage its host can reach.",
+        "Name a storage of the same host, or an nfs or s3 storage.",
     ),
     "bad-save": warning(
         "The setting `save` of a redis is not pairs of seconds and changes, and is not used.",
@@ -126,6 +137,9 @@ TRANSLATION = {
     "upstream-by-hand": warning(
         "A load balancer is a container with a configuration of its own, which does not name its upstreams.",
         "Name them there, or let it be a native one.",
+    ),
+    "user-clash": error(
+        "A service runs as a user who is a person on its host.", "Let it run as a user of its own."
     ),
     "version-not-packaged": warning(
         "The version a node asks for is not packaged, and another one runs.", "As the finding says."

@@ -19,6 +19,7 @@ from nix_gen.lower.forms import Form
 from nix_gen.lower.natives import NATIVE
 from nix_gen.lower.reach import address_for, is_loopback, name_entries, published, remote_routes
 from nix_gen.lower.site import Opening, Route, Site
+from nix_gen.lower.users import ssh_sources
 from nix_gen.lower.words import nft_comment
 from nix_gen.nodes import Host, PortBinding, Running
 from nix_gen.rules.ports import claims
@@ -40,6 +41,7 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
             rules += _route_rules(site, node)
     for opening in site.openings(host.id):
         rules += _opening_rules(site, host, opening)
+    rules += _ssh(site, draft, host)
     if rules:
         draft.write((*_FIREWALL, "extraInputRules"), rules)
     _forward(site, draft, host)
@@ -53,8 +55,9 @@ def _publish(site: Site, draft: Draft, host: Host, node: Running, rules: list[st
         if binding.published != binding.port:
             _redirect(site, draft, node, binding)
             rules.append(
-                f"ct status dnat ct original proto-dst {binding.published} {binding.protocol} "
-                f"dport {binding.port} accept {nft_comment(f'{node.id} published')}"
+                # The transport stands first: without it nft does not know what kind of port the other one is.
+                f"{binding.protocol} dport {binding.port} ct status dnat "
+                f"ct original proto-dst {binding.published} accept {nft_comment(f'{node.id} published')}"
             )
         elif binding.address is None:
             draft.add((*_FIREWALL, _OPEN[binding.protocol]), [binding.port], f"{node.id}: published.")
@@ -130,6 +133,16 @@ def _opening_rules(site: Site, host: Host, opening: Opening) -> list[str]:
     ]
 
 
+def _ssh(site: Site, draft: Draft, host: Host) -> list[str]:
+    if host.ssh is None:
+        return []
+    sources = ssh_sources(site, host)
+    if not sources and not host.ssh.hosts:
+        draft.add((*_FIREWALL, _OPEN[Protocol.TCP]), [host.ssh.port], "SSH.")
+    label = nft_comment(f"SSH of {host.id}")
+    return [f"{words} tcp dport {host.ssh.port} accept {label}" for words in _by_family(sources)]
+
+
 def _through(site: Site, source_id: str) -> str:
     """The match for the interface a container of the host comes through."""
     return f'iifname "{site.bridge_of(source_id)}" '
@@ -157,7 +170,7 @@ def _by_family(addresses: Sequence[str]) -> list[str]:
     """`ip saddr { … }` and `ip6 saddr { … }` for addresses, as far as there are any."""
     families: dict[int, list[str]] = {}
     for address in addresses:
-        families.setdefault(ipaddress.ip_address(address).version, []).append(address)
+        families.setdefault(ipaddress.ip_network(address).version, []).append(address)
     words = {4: "ip saddr", 6: "ip6 saddr"}
     return [f"{words[version]} {_set(families[version])}" for version in sorted(families)]
 

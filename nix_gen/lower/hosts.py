@@ -31,6 +31,7 @@ from nix_gen.lower.redis import lower_redis
 from nix_gen.lower.secrets import lower_secrets
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import lower_storage
+from nix_gen.lower.users import lower_users
 from nix_gen.lower.workloads import lower_workloads
 from nix_gen.nodes import Host
 
@@ -91,8 +92,9 @@ def _reserved(site: Site) -> bool:
 
 def _module(site: Site, host: Host) -> HostModule:
     draft = Draft()
-    lower_base(draft, host)
     for concern in (
+        lower_base,
+        lower_users,
         lower_containers,
         lower_workloads,
         lower_management,

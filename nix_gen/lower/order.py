@@ -13,6 +13,7 @@ from nix_gen.ir import Multiline
 from nix_gen.lower.draft import Draft, Path
 from nix_gen.lower.edges import listening
 from nix_gen.lower.forms import BALANCERS, Form
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
@@ -150,6 +151,7 @@ def _wait_unit(
         "  sleep 1\n"
         "done\n"
     )
+    harden(draft, ("systemd", "services", name))
     draft.put(
         ("systemd", "services", name),
         {

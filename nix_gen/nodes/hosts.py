@@ -95,10 +95,16 @@ class Cpu(StrEnum):
     AMD = "amd"
 
 
+def _person(name: str) -> str:
+    if name in {"root", "nobody"}:
+        raise ValueError(f"{name} is no person")
+    return name
+
+
 class HostUser(Part):
     """A person who may log in to a host, by SSH key alone."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,30}$"), AfterValidator(_person)]
     keys: Annotated[
         tuple[
             Annotated[
@@ -182,6 +188,8 @@ class Host(NodeBase):
     cpu: Cpu | None = None
     interfaces: Annotated[tuple[Interface, ...], Field(max_length=64), AfterValidator(in_one_order)] = ()
     """None: addresses come from DHCP, or from the hardware module."""
+    nameservers: Annotated[tuple[Address, ...], Field(max_length=8)] = ()
+    """Asked in this order; needed where no DHCP names any."""
     time_zone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$")] = "UTC"
     users: Annotated[
         tuple[HostUser, ...], Field(max_length=USERS_MAX_COUNT), AfterValidator(in_one_order)
@@ -209,4 +217,7 @@ class Host(NodeBase):
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"a {what} is named twice")
+        routers = [ipaddress.ip_address(one.gateway).version for one in self.interfaces if one.gateway]
+        if len(set(routers)) < len(routers):
+            raise ValueError("one interface has the gateway")
         return self

@@ -80,7 +80,7 @@ def test_a_program_runs_in_a_sandbox_with_its_words_quoted_for_systemd() -> None
 def test_a_low_port_gets_the_one_capability_it_needs() -> None:
     unit = _unit({"kind": "service", "id": "app", "package": "hello", "ports": [{"port": 80}]})
     assert unit["serviceConfig"]["AmbientCapabilities"] == ["CAP_NET_BIND_SERVICE"]
-    assert "PrivateUsers" not in unit["serviceConfig"]
+    assert unit["serviceConfig"]["PrivateUsers"] is False
 
 
 def test_limits_reach_containers_and_native_services() -> None:
