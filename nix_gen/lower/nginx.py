@@ -16,7 +16,6 @@ from nix_gen.lower.balancers import (
     balancers_of,
     directive,
     has_safe_names,
-    is_monitored,
     lower_unit,
 )
 from nix_gen.lower.draft import Draft
@@ -71,28 +70,7 @@ def lower_nginx(site: Site, draft: Draft, host: Host) -> None:
     if any(node.tls_ports for node in nodes):
         draft.put((*_OPTION, "recommendedTlsSettings"), plain=True)
     _certificates(site, draft, nodes)
-    _status(site, draft, nodes)
     lower_unit(site, draft, nodes, UNIT)
-
-
-def _status(site: Site, draft: Draft, nodes: list[LoadBalancer]) -> None:
-    """The status page for an exporter on the host itself, on a port that nginx has anyway."""
-    if not any(is_monitored(site, node) for node in nodes):
-        return
-    draft.put((*_OPTION, "statusPage"), True, "For the exporter: answers at localhost only.")
-    draft.put((*_OPTION, "defaultHTTPListenPort"), status_port(nodes))
-
-
-def status_port(nodes: list[LoadBalancer]) -> int:
-    """The port at which the nginx of these balancers tells its status to the host, under `/nginx_status`."""
-    plain = [
-        port
-        for node in nodes
-        if node.mode is BalancerMode.HTTP
-        for virtual in node.hosts
-        for port in node.plain_ports(virtual)
-    ]
-    return min(plain, default=80)
 
 
 def _word(text: str) -> str:

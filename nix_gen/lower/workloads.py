@@ -14,7 +14,7 @@ from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
 from nix_gen.lower.health import lower_health, probe
 from nix_gen.lower.management import manager_user
-from nix_gen.lower.natives import limits
+from nix_gen.lower.natives import limits, variables
 from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
 from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
@@ -60,9 +60,9 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
         "wantedBy": ["multi-user.target"],
         "serviceConfig": service,
     }
-    environment = {**agent_environment(site, node), **node.environment}
+    environment = variables(site, node, {**agent_environment(site, node), **node.environment})
     if environment:
-        options["environment"] = value({k: systemd_value(v) for k, v in environment.items()})
+        options["environment"] = value(environment)
     check = node.health_check
     if check is not None and is_awaited_healthy(site, node):
         options["postStart"] = Multiline(f"until {probe(check)}; do\n  sleep 1\ndone\n")
@@ -72,16 +72,6 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
         lower_health(site, draft, node, copy, check)
     draft.add((*unit, "after"), ["network.target"])
     start_after(site, draft, node, unit)
-
-
-def _variables(site: Site, node: Service | Agent) -> dict[str, Plain]:
-    """Variables as NixOS writes them; systemd passes none over whose name a shell would not take."""
-    for name in sorted(node.environment):
-        if not _VARIABLE.fullmatch(name):
-            site.warn(
-                "not-used", node.id, f"systemd sets no variable named {name!r}", "use letters, digits and _"
-            )
-    return {name: systemd_value(text) for name, text in node.environment.items() if _VARIABLE.fullmatch(name)}
 
 
 def _exec_start(node: Service | Agent) -> Plain:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -58,12 +58,12 @@ def in_namespace(native_program: NativeProgram) -> tuple[str, ...]:
     return tuple(words)
 
 
-def run_native(command: Sequence[str | Path], *, given: str | None = None) -> str:
+def run_native(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> str:
     """What a program that must succeed prints, standard error included."""
     words = [str(word) for word in command]
     done = subprocess.run(
         words,
-        input=given,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -13,12 +13,13 @@ from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.dashboards import UID_MAX_CHARS, dashboards
 from nix_gen.lower.monitoring.targets import SCRAPE_INTERVAL_MS, targets_of
 from nix_gen.lower.monitoring.words import credential, duration, listen_address, socket_address
+from nix_gen.lower.natives import variables
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import address_for
 from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import mounts_of
-from nix_gen.lower.words import node_comment, short, systemd_value
+from nix_gen.lower.words import node_comment, short
 from nix_gen.nodes import Host, Monitoring, MonitoringEngine
 
 FOLDER = "dashboards"
@@ -83,8 +84,7 @@ def _service(site: Site, draft: Draft, node: Monitoring) -> None:
     unit = ("systemd", "services", _UNIT)
     draft.put((*unit, "serviceConfig"), load_credentials(site, f"{_UNIT}.service", _secrets(node)))
     if node.environment:
-        variables = {name: systemd_value(text) for name, text in node.environment.items()}
-        draft.put((*unit, "environment"), {name: value(text) for name, text in variables.items()})
+        draft.put((*unit, "environment"), variables(site, node, node.environment))
     file = environment_file(site, node)
     if file is not None:
         draft.put((*unit, "serviceConfig", "EnvironmentFile"), file)

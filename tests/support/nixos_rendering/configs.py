@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support.nix_tools import run
+from tests.support.nix_tools import TIMEOUT_S
 
 Config = dict[str, Any]
 """The options of one host that were set, by name, nested: `config["services"]["nginx"]["enable"]`."""
@@ -20,9 +21,15 @@ def host_configs(shared: Path, flake_dir: Path, *hosts: str) -> dict[str, Config
         flake_dir: a generated flake, or several that `nix_tools.gather` has put side by side.
         hosts: names of `nixosConfigurations`.
     """
-    configs: dict[str, Config] = json.loads(
-        run([shared / "nixcheck" / "nixcheck", "--config", flake_dir, *hosts])
+    done = subprocess.run(
+        [shared / "nixcheck" / "nixcheck", "--config", flake_dir, *hosts],
+        capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+    )  # fmt: skip
+    # With `--config` the report is on standard error, and standard output can be megabytes.
+    assert done.returncode == 0, "\n".join(
+        line for line in done.stderr.splitlines() if not line.startswith(("OK", "  warning"))
     )
+    configs: dict[str, Config] = json.loads(done.stdout)
     return configs
 
 

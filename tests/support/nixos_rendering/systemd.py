@@ -7,7 +7,7 @@ Left out: `path` (it only sets PATH), and the wrapper around `script`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ _OWN_KEYS = {
 }
 
 
+_ALWAYS = frozenset(
+    {"basic.target", "multi-user.target", "shutdown.target", "sysinit.target", "timers.target"}
+)
+"""Units that every other one is ordered by."""
+
+
 def systemd_units(config: Config, folder: Path) -> list[Path]:
     """Write the unit files of a host into a folder; every unit that one of them names is there, too."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +64,7 @@ def systemd_units(config: Config, folder: Path) -> list[Path]:
                 timer.write_text(_timer_text(unit["startAt"]), encoding="utf-8")
                 written[timer.name] = timer
     _reverse_dependencies(config, folder)
-    for other in sorted(named - set(written)):
+    for other in sorted((named | _ALWAYS) - set(written)):
         _stand_in(folder / other)
     return [written[name] for name in sorted(written)]
 
@@ -88,7 +94,7 @@ def _unit_text(unit: dict[str, Any], kind: str, section: str) -> str:
 
 def _service_lines(unit: dict[str, Any], own: dict[str, Any]) -> list[str]:
     lines = [
-        f"Environment={_quoted(f'{name}={value}')}"
+        f"Environment={json.dumps(f'{name}={value}', ensure_ascii=False)}"
         for name, value in sorted((unit.get("environment") or {}).items())
         if value is not None
     ]
@@ -100,11 +106,6 @@ def _service_lines(unit: dict[str, Any], own: dict[str, Any]) -> list[str]:
         lines.append(f"ExecStart={_PROGRAM}")
         own.setdefault("Type", "oneshot")
     return lines
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
-    return f'"{escaped}"'
 
 
 def _entries(entries: dict[str, Any]) -> list[str]:
@@ -156,8 +157,3 @@ def _stand_in(file: Path) -> None:
         case _:
             text = "[Unit]\nDescription=stand-in\n"
     file.write_text(text, encoding="utf-8")
-
-
-def names(files: Iterable[Path]) -> list[str]:
-    """Unit names of files, for messages."""
-    return [file.name for file in files]
