@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,9 @@ FILE_MAX_BYTES = 4 * 1024 * 1024
 BESIDE_MAX_BYTES = 256 * 1024
 """Limit of `.env` and `env_file` files."""
 
+USUAL_NAMES = frozenset({"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"})
+"""Names docker looks for, whose overrides it finds by itself."""
+
 Reader = Callable[[str], str | None]
 """Gives the text of a file named relative to the graph file, or None where it cannot be read."""
 
@@ -42,7 +45,13 @@ class Loaded:
     """Where each node and edge stands in the file, from 1, by its id."""
 
 
-def load(path: str | Path, *, environment: Mapping[str, str] | None = None) -> Loaded:
+def load(
+    path: str | Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    overrides: Sequence[str | Path] | None = None,
+    profiles: Sequence[str] = (),
+) -> Loaded:
     """Read a graph (YAML or JSON) or a compose file.
 
     Args:
@@ -50,6 +59,9 @@ def load(path: str | Path, *, environment: Mapping[str, str] | None = None) -> L
         environment: variables for compose interpolation. None: the `.env` file beside it, never the
         process's own
             environment, so that one file gives one graph.
+        overrides: further compose files that override the first, in this order. None: the
+            `compose.override.yaml` beside a file of a usual name, if there is one, as docker does.
+        profiles: compose profiles to enable, besides those of `COMPOSE_PROFILES`.
 
     Raises:
         GraphFileError: the file is missing, unreadable, too large (over `FILE_MAX_BYTES`), not UTF-8, not
@@ -65,7 +77,33 @@ def load(path: str | Path, *, environment: Mapping[str, str] | None = None) -> L
     reader = _beside(Path(path).parent)
     if environment is None:
         environment = read_variables(reader(".env") or "")
-    return loads(text, file=name, environment=environment, reader=reader, folder=folder)
+    given = [(str(one), _text(one)) for one in _override_beside(Path(path)) if overrides is None]
+    given += [(str(one), _text(one)) for one in overrides or ()]
+    return loads(
+        text,
+        file=name,
+        environment=environment,
+        reader=reader,
+        folder=folder,
+        overrides=given,
+        profiles=profiles,
+    )
+
+
+def _text(path: str | Path) -> str:
+    try:
+        return _read(Path(path), FILE_MAX_BYTES, str(path))
+    except (OSError, ValueError) as error:
+        raise GraphFileError(_unreadable(error, str(path))) from None
+
+
+def _override_beside(path: Path) -> list[Path]:
+    """The override file docker would take by itself."""
+    if path.name not in USUAL_NAMES:
+        return []
+    stems = dict.fromkeys([path.stem, *sorted(name.partition(".")[0] for name in USUAL_NAMES)])
+    names = [f"{stem}.override{suffix}" for stem in stems for suffix in (".yaml", ".yml")]
+    return [path.with_name(name) for name in names if path.with_name(name).is_file()][:1]
 
 
 def loads(
@@ -75,6 +113,8 @@ def loads(
     environment: Mapping[str, str] | None = None,
     reader: Reader = lambda _: None,
     folder: str = "",
+    overrides: Sequence[tuple[str, str | bytes]] = (),
+    profiles: Sequence[str] = (),
 ) -> Loaded:
     """Read a graph or a compose file from text; touches nothing else unless `reader` does.
 
@@ -84,6 +124,8 @@ def loads(
         environment: variables for compose interpolation.
         reader: gives files named by a compose file.
         folder: name of the folder the file lies in.
+        overrides: name and text of further compose files.
+        profiles: compose profiles to enable.
 
     Raises:
         GraphFileError: as `load`.
@@ -95,10 +137,22 @@ def loads(
     if not isinstance(root, PlacedMapping):
         raise GraphFileError(_no_graph(document))
     if "nodes" in root.entries:
+        if overrides:
+            what, mend = "is a graph, which no file overrides", "change the graph itself"
+            raise GraphFileError(Problem(file=file, what=what, mend=mend))
         return Loaded(graph=graph_from(document), origin="graph", lines=_lines(document))
-    if "services" in root.entries:
-        graph, notes = import_compose(document, environment=environment or {}, reader=reader, folder=folder)
-        services = root.entries["services"]
+    if "services" in root.entries or "include" in root.entries:
+        variables = dict(environment or {})
+        if profiles:
+            named = [*filter(None, variables.get("COMPOSE_PROFILES", "").split(",")), *profiles]
+            variables["COMPOSE_PROFILES"] = ",".join(named)
+        above = [
+            parse(_decoded(held, name) if isinstance(held, bytes) else held, name) for name, held in overrides
+        ]
+        graph, notes = import_compose(
+            document, environment=variables, reader=reader, folder=folder, overrides=above
+        )
+        services = root.entries.get("services")
         lines = dict(services.key_lines) if isinstance(services, PlacedMapping) else {}
         return Loaded(graph=graph, origin="compose", notes=notes, lines=lines)
     raise GraphFileError(_no_graph(document))

@@ -56,6 +56,8 @@ class Scalar:
     """The variable that is the whole value, if one is (compose files only)."""
     owed: bool = False
     """Whether a variable without which compose refuses the file had no value (compose files only)."""
+    replaces: bool = False
+    """Whether `!override` stands before it (compose files only)."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Listing:
     column: int
     size: int = 1
     height: int = 0
+    replaces: bool = False
 
 
 @dataclass(slots=True)
@@ -77,8 +80,10 @@ class Mapping:
     line: int
     column: int
     key_lines: dict[str, int] = field(default_factory=dict)
+    """Also of keys that `!reset` took away."""
     size: int = 1
     height: int = 0
+    replaces: bool = False
 
 
 Value = Scalar | Listing | Mapping
@@ -263,6 +268,7 @@ class _Builder:
         else:
             assert isinstance(event, yaml.MappingStartEvent), event
             value = self._mapping(event, events, depth)
+        value.replaces = getattr(event, "tag", None) == "!override"
         value.height = max((child.height + 1 for child in children(value)), default=0)
         value.size = self._count - before
         if anchor is not None:

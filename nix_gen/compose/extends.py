@@ -5,20 +5,17 @@ Pure. Source: compose specification, "extends" and "Merge".
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from nix_gen.compose.included import read_file
+from nix_gen.compose.merging import merged
 from nix_gen.compose.source import Importing
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
 from nix_gen.graph_file import near
-from nix_gen.places import Listing, Scalar, Value
 from nix_gen.places import Mapping as Entries
+from nix_gen.places import Scalar
 
 CHAIN_MAX_COUNT = 16
 """Services extending services extending services."""
-_REPLACED = frozenset({"command", "entrypoint", "test"})
-_PAIRED = frozenset({"environment", "labels", "args", "depends_on", "networks", "sysctls", "annotations"})
 _NOT_INHERITED = frozenset({"extends", "depends_on", "links", "volumes_from"})
 
 
@@ -50,7 +47,7 @@ def extended(name: str, services: Entries, importing: Importing, chain: tuple[st
         return entries
     below = extended(base, services, importing, (*chain, name))
     inherited = {key: value for key, value in below.entries.items() if key not in _NOT_INHERITED}
-    return merged(Entries(inherited, below.line, below.column, below.key_lines), entries)
+    return merged(Entries(inherited, below.line, below.column, below.key_lines), entries, ("services", name))
 
 
 def _not_read(name: str, base: str, file: str, entries: Entries, importing: Importing) -> None:
@@ -68,36 +65,3 @@ def _not_read(name: str, base: str, file: str, entries: Entries, importing: Impo
         line=line,
         severity=Severity.WARNING,
     )
-
-
-def merged(below: Entries, above: Entries) -> Entries:
-    """Two mappings as one: mappings merge, lists follow each other, anything else the upper one decides."""
-    entries = dict(below.entries)
-    for key, value in above.entries.items():
-        entries[key] = _merged_value(key, entries[key], value) if key in entries else value
-    return Entries(entries, above.line, above.column, {**below.key_lines, **above.key_lines})
-
-
-def _merged_value(key: str, below: Value, above: Value) -> Value:
-    if key in _REPLACED:
-        return above
-    if key in _PAIRED:
-        below, above = _paired(below), _paired(above)
-    if isinstance(below, Entries) and isinstance(above, Entries):
-        return merged(below, above)
-    if isinstance(below, Listing) and isinstance(above, Listing):
-        return Listing([*below.items, *above.items], above.line, above.column)
-    return above
-
-
-def _paired(value: Value) -> Value:
-    """A list of `KEY=VALUE` as a mapping, so that it merges with one."""
-    if not isinstance(value, Listing):
-        return value
-    entries: dict[str, Value] = {}
-    for item in value.items:
-        if not isinstance(item, Scalar):
-            return value
-        key, equals, text = item.text.partition("=")
-        entries[key] = replace(item, value=text if equals else None, text=text)
-    return Entries(entries, value.line, value.column, {key: entry.line for key, entry in entries.items()})

@@ -9,11 +9,12 @@ from __future__ import annotations
 import posixpath
 from dataclasses import replace
 
+from nix_gen.compose.merging import merged
 from nix_gen.compose.source import Importing
 from nix_gen.compose.variables import read_variables
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
-from nix_gen.places import Listing, Scalar, Value, parse
+from nix_gen.places import Document, Listing, Scalar, Value, parse
 from nix_gen.places import Mapping as Entries
 
 INCLUDE_MAX_COUNT = 8
@@ -47,6 +48,22 @@ def read_file(name: str, line: int, importing: Importing) -> Entries | None:
     return values
 
 
+def overridden(root: Entries, override: Document, importing: Importing) -> Entries:
+    """A compose file with another one merged over it.
+
+    Messages about what the other one says name its first line: lines of the result are lines of the first
+    file.
+    """
+    above = _moved(override.root, 1)
+    if not isinstance(above, Entries):
+        what = f"the override {quoted(override.file)} is no mapping"
+        importing.problem("", what, "write a compose file", line=None)
+        return root
+    values = importing.interpolated(above)
+    assert isinstance(values, Entries)
+    return merged(root, values)
+
+
 def with_included(root: Entries, importing: Importing, depth: int = 0) -> Entries:
     """A compose file with the sections of the files it includes; where both name a thing, its own counts."""
     given = root.entries.get("include")
@@ -54,15 +71,25 @@ def with_included(root: Entries, importing: Importing, depth: int = 0) -> Entrie
         return root
     entries = dict(root.entries)
     for item in importing.items(given if not isinstance(given, Entries) else None, "include"):
-        for name in _names(item, importing):
-            other = read_file(name, item.line, importing) if depth < INCLUDE_MAX_COUNT else None
-            if other is None:
-                _not_read(name, item.line, importing)
-                continue
-            other = with_included(other, importing, depth + 1)
-            for section in SECTIONS:
-                entries[section] = _joined(entries.get(section), other.entries.get(section), importing)
+        other = _read_together(item, importing, depth)
+        if other is None:
+            continue
+        other = with_included(other, importing, depth + 1)
+        for section in SECTIONS:
+            entries[section] = _joined(entries.get(section), other.entries.get(section), importing)
     return Entries(entries, root.line, root.column, root.key_lines)
+
+
+def _read_together(item: Value, importing: Importing, depth: int) -> Entries | None:
+    """The files of one entry of `include`, the later ones merged over the earlier."""
+    found: Entries | None = None
+    for name in _names(item, importing):
+        other = read_file(name, item.line, importing) if depth < INCLUDE_MAX_COUNT else None
+        if other is None:
+            _not_read(name, item.line, importing)
+        else:
+            found = other if found is None else merged(found, other)
+    return found
 
 
 def _names(item: Value, importing: Importing) -> tuple[str, ...]:
@@ -98,9 +125,12 @@ def _moved(value: Value, line: int) -> Value:
     if isinstance(value, Scalar):
         return replace(value, line=line)
     if isinstance(value, Listing):
-        return Listing([_moved(item, line) for item in value.items], line, value.column)
+        return Listing(
+            [_moved(item, line) for item in value.items], line, value.column, replaces=value.replaces
+        )
     entries = {key: _moved(entry, line) for key, entry in value.entries.items()}
-    return Entries(entries, line, value.column, dict.fromkeys(value.key_lines, line))
+    lines = dict.fromkeys(value.key_lines, line)
+    return Entries(entries, line, value.column, lines, replaces=value.replaces)
 
 
 def _rebased(service: Entries, folder: str) -> Entries:

@@ -6,13 +6,13 @@ Pure. Everything stands on one implicit host named after the project; what is no
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from nix_gen.compose.choice import choose_natives
 from nix_gen.compose.edges import Assembly
 from nix_gen.compose.extends import extended
-from nix_gen.compose.included import with_included
+from nix_gen.compose.included import overridden, with_included
 from nix_gen.compose.keys import TOP_LEVEL
 from nix_gen.compose.mounts import TopLevel, read_top_level
 from nix_gen.compose.services import ServiceSource, read_service
@@ -39,6 +39,7 @@ def import_compose(
     environment: Mapping[str, str],
     reader: Callable[[str], str | None],
     folder: str = "",
+    overrides: Sequence[Document] = (),
 ) -> tuple[Graph, tuple[Finding, ...]]:
     """Read a compose file as a graph.
 
@@ -47,6 +48,7 @@ def import_compose(
         environment: variables for interpolation.
         reader: gives the text of a file named relative to the compose file, or None.
         folder: name of the folder the file lies in, for the project name.
+        overrides: further compose files, each of which overrides what stands before it.
 
     Returns:
         The graph, and notes on all that was decided or not carried over.
@@ -56,14 +58,16 @@ def import_compose(
     """
     importing = Importing(document.file, environment, reader)
     assert isinstance(document.root, Entries)
-    importing.project = _project_name(document.root, document.file, folder, importing)
+    importing.project = _project_name([document, *overrides], folder, importing)
     importing.check()
     importing.environment = {"COMPOSE_PROJECT_NAME": importing.project, **environment}
     root = importing.interpolated(document.root)
     assert isinstance(root, Entries)
+    for override in overrides:
+        root = overridden(root, override, importing)
     root = with_included(root, importing)
     importing.check()
-    _top_level_notes(document, root, importing)
+    _top_level_notes(document, root, importing, alone=not overrides)
     top = read_top_level(root, importing)
     sources = _services(root, top, importing)
     importing.check()
@@ -85,11 +89,13 @@ def import_compose(
     return graph, importing.notes()
 
 
-def _project_name(root: Entries, file: str, folder: str, importing: Importing) -> str:
+def _project_name(documents: Sequence[Document], folder: str, importing: Importing) -> str:
     """`COMPOSE_PROJECT_NAME`; else the top-level name, the file's where it says something, the folder's."""
-    name = root.entries.get("name")
-    named = None if name is None else importing.interpolated(name, ("name",))
+    roots = [document.root for document in documents if isinstance(document.root, Entries)]
+    names = [root.entries["name"] for root in roots if "name" in root.entries]
+    named = importing.interpolated(names[-1], ("name",)) if names else None
     stated = importing.environment.get("COMPOSE_PROJECT_NAME") or importing.text(named, "name")
+    file = documents[0].file
     stem = posixpath.basename(file).removesuffix(".yaml").removesuffix(".yml").removesuffix(".json")
     candidates = [stated or ""]
     candidates += [] if stem in USUAL_STEMS else [stem]
@@ -98,11 +104,11 @@ def _project_name(root: Entries, file: str, folder: str, importing: Importing) -
     return next(name for name in map(host_name, candidates) if name)
 
 
-def _top_level_notes(document: Document, root: Entries, importing: Importing) -> None:
+def _top_level_notes(document: Document, root: Entries, importing: Importing, *, alone: bool) -> None:
     place = importing.project
-    for tag, line in document.tags:
+    for tag, line in document.tags if alone else ():
         what = f"the tag {tag} is applied within this file alone"
-        importing.note("tag-applied", place, what, "merge override files first", line=line)
+        importing.note("tag-applied", place, what, "name the files it overrides as well", line=line)
     for key in sorted(root.entries):
         line = root.key_lines.get(key, root.line)
         if key == "models":

@@ -125,12 +125,12 @@ class Importing:
             return self._interpolated_text(value, path) if "$" in value.text else value
         if isinstance(value, Listing):
             items = [self.interpolated(item, path) for item in value.items]
-            return Listing(items, value.line, value.column)
+            return Listing(items, value.line, value.column, replaces=value.replaces)
         entries = {
             key: entry if not path and key.startswith("x-") else self.interpolated(entry, (*path, key))
             for key, entry in value.entries.items()
         }
-        return Entries(entries, value.line, value.column, value.key_lines)
+        return Entries(entries, value.line, value.column, value.key_lines, replaces=value.replaces)
 
     def _interpolated_text(self, scalar: Scalar, path: tuple[str, ...]) -> Scalar:
         environment = self.environment
@@ -166,6 +166,7 @@ class Importing:
             unset=missing,
             variable=variable,
             owed=bool(result.required),
+            replaces=scalar.replaces,
         )
 
     @staticmethod
