@@ -10,6 +10,7 @@ import ipaddress
 import json
 
 from nix_gen.ir import Plain, force, value
+from nix_gen.lower.agents import environment_comment
 from nix_gen.lower.bus_containers import configured
 from nix_gen.lower.container_network import (
     lower_networks,
@@ -107,7 +108,7 @@ def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bo
 
 
 def _comments(site: Site, node: Running) -> list[str]:
-    comments = [node_comment(node)]
+    comments = [node_comment(node), *environment_comment(site, node)]
     if is_built(node):
         assert isinstance(node, Service | Agent)
         assert node.build is not None
