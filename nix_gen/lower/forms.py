@@ -76,6 +76,7 @@ _DATABASES = {
     DatabaseEngine.MYSQL: Form.MYSQL,
     DatabaseEngine.MARIADB: Form.MYSQL,
     DatabaseEngine.REDIS: Form.REDIS,
+    DatabaseEngine.MONGODB: Form.MONGODB,
     DatabaseEngine.SQLITE: Form.SQLITE,
 }
 

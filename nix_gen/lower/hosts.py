@@ -12,6 +12,7 @@ from dataclasses import field as member
 from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
 from nix_gen.ir import RESERVED_NAMES, Function
+from nix_gen.lower.backups import lower_backups
 from nix_gen.lower.base import lower_base
 from nix_gen.lower.buckets import lower_buckets
 from nix_gen.lower.buses import lower_buses
@@ -21,6 +22,7 @@ from nix_gen.lower.exports import lower_exports
 from nix_gen.lower.firewall import lower_firewall
 from nix_gen.lower.haproxy import lower_haproxy
 from nix_gen.lower.management import lower_management
+from nix_gen.lower.mongodb import lower_mongodb
 from nix_gen.lower.monitoring.host import lower_monitoring
 from nix_gen.lower.mysql import lower_mysql
 from nix_gen.lower.natives import lower_natives
@@ -100,6 +102,7 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_management,
         lower_postgresql,
         lower_mysql,
+        lower_mongodb,
         lower_redis,
         lower_buses,
         lower_nginx,
@@ -109,6 +112,7 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_storage,
         lower_exports,
         lower_buckets,
+        lower_backups,
         lower_firewall,
         lower_secrets,
     ):

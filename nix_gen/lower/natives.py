@@ -17,7 +17,7 @@ from nix_gen.nodes import Host, Resources, Running
 
 NATIVE = frozenset(
     {
-        *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, *BALANCERS),
+        *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB, *BALANCERS),
         *(Form.NATS, Form.KAFKA, Form.RABBITMQ),
         *(Form.PROMETHEUS, Form.ALERTMANAGER, Form.GRAFANA, Form.LOKI, Form.EXPORTER),
     }

@@ -17,12 +17,15 @@ from nix_gen.lower.hardening import harden
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
+from nix_gen.replication import upstreams
 from nix_gen.scalars import Protocol
 
 WAIT_S = 300
 """How long a unit waits for a node of another host before it starts regardless."""
 _CLIENTS = frozenset({Form.CONTAINER, Form.SYSTEMD})
-_DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS})
+_DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB})
+_USERS_BY_UNIT = frozenset({Form.MYSQL, Form.MONGODB})
+"""Databases whose users are made by a unit of our own after theirs: clients wait for it too."""
 _PROBED = frozenset({Form.KAFKA, Form.NATS, Form.NGINX})
 """Native services whose unit counts as started before they accept connections."""
 
@@ -118,13 +121,18 @@ def _units(site: Site, draft: Draft, target: Running, condition: Condition) -> l
     if form is Form.POSTGRESQL:
         return ["postgresql.target"]
     units = [copy.unit for copy in site.copies(target.id)]
-    if form is Form.MYSQL and isinstance(target, Database) and any(user.password for user in target.users):
+    if form in _USERS_BY_UNIT and isinstance(target, Database) and _has_users(site, target):
         return [*units, f"{site.helper('users', target.id)}.service"]
     if form in _PROBED and condition is Condition.HEALTHY:
         port = next((port for port, protocol in listening(target) if protocol is Protocol.TCP), None)
         if port is not None:
             return [*units, _wait_unit(site, draft, target, LOOPBACK, port, after=units)]
     return units
+
+
+def _has_users(site: Site, target: Database) -> bool:
+    """Whether a unit of our own makes users: a replica has those of its primary."""
+    return not upstreams(site.graph, target) and any(user.password for user in target.users)
 
 
 def _remote_units(site: Site, draft: Draft, target: Running) -> list[str]:

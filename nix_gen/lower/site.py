@@ -136,6 +136,12 @@ class Site:
         self._secret_units.clear()
         return taken
 
+    @cached_property
+    def backup_targets(self) -> frozenset[str]:
+        """Ids of the nodes that backups go to."""
+        kept = (node.backup for node in self.graph.nodes if isinstance(node, Database | Storage))
+        return frozenset(backup.to for backup in kept if backup is not None and backup.to is not None)
+
     @property
     def gateway(self) -> str:
         """The host as its containers see it."""
@@ -304,6 +310,7 @@ class Site:
         names_of = {
             Form.POSTGRESQL: "postgresql",
             Form.MYSQL: "mysql",
+            Form.MONGODB: "mongodb",
             Form.NGINX: "nginx",
             Form.HAPROXY: "haproxy",
             Form.NATS: "nats",

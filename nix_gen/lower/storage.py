@@ -22,7 +22,7 @@ PROVISIONED = "/srv"
 """Bind mounts that were relative to a compose file lie below `/srv/<project>`."""
 _KEEPERS = frozenset(
     {
-        *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, *BALANCERS),
+        *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB, *BALANCERS),
         *(Form.NATS, Form.KAFKA, Form.RABBITMQ),
     }
 )
@@ -48,6 +48,8 @@ def mounts_of(site: Site, node: Running) -> list[tuple[MountsVolume, Storage]]:
 def is_podman_volume(site: Site, storage: Storage) -> bool:
     """Whether a storage node is a volume that podman keeps."""
     if storage.storage is not StorageKind.LOCAL or storage.path is not None:
+        return False
+    if storage.id in site.backup_targets:
         return False
     edges = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
     return all(site.forms.get(edge.source) is Form.CONTAINER and not edge.subpath for edge in edges)
@@ -181,9 +183,13 @@ def used_on(site: Site, host: Host) -> list[Storage]:
     for node in site.graph.nodes_on(host.id):
         backup = node.backup if isinstance(node, Database | Storage) else None
         target = site.graph.by_id.get(backup.to) if backup is not None and backup.to is not None else None
-        if isinstance(target, Storage):
+        if isinstance(target, Storage) and (target.host == host.id or _is_remote(target)):
             used[target.id] = target
     return [used[node_id] for node_id in sorted(used)]
+
+
+def _is_remote(storage: Storage) -> bool:
+    return storage.storage in {StorageKind.NFS, StorageKind.S3}
 
 
 def mounting_units(site: Site, host: Host, storage: Storage) -> list[str]:

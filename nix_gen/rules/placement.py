@@ -45,6 +45,7 @@ _SINGLE = {
     DatabaseEngine.POSTGRESQL: "services.postgresql",
     DatabaseEngine.MYSQL: "services.mysql",
     DatabaseEngine.MARIADB: "services.mysql",
+    DatabaseEngine.MONGODB: "services.mongodb",
 }
 _BUSES = {
     BusEngine.NATS: "services.nats",
