@@ -63,6 +63,8 @@ def lower_nats(site: Site, draft: Draft, host: Host) -> None:
         draft.put(_OPTION, options, *comments)
         settings = _settings(site, node)
         settings["host"] = _listen_address(host) if is_reached_from_outside(site, node) else LOOPBACK
+        if node.monitor_port is not None:
+            settings["http_port"] = node.monitor_port
         jetstream = _jetstream(site, node)
         if not node.jetstream:
             settings["jetstream"] = force(plain=False)

@@ -14,6 +14,7 @@ from nix_gen.rules.buses import CONCLAVE_NAMES
 from tests.support.bus_cases import APP, BUS, KEYS, TLS, WEB, edge
 from tests.support.lowering import Node, lowered, options
 
+# ruff: noqa: E501 - each line is the exact finding, kept in one piece
 HOSTS: list[Node] = [
     {"kind": "host", "id": f"h{number}", "addresses": [f"10.0.0.{number}"]} for number in (1, 2, 3)
 ]
@@ -214,18 +215,15 @@ OPEN = "whoever reaches its port may use every subject and topic; the firewall a
         ),
         (
             [APP, {**BUS, "engine": "rabbitmq"}, edge("app", "connects_to", "bus")],
-            "warning bus-without-users: bus: RabbitMQ lets its guest in from its own host only, and the node has "
-            "no users; name users with their passwords",
+            "warning bus-without-users: bus: RabbitMQ lets its guest in from its own host only, and the node has no users; name users with their passwords",
         ),
         (
             [APP, BUS, edge("app", "subscribes_to", "bus")],
-            "warning subjects-open: app: may use every subject of bus, those of other clients and their answers "
-            "among them; name the subjects on its publishes_to and subscribes_to edges",
+            "warning subjects-open: app: may use every subject of bus, those of other clients and their answers among them; name the subjects on its publishes_to and subscribes_to edges",
         ),
         (
             [APP, {**BUS, "engine": "kafka"}, edge("app", "publishes_to", "bus", subjects=["a"])],
-            "warning subjects-not-enforced: app -publishes_to-> bus: the connection is opened; bus does not restrict "
-            "it to the subjects; add permissions to the bus yourself",
+            "warning subjects-not-enforced: app -publishes_to-> bus: the connection is opened; bus does not restrict it to the subjects; add permissions to the bus yourself",
         ),
     ],
 )
