@@ -180,8 +180,8 @@ def used_on(site: Site, host: Host) -> list[Storage]:
     used = {node.id: node for node in site.graph.nodes_on(host.id) if isinstance(node, Storage)}
     for node, _ in site.running(host.id):
         used |= {storage.id: storage for _, storage in mounts_of(site, node)}
-    for node in site.graph.nodes_on(host.id):
-        backup = node.backup if isinstance(node, Database | Storage) else None
+    for kept in site.graph.nodes_on(host.id):
+        backup = kept.backup if isinstance(kept, Database | Storage) else None
         target = site.graph.by_id.get(backup.to) if backup is not None and backup.to is not None else None
         if isinstance(target, Storage) and (target.host == host.id or _is_remote(target)):
             used[target.id] = target
