@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nix_gen.diff.changes import Rule
-from nix_gen.ir import AttrSet, Call, Function, Int, ListOf, Multiline, Str, Template, Value
+from nix_gen.diff.module import Module
+from nix_gen.ir import Function, Int, ListOf, Value
 
 _UNIT_KINDS = {
     "services": "service",
@@ -30,7 +31,9 @@ _UNITS = {
     "timesyncd": "systemd-timesyncd",
 }
 """Units of NixOS modules that are not called as the module is."""
-_SECRET_PATH = re.compile(r"/run/(?:secrets|agenix|credstore(?:\.encrypted)?)/([a-z0-9][a-z0-9_.-]*)")
+_SECRET_PATH = re.compile(r"(?:/run/secrets|/run/agenix|/etc/credstore\.encrypted)/([a-z0-9][a-z0-9_.-]*)")
+_NOT_READ = frozenset({"environment", "cmd"})
+"""What stands here is for the workload, and may name files that only it knows."""
 _RULE = re.compile(
     r'(?:iifname "(?P<interface>[^"]*)" )?'
     r"(?:ip6? saddr (?P<source>\{[^}]*\}|\S+) )?"
@@ -57,117 +60,70 @@ NO_EFFECTS = Effects(units={}, rules=frozenset(), secrets=frozenset())
 """Of a host that is not there."""
 
 
-def effects_of(module: Function) -> Effects:
+def effects_of(function: Function) -> Effects:
     """The effects of a host's module. Complexity: linear in the module."""
-    body = module.body
-    assert isinstance(body, AttrSet), "a module is a set of options"
+    module = Module(function)
     return Effects(
-        units=_units(body),
-        rules=frozenset(_rules(body)),
-        secrets=frozenset(name for text in _texts(body) for name in _SECRET_PATH.findall(text)),
+        units=_units(module), rules=frozenset(_rules(module)), secrets=secrets_in(module, module.body)
     )
 
 
-def member(value: Value | None, *names: str) -> Value | None:
-    """The value at a path of names, also below calls such as `lib.mkDefault`; None where there is none."""
-    for name in names:
-        value = _bare(value)
-        if not isinstance(value, AttrSet):
-            return None
-        value = next((binding.value for binding in value.bindings if binding.name == name), None)
-    return _bare(value)
+def secrets_in(module: Module, value: Value) -> frozenset[str]:
+    """Names of the secrets whose files a part of a module reads."""
+    return frozenset(name for text in module.texts(value, _NOT_READ) for name in _SECRET_PATH.findall(text))
 
 
-def _bare(value: Value | None) -> Value | None:
-    return value.arguments[-1] if isinstance(value, Call) and value.function.names[0] == "lib" else value
-
-
-def members(value: Value | None) -> Iterator[tuple[str, Value]]:
-    """Names and values of a set; nothing for anything else."""
-    if isinstance(value, AttrSet):
-        yield from ((binding.name, binding.value) for binding in value.bindings)
-
-
-def lines(value: Value | None) -> list[str]:
-    """Lines of a text, without indentation."""
-    return [line.strip() for line in value.text.splitlines()] if isinstance(value, Multiline | Str) else []
-
-
-def _units(body: AttrSet) -> dict[str, object]:
+def _units(module: Module) -> dict[str, object]:
     parts: dict[str, list[object]] = {}
+    options = module.body
 
     def define(unit: str, value: Value) -> None:
-        parts.setdefault(unit, []).append(_content(value))
+        parts.setdefault(unit, []).append(module.content(value))
 
     for kind, suffix in _UNIT_KINDS.items():
-        for name, value in members(member(body, "systemd", kind)):
+        for name, value in module.members(module.member(options, "systemd", kind)):
             define(f"{name}.{suffix}", value)
-    for name, value in members(member(body, "virtualisation", "oci-containers", "containers")):
+    containers = module.member(options, "virtualisation", "oci-containers", "containers")
+    for name, value in module.members(containers):
         define(f"podman-{name}.service", value)
-    for name, value in members(member(body, "services")):
-        for unit, part in _of_module(name, value):
+    for name, value in module.members(module.member(options, "services")):
+        for unit, part in _of_module(module, name, value):
             define(f"{unit}.service", part)
     return {unit: tuple(contents) for unit, contents in parts.items()}
 
 
-def _of_module(name: str, value: Value) -> Iterator[tuple[str, Value]]:
+def _of_module(module: Module, name: str, value: Value) -> Iterator[tuple[str, Value]]:
     """The units of one NixOS module, each with the options that define it."""
     if name == "redis":
-        yield from ((f"redis-{server}", part) for server, part in members(member(value, "servers")))
+        servers = module.members(module.member(value, "servers"))
+        yield from ((f"redis-{server}", part) for server, part in servers)
     elif name == "prometheus":
-        exporters = members(member(value, "exporters"))
+        exporters = module.members(module.member(value, "exporters"))
         yield from ((f"prometheus-{exporter}-exporter", part) for exporter, part in exporters)
-        if (alertmanager := member(value, "alertmanager")) is not None:
+        if (alertmanager := module.member(value, "alertmanager")) is not None:
             yield "alertmanager", alertmanager
-        own = tuple(pair for pair in members(value) if pair[0] not in {"exporters", "alertmanager"})
+        own = tuple(pair for pair in module.members(value) if pair[0] not in {"exporters", "alertmanager"})
         if own:
             yield name, ListOf(tuple(part for _, part in own))
     else:
         yield _UNITS.get(name, name), value
 
 
-def _content(value: Value) -> object:
-    """A value without its comments, for comparison."""
-    match value:
-        case AttrSet(bindings):
-            return tuple((binding.name, _content(binding.value)) for binding in bindings)
-        case ListOf(items):
-            return tuple(map(_content, items))
-        case Call(function, arguments):
-            return (function, *map(_content, arguments))
-        case _:
-            return value
-
-
-def _texts(value: Value) -> Iterator[str]:
-    match value:
-        case Str(text) | Multiline(text):
-            yield text
-        case AttrSet(bindings):
-            for binding in bindings:
-                yield from _texts(binding.value)
-        case ListOf(items) | Call(_, items):
-            for item in items:
-                yield from _texts(item)
-        case Template(parts):
-            yield from (part for part in parts if isinstance(part, str))
-        case _:
-            pass
-
-
-def _rules(body: AttrSet) -> Iterator[Rule]:
-    firewall = member(body, "networking", "firewall")
+def _rules(module: Module) -> Iterator[Rule]:
+    firewall = module.member(module.body, "networking", "firewall")
     for option, protocol in _OPEN.items():
-        for port in _numbers(member(firewall, option)):
+        for port in _numbers(module.member(firewall, option)):
             yield Rule(ports=f"{port}/{protocol}", source=EVERYONE)
-        for interface, value in members(member(firewall, "interfaces")):
-            for port in _numbers(member(value, option)):
+        for interface, value in module.members(module.member(firewall, "interfaces")):
+            for port in _numbers(module.member(value, option)):
                 yield Rule(ports=f"{port}/{protocol}", source=_interface(interface))
-    for line in lines(member(firewall, "extraInputRules")):
+    for line in module.lines("networking", "firewall", "extraInputRules"):
         if line:
             yield rule_of(line)
-    for _, table in members(member(body, "networking", "nftables", "tables")):
-        yield from (rule_of(line) for line in lines(member(table, "content")) if _RULE.fullmatch(line))
+    tables = module.member(module.body, "networking", "nftables", "tables")
+    for name, _ in module.members(tables):
+        lines = module.lines("networking", "nftables", "tables", name, "content")
+        yield from (rule_of(line) for line in lines if _RULE.fullmatch(line))
 
 
 def _numbers(value: Value | None) -> list[int]:

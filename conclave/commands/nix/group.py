@@ -103,6 +103,50 @@ def plan_command(*, old: str, new: str, detailed_exitcode: bool, as_json: bool) 
             sys.exit(2)
 
 
+def _complete_subject(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    from conclave.commands.nix.subjects import subjects  # noqa: PLC0415 - not for --help
+
+    return subjects(ctx.params.get("file"), incomplete)
+
+
+@nix_command.command("explain")
+@_file
+@click.argument("subject", required=False, shell_complete=_complete_subject)
+@json_option
+def explain_command(*, file: Path, subject: str | None, as_json: bool) -> None:
+    """Say what FILE, or one SUBJECT in it, becomes, and why.
+
+    SUBJECT is the id of a node or a host, an edge ('web -connects_to-> db', or 'web db' for all edges
+    from web to db), or the code of a finding. The exit status is 2 if there is no such thing.
+    """
+    with told():
+        from conclave.commands.nix.portraying import portray  # noqa: PLC0415 - not for --help
+
+        portray(file, subject, as_json=as_json)
+
+
+@nix_command.command("draw")
+@_file
+@click.option(
+    "--format",
+    "picture_format",
+    type=click.Choice(("mermaid", "dot", "svg")),
+    help="What to draw with.  [default: by the ending of --out, else mermaid]",
+)
+@click.option("-o", "--out", type=_FILE, help="Write the picture there.")
+def draw_command(*, file: Path, picture_format: str | None, out: Path | None) -> None:
+    """Draw FILE: hosts as frames, nodes in a shape and edges in a line for each kind.
+
+    SVG and Mermaid need no other program. The exit status is 2 if FILE cannot be read.
+    """
+    ending = "" if out is None else out.suffix
+    chosen = picture_format or {".svg": "svg", ".dot": "dot", ".gv": "dot"}.get(ending, "mermaid")
+    with told():
+        from conclave.commands.nix.drawing import draw  # noqa: PLC0415 - not for --help
+
+        draw(file, chosen, out)
+
+
 @nix_command.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of graph files, for editors and other programs."""

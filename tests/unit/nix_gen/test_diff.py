@@ -183,7 +183,7 @@ def test_nothing_before_and_nothing_after_are_compared_as_well() -> None:
 
 def test_a_graph_with_errors_is_refused() -> None:
     with pytest.raises(InvalidGraphError):
-        compare(BEFORE, graph(ONE, TWO, {**WEB, "host": None}))
+        compare(BEFORE, graph(ONE, TWO, WEB, {**TO_DB, "target": "nobody"}))
 
 
 def test_hostile_text_stays_in_its_line() -> None:

@@ -1,0 +1,109 @@
+"""Reads a host's lowered module: options by path, names of its `let` looked up, updates merged.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nix_gen.ir import (
+    AttrSet,
+    Binding,
+    Call,
+    Function,
+    Let,
+    ListOf,
+    Multiline,
+    Ref,
+    Str,
+    Template,
+    Update,
+    Value,
+)
+
+
+class Module:
+    """The options of one host.
+
+    Args:
+        function: as `lower` makes it: a function to a set, or to a `let` around one.
+    """
+
+    def __init__(self, function: Function) -> None:
+        body = function.body
+        self._names: Mapping[str, Value] = {}
+        if isinstance(body, Let):
+            self._names = {binding.name: binding.value for binding in body.bindings}
+            body = body.body
+        assert isinstance(body, AttrSet), "a module is a set of options"
+        self.body = body
+
+    def member(self, value: Value | None, *names: str) -> Value | None:
+        """The value at a path of names, also below `lib.mkDefault` and its like; None where there is none."""
+        for name in names:
+            value = dict(self.members(value)).get(name)
+        return self._bare(value)
+
+    def members(self, value: Value | None) -> Iterator[tuple[str, Value]]:
+        """Names and values of a set; of an update, of its operands in order; nothing for anything else."""
+        yield from ((binding.name, binding.value) for binding in self.bindings(value))
+
+    def bindings(self, value: Value | None) -> Iterator[Binding]:
+        """As `members`, with comments."""
+        value = self._bare(value)
+        if isinstance(value, AttrSet):
+            yield from value.bindings
+        elif isinstance(value, Update):
+            for operand in value.operands:
+                yield from self.bindings(operand)
+
+    def lines(self, *names: str) -> list[str]:
+        """Lines of the text at a path, without indentation."""
+        value = self.member(self.body, *names)
+        return (
+            [line.strip() for line in value.text.splitlines()] if isinstance(value, Multiline | Str) else []
+        )
+
+    def content(self, value: Value) -> object:
+        """A value for comparison: without comments, and with what a name stands for in its place."""
+        match value:
+            case AttrSet(bindings):
+                return tuple((binding.name, self.content(binding.value)) for binding in bindings)
+            case ListOf(items) | Update(items):
+                return (type(value), *map(self.content, items))
+            case Call(function, arguments):
+                return (function, *map(self.content, arguments))
+            case Ref((name,)) if name in self._names:
+                return self.content(self._names[name])
+            case _:
+                return value
+
+    def texts(self, value: Value, without: frozenset[str]) -> Iterator[str]:
+        """Every text inside a value, apart from what stands below some names."""
+        match value:
+            case Str(text) | Multiline(text):
+                yield text
+            case AttrSet() | Update():
+                for name, part in self.members(value):
+                    if name not in without:
+                        yield from self.texts(part, without)
+            case ListOf(items) | Call(_, items):
+                for item in items:
+                    yield from self.texts(item, without)
+            case Template(parts):
+                yield from (part for part in parts if isinstance(part, str))
+            case Ref((name,)) if name in self._names:
+                yield from self.texts(self._names[name], without)
+            case _:
+                pass
+
+    def _bare(self, value: Value | None) -> Value | None:
+        while True:
+            match value:
+                case Ref((name,)) if name in self._names:
+                    value = self._names[name]
+                case Call(Ref(("lib", *_)), arguments):
+                    value = arguments[-1]
+                case _:
+                    return value
