@@ -113,8 +113,9 @@ class MessageBus(RunningBase):
 
     @property
     def own_ports(self) -> tuple[int, ...]:
-        """Every port it takes of its host when it runs natively."""
-        inner = (self.cluster_port,) if self.engine is not BusEngine.NATS else ()
-        lookup = (EPMD_PORT,) if self.engine is BusEngine.RABBITMQ else ()
-        watched = () if self.monitor_port is None else (self.monitor_port,)
-        return tuple(sorted({self.listen_port, *self.peer_ports, *inner, *lookup, *watched}))
+        """Every port it takes of its host when it runs natively, but for epmd's, which RabbitMQ shares."""
+        inner = (
+            {self.cluster_port} if self.engine is not BusEngine.NATS or self.cluster is not None else set()
+        )
+        watched = set() if self.monitor_port is None else {self.monitor_port}
+        return tuple(sorted({self.listen_port} | inner | watched))
