@@ -18,6 +18,10 @@ nft                                         nftables
 nginx                                       nginx-light
 /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
 prometheus                                  prometheus
+amtool                                      prometheus-alertmanager
+prometheus-blackbox-exporter                prometheus-blackbox-exporter
+prometheus-node-exporter                    prometheus-node-exporter
+prometheus-redis-exporter                   prometheus-redis-exporter
 redis-server                                redis-server
 systemd-analyze                             systemd
 unshare                                     util-linux

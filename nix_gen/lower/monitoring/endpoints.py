@@ -135,7 +135,7 @@ class Metrics:
                 exporter=engine,
                 beside=True,
             )
-        port = self._builtin_port(target, host)
+        port = self._builtin_port(target)
         if port is not None:
             return self._own(edge, target, host, port, beside=True)
         tells = not isinstance(target, Database | MessageBus | LoadBalancer | Host)
@@ -143,7 +143,7 @@ class Metrics:
         return self._own(edge, target, host, own[0][0], beside=False) if own else None
 
     def _own(self, edge: Monitors, target: Node, host: str, port: int, *, beside: bool) -> Endpoint:
-        job = target.kind
+        job: str = target.kind
         if isinstance(target, Monitoring):
             job = _JOBS.get(target.engine, target.engine.removesuffix("_exporter"))
         elif beside and isinstance(target, LoadBalancer | MessageBus):
@@ -169,15 +169,15 @@ class Metrics:
         silent = isinstance(node, MessageBus) and node.monitor_port is None
         return engine if engine in _ALSO_FOR_CONTAINERS and not silent else None
 
-    def _builtin_port(self, target: Node, host: str) -> int | None:
+    def _builtin_port(self, target: Node) -> int | None:
         """Where a native program tells its own metrics, on a port that is not its clients'."""
         if self._forms.get(target.id, Form.CONTAINER) is Form.CONTAINER:
             return None
         match target:
             case LoadBalancer(engine=BalancerEngine.HAPROXY):
-                return self.free_port(host, "haproxy", HAPROXY_PORT)
+                return HAPROXY_PORT
             case MessageBus(engine=BusEngine.RABBITMQ):
-                return RABBITMQ_PORT
+                return target.monitor_port or RABBITMQ_PORT
             case _:
                 return None
 
@@ -208,9 +208,9 @@ class Metrics:
                 wanted.setdefault(key, set()).add(edge.target)
                 is_open[key] = is_open.get(key, False) or not self._is_neighbour(source, key[0])
         for key, node in named.items():
-            for edge in self._graph.edges_from(node.id):
-                if isinstance(edge, Monitors) and self._watched(edge) == key:
-                    wanted[key].add(edge.target)
+            for own in self._graph.edges_from(node.id):
+                if isinstance(own, Monitors) and self._watched(own) == key:
+                    wanted[key].add(own.target)
         return {
             key: Exporter(
                 host=key[0],
@@ -268,6 +268,8 @@ class Metrics:
         found: dict[str, set[int]] = {}
         for node in self._graph.nodes:
             host = self._graph.host_of(node.id)
+            if host is not None and isinstance(node, LoadBalancer):
+                found.setdefault(host, set()).add(HAPROXY_PORT)
             if host is not None and not isinstance(node, Host):
                 taken = found.setdefault(host, set())
                 taken |= {port for port, _, _ in claims(node)}

@@ -13,10 +13,8 @@ from nix_gen.ir import Call, Multiline, Plain, Ref, Str
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.endpoints import (
-    HAPROXY_PORT,
     NATS_MONITOR_PORT,
     NGINX_STATUS_PORT,
-    RABBITMQ_PORT,
     Exporter,
 )
 from nix_gen.lower.monitoring.probes import blackbox_options
@@ -27,8 +25,6 @@ from nix_gen.lower.site import Site
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import (
     MONITORING_PORTS,
-    BalancerEngine,
-    BusEngine,
     Database,
     DatabaseEngine,
     Host,
@@ -61,7 +57,7 @@ def lower_exporters(site: Site, draft: Draft, host: Host) -> None:
             options["extraFlags"] = extra
         draft.put(option, options, *_comments(exporter))
     _roles(site, draft, host)
-    _endpoints_of_their_own(site, draft, host)
+    _plugins(site, draft, host)
 
 
 def _listen(site: Site, host: Host, exporter: Exporter) -> str:
@@ -300,36 +296,14 @@ _OPTIONS: dict[MonitoringEngine, _Options] = {
 }
 
 
-def _endpoints_of_their_own(site: Site, draft: Draft, host: Host) -> None:
-    """Let haproxy and RabbitMQ tell their metrics themselves, where somebody asks."""
+def _plugins(site: Site, draft: Draft, host: Host) -> None:
+    """Let RabbitMQ tell its metrics where somebody asks; with a `monitor_port` it does so anyway."""
     for edge, _ in site.metrics.edges_of(MonitoringEngine.PROMETHEUS):
         target = site.graph.by_id[edge.target]
-        found = site.metrics.endpoint(edge)
-        if found is None or found.host != host.id or not found.beside or found.exporter is not None:
-            continue
-        match target:
-            case LoadBalancer(engine=BalancerEngine.HAPROXY) if edge.port is None:
-                lines = haproxy_frontend(site, host)
-                config = ("services", "haproxy", "config")
-                draft.write(config, ["", *lines])
-            case MessageBus(engine=BusEngine.RABBITMQ) if edge.port is None:
-                assert found.port == RABBITMQ_PORT
-                draft.add(("services", "rabbitmq", "plugins"), ["rabbitmq_prometheus"])
-            case _:
-                pass
-
-
-def haproxy_frontend(site: Site, host: Host) -> list[str]:
-    """The section of haproxy's configuration that tells its metrics."""
-    port = site.metrics.free_port(host.id, "haproxy", HAPROXY_PORT)
-    return [
-        "frontend metrics",
-        "  mode http",
-        f"  bind :{port}",
-        "  http-request use-service prometheus-exporter if { path /metrics }",
-        "  http-request deny",
-        "  no log",
-    ]
+        silent = isinstance(target, MessageBus) and target.monitor_port is None
+        here = site.graph.host_of(edge.target) == host.id
+        if here and silent and site.forms.get(edge.target) is Form.RABBITMQ and edge.port is None:
+            draft.add(("services", "rabbitmq", "plugins"), ["rabbitmq_prometheus"], f"{edge.id}.")
 
 
 def _target(site: Site, exporter: Exporter) -> object:

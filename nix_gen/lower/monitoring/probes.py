@@ -21,7 +21,7 @@ DEFAULT_PATH = "/metrics"
 """What the path of a `monitors` edge is unless it says otherwise; a probe then asks for `/`."""
 _TLS_PORT = 443
 _IP4 = {"preferred_ip_protocol": "ip4"}
-_MODULES: dict[str, Plain] = {
+MODULES: dict[str, Plain] = {
     "http_2xx": {"prober": "http", "timeout": "5s", "http": _IP4},
     "icmp": {"prober": "icmp", "timeout": "5s", "icmp": _IP4},
     "tcp_connect": {"prober": "tcp", "timeout": "5s", "tcp": _IP4},
@@ -47,7 +47,7 @@ class Probe:
 
 def blackbox_options() -> dict[str, Plain]:
     """Options of the exporter beyond those of all exporters."""
-    text = Call(Ref(("builtins", "toJSON")), (attrs({"modules": _MODULES}),))
+    text = Call(Ref(("builtins", "toJSON")), (attrs({"modules": MODULES}),))
     return {"configFile": Call(Ref(("pkgs", "writeText")), (Str("blackbox.yml"), text))}
 
 

@@ -9,6 +9,7 @@ from nix_gen import Graph, validate
 from nix_gen.codes import VALIDATION
 from tests.support.balancer_cases import BALANCER_CASES
 from tests.support.bus_cases import BUS_CASES
+from tests.support.monitoring_cases import MONITORING_CASES
 
 # ruff: noqa: E501 - each line is the exact finding, kept in one piece
 HEALTHY = {"command": ["true"]}
@@ -83,11 +84,6 @@ CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = [
         [DB, {**DB, "id": "db2", "port": 5433}],
         [],
         "warning engine-twice: db2: db already uses services.postgresql of host deployment, so db2 runs as a container; place them on different hosts",
-    ),
-    (
-        [{"id": "m", "kind": "monitoring", "engine": "loki"}],
-        [],
-        "error engine-unsupported: m: there is no native module for loki yet; give the node an image",
     ),
     (
         [{**DB, "ports": [{"port": 5432, "published": 5432}]}],
@@ -211,7 +207,7 @@ def test_each_fault_is_found_with_place_and_mend(
 
 
 def test_every_code_has_a_case() -> None:
-    assert {expected.split()[1].rstrip(":") for *_, expected in [*CASES, *BUS_CASES, *BALANCER_CASES]} == set(VALIDATION)
+    assert {expected.split()[1].rstrip(":") for *_, expected in [*CASES, *BUS_CASES, *BALANCER_CASES, *MONITORING_CASES]} == set(VALIDATION)
 
 
 def test_a_sound_graph_has_no_findings() -> None:

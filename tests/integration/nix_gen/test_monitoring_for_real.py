@@ -1,0 +1,262 @@
+"""Generated monitoring, judged by the programs themselves, and a prometheus that scrapes with it."""
+
+import contextlib
+import json
+import re
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nix_gen.lower.monitoring.dashboards import PANELS
+from nix_gen.lower.monitoring.probes import MODULES
+from tests.support.lowering import Node
+from tests.support.monitored import everything, metrics_server, query, running, up
+from tests.support.monitoring_cases import monitor, watches
+from tests.support.native_checks import NativeProgram, run_native
+from tests.support.nix_tools import nixcheck
+from tests.support.nixos_rendering import Config
+from tests.support.nixos_rendering.prometheus import (
+    alertmanager_yaml,
+    exporter,
+    loki_json,
+    prometheus_rules,
+    write_prometheus,
+)
+from tests.support.processes import free_port
+from tests.support.real_flakes import configs_of, hosts
+from tests.support.real_postgres import RealPostgres
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.nix, pytest.mark.shared]
+PASSWORD = 'it\'s "$(quoted)" \\ %'
+EXPRESSION = re.compile(r'"expr": "((?:[^"\\]|\\.)*)"')
+METRIC = re.compile(r"\b(?:node|redis)_[a-z][A-Za-z0-9_]+")
+
+
+@pytest.fixture(scope="module")
+def flake(nix: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Config]]:
+    """The flake with everything in it, and what its hosts set."""
+    folder = tmp_path_factory.mktemp("monitoring")
+    return folder, configs_of(shared, folder, *everything())
+
+
+def test_every_option_of_every_monitoring_program_is_one_of_nixos(
+    flake: tuple[Path, dict[str, Config]], shared: Path
+) -> None:
+    nixcheck(shared, flake[0])
+
+
+def test_promtool_accepts_configuration_rules_and_the_queries_of_every_dashboard(
+    flake: tuple[Path, dict[str, Config]], native_program: NativeProgram, tmp_path: Path
+) -> None:
+    folder, configs = flake
+    promtool = native_program("promtool")
+    file = write_prometheus(configs["back"], tmp_path)
+    said = run_native([promtool, "check", "config", file])
+    assert "SUCCESS" in said
+    assert re.search(r"\d\d rules found", said)
+    dashboards = sorted((folder / "f/hosts/back/dashboards").glob("*.json"))
+    assert len(dashboards) > 8
+    expressions = [
+        target["expr"]
+        for path in dashboards
+        for panel in json.loads(path.read_text())["panels"]
+        for target in panel["targets"]
+        if target["datasource"]["type"] == "prometheus"
+    ]
+    rules = [{"record": f"panel:{index}", "expr": text} for index, text in enumerate(expressions)]
+    (tmp_path / "panels.json").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    assert f"{len(expressions)} rules found" in run_native(
+        [promtool, "check", "rules", tmp_path / "panels.json"]
+    )
+
+
+def test_amtool_accepts_the_configuration_of_alertmanager(
+    flake: tuple[Path, dict[str, Config]], native_program: NativeProgram, tmp_path: Path
+) -> None:
+    text = alertmanager_yaml(flake[1]["back"])
+    assert text is not None
+    # Debian's is older than `url_file`; what it stands for is a URL.
+    file = tmp_path / "alertmanager.yml"
+    secret = "/run/credentials/alertmanager.service/chat-url"
+    assert f'"url_file": "{secret}"' in text
+    file.write_text(text.replace(f'"url_file": "{secret}"', '"url": "http://127.0.0.1/hook"'))
+    amtool = native_program("amtool")
+    assert "3 receivers" in run_native([amtool, "check-config", file])
+    tree = run_native([amtool, "config", "routes", "show", f"--config.file={file}"])
+    assert "chat" in tree
+    told = [amtool, "config", "routes", "test", f"--config.file={file}"]
+    assert run_native([*told, "severity=critical"]).splitlines()[-1] == "chat,mail"
+    assert run_native([*told, "severity=warning"]).splitlines()[-1] == "chat"
+
+
+def test_the_blackbox_exporter_accepts_its_modules(
+    flake: tuple[Path, dict[str, Config]], native_program: NativeProgram, tmp_path: Path
+) -> None:
+    module = (flake[0] / "f/hosts/back/default.nix").read_text()
+    assert 'configFile = pkgs.writeText "blackbox.yml"' in module
+    file = tmp_path / "blackbox.yml"
+
+    file.write_text(json.dumps({"modules": MODULES}))
+    run_native([native_program("prometheus-blackbox-exporter"), "--config.check", f"--config.file={file}"])
+
+
+def test_loki_keeps_everything_below_its_directory_and_deletes_after_the_retention(
+    flake: tuple[Path, dict[str, Config]],
+) -> None:
+    document = json.loads(loki_json(flake[1]["back"]) or "")
+    (schema,) = document["schema_config"]["configs"]
+    assert (schema["store"], schema["schema"], schema["object_store"]) == ("tsdb", "v13", "filesystem")
+    assert document["compactor"]["retention_enabled"] is True
+    assert document["compactor"]["delete_request_store"] == schema["object_store"]
+    assert document["limits_config"] == {"ingestion_rate_mb": 8, "retention_period": "744h"}
+    paths = re.findall(r'"(/[^"]*)"', json.dumps(document))
+    assert paths
+    assert all(path.startswith("/var/lib/loki") for path in paths)
+
+
+def _small(ports: dict[str, int]) -> list[Node]:
+    return [
+        *hosts("one", "two"),
+        {"kind": "service", "id": "web", "host": "one", "command": ["/x"], "ports": [{"port": ports["web"]}]},
+        {"kind": "database", "id": "cache", "engine": "redis", "host": "one", "port": ports["cache"]},
+        {
+            "kind": "database",
+            "id": "vault",
+            "engine": "redis",
+            "host": "one",
+            "port": ports["vault"],
+            "password": "p",
+        },
+        monitor("node_exporter", "machine", host="one", port=ports["node"]),
+        monitor("redis_exporter", "caches", host="one", port=ports["redis"]),
+        monitor("prometheus", "watch", host="two", port=ports["watch"], scrape_interval_ms=1000),
+        watches("watch", "web", path="/deep/metrics?kind=all"),
+        *(watches("watch", target) for target in ("cache", "vault", "one")),
+    ]
+
+
+@contextlib.contextmanager
+def _redis(config: Config, node: str, program: str, folder: Path) -> Iterator[None]:
+    server = config["services"]["redis"]["servers"][node]
+    words = [program, "--port", str(server["port"]), "--save", "", "--bind", "127.0.0.1"]
+    if "requirePassFile" in server:
+        words += ["--requirepass", PASSWORD]
+    with running(words, folder / f"{node}.log"):
+        yield
+
+
+async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporters(
+    nix: str,
+    shared: Path,
+    native_program: NativeProgram,
+    tmp_path: Path,
+) -> None:
+    ports = {name: free_port() for name in ("web", "cache", "vault", "node", "redis", "watch")}
+    configs = configs_of(shared, tmp_path / "flake", *_small(ports))
+    one, two = configs["one"], configs["two"]
+    unit = one["systemd"]["services"]["prometheus-redis-exporter"]
+    (tmp_path / "p").write_text(PASSWORD + "\n")
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path), "RUNTIME_DIRECTORY": str(tmp_path)}
+    exports = "".join(f"export {name}={value}\n" for name, value in environment.items())
+    run_native(["bash", "-e", "-c", exports + unit["preStart"]])
+    flags = [
+        flag.replace("/run/prometheus-redis-exporter", str(tmp_path))
+        for flag in exporter(one, "redis")["extraFlags"]
+    ]
+    file = write_prometheus(two, tmp_path / "prometheus")
+    service = two["services"]["prometheus"]
+    prometheus = [
+        native_program("prometheus"),
+        f"--config.file={file}",
+        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+        f"--web.listen-address={service['listenAddress']}:{service['port']}",
+    ]
+    redis_exporter = [native_program("prometheus-redis-exporter"), *flags]
+    redis_exporter.append(f"-web.listen-address=127.0.0.1:{exporter(one, 'redis')['port']}")
+    node_exporter = [
+        native_program("prometheus-node-exporter"),
+        f"--web.listen-address=127.0.0.1:{exporter(one, 'node')['port']}",
+    ]
+    with contextlib.ExitStack() as stack:
+        asked = stack.enter_context(metrics_server(ports["web"]))
+        for node in ("cache", "vault"):
+            stack.enter_context(_redis(one, node, native_program("redis-server"), tmp_path))
+        for name, command in (("re", redis_exporter), ("ne", node_exporter), ("prom", prometheus)):
+            stack.enter_context(running(command, tmp_path / f"{name}.log"))
+        wanted = {
+            ("prometheus", "watch"): "1",
+            ("service", "web"): "1",
+            ("redis", "cache"): "1",
+            ("redis", "vault"): "1",
+            ("node", "one"): "1",
+        }
+        await wait_until(lambda: up(ports["watch"]) == wanted, timeout_s=60)
+        await wait_until(lambda: len(query(ports["watch"], "redis_up == 1")) == 2, timeout_s=60)
+        assert set(asked) == {"/deep/metrics?kind=all"}
+        (sold,) = query(ports["watch"], "orders_total")
+        assert sold["metric"]["host"] == "one"
+        assert sold["value"][1] == "7"
+        _every_metric_is_there(tmp_path / "flake" / "f/hosts/two/default.nix", ports["watch"])
+        rules = query(ports["watch"], 'prometheus_rule_group_rules{rule_group=~".*;targets"}')
+        assert [rule["value"][1] for rule in rules] == ["1"]
+
+
+UNSEEN = {
+    "node_systemd_unit_state",  # no systemd here
+    "redis_master_link_up",  # of a replica
+}
+
+
+def _every_metric_is_there(module: Path, port: int) -> None:
+    """The names in rules and dashboards are those that real exporters give."""
+
+    panels = [panel.expression for name in ("overview", "redis") for panel in PANELS[name]]
+    names = set(METRIC.findall("\n".join([module.read_text(), *panels]))) - UNSEEN
+    names = {name for name in names if not name.endswith(("_exporter", "_uri"))}
+    assert len(names) > 10
+    assert [name for name in sorted(names) if not query(port, f"count({name})")] == []
+
+
+@pytest.fixture
+def ground() -> Iterator[Path]:
+    """A short path that other users than root may walk through."""
+    with tempfile.TemporaryDirectory(prefix="cn-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+async def test_the_role_of_an_exporter_reads_statistics_and_no_data(
+    nix: str,
+    shared: Path,
+    native_program: NativeProgram,
+    ground: Path,
+    tmp_path: Path,
+) -> None:
+    parts: list[Any] = [
+        *hosts("one"),
+        {"kind": "database", "id": "db", "engine": "postgresql", "host": "one", "port": free_port()},
+        monitor("prometheus", "watch", host="one"),
+        watches("watch", "db"),
+    ]
+    (config,) = configs_of(shared, tmp_path, *parts).values()
+    server = RealPostgres(config, ground / "one", native_program)
+    try:
+        await server.start()
+        for _ in range(2):  # the unit runs at every start
+            assert server.unit("shop-monitoring-db", {}).returncode == 0
+        server.sql("CREATE TABLE orders (name text)")
+        become = 'SET ROLE "postgres-exporter";'
+        assert server.sql(f"{become} SELECT count(*) > 0 FROM pg_stat_database") == "t"
+        assert "permission denied" in server.refused(f"{become} SELECT * FROM orders")
+        assert "permission denied" in server.refused(f"{become} CREATE SCHEMA mine")
+        assert prometheus_rules(config) is not None
+        # It logs in by its system user: `peer`, which the module's own rules say for the socket.
+        assert "user=postgres-exporter" in exporter(config, "postgres")["dataSourceName"]
+    finally:
+        server.stop(signal.SIGQUIT)
