@@ -45,6 +45,7 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
     if rules:
         draft.write((*_FIREWALL, "extraInputRules"), rules)
     _forward(site, draft, host)
+    _guard_containers(site, draft, host)
     _names(site, draft, host)
 
 
@@ -201,6 +202,27 @@ def _forward(site: Site, draft: Draft, host: Host) -> None:
         chain = ["chain prerouting {", "  type nat hook prerouting priority dstnat - 10;"]
         draft.write((*table, "content"), [*chain, *(f"  {rule}" for rule in rules), "}"])
         draft.put(("boot", "kernel", "sysctl", "net.ipv4.ip_forward"), default(1))
+
+
+def _guard_containers(site: Site, draft: Draft, host: Host) -> None:
+    """Forward nothing to containers but what a redirection leads there.
+
+    Whoever stands in the same network as the host could name it as the way to a container's address, and
+    such packets never meet the input chain.
+    """
+    networks = site.networks.on(host.id)
+    if not networks:
+        return
+    draft.put(
+        (*_FIREWALL, "filterForward"),
+        True,
+        "To containers only by redirection: published ports, and what an edge leads there.",
+    )
+    rules = []
+    for network in networks:
+        within = f' oifname "{network.bridge}"' if network.internal else ""
+        rules.append(f'iifname "{network.bridge}"{within} accept {nft_comment(network.name)}')
+    draft.write((*_FIREWALL, "extraForwardRules"), rules)
 
 
 def _forward_rules(site: Site, route: Route) -> list[str]:
