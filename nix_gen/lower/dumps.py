@@ -103,7 +103,7 @@ def _redis(site: Site, node: Database) -> Dump:
     return Dump(
         script=_lines(lines),
         restore=(
-            f"stop {copy.unit}, put dump.rdb into {STATE}/redis-{copy.name} as the server's user, and start it.",
+            f"stop {copy.unit}, put dump.rdb into {STATE}/redis-{copy.name} as its user, and start it.",
             "With appendonly the server would read its log instead: turn that off first.",
         ),
         path=(Ref(("config", "services", "redis", "package")),),
