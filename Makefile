@@ -71,6 +71,11 @@ AGENTS ?= 10000
 bench-registry: $(STAMP)
 	$(BIN)/python -m benchmarks.registry --agents $(AGENTS) $(if $(PROFILE),--profile) $(ARGS)
 
+# A deployment graph into a NixOS flake: ARGS="--sizes 100 1000" is quick.
+.PHONY: bench-nix
+bench-nix: $(STAMP)
+	$(BIN)/python -m benchmarks.translation $(ARGS)
+
 endurance: $(STAMP)
 	$(BIN)/python -m benchmarks.endurance
 

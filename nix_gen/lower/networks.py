@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nix_gen.graph import Graph
@@ -76,9 +76,12 @@ class ContainerNetworks:
         self._default = default
         self._networks: dict[str, dict[str, ContainerNetwork]] = {}
         self._taken: dict[tuple[str, str], set[int]] = {}
+        addresses = [ipaddress.ip_address(address) for host in graph.hosts for address in host.addresses]
+        subnets = [ipaddress.IPv4Network(subnet) for subnet in NAMED_SUBNETS]
+        free = [subnet for subnet in subnets if not any(address in subnet for address in addresses)]
         for host in graph.hosts:
             uses = [use for node in self._containers(host.id) for use in self._uses(node)]
-            self._networks[host.id] = self._planned(uses, graph.hosts)
+            self._networks[host.id] = self._planned(uses, free)
 
     def on(self, host_id: str) -> tuple[ContainerNetwork, ...]:
         """The networks of a host, by name, the default one first."""
@@ -169,13 +172,12 @@ class ContainerNetworks:
         uses = options.networks or (NetworkUse(name=DEFAULT_NETWORK),)
         return tuple(sorted(uses, key=lambda use: (use.internal, use.name != DEFAULT_NETWORK, use.name)))
 
-    def _planned(self, uses: Iterable[NetworkUse], hosts: Iterable[Host]) -> dict[str, ContainerNetwork]:
+    def _planned(
+        self, uses: Iterable[NetworkUse], free: Sequence[ipaddress.IPv4Network]
+    ) -> dict[str, ContainerNetwork]:
         internal: dict[str, bool] = {}
         for use in uses:
             internal[use.name] = internal.get(use.name, False) or use.internal
-        addresses = [ipaddress.ip_address(address) for host in hosts for address in host.addresses]
-        free = [ipaddress.IPv4Network(subnet) for subnet in NAMED_SUBNETS]
-        free = [subnet for subnet in free if not any(address in subnet for address in addresses)]
         taken: set[int] = set()
         planned: dict[str, ContainerNetwork] = {}
         for name in sorted(internal):

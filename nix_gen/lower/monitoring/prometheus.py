@@ -126,9 +126,9 @@ def facts(site: Site, targets: list[Target]) -> frozenset[str]:
     """What the alert rules depend on: the jobs there are, and whether databases are replicated."""
     found = {target.job for target in targets}
     nodes = {target.labels["node"] for target in targets}
-    for edge in site.graph.edges:
-        if isinstance(edge, Replicates) and edge.source in nodes:
-            found.add("replicas")
+    edges = (edge for node_id in nodes for edge in site.graph.edges_from(node_id))
+    if any(isinstance(edge, Replicates) for edge in edges):
+        found.add("replicas")
     if any(target.uses_tls for target in targets if target.job == PROBE_JOB):
         found.add("certificates")
     return frozenset(found)

@@ -39,8 +39,8 @@ def crowds(draw: st.DrawFn, *, uniform: bool = False) -> dict[str, Any]:
     ]  # fmt: skip
     nodes: list[dict[str, Any]] = []
     for name in IDS[: draw(st.integers(1, 5))]:
-        rules = draw(_RULES)
-        rules = {key: [one for one in ids if one != name] for key, ids in rules.items()}
+        asked: dict[str, Any] = draw(_RULES)
+        rules = {key: [one for one in ids if one != name] for key, ids in asked.items()}
         node = {"id": name, "kind": "service", "image": "x", "placement": rules,
                 "resources": {"cpu_limit_milli": 400 if uniform else draw(st.integers(1, 900))}}  # fmt: skip
         port = draw(st.sampled_from([None, 80, 81]))
