@@ -34,7 +34,8 @@ svg{background:#fff;font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaV
 .halo{paint-order:stroke;stroke:#f5f7fa;stroke-width:4px;stroke-linejoin:round}
 .line{fill:none;stroke-width:1.5}.name{font-size:16px;font-weight:600;fill:#1c2430}
 .word{font-size:11px;fill:#5a6577}.small .box{stroke-width:5}
-@media (prefers-color-scheme:dark){svg{background:#12161d}.frame{fill:#1a2029;stroke:#3d4859}.box{fill:#222a35}
+@media (prefers-color-scheme:dark){
+svg{background:#12161d}.frame{fill:#1a2029;stroke:#3d4859}.box{fill:#222a35}
 .id,.name{fill:#e8edf4}.detail,.word{fill:#a3afc0}.title{fill:#c6d0de}.halo{stroke:#1a2029}}
 """
 
@@ -176,15 +177,13 @@ def _shape(kind: str, at: Rectangle, colour: str) -> str:
         inner = Rectangle(x=x + 3, y=y + 3, width=width - 6, height=height - 6)
         return shown + _rounded(inner, 6.0, f'fill="none" stroke="{colour}"')
     n = [_number(value) for value in (x, y, width, height, width / 2, height / 2, width - 14, height - 14)]
+    side, top, flat = _number(height - 12), _number(y + 6), _number(width - 28)
     strokes: dict[str, tuple[str, ...]] = {
         "database": (
-            f"M{n[0]} {_number(y + 6)}v{_number(height - 12)}a{n[4]} 6 0 0 0 {n[2]} 0v-{_number(height - 12)}",
-            f"M{n[0]} {_number(y + 6)}a{n[4]} 6 0 0 1 {n[2]} 0a{n[4]} 6 0 0 1 -{n[2]} 0z",
+            f"M{n[0]} {top}v{side}a{n[4]} 6 0 0 0 {n[2]} 0v-{side}",
+            f"M{n[0]} {top}a{n[4]} 6 0 0 1 {n[2]} 0a{n[4]} 6 0 0 1 -{n[2]} 0z",
         ),
-        "load_balancer": (
-            f"M{_number(x + 14)} {n[1]}h{_number(width - 28)}l14 {n[5]}l-14 {n[5]}h-{_number(width - 28)}"
-            f"l-14 -{n[5]}z",
-        ),
+        "load_balancer": (f"M{_number(x + 14)} {n[1]}h{flat}l14 {n[5]}l-14 {n[5]}h-{flat}l-14 -{n[5]}z",),
         "message_bus": ("".join(f"M{_number(x + inset)} {n[1]}v{n[3]}" for inset in (8, width - 8)),),
         "storage": (
             f"M{n[0]} {n[1]}h{n[6]}l14 14v{n[7]}h-{n[2]}z",
