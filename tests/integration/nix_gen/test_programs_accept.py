@@ -15,6 +15,7 @@ from nix_gen.graph import Graph, SecretProvider
 from tests.support.balancer_graphs import balancer_graphs
 from tests.support.drawn_graphs import drawn_graphs
 from tests.support.graphs import graphs as any_graph
+from tests.support.machine_cases import machine_graphs
 from tests.support.native_checks import NativeProgram, run_native
 from tests.support.nix_tools import gather
 from tests.support.nixos_rendering import (
@@ -39,7 +40,12 @@ def _graphs(shared: Path) -> dict[str, Graph]:
     ]
     graphs = {f"{file.parent.name}-{file.stem}": load(file).graph for file in sorted(files)}
     drawn = drawn_graphs(GRAPHS_COUNT, any_graph())
-    return {**graphs, **balancer_graphs(), **{f"drawn-{i}": _sane(graph) for i, graph in enumerate(drawn)}}
+    return {
+        **graphs,
+        **balancer_graphs(),
+        **machine_graphs(),
+        **{f"drawn-{i}": _sane(graph) for i, graph in enumerate(drawn)},
+    }
 
 
 def _sane(graph: Graph) -> Graph:
