@@ -14,6 +14,7 @@ haproxy                                     haproxy
 initdb                                      postgresql
 ip                                          iproute2
 keepalived                                  keepalived
+mariadbd                                    mariadb-server
 nft                                         nftables
 nginx                                       nginx-light
 /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream

@@ -13,6 +13,14 @@ from nix_gen.ir import Multiline, Plain, Ref
 from nix_gen.lower.access import access_sources
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.mysql_replication import (
+    QUOTE,
+    client_program,
+    is_replica,
+    lower_replica,
+    replication_accounts,
+    replication_settings,
+)
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
@@ -20,15 +28,20 @@ from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseEngine, DatabaseUser, Host
+from nix_gen.replication import lineage, major_version, origin
 
 SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 """Names that mean themselves in SQL quotes and in the shell of the NixOS module."""
 _OPTION = ("services", "mysql")
-_QUOTE = r"""password() { # SECRET
-  sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g" "$CREDENTIALS_DIRECTORY/$1"
-}
-"""
 _ROOT = "root"
+PACKAGES = {
+    DatabaseEngine.MYSQL: ("mysql84", {"8.0": "mysql80", "8.4": "mysql84"}),
+    DatabaseEngine.MARIADB: (
+        "mariadb",
+        {"10.6": "mariadb_106", "10.11": "mariadb_1011", "11.4": "mariadb_114", "11.8": "mariadb_118"},
+    ),
+}
+"""The usual package of each engine, and those of versions, in the pinned nixpkgs."""
 
 
 def lower_mysql(site: Site, draft: Draft, host: Host) -> None:
@@ -39,18 +52,24 @@ def lower_mysql(site: Site, draft: Draft, host: Host) -> None:
             continue
         draft.say(_OPTION, node_comment(node))
         draft.put((*_OPTION, "enable"), plain=True)
-        package = "mariadb" if node.engine is DatabaseEngine.MARIADB else "mysql84"
-        draft.put((*_OPTION, "package"), Ref(("pkgs", package)))
-        _tell_version(draft, node)
+        draft.put((*_OPTION, "package"), Ref(("pkgs", _package(site, node))))
         draft.put((*_OPTION, "settings", "mysqld"), _settings(site, node))
-        if node.databases:
-            draft.put((*_OPTION, "ensureDatabases"), list(node.databases))
-        local = [user for user in node.users if user.password is None and user.name != _ROOT]
-        if local:
-            draft.put((*_OPTION, "ensureUsers"), [_local_user(node, user) for user in local])
+        if is_replica(site, node):
+            lower_replica(site, draft, node)
+        else:
+            _own(site, draft, node)
         _data_directory(site, draft, node)
-        _users(site, draft, node)
         start_after(site, draft, node, ("systemd", "services", "mysql"))
+
+
+def _own(site: Site, draft: Draft, node: Database) -> None:
+    """What a server has of its own, and a replica from its primary: databases and users."""
+    if node.databases:
+        draft.put((*_OPTION, "ensureDatabases"), list(node.databases))
+    local = [user for user in node.users if user.password is None and user.name != _ROOT]
+    if local:
+        draft.put((*_OPTION, "ensureUsers"), [_local_user(node, user) for user in local])
+    _users(site, draft, node)
 
 
 def _names_are_safe(site: Site, node: Database) -> bool:
@@ -66,9 +85,23 @@ def _names_are_safe(site: Site, node: Database) -> bool:
     return not bad
 
 
-def _tell_version(draft: Draft, node: Database) -> None:
-    if node.version is not None:
-        draft.say(_OPTION, f"The graph says {node.engine} {node.version}; nixpkgs has one version of it.")
+def _package(site: Site, node: Database) -> str:
+    """The package of the version asked for; of an unknown one, and of none, the usual one."""
+    usual, packages = PACKAGES[node.engine]
+    server = node if node.version is not None else origin(site.graph, node)
+    version = major_version(server)
+    if not any(char.isdecimal() for char in version):
+        return usual
+    fitting = [known for known in packages if known == version or known.startswith(f"{version}.")]
+    if fitting:
+        return packages[fitting[-1]]
+    site.warn(
+        "version-not-packaged",
+        node.id,
+        f"{node.engine} {server.version} is not in the pinned nixpkgs; {usual} runs",
+        f"ask for one of {', '.join(packages)}",
+    )
+    return usual
 
 
 def _settings(site: Site, node: Database) -> dict[str, Plain]:
@@ -76,6 +109,7 @@ def _settings(site: Site, node: Database) -> dict[str, Plain]:
     settings: dict[str, Plain] = {name.replace("-", "_"): given for name, given in node.settings.items()}
     # Names of clients are not looked up: access is granted to addresses.
     return {
+        **replication_settings(site, node),
         **settings,
         "bind_address": "*" if reached else LOOPBACK,
         "port": node.listen_port,
@@ -100,17 +134,25 @@ def _data_directory(site: Site, draft: Draft, node: Database) -> None:
 
 
 def _users(site: Site, draft: Draft, node: Database) -> None:
+    """The unit that makes the accounts of clients and replicas, wherever in the lineage they log in."""
     users = [user for user in node.users if user.password is not None]
-    if not users:
-        return
-    sources = [LOOPBACK, *(source.address for source in access_sources(site, node))]
-    statements = []
+    statements, secrets = replication_accounts(site, node)
+    addresses = [LOOPBACK]
+    for member in lineage(site.graph, node):
+        addresses += [source.address for source in access_sources(site, member)]
     for user in users:
-        for source in dict.fromkeys(sources):
-            statements += _grant(node, user, source)
-    secrets = {user.password for user in users if user.password is not None}
+        assert user.password is not None
+        secrets.add(user.password)
+        for address in dict.fromkeys(addresses):
+            statements += _grant(node, user, address)
+    if not statements:
+        return
     name = site.helper("users", node.id)
-    script = f"{_QUOTE}mysql --user=root <<SQL\n" + "".join(f"{line}\n" for line in statements) + "SQL\n"
+    script = (
+        f"{QUOTE}{client_program(node)} --user=root <<SQL\n"
+        + "".join(f"{line}\n" for line in statements)
+        + "SQL\n"
+    )
     draft.put(
         ("systemd", "services", name),
         {

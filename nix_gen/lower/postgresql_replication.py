@@ -16,7 +16,7 @@ from nix_gen.edges import Replicates, ReplicationMode
 from nix_gen.ir import Multiline, Plain, Ref, Template
 from nix_gen.lower.access import Source, source_addresses
 from nix_gen.lower.draft import Draft
-from nix_gen.lower.replicas import address_of
+from nix_gen.lower.replicas import RETRY_S, WAIT_S, address_of
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Database
@@ -35,9 +35,6 @@ from nix_gen.replication import (
 
 SUPERUSER = "postgres"
 STATE_DIRECTORY = "postgresql"
-WAIT_S = 300
-"""How long one attempt to receive the primary's data waits for the primary; then systemd tries again."""
-RETRY_S = 10
 SENDERS_MIN_COUNT = 10
 """PostgreSQL's own default of `max_wal_senders` and `max_replication_slots`."""
 COMMIT_LOCALLY = "-c synchronous_commit=local"
