@@ -65,6 +65,7 @@ _USERS = st.just(
     [{"name": "app", "password": "pw", "owns": ["app", "Reports"]}, {"name": "ops", "superuser": True}]
 )
 _SQL = {"databases": st.just(["app", "Reports"]), "users": _USERS}
+_WATCHERS = ("prometheus", "loki", "blackbox_exporter", "alertmanager", "node_exporter")
 NODES = st.one_of(
     _node("service", {"image": "example/app:1"}, **_WORKLOAD, entrypoint=_WORDS, hostname=_NAMES),
     _node("service", {"build": {"context": "."}}, **_WORKLOAD, user=st.just("1000")),
@@ -80,6 +81,8 @@ NODES = st.one_of(
     _node("message_bus", {"engine": "kafka", "image": "apache/kafka"}),
     _node("load_balancer", {}, settings=st.dictionaries(st.just("client_max_body_size"), TEXTS)),
     _node("monitoring", {"engine": "grafana", "image": "grafana/grafana"}),
+    *(_node("monitoring", {"engine": engine, "image": "some/one"}) for engine in _WATCHERS),
+    *(_node("monitoring", {"engine": engine, "image": "some/one"}) for engine in _WATCHERS[:2]),
 )
 _PORTED = frozenset({"database", "message_bus", "load_balancer", "monitoring"})
 
@@ -139,6 +142,8 @@ def _balances(node: dict[str, Any], target: dict[str, Any], port: int) -> dict[s
 def _between(node: dict[str, Any], target: dict[str, Any]) -> list[list[dict[str, Any]]]:
     ends = {"source": node["id"], "target": target["id"]}
     choices: list[list[dict[str, Any]]] = [[]]
+    if target.get("engine") in {"prometheus", "loki"} and node.get("engine") == "grafana":
+        choices += [[{"kind": "monitors", **ends}]] * 2
     if node["kind"] == "load_balancer":
         return [*choices, [{**_balances(node, target, 8000 + 10 * int(target["id"][1:])), "weight": 2}]]
     same = node["host"] == target["host"]
@@ -150,6 +155,10 @@ def _between(node: dict[str, Any], target: dict[str, Any]) -> list[list[dict[str
             choices.append(
                 [{"kind": "connects_to", **ends}, {"kind": "depends_on", **ends, "required": False}]
             )
+    if node.get("engine") in _WATCHERS[:3]:
+        own = {"port": 9999, "path": "/a?b=${c}", "interval_ms": 1500}
+        choices += [[{"kind": "monitors", **ends, **more}] for more in ({}, own)]
+        choices.append([{"kind": "monitors", **ends, "target": host} for host in HOSTS])
     if target["kind"] == "message_bus" and node["kind"] in {"service", "agent"}:
         choices.append([{"kind": "publishes_to", **ends, "subjects": ["a.>"]}])
     return choices

@@ -14,7 +14,7 @@ from nix_gen.lower.monitoring.words import socket_address
 from nix_gen.lower.order import ordered_units
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
-from nix_gen.nodes import Host, Monitoring, MonitoringEngine, Node, Storage
+from nix_gen.nodes import Host, Monitoring, Node, Storage
 
 CONFIG = "alloy/config.alloy"
 MAX_AGE = "12h"
@@ -25,8 +25,8 @@ _META = "\\.+*?()|[]{}^$"
 def lower_alloy(site: Site, draft: Draft, host: Host) -> None:
     """Write the alloy of a host, if a loki watches something on it."""
     watched: dict[str, tuple[Monitoring, dict[str, str]]] = {}
-    for edge, loki in site.metrics.edges_of(MonitoringEngine.LOKI):
-        if site.graph.host_of(edge.target) == host.id and site.forms[loki.id] is Form.LOKI:
+    for edge, loki in site.metrics.edges_at.get(host.id, ()):
+        if site.forms[loki.id] is Form.LOKI:
             watched.setdefault(loki.id, (loki, {}))[1][edge.target] = edge.id
     blocks: list[Block] = []
     for number, (loki, edges) in enumerate(watched.values()):

@@ -7,7 +7,7 @@ there because an edge needs it, or because the graph names it as a node; a host 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -181,17 +181,52 @@ class Metrics:
             case _:
                 return None
 
-    def edges_of(self, *engines: MonitoringEngine) -> Iterator[tuple[Monitors, Monitoring]]:
-        """The `monitors` edges of nodes of some engines that run, in canonical order."""
+    def edges_of(self, engine: MonitoringEngine) -> tuple[tuple[Monitors, Monitoring], ...]:
+        """The `monitors` edges of the nodes of an engine that run, in canonical order."""
+        return self._edges.get(engine, ())
+
+    @cached_property
+    def _edges(self) -> dict[MonitoringEngine, tuple[tuple[Monitors, Monitoring], ...]]:
+        found: dict[MonitoringEngine, list[tuple[Monitors, Monitoring]]] = {}
         for node in sorted(self._graph.nodes, key=lambda one: one.id):
-            if isinstance(node, Monitoring) and node.engine in engines and node.id in self._forms:
+            if isinstance(node, Monitoring) and node.id in self._forms:
                 for edge in self._graph.edges_from(node.id):
                     if isinstance(edge, Monitors) and edge.target in self._graph.by_id:
-                        yield edge, node
+                        found.setdefault(node.engine, []).append((edge, node))
+        return {engine: tuple(pairs) for engine, pairs in found.items()}
 
-    def exporters(self, host: str) -> list[Exporter]:
+    @cached_property
+    def edges_at(self) -> dict[str, tuple[tuple[Monitors, Monitoring], ...]]:
+        """All of those edges by the host of their target."""
+        found: dict[str, list[tuple[Monitors, Monitoring]]] = {}
+        for pairs in self._edges.values():
+            for edge, node in pairs:
+                host = self._graph.host_of(edge.target)
+                if host is not None:
+                    found.setdefault(host, []).append((edge, node))
+        return {host: tuple(pairs) for host, pairs in found.items()}
+
+    def exporters(self, host: str) -> tuple[Exporter, ...]:
         """The exporters of a host, by engine."""
-        return [exporter for (place, _), exporter in self._exporters.items() if place == host]
+        return self._exporters_of.get(host, ())
+
+    @cached_property
+    def _exporters_of(self) -> dict[str, tuple[Exporter, ...]]:
+        found: dict[str, list[Exporter]] = {}
+        for (host, _), exporter in self._exporters.items():
+            found.setdefault(host, []).append(exporter)
+        return {host: tuple(exporters) for host, exporters in found.items()}
+
+    @cached_property
+    def watched_primaries(self) -> frozenset[str]:
+        """Databases that must know an exporter: their own, or that of a replica, whose users are theirs."""
+        known_by_name = {MonitoringEngine.POSTGRES_EXPORTER, MonitoringEngine.MONGODB_EXPORTER}
+        return frozenset(
+            self.primary_of(target)
+            for exporter in self._exporters.values()
+            if exporter.engine in known_by_name
+            for target in exporter.targets
+        )
 
     def exporter(self, host: str, engine: MonitoringEngine) -> Exporter | None:
         """One exporter of a host, if it is there."""

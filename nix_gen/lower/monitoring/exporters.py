@@ -17,6 +17,7 @@ from nix_gen.lower.monitoring.endpoints import (
     NGINX_STATUS_PORT,
     Exporter,
 )
+from nix_gen.lower.monitoring.mongodb import lower_mongodb_user, mongodb_options
 from nix_gen.lower.monitoring.probes import blackbox_options
 from nix_gen.lower.monitoring.words import flags, listen_everywhere
 from nix_gen.lower.reach import LOOPBACK
@@ -57,6 +58,7 @@ def lower_exporters(site: Site, draft: Draft, host: Host) -> None:
             options["extraFlags"] = extra
         draft.put(option, options, *_comments(exporter))
     _roles(site, draft, host)
+    lower_mongodb_user(site, draft, host)
     _plugins(site, draft, host)
 
 
@@ -114,15 +116,8 @@ def _postgres(site: Site, draft: Draft, host: Host, exporter: Exporter) -> dict[
 
 def _roles(site: Site, draft: Draft, host: Host) -> None:
     """Make the role of an exporter where it is asked for: in the primary, also for its replicas."""
-    watched = {
-        site.metrics.primary_of(target)
-        for place in site.hosts
-        for exporter in site.metrics.exporters(place)
-        if exporter.engine is MonitoringEngine.POSTGRES_EXPORTER
-        for target in exporter.targets
-    }
     for node in site.of_form(host.id, Form.POSTGRESQL):
-        if node.id in watched:
+        if node.id in site.metrics.watched_primaries:
             assert isinstance(node, Database)
             _postgres_role(site, draft, node)
 
@@ -269,17 +264,6 @@ def _nginx_has_http(site: Site, host: Host) -> bool:
     return any(isinstance(node, LoadBalancer) and HTTP_PORT in node.listen for node in balancers)
 
 
-def _mongodb(site: Site, draft: Draft, host: Host, exporter: Exporter) -> dict[str, Plain]:  # noqa: ARG001
-    node = _target(site, exporter)
-    port = node.listen_port if isinstance(node, Database) else None
-    return {
-        "uri": f"mongodb://{LOOPBACK}:{port or 27017}",
-        "collector": ["diagnosticdata", "replicasetstatus", "dbstats"],
-        "collStats": [],
-        "indexStats": [],
-    }
-
-
 def _blackbox(site: Site, draft: Draft, host: Host, exporter: Exporter) -> dict[str, Plain]:  # noqa: ARG001
     return blackbox_options()
 
@@ -291,18 +275,18 @@ _OPTIONS: dict[MonitoringEngine, _Options] = {
     MonitoringEngine.REDIS_EXPORTER: _redis,
     MonitoringEngine.NATS_EXPORTER: _nats,
     MonitoringEngine.NGINX_EXPORTER: _nginx,
-    MonitoringEngine.MONGODB_EXPORTER: _mongodb,
+    MonitoringEngine.MONGODB_EXPORTER: mongodb_options,
     MonitoringEngine.BLACKBOX_EXPORTER: _blackbox,
 }
 
 
 def _plugins(site: Site, draft: Draft, host: Host) -> None:
     """Let RabbitMQ tell its metrics where somebody asks; with a `monitor_port` it does so anyway."""
-    for edge, _ in site.metrics.edges_of(MonitoringEngine.PROMETHEUS):
+    for edge, source in site.metrics.edges_at.get(host.id, ()):
         target = site.graph.by_id[edge.target]
-        silent = isinstance(target, MessageBus) and target.monitor_port is None
-        here = site.graph.host_of(edge.target) == host.id
-        if here and silent and site.forms.get(edge.target) is Form.RABBITMQ and edge.port is None:
+        silent = isinstance(target, MessageBus) and target.monitor_port is None and edge.port is None
+        asked = source.engine is MonitoringEngine.PROMETHEUS
+        if asked and silent and site.forms.get(edge.target) is Form.RABBITMQ:
             draft.add(("services", "rabbitmq", "plugins"), ["rabbitmq_prometheus"], f"{edge.id}.")
 
 

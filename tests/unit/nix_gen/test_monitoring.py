@@ -371,3 +371,33 @@ def test_a_prober_tries_pages_ports_and_hosts() -> None:
 
 def test_everything_at_once_has_no_finding_but_what_a_reader_must_know() -> None:
     assert {finding.code for finding in lowered(*everything()).findings} <= {"unguarded-bus", "not-used"}
+
+
+def test_the_exporter_of_a_mongodb_with_users_has_one_of_its_own() -> None:
+    users = [{"name": "root", "password": "root-password", "superuser": True}]
+    store = {"kind": "database", "id": "store", "engine": "mongodb", "users": users}
+    host = options(store, WATCH, watches("watch", "store"))
+    unit = host["systemd"]["services"]["shop-monitoring-store"]
+    assert unit["requires"] == ["shop-users-store.service"]
+    assert '"role": "clusterMonitor"' in unit["serviceConfig"]["ExecStart"]
+    exporter = host["systemd"]["services"]["prometheus-mongodb-exporter"]
+    assert exporter["environment"] == {"MONGODB_USER": "exporter"}
+    assert exporter["serviceConfig"]["EnvironmentFile"] == "/run/shop-env-mongodb-exporter/env"
+    bare = options({**store, "users": []}, WATCH, watches("watch", "store"))
+    assert "systemd" not in bare
+
+
+def test_rabbitmq_and_haproxy_tell_their_metrics_themselves() -> None:
+    web = {"kind": "service", "id": "web", "command": ["/x"], "ports": [{"port": 8000}]}
+    edge = {"kind": "load_balancer", "id": "edge", "engine": "haproxy"}
+    queue = {"kind": "message_bus", "id": "queue", "engine": "rabbitmq"}
+    to = {"kind": "load_balances", "source": "edge", "target": "web"}
+    parts = [web, edge, queue, to, WATCH, watches("watch", "edge"), watches("watch", "queue")]
+    host = options(*parts)
+    assert host["services"]["rabbitmq"]["plugins"] == ["rabbitmq_prometheus"]
+    assert host["services"]["haproxy"]["config"].count("prometheus-exporter") == 1
+    jobs = _jobs(host)
+    assert (jobs["haproxy"][0][0], jobs["rabbitmq"][0][0]) == ("127.0.0.1:8405", "127.0.0.1:15692")
+    named = options({**queue, "monitor_port": 15999}, WATCH, watches("watch", "queue"))
+    assert _jobs(named)["rabbitmq"][0][0] == "127.0.0.1:15999"
+    assert named["services"]["rabbitmq"]["plugins"] == ["rabbitmq_prometheus"]
