@@ -17,6 +17,7 @@ keepalived                                  keepalived
 mariadbd                                    mariadb-server
 nft                                         nftables
 nginx                                       nginx-light
+rabbitmq-server                             rabbitmq-server
 /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
 prometheus                                  prometheus
 amtool                                      prometheus-alertmanager

@@ -62,7 +62,7 @@ def lower_nats(site: Site, draft: Draft, host: Host) -> None:
                 comments.append(f"{edge.id}: the module keeps the data in {_DATA_DIR}.")
         draft.put(_OPTION, options, *comments)
         settings = _settings(site, node)
-        settings["host"] = _listen_address(host) if is_reached_from_outside(site, node) else LOOPBACK
+        settings["host"] = every_address(host) if is_reached_from_outside(site, node) else LOOPBACK
         if node.monitor_port is not None:
             settings["http_port"] = node.monitor_port
         jetstream = _jetstream(site, node)
@@ -94,7 +94,7 @@ def _route_certificates(site: Site, draft: Draft, node: MessageBus) -> None:
     draft.put((*_UNIT, "serviceConfig"), load_credentials(site, "nats.service", names))
 
 
-def _listen_address(host: Host) -> str:
+def every_address(host: Host) -> str:
     """Every address; the firewall says who gets through."""
     return "::" if any(":" in address for address in host.addresses) else "0.0.0.0"  # noqa: S104
 
@@ -168,7 +168,7 @@ def _cluster(site: Site, host: Host, node: MessageBus, certificates: str) -> dic
         routes.append(f"{scheme}://{name}:{peer.cluster_port}")
     entries: dict[str, Any] = {
         "name": node.cluster.name,
-        "listen": _with_port(_listen_address(host), node.cluster_port),
+        "listen": _with_port(every_address(host), node.cluster_port),
         # A client is to use the members its edges lead to; the firewall keeps it from the others.
         "no_advertise": True,
         "routes": routes,

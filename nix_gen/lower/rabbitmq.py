@@ -13,6 +13,7 @@ from nix_gen.ir import Multiline, Plain, Ref
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges.clusters import KIND
 from nix_gen.lower.forms import Form
+from nix_gen.lower.nats import every_address
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, address_for, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
@@ -37,7 +38,7 @@ def lower_rabbitmq(site: Site, draft: Draft, host: Host) -> None:
         data_dir = _data_directory(site, draft, node)
         options: dict[str, Plain] = {
             "enable": True,
-            "listenAddress": "" if is_reached_from_outside(site, node) else LOOPBACK,
+            "listenAddress": every_address(host) if is_reached_from_outside(site, node) else LOOPBACK,
             "port": node.listen_port,
         }
         if data_dir != _DATA_DIR:

@@ -10,6 +10,16 @@ from tests.support.nixos_rendering.haproxy import haproxy_cfg
 from tests.support.nixos_rendering.nats import nats_json
 from tests.support.nixos_rendering.nftables import nftables_ruleset
 from tests.support.nixos_rendering.nginx import nginx_conf
+from tests.support.nixos_rendering.rabbitmq import rabbitmq_conf
 from tests.support.nixos_rendering.systemd import systemd_units
 
-__all__ = ["Config", "haproxy_cfg", "host_configs", "nats_json", "nftables_ruleset", "nginx_conf", "systemd_units"]
+__all__ = [
+    "Config",
+    "haproxy_cfg",
+    "host_configs",
+    "nats_json",
+    "nftables_ruleset",
+    "nginx_conf",
+    "rabbitmq_conf",
+    "systemd_units",
+]

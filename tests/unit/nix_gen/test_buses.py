@@ -112,6 +112,18 @@ def test_a_program_that_cannot_choose_its_inbox_shares_one() -> None:
     assert user["permissions"]["subscribe"] == {"allow": ["_INBOX.>"]}
 
 
+def test_a_rabbitmq_with_clients_elsewhere_names_the_address_it_listens_on() -> None:
+    rabbit = {**BUS, "engine": "rabbitmq", "host": "h1"}
+    parts = [*HOSTS, rabbit, {**APP, "host": "h2"}, edge("app", "connects_to", "bus")]
+    assert options(*parts, host="h1")["services"]["rabbitmq"]["listenAddress"] == "0.0.0.0"
+    assert options({**BUS, "engine": "rabbitmq"})["services"]["rabbitmq"]["listenAddress"] == "127.0.0.1"
+
+
+def test_the_monitoring_of_a_server_is_switched_on_by_its_port() -> None:
+    assert _nats({**BUS, "monitor_port": 8222})["settings"]["http_port"] == 8222
+    assert "http_port" not in _nats(BUS)["settings"]
+
+
 def test_a_responder_may_answer_once_and_soon() -> None:
     said = edge("app", "subscribes_to", "bus", subjects=["a"], responds=True)
     (user,) = _nats(APP, BUS, said)["settings"]["authorization"]["users"]
