@@ -101,8 +101,8 @@ TRANSLATION = {
         "Place the prometheus beside them, or make the replicas nodes of their own.",
     ),
     "replication-by-hand": warning(
-        "The connection of a replica is opened, but the replica is not set up.",
-        "Set up replication between the two yourself.",
+        "A storage is to follow another, and nothing copies the one to the other as it changes.",
+        "Give it a `backup`, or let the servers of the two do it.",
     ),
     "scrape-by-hand": warning(
         "A monitoring program runs as a container: the connection is opened, the configuration is its own.",

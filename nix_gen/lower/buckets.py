@@ -15,7 +15,7 @@ from nix_gen.lower.hardening import harden
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import data_group, directory, is_served, mounting_units, used_on
-from nix_gen.lower.words import DATA_GID
+from nix_gen.lower.words import DATA_GID, systemd_path
 from nix_gen.nodes import Host, Storage, StorageKind
 from nix_gen.nodes.storages import S3_PORT
 
@@ -26,6 +26,7 @@ CONSOLE_PORT = 9001
 WAIT_S = 300
 """How long the unit that makes buckets waits for the server."""
 _OPTION = ("services", "minio")
+_STATE = "/var/lib/minio"
 _FUSE_OPTIONS = f"allow_other,gid={DATA_GID},umask=0007,mp_umask=0007,use_path_request_style"
 _MAKE = """\
 word() { # VALUE
@@ -132,6 +133,10 @@ def _server(site: Site, draft: Draft, served: list[Storage]) -> None:
         options["dataDir"] = [first.path]
     names = ", ".join(sorted(ids))
     draft.put(_OPTION, options, f"Storage {names}: the S3 server of this host.")
+    unit = ("systemd", "services", "minio")
+    harden(draft, unit)
+    places = [_STATE] if first.path is None else [_STATE, systemd_path(first.path)]
+    draft.put((*unit, "serviceConfig"), {"ReadWritePaths": places})
     _make_buckets(site, draft, served, first.credentials)
 
 

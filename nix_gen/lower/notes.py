@@ -33,8 +33,8 @@ def _note(site: Site, edge: Edge) -> None:
                 site.warn(
                     "replication-by-hand",
                     edge.id,
-                    "the connection is opened, but the replica is not set up",
-                    "set up replication between the two yourself",
+                    f"nothing copies {target.id} to {source.id} as it changes",
+                    f"give {target.id} a backup to {source.id}, or let the servers of the two do it",
                 )
         case PublishesTo() | SubscribesTo() if edge.subjects and not _is_nats(target):
             site.warn(
