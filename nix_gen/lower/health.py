@@ -6,9 +6,10 @@ unit, which it starts by failing, restarts the service.
 
 from __future__ import annotations
 
+import re
 import shlex
 
-from nix_gen.ir import Multiline
+from nix_gen.ir import Multiline, Plain, ref
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.hardening import harden
 from nix_gen.lower.site import Copy, Site
@@ -16,6 +17,8 @@ from nix_gen.lower.words import milliseconds
 from nix_gen.nodes import Agent, HealthCheck, Service
 
 TIMEOUT_MIN_MS = 100
+TOOLS = {"curl": "curl", "jq": "jq", "nc": "netcat", "wget": "wget"}
+"""Programs of health checks that are in no service's PATH by themselves, and their packages."""
 SLACK_S = 10
 """Beyond what the probes of one round may take together."""
 
@@ -23,6 +26,13 @@ SLACK_S = 10
 def probe(check: HealthCheck) -> str:
     """The check as one command of a shell."""
     return shlex.join(check.command) if check.command else f"/bin/sh -c {shlex.quote(check.shell or '')}"
+
+
+def probe_path(node: Service | Agent, check: HealthCheck) -> list[Plain]:
+    """Packages whose programs the check calls by their bare names: the node's own, and a few that checks use."""
+    own = [] if node.package is None else [node.package]
+    used = set(re.findall(r"[a-z]+", probe(check)))
+    return [ref(f"pkgs.{name}") for name in (*own, *(TOOLS[tool] for tool in sorted(TOOLS.keys() & used)))]
 
 
 def lower_health(site: Site, draft: Draft, node: Service | Agent, copy: Copy, check: HealthCheck) -> None:
@@ -35,10 +45,12 @@ def lower_health(site: Site, draft: Draft, node: Service | Agent, copy: Copy, ch
     round_ms = check.retries * (check.interval_ms + timeout_ms)
     unit = ("systemd", "services", name)
     harden(draft, unit)
+    path = probe_path(node, check)
     draft.put(
         unit,
         {
             "description": f"Health of {node.id}",
+            **({"path": path} if path else {}),
             "onFailure": [f"{restart}.service"],
             "script": Multiline(_script(check, timeout_ms)),
             "serviceConfig": {

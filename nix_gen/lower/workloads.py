@@ -12,7 +12,7 @@ from nix_gen.lower.agents import agent_environment, environment_comment
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
-from nix_gen.lower.health import lower_health, probe
+from nix_gen.lower.health import lower_health, probe, probe_path
 from nix_gen.lower.management import manager_user
 from nix_gen.lower.natives import limits, variables
 from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
@@ -67,6 +67,8 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
     if check is not None and is_awaited_healthy(site, node):
         options["postStart"] = Multiline(f"until {probe(check)}; do\n  sleep 1\ndone\n")
         service["TimeoutStartSec"] = _patience_s(check)
+        path = probe_path(node, check)
+        options |= {"path": path} if path else {}
     draft.put(unit, options, node_comment(node), *environment_comment(site, node))
     if check is not None and not job:
         lower_health(site, draft, node, copy, check)

@@ -71,6 +71,15 @@ def test_a_checked_service_is_probed_by_a_timer_as_long_as_it_runs() -> None:
     )
 
 
+def test_a_probe_finds_the_programs_it_calls() -> None:
+    check = {"shell": "curl -f http://localhost/health | jq .ok", "retries": 2}
+    assert _services({**APP, "health_check": check})["shop-health-app"]["path"] == [
+        "pkgs.hello",
+        "pkgs.curl",
+        "pkgs.jq",
+    ]
+
+
 def test_each_copy_of_a_service_is_watched_by_itself() -> None:
     services = _services({**APP, "replicas": 2, "health_check": CHECK})
     assert "shop-app-app.2.service" in services["shop-restart-app.2"]["script"]

@@ -5,6 +5,44 @@
   pkgs,
   ...
 }:
+let
+  # The sandbox of the services below: no privileges, a read-only system, its own /tmp, no devices.
+  hardened = {
+    CapabilityBoundingSet = "";
+    LimitCORE = 0;
+    LockPersonality = true;
+    NoNewPrivileges = true;
+    PrivateDevices = true;
+    PrivateTmp = true;
+    PrivateUsers = true;
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RemoveIPC = true;
+    RestrictAddressFamilies = [
+      "AF_INET"
+      "AF_INET6"
+      "AF_UNIX"
+    ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+    ];
+    TasksMax = 4096;
+    UMask = "0077";
+  };
+in
 {
   # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
   # In a flake that git tracks, Nix sees it only after `git add`.
@@ -17,9 +55,15 @@
   networking = {
     firewall = {
       enable = true;
+      extraForwardRules = ''
+        iifname "br-conclave" accept comment "graphs-net"
+      '';
       extraInputRules = ''
         iifname "br-conclave" ip saddr { 10.213.161.20 } tcp dport { 3306 } accept comment "web -> db (connects_to, depends_on)"
       '';
+
+      # To containers only by redirection: published ports, and what an edge leads there.
+      filterForward = true;
 
       # Name resolution for containers.
       interfaces.br-conclave = {
@@ -32,7 +76,6 @@
   };
 
   # Node db (database).
-  # The graph says mysql 8.4; nixpkgs has one version of it.
   # db -mounts_volume-> data: the module keeps the data in /var/lib/mysql.
   services.mysql = {
     enable = true;
@@ -50,7 +93,7 @@
 
   systemd = {
     services = {
-      # web: variables with secrets, read from /run/secrets when the unit starts.
+      # web: variables with secrets, read when the unit starts.
       graphs-env-web = {
         description = "Environment file with the secrets of web";
         before = [ "podman-graphs-web.service" ];
@@ -67,18 +110,15 @@
             printf '%s=%s\n' "$1" "$value"
           }
           {
-            put WORDPRESS_DB_PASSWORD web.wordpress_db_password
+            put WORDPRESS_DB_PASSWORD db.mysql_password
           } > "$RUNTIME_DIRECTORY/env"
         '';
-        serviceConfig = {
-          LoadCredential = [
-            "web.wordpress_db_password:/run/secrets/web.wordpress_db_password"
-          ];
+        serviceConfig = hardened // {
+          LoadCredential = [ "db.mysql_password:/run/secrets/db.mysql_password" ];
           RemainAfterExit = true;
           RuntimeDirectory = "graphs-env-web";
           RuntimeDirectoryMode = "0700";
           Type = "oneshot";
-          UMask = "0077";
         };
       };
 

@@ -5,6 +5,44 @@
   pkgs,
   ...
 }:
+let
+  # The sandbox of the services below: no privileges, a read-only system, its own /tmp, no devices.
+  hardened = {
+    CapabilityBoundingSet = "";
+    LimitCORE = 0;
+    LockPersonality = true;
+    NoNewPrivileges = true;
+    PrivateDevices = true;
+    PrivateTmp = true;
+    PrivateUsers = true;
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RemoveIPC = true;
+    RestrictAddressFamilies = [
+      "AF_INET"
+      "AF_INET6"
+      "AF_UNIX"
+    ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+    ];
+    TasksMax = 4096;
+    UMask = "0077";
+  };
+in
 {
   # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
   # In a flake that git tracks, Nix sees it only after `git add`.
@@ -27,42 +65,12 @@
   systemd.services.least-app-hello = {
     description = "least: hello";
     after = [ "network.target" ];
-    serviceConfig = {
-      CapabilityBoundingSet = "";
+    serviceConfig = hardened // {
       DynamicUser = true;
       ExecStart = "${lib.getExe pkgs.hello}";
-      LockPersonality = true;
-      NoNewPrivileges = true;
-      PrivateDevices = true;
-      PrivateTmp = true;
-      PrivateUsers = true;
-      ProtectClock = true;
-      ProtectControlGroups = true;
-      ProtectHome = true;
-      ProtectHostname = true;
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      ProtectProc = "invisible";
-      ProtectSystem = "strict";
-      RemoveIPC = true;
       Restart = "on-failure";
       RestartSec = 1;
-      RestrictAddressFamilies = [
-        "AF_INET"
-        "AF_INET6"
-        "AF_UNIX"
-      ];
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
       StateDirectory = "least-app-hello";
-      SystemCallArchitectures = "native";
-      SystemCallFilter = [
-        "@system-service"
-        "~@privileged"
-      ];
-      UMask = "0077";
     };
     wantedBy = [ "multi-user.target" ];
   };

@@ -5,6 +5,44 @@
   pkgs,
   ...
 }:
+let
+  # The sandbox of the services below: no privileges, a read-only system, its own /tmp, no devices.
+  hardened = {
+    CapabilityBoundingSet = "";
+    LimitCORE = 0;
+    LockPersonality = true;
+    NoNewPrivileges = true;
+    PrivateDevices = true;
+    PrivateTmp = true;
+    PrivateUsers = true;
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RemoveIPC = true;
+    RestrictAddressFamilies = [
+      "AF_INET"
+      "AF_INET6"
+      "AF_UNIX"
+    ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+    ];
+    TasksMax = 4096;
+    UMask = "0077";
+  };
+in
 {
   # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
   # In a flake that git tracks, Nix sees it only after `git add`.
@@ -27,6 +65,7 @@
     "/boot" = {
       device = lib.mkDefault "/dev/disk/by-label/boot";
       fsType = lib.mkDefault "vfat";
+      options = lib.mkDefault [ "umask=0077" ];
     };
 
     # Storage pictures.
@@ -49,12 +88,18 @@
       # worker: published.
       allowedTCPPorts = [ 700 ];
 
+      extraForwardRules = ''
+        iifname "br-conclave" accept comment "shop-net"
+      '';
       extraInputRules = ''
         iifname "br-conclave" ip saddr { 10.213.23.114, 10.213.97.161, 10.213.101.173 } tcp dport { 3306 } accept comment "api -> blog (connects_to)"
         iifname "br-conclave" ip saddr { 10.213.23.114, 10.213.97.161, 10.213.101.173 } tcp dport { 4222 } accept comment "api -> bus2 (subscribes_to)"
-        ip saddr { 10.0.0.1 } tcp dport 6222 accept comment "cluster main: bus -> bus2"
+        ip saddr { 10.0.0.1 } tcp dport { 6222 } accept comment "bus -> bus2 (cluster)"
         ip saddr { 10.0.0.1 } tcp dport { 700 } accept comment "gate -> worker (load_balances)"
       '';
+
+      # To containers only by redirection: published ports, and what an edge leads there.
+      filterForward = true;
 
       # Name resolution for containers.
       interfaces.br-conclave = {
@@ -65,8 +110,10 @@
     hostName = "back";
     hosts = {
       "10.0.0.1" = [
+        "front"
         "bus"
         "db"
+        "web"
       ];
       "127.0.0.1" = [ "bus2" ];
     };
@@ -85,6 +132,21 @@
         family = "inet";
       };
     };
+  };
+
+  security.polkit = {
+    enable = true;
+    extraConfig = ''
+      // worker manages api
+      polkit.addRule(function(action, subject) {
+        if (action.id == "org.freedesktop.systemd1.manage-units" &&
+            subject.user == "agent-worker" &&
+            ["podman-shop-api.1.service", "podman-shop-api.2.service", "podman-shop-api.3.service"].indexOf(action.lookup("unit")) >= 0 &&
+            ["restart", "start", "stop"].indexOf(action.lookup("verb")) >= 0) {
+          return polkit.Result.YES;
+        }
+      });
+    '';
   };
 
   services = {
@@ -114,13 +176,73 @@
       serverName = "shop-bus2";
       settings = {
         cluster = {
-          listen = "0.0.0.0:6222";
+          listen = "[::]:6222";
           name = "main";
+          no_advertise = true;
           routes = [ "nats://10.0.0.1:6222" ];
         };
-        host = "0.0.0.0";
+        host = "::";
         http_port = 8222;
       };
+    };
+
+    # Node watch (monitoring).
+    prometheus = {
+      enable = true;
+      globalConfig = {
+        evaluation_interval = "15s";
+        scrape_interval = "15s";
+      };
+      listenAddress = "127.0.0.1";
+
+      # JSON is YAML.
+      rules = [
+        (builtins.toJSON {
+          groups = [
+            {
+              name = "targets";
+              rules = [
+                {
+                  alert = "TargetDown";
+                  annotations.summary = "{{ $labels.node }} on {{ $labels.host }} does not answer to the job {{ $labels.job }}";
+                  expr = "up == 0";
+                  for = "2m";
+                  labels.severity = "critical";
+                }
+              ];
+            }
+          ];
+        })
+      ];
+
+      scrapeConfigs = [
+        {
+          job_name = "prometheus";
+          static_configs = [
+            {
+              labels = {
+                host = "back";
+                kind = "monitoring";
+                node = "watch";
+              };
+              targets = [ "127.0.0.1:9090" ];
+            }
+          ];
+        }
+        {
+          job_name = "service";
+          static_configs = [
+            {
+              labels = {
+                host = "front";
+                kind = "service";
+                node = "web";
+              };
+              targets = [ "10.0.0.1:8000" ];
+            }
+          ];
+        }
+      ];
     };
   };
 
@@ -136,6 +258,7 @@
           "shop-users-blog.service"
         ];
         requires = [ "shop-network.service" ];
+        unitConfig.RequiresMountsFor = [ "/var/lib/shop/pictures" ];
         wants = [
           "mysql.service"
           "shop-users-blog.service"
@@ -148,6 +271,7 @@
           "shop-users-blog.service"
         ];
         requires = [ "shop-network.service" ];
+        unitConfig.RequiresMountsFor = [ "/var/lib/shop/pictures" ];
         wants = [
           "mysql.service"
           "shop-users-blog.service"
@@ -160,17 +284,15 @@
           "shop-users-blog.service"
         ];
         requires = [ "shop-network.service" ];
+        unitConfig.RequiresMountsFor = [ "/var/lib/shop/pictures" ];
         wants = [
           "mysql.service"
           "shop-users-blog.service"
         ];
       };
-      podman-shop-watch = {
-        after = [ "shop-network.service" ];
-        requires = [ "shop-network.service" ];
-      };
 
       # Node worker (agent).
+      # CONCLAVE_URL comes from the edges of worker to its message bus.
       shop-app-worker = {
         description = "shop: worker";
         after = [
@@ -179,56 +301,34 @@
           "shop-wait-bus2.service"
           "shop-wait-db.service"
         ];
-        environment.RATE = "50%%";
+        environment = {
+          CONCLAVE_URL = "nats://bus2:4222";
+          RATE = "50%%";
+        };
         requires = [
           "nats.service"
           "shop-wait-bus2.service"
         ];
-        serviceConfig = {
+        serviceConfig = hardened // {
           AmbientCapabilities = [ "CAP_NET_BIND_SERVICE" ];
           BindPaths = [ "/var/lib/shop/outbox:/outbox" ];
           CapabilityBoundingSet = [ "CAP_NET_BIND_SERVICE" ];
           DynamicUser = true;
           EnvironmentFile = "/run/shop-env-worker/env";
           ExecStart = "${lib.getExe pkgs.hello} --greeting \"50 %% of $$all\"";
-          LockPersonality = true;
-          NoNewPrivileges = true;
-          PrivateDevices = true;
-          PrivateTmp = true;
-          ProtectClock = true;
-          ProtectControlGroups = true;
-          ProtectHome = true;
-          ProtectHostname = true;
-          ProtectKernelLogs = true;
-          ProtectKernelModules = true;
-          ProtectKernelTunables = true;
-          ProtectProc = "invisible";
-          ProtectSystem = "strict";
-          RemoveIPC = true;
+          PrivateUsers = false;
           Restart = "on-failure";
           RestartSec = 1;
-          RestrictAddressFamilies = [
-            "AF_INET"
-            "AF_INET6"
-            "AF_UNIX"
-          ];
-          RestrictNamespaces = true;
-          RestrictRealtime = true;
-          RestrictSUIDSGID = true;
           StateDirectory = "shop-app-worker";
           SupplementaryGroups = [ "conclave-data" ];
-          SystemCallArchitectures = "native";
-          SystemCallFilter = [
-            "@system-service"
-            "~@privileged"
-          ];
-          UMask = "0077";
+          UMask = "0007";
+          User = "agent-worker";
         };
         wantedBy = [ "multi-user.target" ];
         wants = [ "shop-wait-db.service" ];
       };
 
-      # worker: variables with secrets, read from /run/secrets when the unit starts.
+      # worker: variables with secrets, read when the unit starts.
       shop-env-worker = {
         description = "Environment file with the secrets of worker";
         before = [ "shop-app-worker.service" ];
@@ -242,13 +342,33 @@
             put DB_PASSWORD db-password
           } > "$RUNTIME_DIRECTORY/env"
         '';
-        serviceConfig = {
+        serviceConfig = hardened // {
           LoadCredential = [ "db-password:/run/secrets/db-password" ];
           RemainAfterExit = true;
           RuntimeDirectory = "shop-env-worker";
           RuntimeDirectoryMode = "0700";
           Type = "oneshot";
-          UMask = "0077";
+        };
+      };
+
+      # worker is restarted when 3 probes in a row fail.
+      shop-health-worker = {
+        description = "Health of worker";
+        onFailure = [ "shop-restart-worker.service" ];
+        path = [ pkgs.hello ];
+        script = ''
+          for attempt in $(seq 3); do
+            if timeout --kill-after=1s 30s true; then
+              exit 0
+            fi
+            [ "$attempt" = 3 ] || sleep 30
+          done
+          exit 1
+        '';
+        serviceConfig = hardened // {
+          DynamicUser = true;
+          TimeoutStartSec = 190;
+          Type = "oneshot";
         };
       };
 
@@ -268,6 +388,14 @@
         };
       };
 
+      shop-restart-worker = {
+        description = "Restart of worker, which is unhealthy";
+        script = ''
+          systemctl try-restart --no-block shop-app-worker.service
+        '';
+        serviceConfig.Type = "oneshot";
+      };
+
       # blog: logins with passwords, from the addresses of its clients only.
       shop-users-blog = {
         description = "Users of blog";
@@ -278,7 +406,7 @@
           password() { # SECRET
             sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g" "$CREDENTIALS_DIRECTORY/$1"
           }
-          mysql --user=root <<SQL
+          mariadb --user=root <<SQL
           CREATE USER IF NOT EXISTS 'wp'@'127.0.0.1';
           ALTER USER 'wp'@'127.0.0.1' IDENTIFIED BY '$(password wp-password)';
           GRANT ALL PRIVILEGES ON \`wp\`.* TO 'wp'@'127.0.0.1';
@@ -310,7 +438,7 @@
             sleep 1
           done
         '';
-        serviceConfig = {
+        serviceConfig = hardened // {
           DynamicUser = true;
           RemainAfterExit = true;
           TimeoutStartSec = 300;
@@ -327,7 +455,7 @@
             sleep 1
           done
         '';
-        serviceConfig = {
+        serviceConfig = hardened // {
           DynamicUser = true;
           RemainAfterExit = true;
           TimeoutStartSec = 300;
@@ -335,6 +463,17 @@
         };
         wants = [ "network-online.target" ];
       };
+    };
+    timers.shop-health-worker = {
+      description = "Health of worker";
+      after = [ "shop-app-worker.service" ];
+      bindsTo = [ "shop-app-worker.service" ];
+      timerConfig = {
+        AccuracySec = "1s";
+        OnActiveSec = "30s";
+        OnUnitInactiveSec = "30s";
+      };
+      wantedBy = [ "shop-app-worker.service" ];
     };
 
     # Files and directories that stood beside the compose file belong below /srv/shop.
@@ -350,7 +489,7 @@
 
   time.timeZone = lib.mkDefault "UTC";
 
-  users.groups.conclave-data = { };
+  users.groups.conclave-data.gid = 2049;
 
   virtualisation = {
     # Names of the host mean the host itself: containers get their own names only.
@@ -430,17 +569,6 @@
             "/var/lib/shop/ledger:/var/lib/shop/ledger"
             "/var/lib/shop/pictures/thumbs:/pictures:ro"
           ];
-        };
-
-        # Node watch (monitoring).
-        shop-watch = {
-          extraOptions = [
-            "--ip=10.213.135.73"
-            "--network-alias=watch"
-            "--add-host=web:10.0.0.1"
-          ];
-          image = "docker.io/prom/prometheus:v3";
-          networks = [ "shop-net" ];
         };
       };
     };

@@ -5,6 +5,44 @@
   pkgs,
   ...
 }:
+let
+  # The sandbox of the services below: no privileges, a read-only system, its own /tmp, no devices.
+  hardened = {
+    CapabilityBoundingSet = "";
+    LimitCORE = 0;
+    LockPersonality = true;
+    NoNewPrivileges = true;
+    PrivateDevices = true;
+    PrivateTmp = true;
+    PrivateUsers = true;
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RemoveIPC = true;
+    RestrictAddressFamilies = [
+      "AF_INET"
+      "AF_INET6"
+      "AF_UNIX"
+    ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+    ];
+    TasksMax = 4096;
+    UMask = "0077";
+  };
+in
 {
   # Your own hardware.nix beside this file, if there is one; it is never overwritten or removed.
   # In a flake that git tracks, Nix sees it only after `git add`.
@@ -28,14 +66,19 @@
         8080
       ];
 
+      extraForwardRules = ''
+        iifname "br-conclave" accept comment "shop-net"
+      '';
       extraInputRules = ''
         iifname "br-conclave" ip saddr { 10.213.211.106 } tcp dport { 5499 } accept comment "migrate -> archive (connects_to)"
-        ip saddr { 10.0.0.2 } tcp dport { 4222 } accept comment "bus2 -> bus (replicates)"
-        ip6 saddr { fd00::2 } tcp dport { 4222 } accept comment "bus2 -> bus (replicates)"
-        ip saddr { 10.0.0.2 } tcp dport 6222 accept comment "cluster main: bus2 -> bus"
-        ip6 saddr { fd00::2 } tcp dport 6222 accept comment "cluster main: bus2 -> bus"
+        ip saddr { 10.0.0.2 } tcp dport { 6222 } accept comment "bus2 -> bus (cluster)"
+        ip6 saddr { fd00::2 } tcp dport { 6222 } accept comment "bus2 -> bus (cluster)"
         iifname "br-conclave" ip saddr { 10.213.219.34, 10.213.249.235 } tcp dport { 6379 } accept comment "web -> cache (connects_to)"
+        iifname "br-conclave" ip saddr { 10.213.219.34, 10.213.249.235 } tcp dport { 27017 } accept comment "web -> documents (connects_to)"
       '';
+
+      # To containers only by redirection: published ports, and what an edge leads there.
+      filterForward = true;
 
       # Name resolution for containers.
       interfaces.br-conclave = {
@@ -46,7 +89,9 @@
     hostName = "front";
     hosts = {
       "10.0.0.2" = [
+        "back"
         "api"
+        "bus2"
         "worker"
       ];
       "10.213.219.34" = [ "web" ];
@@ -68,7 +113,23 @@
     };
   };
 
+  # MongoDB's licence (SSPL) is not free: NixOS asks for consent, and the graph asks for MongoDB.
+  nixpkgs.config.allowUnfreePredicate = lib.flip lib.pipe [
+    lib.getName
+    (lib.flip builtins.elem [ "mongodb-ce" ])
+  ];
+
   services = {
+    # Node documents (database).
+    mongodb = {
+      enable = true;
+      bind_ip = "0.0.0.0";
+      extraConfig = ''
+        net.port: 27017
+      '';
+      package = pkgs.mongodb-ce;
+    };
+
     # Node bus (message_bus).
     nats = {
       enable = true;
@@ -79,6 +140,7 @@
         cluster = {
           listen = "0.0.0.0:6222";
           name = "main";
+          no_advertise = true;
           routes = [ "nats://10.0.0.2:6222" ];
         };
         host = "0.0.0.0";
@@ -204,10 +266,6 @@
         after = [ "shop-network.service" ];
         requires = [ "shop-network.service" ];
       };
-      podman-shop-documents = {
-        after = [ "shop-network.service" ];
-        requires = [ "shop-network.service" ];
-      };
       podman-shop-migrate = {
         after = [
           "shop-network.service"
@@ -225,28 +283,36 @@
         after = [
           "shop-network.service"
           "redis-cache.service"
+          "mongodb.service"
         ];
         requires = [ "shop-network.service" ];
         serviceConfig = {
           Delegate = true;
           Restart = lib.mkForce "on-failure";
         };
-        wants = [ "redis-cache.service" ];
+        wants = [
+          "redis-cache.service"
+          "mongodb.service"
+        ];
       };
       "podman-shop-web.2" = {
         after = [
           "shop-network.service"
           "redis-cache.service"
+          "mongodb.service"
         ];
         requires = [ "shop-network.service" ];
         serviceConfig = {
           Delegate = true;
           Restart = lib.mkForce "on-failure";
         };
-        wants = [ "redis-cache.service" ];
+        wants = [
+          "redis-cache.service"
+          "mongodb.service"
+        ];
       };
 
-      # web: variables with secrets, read from /run/secrets when the unit starts.
+      # web: variables with secrets, read when the unit starts.
       shop-env-web = {
         description = "Environment file with the secrets of web";
         before = [
@@ -272,13 +338,12 @@
             put DB_PASSWORD db-password
           } > "$RUNTIME_DIRECTORY/env"
         '';
-        serviceConfig = {
+        serviceConfig = hardened // {
           LoadCredential = [ "db-password:/run/secrets/db-password" ];
           RemainAfterExit = true;
           RuntimeDirectory = "shop-env-web";
           RuntimeDirectoryMode = "0700";
           Type = "oneshot";
-          UMask = "0077";
         };
       };
 
@@ -308,6 +373,8 @@
         requires = [ "postgresql-setup.service" ];
         script = ''
           psql --no-psqlrc --quiet --port=5499 --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'
+          SET log_statement = 'none';
+          SET log_min_error_statement = 'panic';
           \set password `cat "$CREDENTIALS_DIRECTORY"/archive-password`
           ALTER ROLE "old" WITH LOGIN PASSWORD :'password';
           SQL
@@ -360,16 +427,6 @@
           ];
         };
 
-        # Node documents (database).
-        shop-documents = {
-          extraOptions = [
-            "--ip=10.213.28.246"
-            "--network-alias=documents"
-          ];
-          image = "docker.io/library/mongo:7";
-          networks = [ "shop-net" ];
-        };
-
         # Node migrate (service).
         shop-migrate = {
           cmd = [ "up" ];
@@ -400,6 +457,7 @@
             "--network-alias=web"
             "--add-host=api:10.0.0.2"
             "--add-host=cache:10.213.0.1"
+            "--add-host=documents:10.213.0.1"
             "--health-cmd=CMD-SHELL curl --fail localhost:8000/health"
             "--health-interval=10s"
             "--health-timeout=2s"
@@ -435,6 +493,7 @@
             "--network-alias=web"
             "--add-host=api:10.0.0.2"
             "--add-host=cache:10.213.0.1"
+            "--add-host=documents:10.213.0.1"
             "--health-cmd=CMD-SHELL curl --fail localhost:8000/health"
             "--health-interval=10s"
             "--health-timeout=2s"
