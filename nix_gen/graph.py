@@ -223,6 +223,27 @@ class Graph(Part):
         """SHA-256 of `canonical_json`, 64 hexadecimal digits: what a vote binds."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
 
+    @classmethod
+    def from_networkx(cls, graph: nx.Graph[Any]) -> Graph:
+        """The deployment graph that a graph of networkx holds, as a `DiGraph` or `MultiDiGraph`.
+
+        Attributes of graph, nodes and edges are those of a file; the keys of parallel edges mean nothing.
+
+        Raises:
+            pydantic.ValidationError: the attributes are not those of a deployment graph, or it is undirected.
+        """
+        plain = {
+            "directed": graph.is_directed(),
+            "multigraph": graph.is_multigraph(),
+            "graph": dict(graph.graph),
+            "nodes": [{**attributes, "id": name} for name, attributes in graph.nodes(data=True)],
+            "edges": [
+                {**attributes, "source": source, "target": target}
+                for source, target, attributes in graph.edges(data=True)
+            ],
+        }
+        return cls.model_validate(plain)
+
     def to_networkx(self) -> nx.MultiDiGraph[str]:
         """The graph for networkx, with the attributes of `to_node_link`."""
         plain = self.to_node_link()
@@ -249,8 +270,3 @@ def _plain(part: Part) -> dict[str, Any]:
 
 def _edge_order(edge: Edge) -> tuple[str, str, str, str]:
     return (edge.source, edge.target, edge.kind, json.dumps(edge.model_dump(mode="json"), sort_keys=True))
-
-
-def graph_json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a graph file. Cross-references between nodes and edges are for `validate`."""
-    return Graph.model_json_schema()

@@ -69,9 +69,20 @@ def generate_command(*, file: Path, out: Path, is_check: bool, as_json: bool) ->
 
 @nix_command.command("import")
 @click.argument("compose", type=_FILE)
+@click.option(
+    "-f",
+    "--file",
+    "overrides",
+    multiple=True,
+    type=_FILE,
+    help="A further compose file that overrides COMPOSE; may be repeated.  [default: compose.override.yaml]",
+)
+@click.option("--profile", "profiles", multiple=True, help="Enable a compose profile; may be repeated.")
 @click.option("-o", "--out", type=_FILE, help="Write the graph there; as JSON if the name ends in .json.")
 @json_option
-def import_command(*, compose: Path, out: Path | None, as_json: bool) -> None:
+def import_command(
+    *, compose: Path, overrides: tuple[Path, ...], profiles: tuple[str, ...], out: Path | None, as_json: bool
+) -> None:
     """Turn the compose file COMPOSE into a graph file that is yours to change.
 
     What could not be carried over, or was decided for you, is said on standard error. The exit status is 2
@@ -80,7 +91,7 @@ def import_command(*, compose: Path, out: Path | None, as_json: bool) -> None:
     with told():
         from conclave.commands.nix.importing import import_file  # noqa: PLC0415 - not for --help
 
-        import_file(compose, out, as_json=as_json)
+        import_file(compose, out, overrides=overrides, profiles=profiles, as_json=as_json)
 
 
 @nix_command.command("plan")
@@ -150,7 +161,6 @@ def draw_command(*, file: Path, picture_format: str | None, out: Path | None) ->
 @nix_command.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of graph files, for editors and other programs."""
-    from conclave.commands.output import print_json  # noqa: PLC0415 - not for --help
-    from nix_gen import graph_json_schema  # noqa: PLC0415
+    from nix_gen import graph_schema_text  # noqa: PLC0415 - not for --help
 
-    print_json(graph_json_schema())
+    click.echo(graph_schema_text(), nl=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,14 +10,16 @@ import click
 from nix_gen import Loaded, OutputError, graph_json, graph_yaml, load
 
 
-def import_file(path: Path, out: Path | None, *, as_json: bool) -> None:
+def import_file(
+    path: Path, out: Path | None, *, overrides: Sequence[Path], profiles: Sequence[str], as_json: bool
+) -> None:
     """Write the graph of a compose file; notes go to standard error.
 
     Raises:
         GraphFileError: it cannot be read.
         OutputError: the graph cannot be written.
     """
-    loaded = load(path)
+    loaded = load(path, overrides=overrides or None, profiles=profiles)
     for note in loaded.notes:
         place = str(path) if note.line is None else f"{path}:{note.line}"
         text = f"conclave: {place}: {note.severity} {note.code}: {note.message}; {note.mend}"
