@@ -16,6 +16,7 @@ from nix_gen.rules import (
     port_findings,
     replication_findings,
     role_findings,
+    setting_findings,
     start_findings,
     structure_findings,
 )
@@ -42,6 +43,7 @@ def judge(placed: Placed) -> tuple[Finding, ...]:
         role_findings,
         bus_findings,
         replication_findings,
+        setting_findings,
         container_findings,
         monitoring_findings,
     )

@@ -23,9 +23,10 @@ from nix_gen.lower.mysql_replication import (
 )
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
+from nix_gen.lower.replicas import own_directory
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.storage import mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseEngine, DatabaseUser, Host
 from nix_gen.replication import lineage, major_version, origin
@@ -128,7 +129,7 @@ def _local_user(node: Database, user: DatabaseUser) -> dict[str, Plain]:
 def _data_directory(site: Site, draft: Draft, node: Database) -> None:
     for edge, storage in mounts_of(site, node):
         if storage.path is not None or storage.storage != "local":
-            draft.put((*_OPTION, "dataDir"), directory(site, storage), f"{edge.id}.")
+            draft.put((*_OPTION, "dataDir"), own_directory(site, draft, storage, "mysql"), f"{edge.id}.")
         else:
             draft.say(_OPTION, f"{edge.id}: the module keeps the data in /var/lib/mysql.")
 

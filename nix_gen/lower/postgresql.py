@@ -28,9 +28,10 @@ from nix_gen.lower.postgresql_replication import (
     replication_slots,
 )
 from nix_gen.lower.reach import is_reached_from_outside
+from nix_gen.lower.replicas import own_directory
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.storage import mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseUser, Host
 from nix_gen.replication import ancestors, major_version, origin
@@ -169,7 +170,7 @@ def _rules(node: Database) -> list[str]:
 def _data_directory(site: Site, draft: Draft, node: Database) -> None:
     for edge, storage in mounts_of(site, node):
         if storage.path is not None or storage.storage != "local":
-            draft.put((*_OPTION, "dataDir"), directory(site, storage), f"{edge.id}.")
+            draft.put((*_OPTION, "dataDir"), own_directory(site, draft, storage, SUPERUSER), f"{edge.id}.")
         else:
             draft.say(_OPTION, f"{edge.id}: the module keeps the data below /var/lib/postgresql.")
 

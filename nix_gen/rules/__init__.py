@@ -2,6 +2,7 @@
 
 from nix_gen.rules.buses import bus_findings
 from nix_gen.rules.containers import container_findings
+from nix_gen.rules.database_settings import setting_findings
 from nix_gen.rules.monitoring import monitoring_findings
 from nix_gen.rules.placement import placement_findings
 from nix_gen.rules.ports import port_findings
@@ -18,6 +19,7 @@ __all__ = [
     "port_findings",
     "replication_findings",
     "role_findings",
+    "setting_findings",
     "start_findings",
     "structure_findings",
 ]

@@ -180,8 +180,8 @@ def test_every_host_takes_in_the_operator_s_hardware_module_and_yields_to_it(mac
         ("nfs-without-export", [{"kind": "storage", "id": "s", "storage": "nfs"}]),
         ("block-without-device", [{"kind": "storage", "id": "s", "storage": "block"}]),
         ("replication-by-hand", [
-            {"kind": "database", "id": "a", "engine": "redis", "port": 1},
-            {"kind": "database", "id": "b", "engine": "redis", "port": 2},
+            {"kind": "storage", "id": "a"},
+            {"kind": "storage", "id": "b"},
             {"kind": "replicates", "source": "a", "target": "b"},
         ]),
         ("alias-not-used", [APP, {**APP, "id": "b", "aliases": ["a:b"]},

@@ -10,6 +10,7 @@ from nix_gen.codes import VALIDATION
 from tests.support.balancer_cases import BALANCER_CASES
 from tests.support.bus_cases import BUS_CASES
 from tests.support.monitoring_cases import MONITORING_CASES
+from tests.support.replication_cases import REPLICATION_CASES
 
 # ruff: noqa: E501 - each line is the exact finding, kept in one piece
 HEALTHY = {"command": ["true"]}
@@ -207,7 +208,7 @@ def test_each_fault_is_found_with_place_and_mend(
 
 
 def test_every_code_has_a_case() -> None:
-    assert {expected.split()[1].rstrip(":") for *_, expected in [*CASES, *BUS_CASES, *BALANCER_CASES, *MONITORING_CASES]} == set(VALIDATION)
+    assert {expected.split()[1].rstrip(":") for *_, expected in [*CASES, *BUS_CASES, *BALANCER_CASES, *MONITORING_CASES, *REPLICATION_CASES]} == set(VALIDATION)
 
 
 def test_a_sound_graph_has_no_findings() -> None:
