@@ -29,7 +29,7 @@ def probe(check: HealthCheck) -> str:
 
 
 def probe_path(node: Service | Agent, check: HealthCheck) -> list[Plain]:
-    """Packages whose programs the check calls by their bare names: the node's own, and a few that checks use."""
+    """Packages whose programs a check may call by bare names: the node's own, and those it is seen to use."""
     own = [] if node.package is None else [node.package]
     used = set(re.findall(r"[a-z]+", probe(check)))
     return [ref(f"pkgs.{name}") for name in (*own, *(TOOLS[tool] for tool in sorted(TOOLS.keys() & used)))]

@@ -56,15 +56,20 @@ _MOUNTS: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     max_size=3,
     unique_by=lambda mount: str(mount["target"]),
 )
+_CHECKS = st.tuples(TEXTS.filter(bool), st.sampled_from([0, 500, 30_000])).map(
+    lambda drawn: {"shell": drawn[0], "interval_ms": drawn[1]}
+)
+_BACKUPS = st.sampled_from([{}, {"schedule": "Mon *-*-* 03:00:00", "keep_count": 1}])
 _LABELS = st.dictionaries(_NAMES, TEXTS, max_size=2)
 _WORKLOAD: dict[str, st.SearchStrategy[Any]] = {
     "command": _WORDS, "secrets": _SECRETS, "mounts": _MOUNTS, "replicas": st.integers(0, 3),
     "working_dir": st.just("/work dir"), "stop_signal": st.just("SIGINT"), "labels": _LABELS,
+    "health_check": _CHECKS,
 }  # fmt: skip
 _USERS = st.just(
     [{"name": "app", "password": "pw", "owns": ["app", "Reports"]}, {"name": "ops", "superuser": True}]
 )
-_SQL = {"databases": st.just(["app", "Reports"]), "users": _USERS}
+_SQL = {"databases": st.just(["app", "Reports"]), "users": _USERS, "backup": _BACKUPS}
 _WATCHERS = ("prometheus", "loki", "blackbox_exporter", "alertmanager", "node_exporter")
 NODES = st.one_of(
     _node("service", {"image": "example/app:1"}, **_WORKLOAD, entrypoint=_WORDS, hostname=_NAMES),
@@ -74,9 +79,15 @@ NODES = st.one_of(
     _node("database", {"engine": "postgresql"}, **_SQL, version=st.sampled_from(["16", "alpine", "9.6"])),
     _node("database", {"engine": "mariadb"}, **_SQL, mounts=_MOUNTS),
     _node("database", {"engine": "mysql"}, **_SQL),
-    _node("database", {"engine": "redis"}, password=st.just("pw"), settings=st.just({"appendonly": True})),
+    _node(
+        "database",
+        {"engine": "redis"},
+        password=st.just("pw"),
+        settings=st.just({"appendonly": True}),
+        backup=_BACKUPS,
+    ),
     _node("database", {"engine": "mongodb"}, **_SQL),
-    _node("database", {"engine": "sqlite"}),
+    _node("database", {"engine": "sqlite"}, backup=_BACKUPS),
     _node("message_bus", {"engine": "nats"}, jetstream=st.booleans(), cluster=st.just({"name": "one"})),
     _node("message_bus", {"engine": "kafka", "image": "apache/kafka"}),
     _node("load_balancer", {}, settings=st.dictionaries(st.just("client_max_body_size"), TEXTS)),
@@ -92,7 +103,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     """A valid graph: two hosts, ports that do not clash, acyclic start order, edges that fit."""
     nodes: list[dict[str, Any]] = [
         {"kind": "host", "id": "alpha", "addresses": ["10.1.0.1", "fd00::1"]},
-        {"kind": "host", "id": "beta", "addresses": ["10.213.0.9"], "machine": "by-label"},
+        {"kind": "host", "id": "beta", "addresses": ["10.213.0.9"], "machine": "by-label", **draw(_MACHINE)},
     ]
     for index, node in enumerate(draw(st.lists(NODES, min_size=1, max_size=8))):
         port = 8000 + 10 * index
@@ -110,7 +121,18 @@ def graphs(draw: st.DrawFn) -> Graph:
     return Graph.model_validate({"name": "fuzz", "nodes": nodes, "edges": draw(_edges(nodes))})
 
 
-_PLACE = st.sampled_from([{}, {"path": "/data/a b"}, {"storage": "block", "device": "/dev/vdb"}])
+_PLACE = st.sampled_from(
+    [
+        {},
+        {"path": "/data/a b", "backup": {}},
+        {"storage": "block", "device": "/dev/vdb", "format": True},
+        {"storage": "nfs", "path": "/data/a b"},
+        {"storage": "s3", "credentials": "keys"},
+    ]
+)
+_MACHINE = st.sampled_from(
+    [{}, {"ssh": {"sources": ["10.0.0.0/8"], "hosts": True}, "users": [{"name": "ops", "admin": True}]}]
+)
 
 
 def _published(port: int) -> st.SearchStrategy[dict[str, Any]]:

@@ -59,7 +59,7 @@ def _backups() -> list[Node]:
         backup = {"schedule": "Mon..Fri *-*-* 03:00:00", "keep_count": 3, "to": to}
         return {"kind": "database", "id": name, "engine": engine, "host": host, "backup": backup, **more}
 
-    foreign = {"image": "postgres:16", "mounts": [{"source": "/x", "target": "/y"}]}
+    foreign: Node = {"image": "postgres:16", "mounts": [{"source": "/x", "target": "/y"}]}
     return [
         *(A, B, SHARE, OUTSIDE),
         {"kind": "storage", "id": "vol", "host": "b", "backup": {"to": "outside"}},

@@ -22,7 +22,7 @@ GRAPH = {
         {"kind": "database", "id": "cache", "engine": "redis", "password": "cache-password"},
     ]
 }
-OVERRIDES = {
+OVERRIDES: dict[SecretProvider, list[str | Path]] = {
     SecretProvider.SOPS: ["--override-input", "sops-nix", STUBS / "sops-nix"],
     SecretProvider.AGENIX: ["--override-input", "agenix", STUBS / "agenix"],
 }
@@ -42,7 +42,12 @@ def test_a_flake_with_its_provider_of_secrets_is_locked_and_accepted(
     for verb in ("show", "metadata"):
         run([nix, "flake", verb, *FEATURES, "--json", f"path:{tmp_path}"])
     assert (tmp_path / "flake.lock").read_text() == flake.files["flake.lock"], "Nix agrees with the lock"
-    check = [shared / "nixcheck" / "nixcheck", "--config", *OVERRIDES.get(provider, []), tmp_path]
+    check: list[str | Path] = [
+        shared / "nixcheck" / "nixcheck",
+        "--config",
+        *OVERRIDES.get(provider, []),
+        tmp_path,
+    ]
     assert "defaultSopsFile" not in run(check), "without the operator's file nothing asks for it"
     (tmp_path / "hosts/shop/secrets.yaml").write_text("api: ENC[...]\n")
     (tmp_path / "hosts/shop/secrets").mkdir()

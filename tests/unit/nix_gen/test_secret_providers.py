@@ -74,7 +74,7 @@ def test_systemd_decrypts_for_a_unit_and_makes_a_file_only_where_a_path_is_wante
 
 
 def test_secrets_of_one_host_are_not_brought_to_another() -> None:
-    nodes = [
+    nodes: list[dict[str, Any]] = [
         {"kind": "host", "id": "a"},
         {"kind": "host", "id": "b"},
         {**WEB, "host": "a"},
