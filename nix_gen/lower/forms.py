@@ -144,8 +144,6 @@ def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[
             return _BALANCERS[node.engine]
         case Monitoring():
             return MONITORS[node.engine]
-        case _:
-            return None
 
 
 def _has_administrator(node: Database) -> bool:

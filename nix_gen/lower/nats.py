@@ -105,22 +105,22 @@ def _settings(site: Site, node: MessageBus) -> dict[str, Any]:
     left_out = []
     for name in sorted(node.settings):
         *path, last = name.split(".")
-        place = nested
+        inner: Any = nested
         for step in path:
-            place = place.setdefault(step, {}) if isinstance(place, dict) else place
+            inner = inner.setdefault(step, {}) if isinstance(inner, dict) else inner
         taken = name in _OWN or name.split(".")[0] in _OWN_MEMBERS or name == "jetstream.store_dir"
-        if taken or not isinstance(place, dict) or not last or not all(path) or last in place:
+        if taken or not isinstance(inner, dict) or not last or not all(path) or last in inner:
             left_out.append(name)
         else:
-            place[last] = node.settings[name]
+            inner[last] = node.settings[name]
     if left_out:
         message = (
             f"the settings {', '.join(left_out)} are said by other fields, or cannot be, so they are left out"
         )
         site.warn("not-used", node.id, message, "use the fields of the node and its edges")
     settings = {name: given for name, given in nested.items() if given != {} and name != "jetstream"}
-    place = site.graph.host_of(node.id)
-    zone = site.hosts[place].zone if place is not None else None
+    host = site.graph.host_of(node.id)
+    zone = None if host is None else site.hosts[host].zone
     if zone is not None and node.cluster is not None:
         settings.setdefault("server_tags", [f"{_ZONE}{zone}"])
     return settings

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nix_gen.bus_clients import BusClient, buses, clients, is_guarded, is_subject, is_sweeping
 from nix_gen.codes import finding
+from nix_gen.edges import PublishesTo, SubscribesTo
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.nodes import Agent, BusEngine, MessageBus
@@ -102,7 +103,7 @@ def _clients(members: tuple[MessageBus, ...], known: tuple[BusClient, ...]) -> I
 
 
 def _edges(members: tuple[MessageBus, ...], client: BusClient) -> Iterator[Finding]:
-    edges = (*client.publishes, *client.subscribes)
+    edges: tuple[PublishesTo | SubscribesTo, ...] = (*client.publishes, *client.subscribes)
     for edge in edges:
         for subject in edge.subjects:
             if not is_subject(subject):
@@ -112,9 +113,12 @@ def _edges(members: tuple[MessageBus, ...], client: BusClient) -> Iterator[Findi
     streaming = [edge for edge in client.subscribes if edge.stream is not None]
     administering = [edge for edge in client.publishes if edge.administers_streams]
     if not any(member.jetstream for member in members):
-        for edge in (*streaming, *administering):
-            message = f"{edge.target} keeps no streams"
-            yield finding("jetstream-off", edge.id, message, f"set jetstream: true on {edge.target}")
+        for wanting in edges:
+            if wanting in streaming or wanting in administering:
+                message = f"{wanting.target} keeps no streams"
+                yield finding(
+                    "jetstream-off", wanting.id, message, f"set jetstream: true on {wanting.target}"
+                )
     # The server's deny list beats its allow list: what keeps a sweeping client off JetStream's interface
     # would keep it off the one stream it may read, too.
     sweeping = [edge for edge in client.publishes if is_sweeping(edge.subjects or (">",))]

@@ -66,7 +66,7 @@ def parser(native_program: NativeProgram, tmp_path: Path) -> Parser:
         code = [word for folder in sorted(plugins.glob("*/ebin")) for word in ("-pa", str(folder))]
         done = subprocess.run(
             [erl, "-noinput", "-boot", "no_dot_erlang", *code, "-eval", bound + PARSE],
-            capture_output=True, text=True, check=False, timeout=60,
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         return done.stdout
 
