@@ -62,5 +62,9 @@ IMPORT = {
     ),
     "unknown-key": warning("Compose does not know this key.", "Remove it or mend its name."),
     "unset-variable": warning("A variable has no value.", "Set it in `.env` beside the file."),
+    "version-differs": warning(
+        "A native service runs another version than the image had.",
+        "Try the upgrade on a copy of the data.",
+    ),
 }
 """Codes of the compose importer's notes."""

@@ -9,17 +9,32 @@ from __future__ import annotations
 import re
 
 from nix_gen.compose.flags import runs_server
-from nix_gen.compose.images import FACTS, Program, is_data, known_program, serves_http, why_container
+from nix_gen.compose.images import (
+    FACTS,
+    Program,
+    is_data,
+    known_program,
+    replaced_by,
+    serves_http,
+    version,
+    version_obstacle,
+    why_container,
+)
 from nix_gen.compose.natives import NGINX_COMMANDS, SQL_KEYS
+from nix_gen.compose.servers import SERVERS, TIME_ZONES, server_obstacle
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.errors import quoted
+from nix_gen.findings import Severity
 
 NGINX_PORTS_MAX_COUNT = 16
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 """Names of users and databases that the native modules take."""
 _TAKEN_NAMES = frozenset({"all", "sameuser", "samerole", "samegroup", "replication"})
 _NGINX_CONFIG = "/etc/nginx"
+_REPLICATED = re.compile(
+    r"(POSTGRESQL|MYSQL|MARIADB|REDIS|VALKEY)_(REPLICATION_|MASTER_HOST|GALERA_|SENTINEL_)"
+)
 _ROUTES = ("--cluster=", "--cluster", "-cluster", "--routes", "-routes", "--routes=")
 _CONFIG = ("-c", "--config", "-config")
 
@@ -44,7 +59,7 @@ def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[s
         if program is not None:
             facts = FACTS[program]
             balances = any(ids[dependency.name] in upstreams for dependency in source.depends_on)
-            reason = _obstacle(source, program, balances=balances) or _shared(source, program, mounters)
+            reason = _shared(source, program, mounters) or _obstacle(source, program, balances=balances)
             if source.id in lent:
                 reason = reason or f"{lent[source.id]} takes something of its container over"
             if facts.module in modules:
@@ -52,6 +67,7 @@ def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[s
             elif program is not Program.NGINX and publishers.get(facts.port, source.id) != source.id:
                 reason = f"{publishers[facts.port]} publishes port {facts.port} of the host"
         if program is not None and reason is None:
+            _tell_version(source, program, importing)
             natives[source.id] = program
             modules[FACTS[program].module] = source.id
         elif reason is not None:
@@ -59,6 +75,19 @@ def choose_natives(sources: list[ServiceSource], importing: Importing) -> dict[s
             mend = "nothing to do, or write a native node into a graph file"
             importing.note("kept-as-container", source.id, message, mend, line=source.line)
     return natives
+
+
+def _tell_version(source: ServiceSource, program: Program, importing: Importing) -> None:
+    running = replaced_by(source.image or "", program)
+    if running is not None:
+        importing.note(
+            "version-differs",
+            source.id,
+            f"{source.where} asks for {program.value} {version(source.image or '')}; {running} runs",
+            "try the upgrade on a copy of the data, or model it as a service with its image",
+            line=source.line,
+            severity=Severity.WARNING,
+        )
 
 
 def _obstacle(source: ServiceSource, program: Program, *, balances: bool) -> str | None:
@@ -75,7 +104,13 @@ def _obstacle(source: ServiceSource, program: Program, *, balances: bool) -> str
         return _nginx_obstacle(source, balances=balances)
     if not runs_server(program, source.command):
         return "its command does not start the server"
-    return _command_obstacle(source, program) or _name_obstacle(source, program)
+    return (
+        version_obstacle(source.image or "", program)
+        or server_obstacle(source, program)
+        or _mount_obstacle(source, program)
+        or _command_obstacle(source, program)
+        or _name_obstacle(source, program)
+    )
 
 
 def _lent(sources: list[ServiceSource]) -> dict[str, str]:
@@ -130,6 +165,8 @@ def _holds_nginx_config(target: str) -> bool:
 def _command_obstacle(source: ServiceSource, program: Program) -> str | None:
     """A command that names files of the container, or members of a cluster, means nothing to the module."""
     arguments = list(source.command or ())
+    if program in SERVERS:
+        return None
     if program is Program.NATS:
         if any(argument.startswith(_ROUTES) and "cluster_" not in argument for argument in arguments):
             return "its command makes it a member of a cluster"
@@ -143,10 +180,22 @@ def _command_obstacle(source: ServiceSource, program: Program) -> str | None:
     return None
 
 
+def _mount_obstacle(source: ServiceSource, program: Program) -> str | None:
+    """Scripts, settings and certificates at paths of the image mean nothing to the module."""
+    targets = [use.target for use, _ in source.volumes if use.type not in {"tmpfs", "anonymous"}]
+    for target in [*targets, *(use.target for use, _ in source.configs)]:
+        if not is_data(target, program) and target not in TIME_ZONES and program not in SERVERS:
+            return f"it mounts {target}, which the native service would not read"
+    replicated = sorted(key for key in source.environment if _REPLICATED.match(key))
+    return f"{replicated[0]} makes it a member of a cluster" if replicated else None
+
+
 def _name_obstacle(source: ServiceSource, program: Program) -> str | None:
     keys = SQL_KEYS.get(program, {})
     for kind in ("user", "database"):
         for key in keys.get(kind, ()):
+            if f"{key}_FILE" in source.environment:
+                return f"{key}_FILE names a file of the container"
             entry = source.environment.get(key)
             if entry is not None and entry.secret and not entry.value:
                 return f"{key} has no value here, and the host gives it to containers only"

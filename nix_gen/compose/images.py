@@ -22,6 +22,14 @@ class Program(StrEnum):
     REDIS = "redis"
     NATS = "nats"
     NGINX = "nginx"
+    MONGODB = "mongodb"
+    RABBITMQ = "rabbitmq"
+    KAFKA = "kafka"
+    PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"
+    GRAFANA = "grafana"
+    LOKI = "loki"
+    NODE_EXPORTER = "node_exporter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +77,53 @@ FACTS = {
         data=("/data", "/nats", "/tmp/nats"),  # noqa: S108
     ),
     Program.NGINX: ProgramFacts(port=80, module="services.nginx", servers=frozenset({"nginx"})),
+    Program.MONGODB: ProgramFacts(
+        port=27017,
+        module="services.mongodb",
+        servers=frozenset({"mongod"}),
+        data=("/data/db", "/data/configdb", "/bitnami/mongodb"),
+    ),
+    Program.RABBITMQ: ProgramFacts(
+        port=5672,
+        module="services.rabbitmq",
+        servers=frozenset({"rabbitmq-server"}),
+        data=("/var/lib/rabbitmq",),
+    ),
+    Program.KAFKA: ProgramFacts(
+        port=9092,
+        module="services.apache-kafka",
+        servers=frozenset({"/etc/kafka/docker/run"}),
+        data=("/var/lib/kafka/data", "/tmp/kafka-logs", "/tmp/kraft-combined-logs"),  # noqa: S108
+    ),
+    Program.PROMETHEUS: ProgramFacts(
+        port=9090,
+        module="services.prometheus",
+        servers=frozenset({"prometheus", "/bin/prometheus"}),
+        data=("/prometheus",),
+    ),
+    Program.ALERTMANAGER: ProgramFacts(
+        port=9093,
+        module="services.prometheus.alertmanager",
+        servers=frozenset({"alertmanager", "/bin/alertmanager"}),
+        data=("/alertmanager",),
+    ),
+    Program.GRAFANA: ProgramFacts(
+        port=3000,
+        module="services.grafana",
+        servers=frozenset({"grafana-server", "/run.sh"}),
+        data=("/var/lib/grafana",),
+    ),
+    Program.LOKI: ProgramFacts(
+        port=3100,
+        module="services.loki",
+        servers=frozenset({"loki", "/usr/bin/loki"}),
+        data=("/loki",),
+    ),
+    Program.NODE_EXPORTER: ProgramFacts(
+        port=9100,
+        module="services.prometheus.exporters.node",
+        servers=frozenset({"node_exporter", "/bin/node_exporter"}),
+    ),
 }
 _OFFICIAL = {
     "postgres": Program.POSTGRESQL,
@@ -77,6 +132,24 @@ _OFFICIAL = {
     "redis": Program.REDIS,
     "nats": Program.NATS,
     "nginx": Program.NGINX,
+    "mongo": Program.MONGODB,
+    "rabbitmq": Program.RABBITMQ,
+}
+_VENDORS = {
+    "apache/kafka": Program.KAFKA,
+    "grafana/grafana": Program.GRAFANA,
+    "grafana/grafana-oss": Program.GRAFANA,
+    "grafana/loki": Program.LOKI,
+    "prom/alertmanager": Program.ALERTMANAGER,
+    "prom/node-exporter": Program.NODE_EXPORTER,
+    "prom/prometheus": Program.PROMETHEUS,
+    "valkey/valkey": Program.REDIS,
+}
+"""Images on Docker Hub that the makers of a program publish themselves."""
+_QUAY = {
+    "prometheus/alertmanager": Program.ALERTMANAGER,
+    "prometheus/node-exporter": Program.NODE_EXPORTER,
+    "prometheus/prometheus": Program.PROMETHEUS,
 }
 _BITNAMI = {
     "postgresql": Program.POSTGRESQL,
@@ -97,12 +170,14 @@ def known_program(image: str) -> Program | None:
     for registry, folder in _LIBRARIES:
         if name.registry == registry and name.path.startswith(folder):
             return _OFFICIAL.get(name.path.removeprefix(folder))
+    if name.registry == "quay.io":
+        return _QUAY.get(name.path)
     if name.registry != "docker.io":
         return None
     owner, _, short = name.path.partition("/")
     if owner in {"bitnami", "bitnamilegacy"}:
         return _BITNAMI.get(short)
-    return Program.REDIS if name.path == "valkey/valkey" else None
+    return _VENDORS.get(name.path)
 
 
 def why_container(image: str) -> str | None:
@@ -125,7 +200,45 @@ def serves_http(image: str | None, *, built: bool) -> bool:
     """Whether a load balancer before a service of this image makes sense: no database, and not FastCGI."""
     if built or image is None:
         return True
-    return known_program(image) in {None, Program.NGINX} and "fpm" not in image
+    web = {None, Program.NGINX, Program.GRAFANA, Program.PROMETHEUS, Program.ALERTMANAGER, Program.LOKI}
+    return known_program(image) in web and "fpm" not in image
+
+
+MAJORS = {
+    Program.POSTGRESQL: range(13, 19),
+    Program.MYSQL: range(8, 9),
+    Program.MARIADB: range(10, 12),
+    Program.REDIS: range(6, 10),
+    Program.NATS: range(2, 3),
+    Program.MONGODB: range(8, 9),
+    Program.RABBITMQ: range(4, 5),
+    Program.KAFKA: range(4, 5),
+    Program.PROMETHEUS: range(3, 4),
+    Program.ALERTMANAGER: range(1),
+    Program.GRAFANA: range(11, 13),
+    Program.LOKI: range(3, 4),
+    Program.NODE_EXPORTER: range(1, 2),
+}
+"""Major versions whose data the pinned nixpkgs can take over without a migration by hand."""
+PACKAGED = {Program.MYSQL: "8.4", Program.MARIADB: "11", Program.REDIS: "8", Program.GRAFANA: "12"}
+"""What runs in place of an older version of a program that nixpkgs has once."""
+
+
+def version_obstacle(image: str, program: Program) -> str | None:
+    """Why a version stays a container: the pinned nixpkgs has no package that could take its data over."""
+    asked = version(image)
+    majors = MAJORS.get(program)
+    if asked is None or majors is None or int(asked.partition(".")[0][:6]) in majors:
+        return None
+    return f"the pinned nixpkgs has no {program.value} {asked}, and another major version needs a migration"
+
+
+def replaced_by(image: str, program: Program) -> str | None:
+    """The version that runs natively where another one was asked for; None where it is the same."""
+    asked, packaged = version(image), PACKAGED.get(program)
+    if asked is None or packaged is None or f"{asked}.".startswith(f"{packaged}."):
+        return None
+    return None if f"{packaged}.".startswith(f"{asked}.") else packaged
 
 
 def version(image: str) -> str | None:

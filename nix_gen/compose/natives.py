@@ -6,12 +6,12 @@ Pure. What the image did by environment and command is said in the node's fields
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from nix_gen.compose.concealment import key_looks_secret
 from nix_gen.compose.flags import Flags, read_flags
 from nix_gen.compose.images import FACTS, Program, is_data, version
-from nix_gen.compose.keys import WEIGHTY
+from nix_gen.compose.reading import NativeReading
+from nix_gen.compose.servers import SERVERS
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import VolumeUse
@@ -22,6 +22,7 @@ from nix_gen.nodes import (
     DatabaseUser,
     LoadBalancer,
     MessageBus,
+    Monitoring,
     PortBinding,
     SecretRef,
 )
@@ -47,84 +48,21 @@ NGINX_COMMANDS = (None, (), ("nginx",), ("nginx", "-g", "daemon off;"), ("nginx-
 NATS_MONITOR_PORT = 8222
 
 
-@dataclass(slots=True)
-class _Reading:
-    """A native service being read: what is left of its environment becomes notes."""
-
-    source: ServiceSource
-    importing: Importing
-    used: set[str] = field(default_factory=set)
-
-    def text(self, *keys: str) -> str | None:
-        """The value of the first of these variables that has one."""
-        self.used.update(keys)
-        for key in keys:
-            entry = self.source.environment.get(key)
-            if entry is not None and entry.value:
-                return entry.value
-        return None
-
-    def secret(self, *keys: str) -> str | None:
-        """Name of the secret given by the first of these variables, or by its `_FILE` twin."""
-        self.used.update((*keys, *(f"{key}_FILE" for key in keys)))
-        for key in keys:
-            entry = self.source.environment.get(f"{key}_FILE")
-            if entry is not None and entry.value:
-                return self._from_file(f"{key}_FILE", entry.value, entry.line)
-            entry = self.source.environment.get(key)
-            if entry is not None and (entry.value or entry.secret):
-                name = self.importing.secret_name(self.source.id, key, entry.variable, entry.value)
-                secret_note(self.source, key, name, entry.line, self.importing)
-                return name
-        return None
-
-    def _from_file(self, key: str, path: str, line: int) -> str:
-        for ref in self.source.secrets:
-            if ref.path == path:
-                return ref.name
-        name = self.importing.secret_name(self.source.id, key.removesuffix("_FILE"))
-        secret_note(self.source, key, name, line, self.importing)
-        return name
-
-    def leftovers(self) -> None:
-        """Note what was given and not used."""
-        source = self.source
-        for key in sorted(source.environment.keys() - self.used):
-            line = source.environment[key].line
-            self.importing.dropped(
-                source.id,
-                f"the variable {quoted(key)} of the image",
-                "set it as a setting of the service",
-                line=line,
-            )
-        for use, line in source.configs:
-            what = f"the config {quoted(use.name)} for {use.target} in the image"
-            mend = "say it in the graph or in the host's configuration"
-            self.importing.dropped(source.id, what, mend, line=line, warn=True)
-        for key, line in sorted(source.container_keys.items()):
-            mend = "the NixOS module decides it"
-            warn = key in WEIGHTY
-            what = f"'{key}' of {source.where}"
-            self.importing.dropped(source.id, what, mend, line=line, warn=warn)
-        for name in ("user", "working_dir", "stop_signal"):
-            if getattr(source, name) is not None:
-                mend = "the NixOS module decides it"
-                self.importing.dropped(source.id, f"'{name}' of {source.where}", mend, line=source.line)
-
-
 def native_node(
     source: ServiceSource, program: Program, importing: Importing
-) -> Database | MessageBus | LoadBalancer | None:
+) -> Database | MessageBus | LoadBalancer | Monitoring | None:
     """The native node for a service of a known program; None with a problem where a value is not valid."""
     if source.name != source.id:
         source.aliases.add(source.name)
-    reading = _Reading(source, importing)
+    reading = NativeReading(source, importing)
     common = common_fields(source, importing) | {
         "version": version(source.image or ""),
         "secrets": _unused_secrets(source),
     }
-    kind: type[Database | MessageBus | LoadBalancer]
-    if program is Program.NGINX:
+    kind: type[Database | MessageBus | LoadBalancer | Monitoring]
+    if program in SERVERS:
+        kind, fields = SERVERS[program](reading)
+    elif program is Program.NGINX:
         kind, fields = LoadBalancer, _nginx(source, importing)
     elif program is Program.NATS:
         kind, fields = MessageBus, _nats(source, importing)
@@ -133,7 +71,7 @@ def native_node(
     else:
         kind, fields = Database, _sql(reading, program)
     reading.leftovers()
-    node: Database | MessageBus | LoadBalancer | None = importing.built(
+    node: Database | MessageBus | LoadBalancer | Monitoring | None = importing.built(
         kind, source.where, line=source.line, **{**common, "ports": tuple(source.ports), **fields}
     )
     return node
@@ -145,7 +83,7 @@ def _unused_secrets(source: ServiceSource) -> tuple[SecretRef, ...]:
     return tuple(ref for ref in source.secrets if ref.path not in paths)
 
 
-def _sql(reading: _Reading, program: Program) -> dict[str, object]:
+def _sql(reading: NativeReading, program: Program) -> dict[str, object]:
     keys = SQL_KEYS[program]
     root = "postgres" if program is Program.POSTGRESQL else "root"
     postgres = program is Program.POSTGRESQL
@@ -200,7 +138,7 @@ def _users(
     return found
 
 
-def _weigh(reading: _Reading, key: str) -> None:
+def _weigh(reading: NativeReading, key: str) -> None:
     """Note a variable that weakens or replaces a password, as a warning."""
     if reading.text(key) is not None:
         line = reading.source.environment[key].line
@@ -208,7 +146,7 @@ def _weigh(reading: _Reading, key: str) -> None:
         reading.importing.dropped(reading.source.id, f"{key} of the image", mend, line=line, warn=True)
 
 
-def _redis(reading: _Reading) -> dict[str, object]:
+def _redis(reading: NativeReading) -> dict[str, object]:
     password = reading.secret("REDIS_PASSWORD", "VALKEY_PASSWORD")
     reading.text("ALLOW_EMPTY_PASSWORD")
     flags = read_flags(Program.REDIS, reading.source, reading.importing)
@@ -226,7 +164,7 @@ def _redis(reading: _Reading) -> dict[str, object]:
     }
 
 
-def _variable_of(reading: _Reading, given: object) -> str | None:
+def _variable_of(reading: NativeReading, given: object) -> str | None:
     """The variable of the file that a password in the command came from, as far as that can be told."""
     unset = [name for name in reading.source.command_unset if key_looks_secret(name)]
     if isinstance(given, str):
@@ -239,7 +177,7 @@ def _port(flags: Flags, usual: int) -> int | None:
     return int(text) if isinstance(text, str) and text.isdecimal() and int(text) != usual else None
 
 
-def _settings(flags: Flags, reading: _Reading) -> dict[str, str | bool]:
+def _settings(flags: Flags, reading: NativeReading) -> dict[str, str | bool]:
     settings: dict[str, str | bool] = {}
     for name, value in sorted(flags.values.items()):
         hidden = key_looks_secret(name) or (
@@ -293,6 +231,8 @@ def data_volumes(
     """Mounts of a native node that hold its data; the others become notes."""
     kept = []
     for use, line in source.volumes:
+        if program is Program.NODE_EXPORTER:
+            continue  # it sees the host itself
         if is_data(use.target, program) and use.type in {"volume", "bind"} and not use.read_only:
             kept.append((use, line))
         elif use.type not in {"tmpfs", "anonymous"}:

@@ -120,12 +120,20 @@ def test_why_a_known_image_stays_a_container(services: str, reason: str) -> None
     assert reasons(imported(services)) == [reason]
 
 
-def test_a_bind_mount_of_data_is_storage_and_other_mounts_are_notes() -> None:
-    loaded = imported(
-        "db: {image: postgres, volumes: ['./pg:/var/lib/postgresql/data', './i.sql:/docker-entrypoint-initdb.d/i.sql']}"
-    )
+def test_a_bind_mount_of_data_is_storage() -> None:
+    loaded = imported("db: {image: postgres, volumes: ['./pg:/var/lib/postgresql/data']}")
     assert node(loaded, "db-data") == {"id": "db-data", "kind": "storage", "path": "/srv/shop/pg"}
-    assert "not-carried-over" in [note.code for note in loaded.notes]
+
+
+def test_a_script_or_a_setting_that_is_mounted_keeps_a_database_in_its_container() -> None:
+    loaded = imported("db: {image: postgres, volumes: ['./i.sql:/docker-entrypoint-initdb.d/i.sql']}")
+    assert node(loaded, "db")["kind"] == "service"
+    assert [note.message for note in loaded.notes if note.code == "kept-as-container"] == [
+        (
+            "service 'db' (postgres) stays a container: it mounts /docker-entrypoint-initdb.d/i.sql, "
+            "which the native service would not read"
+        )
+    ]
 
 
 def test_a_password_file_is_the_secret_it_names() -> None:

@@ -180,7 +180,9 @@ def test_a_relative_bind_never_leaves_the_project(source: str, path: str) -> Non
         ("registry.example/postgres:16", None),
         ("localhost:5000/redis", None),
         ("redislabs/redismod", None),
-        ("mongo", None),
+        ("mongo", Program.MONGODB),
+        ("quay.io/prometheus/prometheus:v3", Program.PROMETHEUS),
+        ("grafana/grafana-enterprise", None),
     ],
 )
 def test_only_known_images_are_known_programs(image: str, program: Program | None) -> None:
