@@ -130,14 +130,7 @@ def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[
         return None
     match node:
         case Database():
-            form = _DATABASES.get(node.engine)
-            if form is Form.REDIS and node.listen_port is not None:
-                if node.listen_port in ports:
-                    return None
-                ports.add(node.listen_port)
-            if form is Form.MONGODB and not _has_administrator(node):
-                return None
-            return form
+            return _database(node, ports)
         case MessageBus():
             return _BUSES[node.engine]
         case LoadBalancer():
@@ -146,8 +139,17 @@ def _native(node: Database | MessageBus | LoadBalancer | Monitoring, ports: set[
             return MONITORS[node.engine]
 
 
+def _database(node: Database, ports: set[int]) -> Form | None:
+    form = _DATABASES.get(node.engine)
+    if form is Form.REDIS and node.listen_port is not None:
+        if node.listen_port in ports:
+            return None
+        ports.add(node.listen_port)
+    return None if form is Form.MONGODB and not _has_administrator(node) else form
+
+
 def _has_administrator(node: Database) -> bool:
-    """Whether the users of a MongoDB can be made anew on every start: one of them may do so, or there is none."""
+    """Whether the users of a MongoDB can be made anew on every start: one may do so, or there is none."""
     return not node.users or any(user.superuser and user.password is not None for user in node.users)
 
 

@@ -100,7 +100,7 @@ def every_address(host: Host) -> str:
 
 
 def _settings(site: Site, node: MessageBus) -> dict[str, Any]:
-    """The settings of the graph under the server's own names: `jetstream.sync_interval` lies in `jetstream`."""
+    """The settings of the graph by the server's names: `jetstream.sync_interval` lies in `jetstream`."""
     nested: dict[str, Any] = {}
     left_out = []
     for name in sorted(node.settings):
