@@ -22,7 +22,9 @@ rabbitmq-server                             rabbitmq-server
 prometheus                                  prometheus
 amtool                                      prometheus-alertmanager
 prometheus-blackbox-exporter                prometheus-blackbox-exporter
+prometheus-mysqld-exporter                  prometheus-mysqld-exporter
 prometheus-node-exporter                    prometheus-node-exporter
+prometheus-postgres-exporter                prometheus-postgres-exporter
 prometheus-redis-exporter                   prometheus-redis-exporter
 redis-server                                redis-server
 systemd-analyze                             systemd

@@ -7,6 +7,7 @@ import http.server
 import json
 import subprocess
 import threading
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 from tests.support.lowering import Node
 from tests.support.monitoring_cases import monitor, watches
 
+_PATIENCE_S = 60
 METRICS = b'# TYPE orders_total counter\norders_total{shop="one"} 7\n'
 EVERY_ENGINE = ("db", "standby", "blog", "cache", "cart", "bus", "gate", "edge", "queue", "documents")
 
@@ -137,3 +139,14 @@ def query(port: int, expression: str) -> list[Any]:
 def up(port: int) -> dict[tuple[str, str], str]:
     """`up` by job and node."""
     return {(one["metric"]["job"], one["metric"]["node"]): one["value"][1] for one in query(port, "up")}
+
+
+def wait_for_page(url: str, word: str) -> str:
+    """A page, once it is there and holds a word."""
+    give_up_s = time.monotonic() + _PATIENCE_S
+    text = ""
+    while word not in text:
+        assert time.monotonic() < give_up_s, text[-2000:]
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read().decode()
+    return text

@@ -40,6 +40,13 @@ HTTP_PORT = 80
 _GO_FLAGS = frozenset({MonitoringEngine.REDIS_EXPORTER, MonitoringEngine.NATS_EXPORTER})
 _POSTGRES_USER = "postgres-exporter"
 _MYSQL_USER = "mysqld-exporter"
+MYSQL_CLIENT = f"""\
+[client]
+user = {_MYSQL_USER}
+socket = /run/mysqld/mysqld.sock
+# The server asks the system who this is; the exporter insists on a word.
+password = unused
+"""
 
 
 def lower_exporters(site: Site, draft: Draft, host: Host) -> None:
@@ -150,10 +157,11 @@ def _postgres_role(site: Site, draft: Draft, node: Database) -> None:
 
 def _mysqld(site: Site, draft: Draft, host: Host, exporter: Exporter) -> dict[str, Plain]:  # noqa: ARG001
     node = _target(site, exporter)
-    text = f"[client]\nuser = {_MYSQL_USER}\nsocket = /run/mysqld/mysqld.sock\n"
     if isinstance(node, Database):
         _mysql_user(site, draft, node, exporter)
-    return {"configFile": Call(Ref(("pkgs", "writeText")), (Str("mysqld-exporter.cnf"), Multiline(text)))}
+    return {
+        "configFile": Call(Ref(("pkgs", "writeText")), (Str("mysqld-exporter.cnf"), Multiline(MYSQL_CLIENT)))
+    }
 
 
 def _mysql_user(site: Site, draft: Draft, node: Database, exporter: Exporter) -> None:

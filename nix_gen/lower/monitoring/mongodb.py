@@ -51,7 +51,7 @@ def mongodb_options(
         lower_environment(site, draft, carrier, [f"{exporter.unit}.service"], podman=False)
     return {
         "uri": f"mongodb://{LOOPBACK}:{port}/admin?directConnection=true",
-        # The module has no defaults for these lists, and spells the flags of `collector` as nobody knows them.
+        # The module has no defaults for these lists, and spells flags of `collector` that nobody knows.
         "collector": [],
         "collStats": [],
         "indexStats": [],

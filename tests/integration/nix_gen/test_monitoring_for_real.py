@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from nix_gen.lower.monitoring.dashboards import PANELS
+from nix_gen.lower.monitoring.exporters import MYSQL_CLIENT
 from nix_gen.lower.monitoring.probes import MODULES
+from nix_gen.lower.monitoring.rules import RULES
 from tests.support.lowering import Node
-from tests.support.monitored import everything, metrics_server, query, running, up
+from tests.support.monitored import everything, metrics_server, query, running, up, wait_for_page
 from tests.support.monitoring_cases import monitor, watches
 from tests.support.native_checks import NativeProgram, run_native
 from tests.support.nix_tools import nixcheck
@@ -23,15 +25,16 @@ from tests.support.nixos_rendering.prometheus import (
     alertmanager_yaml,
     exporter,
     loki_json,
-    prometheus_rules,
     write_prometheus,
 )
 from tests.support.processes import free_port
 from tests.support.real_flakes import configs_of, hosts
+from tests.support.real_mariadb import RealMariadb
 from tests.support.real_postgres import RealPostgres
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.nix, pytest.mark.shared]
+NOBODY = "nobody"
 PASSWORD = 'it\'s "$(quoted)" \\ %'
 EXPRESSION = re.compile(r'"expr": "((?:[^"\\]|\\.)*)"')
 METRIC = re.compile(r"\b(?:node|redis)_[a-z][A-Za-z0-9_]+")
@@ -207,6 +210,9 @@ async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporte
 
 
 UNSEEN = {
+    "mysql_slave_status_seconds_behind_master",  # of a replica
+    "pg_replication_is_replica",  # of newer exporters than Debian's
+    "pg_replication_lag_seconds",
     "node_systemd_unit_state",  # no systemd here
     "redis_master_link_up",  # of a replica
 }
@@ -222,6 +228,28 @@ def _every_metric_is_there(module: Path, port: int) -> None:
     assert [name for name in sorted(names) if not query(port, f"count({name})")] == []
 
 
+def _queries(job: str) -> list[str]:
+    return [panel.expression for panel in PANELS[job]] + [rule.expression for rule in RULES[job]]
+
+
+def _names(prefix: str, *texts: str) -> set[str]:
+    return set(re.findall(rf"\b{prefix}[a-z][A-Za-z0-9_]+", "\n".join(texts)))
+
+
+def _as_nobody(config: Config, user: str) -> Config:
+    """The same host, with a system user that this machine has in place of the exporter's."""
+    found: Config = json.loads(json.dumps(config).replace(user, NOBODY))
+    return found
+
+
+def _metrics(prefix: str, command: list[str], port: int, log: Path) -> set[str]:
+    """What an exporter tells that runs as a user without any rights."""
+    words = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", "--no-new-privs", *command]
+    with running(words, log):
+        page = wait_for_page(f"http://127.0.0.1:{port}/metrics", f"{prefix}up 1")
+    return set(re.findall(rf"(?m)^({prefix}\w+)", page))
+
+
 @pytest.fixture
 def ground() -> Iterator[Path]:
     """A short path that other users than root may walk through."""
@@ -231,7 +259,7 @@ def ground() -> Iterator[Path]:
         yield folder
 
 
-async def test_the_role_of_an_exporter_reads_statistics_and_no_data(
+async def test_the_exporter_of_postgresql_logs_in_as_its_system_user_and_reads_no_data(
     nix: str,
     shared: Path,
     native_program: NativeProgram,
@@ -244,19 +272,59 @@ async def test_the_role_of_an_exporter_reads_statistics_and_no_data(
         monitor("prometheus", "watch", host="one"),
         watches("watch", "db"),
     ]
-    (config,) = configs_of(shared, tmp_path, *parts).values()
+    (given,) = configs_of(shared, tmp_path, *parts).values()
+    config = _as_nobody(given, "postgres-exporter")
     server = RealPostgres(config, ground / "one", native_program)
     try:
         await server.start()
         for _ in range(2):  # the unit runs at every start
             assert server.unit("shop-monitoring-db", {}).returncode == 0
         server.sql("CREATE TABLE orders (name text)")
-        become = 'SET ROLE "postgres-exporter";'
-        assert server.sql(f"{become} SELECT count(*) > 0 FROM pg_stat_database") == "t"
+        become = f"SET ROLE {NOBODY};"
         assert "permission denied" in server.refused(f"{become} SELECT * FROM orders")
         assert "permission denied" in server.refused(f"{become} CREATE SCHEMA mine")
-        assert prometheus_rules(config) is not None
-        # It logs in by its system user: `peer`, which the module's own rules say for the socket.
-        assert "user=postgres-exporter" in exporter(config, "postgres")["dataSourceName"]
+        source = exporter(config, "postgres")["dataSourceName"].replace("/run/postgresql", str(server.run))
+        port = free_port()
+        program = [native_program("prometheus-postgres-exporter"), f"--web.listen-address=127.0.0.1:{port}"]
+        command = ["env", f"DATA_SOURCE_NAME={source}", *program]
+        names = _metrics("pg_", command, port, tmp_path / "exporter.log")
+        wanted = _names("pg_", *_queries("postgres"))
+        assert len(wanted) > 6
+        assert wanted - names <= UNSEEN
     finally:
         server.stop(signal.SIGQUIT)
+
+
+async def test_the_exporter_of_mariadb_logs_in_as_its_system_user_and_reads_no_data(
+    nix: str,
+    shared: Path,
+    native_program: NativeProgram,
+    ground: Path,
+    tmp_path: Path,
+) -> None:
+    parts: list[Any] = [
+        *hosts("one"),
+        {"kind": "database", "id": "db", "engine": "mariadb", "host": "one", "port": free_port()},
+        monitor("prometheus", "watch", host="one"),
+        watches("watch", "db"),
+    ]
+    (given,) = configs_of(shared, tmp_path, *parts).values()
+    server = RealMariadb(_as_nobody(given, "mysqld-exporter"), ground / "one", native_program, {})
+    server.folder.chmod(0o755)
+    try:
+        await server.start()
+        for _ in range(2):
+            server.unit("shop-monitoring-db")
+        assert "ALL PRIVILEGES" not in server.sql(f"SHOW GRANTS FOR '{NOBODY}'@'localhost'")
+        file = ground / "client.cnf"
+        text = MYSQL_CLIENT.replace("mysqld-exporter", NOBODY)
+        file.write_text(text.replace("/run/mysqld/mysqld.sock", str(server.socket)))
+        port = free_port()
+        program = native_program("prometheus-mysqld-exporter")
+        command = [program, f"--config.my-cnf={file}", f"--web.listen-address=127.0.0.1:{port}"]
+        names = _metrics("mysql_", command, port, tmp_path / "exporter.log")
+        wanted = _names("mysql_", *_queries("mysql"))
+        assert len(wanted) > 4
+        assert wanted - names <= UNSEEN
+    finally:
+        server.stop()
