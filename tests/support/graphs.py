@@ -6,9 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from coordination.runtime.credentials import Credentials
 from nix_gen.graph import Graph
 
 HOSTS = ("alpha", "beta")
+NKEYS = tuple(Credentials.generate(bytes([index]) * 32).public_key for index in range(8))
 TEXTS = st.sampled_from(
     [
         *("plain", "", " spaces  ", "50%", "--flag", "_type", "; drop", "a'b", '"quoted"', "back\\slash"),
@@ -71,6 +73,10 @@ _USERS = st.just(
 )
 _SQL = {"databases": st.just(["app", "Reports"]), "users": _USERS, "backup": _BACKUPS}
 _WATCHERS = ("prometheus", "loki", "blackbox_exporter", "alertmanager", "node_exporter")
+_BUS_USERS = st.builds(
+    lambda text: [{"name": "app", "password": "pw", "read": text}], st.sampled_from(["", "'${x}"])
+)
+_BUS_SETTINGS = st.dictionaries(st.sampled_from(["max_payload", "a.b"]), TEXTS, max_size=2)
 NODES = st.one_of(
     _node("service", {"image": "example/app:1"}, **_WORKLOAD, entrypoint=_WORDS, hostname=_NAMES),
     _node("service", {"build": {"context": "."}}, **_WORKLOAD, user=st.just("1000")),
@@ -89,7 +95,8 @@ NODES = st.one_of(
     _node("database", {"engine": "mongodb"}, **_SQL),
     _node("database", {"engine": "sqlite"}, backup=_BACKUPS),
     _node("message_bus", {"engine": "nats"}, jetstream=st.booleans(), cluster=st.just({"name": "one"})),
-    _node("message_bus", {"engine": "kafka", "image": "apache/kafka"}),
+    _node("message_bus", {"engine": "kafka"}, cluster=st.just({"name": "one"}), settings=_BUS_SETTINGS),
+    _node("message_bus", {"engine": "rabbitmq"}, users=_BUS_USERS, settings=_BUS_SETTINGS),
     _node("load_balancer", {}, settings=st.dictionaries(st.just("client_max_body_size"), TEXTS)),
     _node("monitoring", {"engine": "grafana", "image": "grafana/grafana"}),
     *(_node("monitoring", {"engine": engine, "image": "some/one"}) for engine in _WATCHERS),
@@ -105,6 +112,7 @@ def graphs(draw: st.DrawFn) -> Graph:
         {"kind": "host", "id": "alpha", "addresses": ["10.1.0.1", "fd00::1"]},
         {"kind": "host", "id": "beta", "addresses": ["10.213.0.9"], "machine": "by-label", **draw(_MACHINE)},
     ]
+    guarded = draw(st.booleans())
     for index, node in enumerate(draw(st.lists(NODES, min_size=1, max_size=8))):
         port = 8000 + 10 * index
         made = {**node, "id": f"n{index}", "host": draw(st.sampled_from(HOSTS))}
@@ -112,6 +120,8 @@ def graphs(draw: st.DrawFn) -> Graph:
             made["listen"] = [port]
         elif node["kind"] in _PORTED and node.get("engine") != "sqlite":
             made["port"] = port
+        if guarded and node["kind"] in {"service", "agent"}:
+            made["nkey"] = NKEYS[index]
         if "cluster" in made:
             made["cluster"] = {"name": "one", "port": port + 5}
         if node["kind"] in {"service", "agent"} and draw(st.booleans()):
@@ -183,4 +193,5 @@ def _between(node: dict[str, Any], target: dict[str, Any]) -> list[list[dict[str
         choices.append([{"kind": "monitors", **ends, "target": host} for host in HOSTS])
     if target["kind"] == "message_bus" and node["kind"] in {"service", "agent"}:
         choices.append([{"kind": "publishes_to", **ends, "subjects": ["a.>"]}])
+        choices.append([{"kind": "subscribes_to", **ends, "responds": True}, {"kind": "manages", **ends}])
     return choices
