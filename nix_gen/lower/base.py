@@ -109,6 +109,7 @@ def _network(site: Site, draft: Draft, host: Host) -> None:
         draft.put((*networking, "useDHCP"), default(plain=False))
     if host.nameservers:
         draft.put((*networking, "nameservers"), list(host.nameservers))
-    for other in site.graph.hosts:
-        if other.id != host.id and other.addresses:
-            draft.add((*networking, "hosts", other.addresses[0]), [other.id])
+    for other_id in site.neighbours.get(host.id, ()):
+        addresses = site.hosts[other_id].addresses
+        if addresses:
+            draft.add((*networking, "hosts", addresses[0]), [other_id])

@@ -142,6 +142,17 @@ class Site:
         kept = (node.backup for node in self.graph.nodes if isinstance(node, Database | Storage))
         return frozenset(backup.to for backup in kept if backup is not None and backup.to is not None)
 
+    @cached_property
+    def neighbours(self) -> dict[str, tuple[str, ...]]:
+        """The hosts that edges join each host with, by id: those it has to know by name."""
+        found: dict[str, set[str]] = {}
+        for edge in self.graph.edges:
+            here, there = self.graph.host_of(edge.source), self.graph.host_of(edge.target)
+            if here in self.hosts and there in self.hosts and here != there:
+                found.setdefault(here, set()).add(there)
+                found.setdefault(there, set()).add(here)
+        return {host_id: tuple(sorted(others)) for host_id, others in found.items()}
+
     @property
     def gateway(self) -> str:
         """The host as its containers see it."""

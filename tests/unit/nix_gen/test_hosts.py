@@ -58,10 +58,18 @@ def test_an_interface_gets_its_address_and_dhcp_is_off() -> None:
     assert found["useDHCP"] is False
 
 
-def test_hosts_know_each_other_by_name() -> None:
-    parts = ({"kind": "host", "id": "a"}, {"kind": "host", "id": "b", "addresses": ["10.0.0.2", "10.0.0.3"]})
-    assert options(*parts, host="a")["networking"]["hosts"] == {"10.0.0.2": ["b"]}
-    assert "hosts" not in options(*parts, host="b")["networking"]
+def test_hosts_know_by_name_those_that_edges_join_them_with() -> None:
+    parts = (
+        {"kind": "host", "id": "a", "addresses": ["10.0.0.1"]},
+        {"kind": "host", "id": "b", "addresses": ["10.0.0.2", "10.0.0.3"]},
+        {"kind": "host", "id": "c", "addresses": ["10.0.0.4"]},
+        {"kind": "service", "id": "one", "package": "hello", "host": "a"},
+        {"kind": "service", "id": "two", "package": "hello", "host": "b", "ports": [{"port": 80}]},
+        {"source": "one", "kind": "connects_to", "target": "two"},
+    )
+    assert "b" in options(*parts, host="a")["networking"]["hosts"]["10.0.0.2"]
+    assert "a" in options(*parts, host="b")["networking"]["hosts"]["10.0.0.1"]
+    assert "hosts" not in options(*parts, host="c")["networking"]
 
 
 def test_people_log_in_by_key_and_the_admin_instead_of_root() -> None:
