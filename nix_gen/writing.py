@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -19,7 +19,7 @@ from nix_gen.places import resolve
 
 LINE_MAX_CHARS = 110
 """An entry that fits in a line of this length stands in one."""
-_FIRST = ("id", "source", "kind", "target", "name", "host")
+_FIRST = ("id", "source", "kind", "target", "name", "host", "engine", "version", "image", "package")
 """Fields that come first, in this order; the others follow by name."""
 _BARE = re.compile(r"[A-Za-z0-9_./+][A-Za-z0-9_./+@-]*(:[A-Za-z0-9_./+@-]+)*")
 """Texts that mean themselves everywhere in YAML, unless they are also a number, a truth value or null."""
@@ -34,7 +34,7 @@ def graph_yaml(graph: Graph) -> str:
     lines = ["graph:", *_block(plain["graph"], 1)]
     for key in ("nodes", "edges"):
         if plain[key]:
-            lines += ["", f"{key}:", *(line for entry in plain[key] for line in _entry(entry, 1))]
+            lines += ["", f"{key}:", *_entries(plain[key])]
     return "\n".join(lines) + "\n"
 
 
@@ -46,6 +46,18 @@ def graph_json(graph: Graph) -> str:
 def _ordered(fields: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     known = [name for name in _FIRST if name in fields]
     return ((name, fields[name]) for name in (*known, *sorted(fields.keys() - set(known))))
+
+
+def _entries(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Nodes or edges; an entry of several lines has an empty line on either side."""
+    was_long = False
+    for index, entry in enumerate(entries):
+        lines = _entry(entry, 1)
+        is_long = len(lines) > 1
+        if index and (is_long or was_long):
+            yield ""
+        yield from lines
+        was_long = is_long
 
 
 def _entry(fields: Mapping[str, Any], depth: int) -> list[str]:

@@ -79,8 +79,8 @@ def test_entries_that_fit_stand_on_one_line() -> None:
         }
     )
     assert graph_yaml(graph) == (
-        "graph:\n  name: small\n\nnodes:\n  - id: job\n    kind: service\n    environment:\n"
-        f'      B: "no"\n      TEXT: {"x" * 80}\n    image: a\n'
+        "graph:\n  name: small\n\nnodes:\n  - id: job\n    kind: service\n    image: a\n    environment:\n"
+        f'      B: "no"\n      TEXT: {"x" * 80}\n\n'
         "  - {id: web, kind: service, image: a/b:1, ports: [{port: 80}]}\n\n"
         "edges:\n  - {source: job, kind: connects_to, target: web}\n"
     )
