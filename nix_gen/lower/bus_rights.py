@@ -62,7 +62,7 @@ def rights_of(client: BusClient) -> Rights:
             publish |= set(_pulling(received))
     publish_deny = set(SERVERS_OWN) if is_sweeping(publish) else set()
     if administers:
-        publish.add(STREAM_INTERFACE)
+        publish = {subject for subject in publish if not subject.startswith("$JS.API.")} | {STREAM_INTERFACE}
         publish_deny.discard(SERVERS_OWN[0])
     subscribe_deny = set(SERVERS_OWN) if is_sweeping(subscribe) else set()
     if subscribe_deny and SHARED_INBOX not in subscribe:

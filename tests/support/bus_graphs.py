@@ -34,7 +34,7 @@ def mesh(keys: Mapping[str, str], **cluster: Any) -> Graph:
     nodes: list[dict[str, Any]] = []
     edges: list[dict[str, Any]] = []
     for number, (host, address) in enumerate(ADDRESSES.items(), start=1):
-        nodes.append({"kind": "host", "id": host, "addresses": [address]})
+        nodes.append({"kind": "host", "id": host, "addresses": [address], "zone": f"z{number}"})
         membership = {"name": "mesh", **cluster}
         bus = {"kind": "message_bus", "id": f"n{number}", "host": host, "cluster": membership}
         nodes.append({**bus, "jetstream": True, "monitor_port": 8222})
