@@ -83,6 +83,10 @@ VALIDATION = {
         "A database or message bus is published on every address of its host.",
         "Publish it on 127.0.0.1 or not at all; edges open what nodes need.",
     ),
+    "exposed-monitoring": warning(
+        "A monitoring program without a login is published.",
+        "Publish it on 127.0.0.1 or not at all; edges open what nodes need.",
+    ),
     "host-namespace": warning(
         "A container shares a namespace of its host (network, pid, ipc, uts, userns, cgroup).",
         "Give it its own if the program runs with it.",

@@ -23,6 +23,7 @@ from nix_gen.nodes import (
 
 SHOWN = frozenset({MonitoringEngine.PROMETHEUS, MonitoringEngine.LOKI, MonitoringEngine.ALERTMANAGER})
 """What Grafana has a data source for."""
+_LOOPBACK = ("127.", "::1")
 _WATCHERS = frozenset(
     {MonitoringEngine.PROMETHEUS, MonitoringEngine.LOKI, MonitoringEngine.BLACKBOX_EXPORTER}
 )
@@ -38,10 +39,11 @@ _WATCHED = {
 
 
 def monitoring_findings(graph: Graph) -> Iterator[Finding]:
-    """watches-nothing, shows-nothing, tells-nobody, cannot-watch, exporter-elsewhere; linear."""
+    """exposed-monitoring, watches-nothing, shows-nothing, tells-nobody, cannot-watch, exporter-elsewhere."""
     for node in sorted(graph.nodes, key=lambda one: one.id):
         if isinstance(node, Monitoring) and not node.mounts:
             yield from _purpose(graph, node)
+            yield from _exposed(node)
             for edge in graph.edges_from(node.id):
                 target = graph.by_id.get(edge.target)
                 if isinstance(edge, Monitors) and target is not None and target.id != node.id:
@@ -63,6 +65,19 @@ def _purpose(graph: Graph, node: Monitoring) -> Iterator[Finding]:
         yield finding(
             "tells-nobody", node.id, "it has no receivers, so nobody hears of an alert", "add receivers"
         )
+
+
+def _exposed(node: Monitoring) -> Iterator[Finding]:
+    """Of all these programs Grafana alone asks who is there."""
+    for binding in node.ports if node.engine is not MonitoringEngine.GRAFANA else ():
+        if binding.published is not None and not (binding.address or "").startswith(_LOOPBACK):
+            where = "every address" if binding.address is None else binding.address
+            yield finding(
+                "exposed-monitoring",
+                node.id,
+                f"port {binding.published} of the {node.engine}, which has no login, is published on {where}",
+                "publish it on 127.0.0.1 or not at all",
+            )
 
 
 def _shows(graph: Graph, edge: Edge) -> bool:

@@ -43,6 +43,14 @@ MONITORING_CASES: list[tuple[list[Node], list[Node], str]] = [
         "warning tells-nobody: a: it has no receivers, so nobody hears of an alert; add receivers",
     ),
     (
+        [monitor("loki", "l", ports=[{"port": 3100, "published": 3100}])],
+        [],
+        (
+            "warning exposed-monitoring: l: port 3100 of the loki, which has no login, is published on every "
+            "address; publish it on 127.0.0.1 or not at all"
+        ),
+    ),
+    (
         [monitor("postgres_exporter", "e"), CACHE],
         [watches("e", "cache")],
         (

@@ -139,7 +139,9 @@ def _small(ports: dict[str, int]) -> list[Node]:
         monitor("redis_exporter", "caches", host="one", port=ports["redis"]),
         monitor("prometheus", "watch", host="two", port=ports["watch"], scrape_interval_ms=1000),
         watches("watch", "web", path="/deep/metrics?kind=all"),
-        *(watches("watch", target) for target in ("cache", "vault", "one")),
+        *(watches("watch", target) for target in ("cache", "vault", "one", "alerts")),
+        monitor("alertmanager", "alerts", host="two", port=ports["alerts"]),
+        {"kind": "connects_to", "source": "watch", "target": "alerts"},
     ]
 
 
@@ -159,7 +161,7 @@ async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporte
     native_program: NativeProgram,
     tmp_path: Path,
 ) -> None:
-    ports = {name: free_port() for name in ("web", "cache", "vault", "node", "redis", "watch")}
+    ports = {name: free_port() for name in ("web", "cache", "vault", "node", "redis", "watch", "alerts")}
     configs = configs_of(shared, tmp_path / "flake", *_small(ports))
     one, two = configs["one"], configs["two"]
     unit = one["systemd"]["services"]["prometheus-redis-exporter"]
@@ -185,11 +187,25 @@ async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporte
         native_program("prometheus-node-exporter"),
         f"--web.listen-address=127.0.0.1:{exporter(one, 'node')['port']}",
     ]
+    (tmp_path / "alertmanager.yml").write_text(alertmanager_yaml(two) or "")
+    service = two["services"]["prometheus"]["alertmanager"]
+    alerts = [
+        native_program("prometheus-alertmanager"),
+        f"--config.file={tmp_path / 'alertmanager.yml'}",
+        f"--storage.path={tmp_path / 'alerts'}",
+        f"--web.listen-address={service['listenAddress']}:{service['port']}",
+        *service["extraFlags"],
+    ]
     with contextlib.ExitStack() as stack:
         asked = stack.enter_context(metrics_server(ports["web"]))
         for node in ("cache", "vault"):
             stack.enter_context(_redis(one, node, native_program("redis-server"), tmp_path))
-        for name, command in (("re", redis_exporter), ("ne", node_exporter), ("prom", prometheus)):
+        for name, command in (
+            ("re", redis_exporter),
+            ("ne", node_exporter),
+            ("prom", prometheus),
+            ("am", alerts),
+        ):
             stack.enter_context(running(command, tmp_path / f"{name}.log"))
         wanted = {
             ("prometheus", "watch"): "1",
@@ -197,6 +213,7 @@ async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporte
             ("redis", "cache"): "1",
             ("redis", "vault"): "1",
             ("node", "one"): "1",
+            ("alertmanager", "alerts"): "1",
         }
         await wait_until(lambda: up(ports["watch"]) == wanted, timeout_s=60)
         await wait_until(lambda: len(query(ports["watch"], "redis_up == 1")) == 2, timeout_s=60)
@@ -207,6 +224,8 @@ async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporte
         _every_metric_is_there(tmp_path / "flake" / "f/hosts/two/default.nix", ports["watch"])
         rules = query(ports["watch"], 'prometheus_rule_group_rules{rule_group=~".*;targets"}')
         assert [rule["value"][1] for rule in rules] == ["1"]
+        (known,) = query(ports["watch"], "prometheus_notifications_alertmanagers_discovered")
+        assert known["value"][1] == "1"
 
 
 UNSEEN = {

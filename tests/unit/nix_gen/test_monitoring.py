@@ -392,7 +392,7 @@ def test_rabbitmq_and_haproxy_tell_their_metrics_themselves() -> None:
     edge = {"kind": "load_balancer", "id": "edge", "engine": "haproxy"}
     queue = {"kind": "message_bus", "id": "queue", "engine": "rabbitmq"}
     to = {"kind": "load_balances", "source": "edge", "target": "web"}
-    parts = [web, edge, queue, to, WATCH, watches("watch", "edge"), watches("watch", "queue")]
+    parts: list[Node] = [web, edge, queue, to, WATCH, watches("watch", "edge"), watches("watch", "queue")]
     host = options(*parts)
     assert host["services"]["rabbitmq"]["plugins"] == ["rabbitmq_prometheus"]
     assert host["services"]["haproxy"]["config"].count("prometheus-exporter") == 1
