@@ -12,6 +12,7 @@ storage node without `host` stands where its mounters stand.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from enum import StrEnum
 from functools import cached_property
@@ -22,7 +23,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nix_gen.edges import Edge, MountsVolume, Replicates
 from nix_gen.nodes import Host, MessageBus, Node, Storage
-from nix_gen.scalars import EDGES_MAX_COUNT, NODES_MAX_COUNT, HostId, Part, Text
+from nix_gen.replication import Lineages
+from nix_gen.scalars import EDGES_MAX_COUNT, NODES_MAX_COUNT, HostId, Part, Text, written
 
 DEFAULT_NAME = "deployment"
 _SETTABLE = ("kind", "id", "source", "target")
@@ -122,9 +124,13 @@ class Graph(Part):
 
         A storage node without `host` stands where its first mounter (by id) that has a host stands.
         """
-        node = self.by_id.get(node_id)
-        if node is None:
-            return None
+        return self._host_of.get(node_id)
+
+    @cached_property
+    def _host_of(self) -> dict[str, str | None]:
+        return {node.id: self._found_host(node) for node in self.nodes}
+
+    def _found_host(self, node: Node) -> str | None:
         if isinstance(node, Host):
             return node.id
         if node.host is not None:
@@ -132,7 +138,7 @@ class Graph(Part):
         if len(self.hosts) == 1:
             return self.hosts[0].id
         if isinstance(node, Storage):
-            for mounter in sorted(self._mounters.get(node_id, ())):
+            for mounter in sorted(self._mounters.get(node.id, ())):
                 place = self.by_id.get(mounter)
                 if place is not None and not isinstance(place, Host | Storage) and place.host is not None:
                     return place.host
@@ -155,10 +161,20 @@ class Graph(Part):
     def _by_end(self) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
         outgoing: dict[str, list[Edge]] = {}
         incoming: dict[str, list[Edge]] = {}
-        for edge in sorted(self.edges, key=_edge_order):
+        for edge in self._in_order:
             outgoing.setdefault(edge.source, []).append(edge)
             incoming.setdefault(edge.target, []).append(edge)
         return outgoing, incoming
+
+    @cached_property
+    def _in_order(self) -> tuple[Edge, ...]:
+        """The edges in canonical order. Their whole text decides only between parallel ones of a kind."""
+        found: list[Edge] = []
+        by_ends = sorted(self.edges, key=_ends)
+        for _, parallel in itertools.groupby(by_ends, key=_ends):
+            edges = list(parallel)
+            found += edges if len(edges) == 1 else sorted(edges, key=written)
+        return tuple(found)
 
     def edges_from(self, node_id: str) -> tuple[Edge, ...]:
         """Edges whose source is the node, in canonical order."""
@@ -167,6 +183,11 @@ class Graph(Part):
     def edges_to(self, node_id: str) -> tuple[Edge, ...]:
         """Edges whose target is the node, in canonical order."""
         return tuple(self._by_end[1].get(node_id, ()))
+
+    @cached_property
+    def lineages(self) -> Lineages:
+        """Which databases copy which; `nix_gen.replication` has the questions to ask of it."""
+        return Lineages(self.nodes, self.edges)
 
     def bus_members(self, node_id: str) -> tuple[MessageBus, ...]:
         """The members of a message bus's cluster by id, itself among them; none for another kind of node.
@@ -207,7 +228,7 @@ class Graph(Part):
             "multigraph": True,
             "graph": attributes,
             "nodes": [_plain(node) for node in sorted(self.nodes, key=lambda node: node.id)],
-            "edges": [_plain(edge) for edge in sorted(self.edges, key=_edge_order)],
+            "edges": [_plain(edge) for edge in self._in_order],
         }
 
     def canonical_json(self) -> bytes:
@@ -215,6 +236,10 @@ class Graph(Part):
 
         Invariants: two files that say the same give the same bytes; the bytes read back give the same bytes.
         """
+        return self._canonical_json
+
+    @cached_property
+    def _canonical_json(self) -> bytes:
         return json.dumps(
             self.to_node_link(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
         ).encode()
@@ -268,5 +293,5 @@ def _plain(part: Part) -> dict[str, Any]:
     return fields
 
 
-def _edge_order(edge: Edge) -> tuple[str, str, str, str]:
-    return (edge.source, edge.target, edge.kind, json.dumps(edge.model_dump(mode="json"), sort_keys=True))
+def _ends(edge: Edge) -> tuple[str, str, str]:
+    return (edge.source, edge.target, edge.kind)

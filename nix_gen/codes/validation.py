@@ -134,6 +134,10 @@ VALIDATION = {
         "A replica states databases or users; it has those of its primary.",
         "State them at the primary.",
     ),
+    "replica-limit": error(
+        "A lineage of replicas is longer, or a MongoDB set larger, than its engine serves.",
+        "Replicate a server nearer to the origin; keep seven members.",
+    ),
     "replica-not-native": error(
         "An end of a `replicates` edge between databases runs as a container, or is a file.",
         "Give it a host of its own, without mounts of files; or use a database server.",

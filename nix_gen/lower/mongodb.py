@@ -21,7 +21,7 @@ from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseUser, Host
-from nix_gen.replication import lineage, origin, replication_password, replications
+from nix_gen.replication import descents, lineage, origin, replication_password
 
 PACKAGE = "mongodb-ce"
 """What MongoDB itself has built; the package `mongodb` would be compiled on the host, for hours."""
@@ -165,11 +165,10 @@ def _key_file(site: Site, draft: Draft, node: Database) -> str:
 
 def _key(site: Site, node: Database) -> str:
     """The secret with the key of a set: what an edge of it names, else `<origin>-replication`."""
-    members = {one.id for one in lineage(site.graph, node)}
     named = (
         replication_password(edge)
-        for edge, replica, _ in replications(site.graph)
-        if replica.id in members and edge.password is not None
+        for edge, _ in descents(site.graph, origin(site.graph, node))
+        if edge.password is not None
     )
     return next(named, f"{origin(site.graph, node).id}-replication")
 

@@ -22,9 +22,10 @@ from nix_gen.lower.site import Site
 from nix_gen.nodes import Database
 from nix_gen.replication import (
     AT_LEAST_AS_PRIMARY,
+    Lineage,
     ancestors,
     descents,
-    lineage,
+    lineage_of,
     origin,
     replica_name,
     replicas,
@@ -59,12 +60,13 @@ def replication_settings(site: Site, node: Database) -> dict[str, Plain]:
     Senders and slots are the same at every member: a replica must not have fewer than its primary, and any of
     them may be promoted.
     """
-    members = lineage(site.graph, node)
-    if len(members) == 1:
+    known = lineage_of(site.graph, node)
+    count = len(known.members)
+    if count == 1:
         return {}
     settings: dict[str, Plain] = {
-        "max_wal_senders": _most(members, "max_wal_senders", 2 * len(members)),
-        "max_replication_slots": _most(members, "max_replication_slots", len(members)),
+        "max_wal_senders": _most(known, "max_wal_senders", 2 * count),
+        "max_replication_slots": _most(known, "max_replication_slots", count),
         "wal_level": node.settings.get("wal_level", "replica"),
     }
     synchronous = [
@@ -82,9 +84,8 @@ def replication_settings(site: Site, node: Database) -> dict[str, Plain]:
     return settings
 
 
-def _most(members: list[Database], name: str, needed_count: int) -> int:
-    stated = [setting_number(node, name) or 0 for node in members]
-    return max(SENDERS_MIN_COUNT, needed_count, *stated)
+def _most(known: Lineage, name: str, needed_count: int) -> int:
+    return max(SENDERS_MIN_COUNT, needed_count, known.most(name))
 
 
 def _inherited(site: Site, node: Database) -> dict[str, Plain]:

@@ -12,10 +12,12 @@ from nix_gen.lower.forms import Form, forms_of
 from nix_gen.nodes import Database, DatabaseEngine, Host
 from nix_gen.replication import (
     AT_LEAST_AS_PRIMARY,
+    CHAIN_MAX_COUNT,
+    Lineage,
     ancestors,
-    lineage,
+    descents,
     major_version,
-    replication_password,
+    origin,
     replications,
     setting_number,
     upstreams,
@@ -30,6 +32,8 @@ _NATIVE = {
 }
 """The form in which an engine can be, or have, a replica."""
 _SQL = frozenset({DatabaseEngine.POSTGRESQL, DatabaseEngine.MYSQL, DatabaseEngine.MARIADB})
+SET_MAX_COUNT = 7
+"""Members of a MongoDB set that may vote."""
 _ALONE = "a host of its own, without mounts of files and without options of a container"
 
 
@@ -48,6 +52,8 @@ def replication_findings(graph: Graph) -> Iterator[Finding]:
         yield from _settings(graph, edge, replica)
         yield from _mode(graph, edge, primary)
         yield from _password(graph, edge, replica, primary)
+    for known in {id(known): known for known in graph.lineages.of.values()}.values():
+        yield from _size(known)
     for replica in {replica.id: replica for _, replica, _ in edges}.values():
         yield from _lineage(graph, replica)
         yield from _inherits(replica)
@@ -73,9 +79,20 @@ def _lineage(graph: Graph, replica: Database) -> Iterator[Finding]:
         message = f"it replicates {' and '.join(sorted(set(above)))}, and can follow one server"
         yield finding("replica-of-two", replica.id, message, "keep one replicates edge")
     chain = [one.id for one in ancestors(graph, replica)]
+    if len(chain) > CHAIN_MAX_COUNT and replica.id not in chain:
+        message = f"it is more than {CHAIN_MAX_COUNT} replicas away from the origin of its data"
+        yield finding("replica-limit", replica.id, message, "replicate a server nearer to the origin")
     if replica.id == min((*chain, replica.id)) and replica.id in chain:
         message = f"it replicates itself, by {' and '.join(sorted(set(chain) - {replica.id}))}"
         yield finding("replica-circle", replica.id, message, "remove one replicates edge of the circle")
+
+
+def _size(known: Lineage) -> Iterator[Finding]:
+    """A MongoDB set elects among seven at most."""
+    count = len(known.members)
+    if known.origin.engine is DatabaseEngine.MONGODB and count > SET_MAX_COUNT:
+        message = f"its set has {count} members, and {SET_MAX_COUNT} can vote"
+        yield finding("replica-limit", known.origin.id, message, f"keep {SET_MAX_COUNT} members")
 
 
 def _versions(graph: Graph, edge: Replicates, replica: Database, primary: Database) -> Iterator[Finding]:
@@ -129,12 +146,8 @@ def _password(graph: Graph, edge: Replicates, replica: Database, primary: Databa
             message = f"it names the secret {edge.password}, and {primary.id} asks for {has}"
             yield finding("replica-password", edge.id, message, "leave the password of the edge out")
     elif replica.engine is DatabaseEngine.MONGODB:
-        members = {node.id for node in lineage(graph, replica)}
-        names = {
-            replication_password(other)
-            for other, source, _ in replications(graph)
-            if source.id in members and other.password is not None
-        }
+        below = descents(graph, origin(graph, replica))
+        names = {other.password for other, _ in below[:SET_MAX_COUNT] if other.password is not None}
         if edge.password is not None and len(names) > 1:
             message = (
                 f"it names the secret {edge.password}, and the set shares one: {' or '.join(sorted(names))}"

@@ -20,6 +20,8 @@ def _follows(source: str, target: str, **fields: Any) -> dict[str, Any]:
 
 
 _A, _B, _C = _db("a", "h1"), _db("b", "h2"), _db("c", "h3")
+_LONG = [_db(f"d{n}", f"h{n}") for n in range(10)]
+_WIDE = [_db(f"d{n}", f"h{n}", "mongodb") for n in range(10)]
 _FILE = [{"kind": "bind", "source": "/etc/a", "target": "/etc/b"}]
 REPLICATION_CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = [
     (
@@ -31,6 +33,16 @@ REPLICATION_CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] 
         [*_THREE, _A, {**_B, "databases": ["x"], "users": [{"name": "u"}]}],
         [_follows("b", "a")],
         "warning replica-inherits: b: its databases and users are those of its primary, and what it states is not used; state them at the primary",
+    ),
+    (
+        [*({**_H1, "id": f"h{n}", "addresses": [f"10.0.1.{n}"]} for n in range(10)), *_LONG],
+        [_follows(f"d{n}", f"d{n - 1}") for n in range(1, 10)],
+        "error replica-limit: d9: it is more than 8 replicas away from the origin of its data; replicate a server nearer to the origin",
+    ),
+    (
+        [*({**_H1, "id": f"h{n}", "addresses": [f"10.0.1.{n}"]} for n in range(10)), *_WIDE],
+        [_follows(f"d{n}", "d0") for n in range(1, 10)],
+        "error replica-limit: d0: its set has 10 members, and 7 can vote; keep 7 members",
     ),
     (
         [*_THREE, _A, {**_B, "host": "h1", "port": 5433}],

@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ async def test_a_row_written_on_the_primary_is_on_its_replica_and_on_the_replica
     one.sql("CREATE TABLE orders (name text)", database="app")
     one.sql("INSERT INTO orders VALUES ('first')", database="app")
     for replica in (two, three):
-        await wait_until(lambda replica=replica: _count(replica) == "1")
+        await wait_until(partial(_has_one_row, replica))
         assert "read-only transaction" in replica.refused("INSERT INTO orders VALUES ('x')", database="app")
         assert replica.sql("SELECT pg_is_in_recovery()") == "t"
     assert one.sql("SELECT application_name, sync_state FROM pg_stat_replication") == "standby|sync"
@@ -100,6 +101,10 @@ def _count(server: RealPostgres) -> str:
     """Rows of `orders`, and nothing where the table has not arrived."""
     there = server.sql("SELECT to_regclass('orders') IS NOT NULL", database="app")
     return server.sql("SELECT count(*) FROM orders", database="app") if there == "t" else ""
+
+
+def _has_one_row(server: RealPostgres) -> bool:
+    return _count(server) == "1"
 
 
 async def test_commits_wait_for_a_synchronous_replica_and_go_on_when_it_is_back(

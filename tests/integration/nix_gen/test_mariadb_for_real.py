@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,10 @@ def _posts(server: RealMariadb) -> str:
     return output if status == 0 else ""
 
 
+def _has(server: RealMariadb, posts: str) -> bool:
+    return _posts(server) == posts
+
+
 async def test_rows_from_before_and_after_are_on_the_replica_and_on_the_replica_s_replica(
     lineage: dict[str, RealMariadb],
 ) -> None:
@@ -84,7 +89,7 @@ async def test_rows_from_before_and_after_are_on_the_replica_and_on_the_replica_
     three.unit("shop-replica-leaf")
     one.sql("INSERT INTO blog.posts VALUES ('new')")
     for replica in (two, three):
-        await wait_until(lambda replica=replica: _posts(replica) == "new,old")
+        await wait_until(partial(_has, replica, "new,old"))
         assert replica.sql("SELECT @@read_only") == "1"
         assert replica.sql("SELECT count(*) FROM mysql.user WHERE user = 'blog'") == "1"
     two.unit("shop-replica-copy")
