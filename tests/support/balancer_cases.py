@@ -8,7 +8,7 @@ from typing import Any
 _APP: dict[str, Any] = {"id": "app", "kind": "service", "image": "app:1", "ports": [{"port": 80}]}
 _DB: dict[str, Any] = {"id": "db", "kind": "database", "engine": "postgresql"}
 _LB: dict[str, Any] = {"id": "lb", "kind": "load_balancer"}
-_ACME = {"acme": True, "email": "ops@example.org"}
+_ACME: dict[str, Any] = {"acme": True, "email": "ops@example.org"}
 
 
 def _to(target: str, **fields: Any) -> dict[str, Any]:

@@ -183,7 +183,16 @@ def in_the_kernel(in_namespace: Sequence[str], nft: str, sites: Sequence[Site], 
             files.append(folder / f"{index}-{host}.nft")
             files[-1].write_text(text)
             places.append((index, host))
-    command = [*in_namespace, "/usr/bin/env", f"NFT={nft}", "/bin/sh", "-c", _LIST_ALL, "sh", *files]
+    command: list[str | Path] = [
+        *in_namespace,
+        "/usr/bin/env",
+        f"NFT={nft}",
+        "/bin/sh",
+        "-c",
+        _LIST_ALL,
+        "sh",
+        *files,
+    ]
     said = [json.loads(line)["nftables"] for line in run_native(command).splitlines()]
     held: dict[int, dict[str, Ruleset]] = {}
     for (index, host), items in zip(places, said, strict=True):
@@ -196,3 +205,57 @@ def in_the_kernel(in_namespace: Sequence[str], nft: str, sites: Sequence[Site], 
 
 def _bridge_addresses(site: Site, host: str) -> set[str]:
     return {gateway for _, _, gateway in _networks(site.configs[host])}
+
+
+def podman_table(site: Site, host: str) -> str:
+    """What podman adds for published ports, as netavark does it: a redirection past the input chain."""
+    rules = []
+    for name, container in sorted(_containers(site.configs[host]).items()):
+        node = name.removeprefix(f"{site.graph.name}-").partition(".")[0]
+        for binding in container.get("ports", ()):
+            words, _, protocol = binding.partition("/")
+            *address, published, inside = words.rsplit(":", 2)
+            where = f"ip daddr {address[0]}" if address else "fib daddr type local"
+            goal = f"{site.containers[node][0]}:{inside}"
+            rules.append(f"{where} {protocol or 'tcp'} dport {published} dnat to {goal}")
+    lines = ["type nat hook prerouting priority dstnat;", *rules]
+    return "table ip podman {\nchain prerouting {\n" + "\n".join(lines) + "\n}\n}\n"
+
+
+def laboratory(site: Site, programs: Mapping[str, str], ports: Sequence[tuple[int, Protocol]]) -> Config:
+    """A site as `packet_lab` builds it, and one probe for each packet of interest."""
+    machines: dict[str, Config] = {}
+    homes: dict[str, str] = {}
+    for host, config in site.configs.items():
+        behind = [
+            one for node, many in site.containers.items() for one in many if site.graph.host_of(node) == host
+        ]
+        (bridge, _, gateway), *_ = _networks(config) or [("", None, "")]
+        # Refused rather than dropped, so that nobody has to wait for what will never come.
+        firewall = {**config["networking"]["firewall"], "rejectPackets": True}
+        refusing = {**config, "networking": {**config["networking"], "firewall": firewall}}
+        ruleset = nftables_ruleset(refusing)
+        assert ruleset is not None
+        machines[host] = {
+            "addresses": list(site.host(host).addresses), "ruleset": ruleset + podman_table(site, host),
+            "bridge": bridge, "gateway": gateway, "containers": behind, "routes": {},
+        }  # fmt: skip
+        homes |= dict.fromkeys(site.host(host).addresses, host) | dict.fromkeys(
+            behind, f"containers of {host}"
+        )
+    machines["stranger"] = {"addresses": list(STRANGERS), "routes": {}}
+    homes |= dict.fromkeys(STRANGERS, "stranger")
+    for host, machine in machines.items():
+        others = [(name, one) for name, one in machines.items() if name not in {host, "stranger"}]
+        machine["routes"] = {
+            container: one["addresses"][0] for _, one in others for container in one["containers"]
+        }
+    probes = [
+        [homes[packet.source], packet.source, packet.destination, packet.protocol, packet.port]
+        for host in site.configs
+        for packet in site.packets(host, ports)
+    ]
+    return {
+        **programs, "machines": machines, "probes": probes,
+        "ports": [[port, protocol.value] for port, protocol in ports],
+    }  # fmt: skip

@@ -58,12 +58,15 @@ def in_namespace(native_program: NativeProgram) -> tuple[str, ...]:
     return tuple(words)
 
 
-def run_native(command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None) -> str:
+def run_native(
+    command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, given: str | None = None
+) -> str:
     """What a program that must succeed prints, standard error included."""
     words = [str(word) for word in command]
     done = subprocess.run(
         words,
         env=environment,
+        input=given,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -154,7 +154,7 @@ def _match(body: dict[str, Any], packet: Packet, ruleset: Ruleset) -> bool:
         right = {"set": [one for several in elements for one in several]}
     found = _among(value, right)
     assert body["op"] in {"==", "in", "!="}, f"an operator this evaluator does not know: {body}"
-    return found != (body["op"] == "!=")
+    return found is (body["op"] != "!=")
 
 
 def _among(value: Any, right: Any) -> bool:

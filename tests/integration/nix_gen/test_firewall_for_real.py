@@ -6,7 +6,9 @@ edges say comes from an oracle that knows nothing of rules. Then the same with r
 
 from __future__ import annotations
 
+import json
 import random
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,9 +20,8 @@ from nix_gen.graph import Graph, SecretProvider
 from nix_gen.placement import place
 from nix_gen.scalars import Protocol
 from tests.support.drawn_graphs import drawn_graphs
-from tests.support.firewall_oracle import Way
-from tests.support.firewalls import Site, in_the_kernel
-from tests.support.native_checks import NativeProgram
+from tests.support.firewalls import Site, in_the_kernel, laboratory
+from tests.support.native_checks import NativeProgram, run_native
 from tests.support.networked_graphs import networked_graphs
 from tests.support.nft_rules import Packet
 from tests.support.nix_tools import gather
@@ -39,6 +40,7 @@ ALONE = {
 """Edges of the shop whose connection crosses a network and which no other edge of its host asks for."""
 Goals = list[tuple[str, int]]
 Ports = list[tuple[int, Protocol]]
+LABORATORY = ROOT / "tests/support/packet_lab.py"
 GRAPHS_COUNT = 40
 
 
@@ -122,3 +124,34 @@ def test_a_rule_without_its_edge_is_noticed(sites: Mapping[str, Site]) -> None:
         if any(allowed != expected for _, allowed, expected in _verdicts(less, ports)):
             noticed.add(edge.id)
     assert noticed == ALONE
+
+
+@pytest.mark.parametrize("name", ["graphs-shop", "graphs-web", "drawn"])
+def test_real_packets_arrive_exactly_where_the_edges_say(
+    name: str,
+    sites: Mapping[str, Site],
+    native_program: NativeProgram,
+    in_namespace: tuple[str, ...],
+) -> None:
+    site = sites[name] if name in sites else _richest(sites)
+    ports = site.ports(random.Random(7))
+    packets = [(host, packet) for host in site.configs for packet in site.packets(host, ports)]
+    programs = {"nft": native_program("nft"), "ip": native_program("ip")}
+    said = run_native(
+        [*in_namespace, sys.executable, LABORATORY], given=json.dumps(laboratory(site, programs, ports))
+    )
+    wrong: list[str] = []
+    arrived_count = 0
+    for (host, packet), arrival in zip(packets, json.loads(said), strict=True):
+        expected = [list(goal) for goal in site.expected(host, packet)]
+        arrived_count += arrival is not None
+        if (arrival not in expected) if expected else (arrival is not None):
+            wrong.append(f"{packet}: arrived {arrival}, edges {expected}")
+    assert not wrong, f"{len(wrong)} differ\n" + "\n".join(wrong[:20])
+    assert arrived_count >= 10
+
+
+def _richest(sites: Mapping[str, Site]) -> Site:
+    """The drawn graph with the most ways: containers, redirections and all."""
+    drawn = [site for name, site in sites.items() if name.startswith("drawn-") and len(site.containers) >= 2]
+    return max(drawn, key=lambda site: len(site.ways))

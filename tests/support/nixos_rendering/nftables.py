@@ -33,7 +33,7 @@ chain input {
     new : jump input-allow,
     untracked: jump input-allow,
   }
-}
+%s}
 chain input-allow {
 %s
   meta l4proto . th dport @temp-ports accept
@@ -42,6 +42,7 @@ chain input-allow {
 %s
 }
 """
+_REJECT = "  meta l4proto tcp reject with tcp reset\n  reject\n"
 _FORWARD = """\
 chain forward {
   type filter hook forward priority filter; policy drop;
@@ -101,6 +102,7 @@ def _firewall(firewall: dict[str, Any]) -> str:
         _INPUT
         % (
             ", ".join(f'"{name}"' for name in trusted),
+            _REJECT if firewall.get("rejectPackets") else "",
             "\n".join(_open_ports(firewall)),
             f"  {ping}\n" if firewall.get("allowPing", True) else "",
             firewall.get("extraInputRules", ""),
