@@ -99,7 +99,8 @@ def _flow(value: Any) -> str:
 
 def _is_text(text: str) -> bool:
     """Whether a bare text is text by YAML 1.2, as we read it, and by 1.1, as others do (`no`, `1:30`)."""
-    old: str = Resolver().resolve(yaml.ScalarNode, text, (True, False))
+    resolver = Resolver()
+    old: str = resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return old == _TEXT and isinstance(resolve(text), str)
 
 

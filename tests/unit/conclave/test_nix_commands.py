@@ -16,7 +16,7 @@ CLUSTER = ROOT / "examples" / "cluster" / "graph.yaml"
 SHOP = ROOT / "examples" / "shop" / "compose.yaml"
 SMALL = """\
 nodes:
-  - {id: web, kind: service, image: a/web, ports: [{port: 8080, published: 80}], health_check: {shell: "true"}}
+  - {id: web, kind: service, image: a/web, ports: [{port: 1, published: 80}], health_check: {shell: "true"}}
 """
 
 
