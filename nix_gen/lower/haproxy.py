@@ -95,6 +95,7 @@ def _defaults(node: LoadBalancer, groups: Groups) -> list[str]:
         f"  timeout connect {_timeout(node.connect_timeout_ms or CONNECT_TIMEOUT_MS)}",
         f"  timeout client {idle}",
         f"  timeout server {idle}",
+        "  option redispatch 1",
     ]
     if any(edge.websockets for edge in groups.edges):
         lines.append(f"  timeout tunnel {_timeout(TUNNEL_TIMEOUT_MS)}")
