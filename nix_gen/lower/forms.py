@@ -167,6 +167,15 @@ def _standard_image(node: Database | MessageBus | LoadBalancer | Monitoring) -> 
 
 
 def _unsupported(node: Node) -> Finding:
+    if isinstance(node, Monitoring):
+        why = "has mounts of its own" if node.mounts else f"is not the first {node.engine} of its host"
+        return Finding(
+            code="no-form",
+            severity=Severity.ERROR,
+            place=node.id,
+            message=f"{why}, so it would be a container, and it has no image",
+            mend="place it on another host, or give it an image",
+        )
     engine = getattr(node, "engine", None)
     what = f"{engine} {node.kind}" if engine else node.kind
     return Finding(

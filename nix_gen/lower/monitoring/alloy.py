@@ -38,8 +38,7 @@ def lower_alloy(site: Site, draft: Draft, host: Host) -> None:
     if not blocks:
         return
     said = [f"{edge}." for _, edges in watched.values() for edge in edges.values()]
-    draft.put(("services", "alloy", "enable"), True, *said)
-    draft.put(("services", "alloy", "extraFlags"), ["--disable-reporting"])
+    draft.put(("services", "alloy"), {"enable": True, "extraFlags": ["--disable-reporting"]}, *said)
     draft.put(("environment", "etc", CONFIG, "text"), Multiline(alloy_text(blocks)), *said)
 
 

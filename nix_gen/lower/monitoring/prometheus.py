@@ -6,7 +6,7 @@ Pure. One job for each kind of thing, so that names of jobs stay as they are whe
 from __future__ import annotations
 
 from nix_gen.edges import ConnectsTo, DataFlow, Replicates
-from nix_gen.ir import Call, Plain, Ref, value
+from nix_gen.ir import AttrSet, Binding, Call, Plain, Ref, value
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.rules import rule_groups
@@ -92,18 +92,17 @@ def _job(name: str, targets: list[Target]) -> Plain:
     shared = _shared(mine)
     options: dict[str, Plain] = {"job_name": name}
     options |= {option: shared[label] for label, option in _OF_THE_JOB.items() if label in shared}
-    options["static_configs"] = [
-        {
-            "targets": [target.address],
-            "labels": {
-                label: text
-                for label, text in target.labels.items()
-                if not (label in _OF_THE_JOB and label in shared)
-            },
-        }
-        for target in mine
-    ]
+    options["static_configs"] = [_static(target, shared) for target in mine]
     return options
+
+
+def _static(target: Target, shared: dict[str, str]) -> AttrSet:
+    labels: dict[str, Plain] = {
+        label: text for label, text in target.labels.items() if not (label in _OF_THE_JOB and label in shared)
+    }
+    return AttrSet(
+        (Binding("labels", value(labels), (target.said,)), Binding("targets", value([target.address])))
+    )
 
 
 _OF_THE_JOB = {

@@ -401,3 +401,19 @@ def test_rabbitmq_and_haproxy_tell_their_metrics_themselves() -> None:
     named = options({**queue, "monitor_port": 15999}, WATCH, watches("watch", "queue"))
     assert _jobs(named)["rabbitmq"][0][0] == "127.0.0.1:15999"
     assert named["services"]["rabbitmq"]["plugins"] == ["rabbitmq_prometheus"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "is not the first prometheus of its host"),
+        ({"mounts": [{"kind": "tmpfs", "target": "/x"}]}, "has mounts of its own"),
+    ],
+)
+def test_a_monitoring_node_that_must_be_a_container_needs_an_image(fields: Node, why: str) -> None:
+    assert _findings({**WATCH, "id": "a"}, monitor("prometheus", "b", **fields)) == [
+        (
+            f"error no-form: b: {why}, so it would be a container, and it has no image; "
+            "place it on another host, or give it an image"
+        )
+    ]
