@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from nix_gen.compose.concealment import key_looks_secret, looks_secret
-from nix_gen.compose.source import Importing
+from nix_gen.compose.source import Importing, left_open
 from nix_gen.compose.syntax import cpu_milli, duration_ms, size_bytes
 from nix_gen.compose.variables import read_raw, read_variables
 from nix_gen.errors import quoted
@@ -303,10 +303,14 @@ def resources(given: dict[str, Value], node_id: str, where: str, importing: Impo
     ).entries
     fields: dict[str, object] = {}
     for name, read, value in (
-        ("cpu_limit_milli", cpu_milli, limits.get("cpus") or given.get("cpus")),
-        ("memory_limit_bytes", size_bytes, limits.get("memory") or given.get("mem_limit")),
-        ("memory_reservation_bytes", size_bytes, reserved.get("memory") or given.get("mem_reservation")),
-        ("pids_limit_count", int, limits.get("pids") or given.get("pids_limit")),
+        ("cpu_limit_milli", cpu_milli, _either(limits, "cpus", given, "cpus", where, importing)),
+        ("memory_limit_bytes", size_bytes, _either(limits, "memory", given, "mem_limit", where, importing)),
+        (
+            "memory_reservation_bytes",
+            size_bytes,
+            _either(reserved, "memory", given, "mem_reservation", where, importing),
+        ),
+        ("pids_limit_count", int, _either(limits, "pids", given, "pids_limit", where, importing)),
     ):
         text = importing.text(value, f"{where}, resources")
         if not text or value is None or text in {"0", "-1"}:
@@ -334,10 +338,23 @@ def resources(given: dict[str, Value], node_id: str, where: str, importing: Impo
     return built
 
 
+def _either(
+    new: dict[str, Value], new_key: str, old: dict[str, Value], old_key: str, where: str, importing: Importing
+) -> Value | None:
+    """The value of a key of `deploy`, or of the older key that means the same; two that differ are a fault."""
+    one, other = new.get(new_key), old.get(old_key)
+    if isinstance(one, Scalar) and isinstance(other, Scalar) and one.text and other.text:
+        if one.text != other.text:
+            what = f"says {quoted(other.text)} in '{old_key}' and {quoted(one.text)} in 'deploy'"
+            importing.problem(where, what, "keep one of them", line=other.line)
+        return one
+    return other if one is None or left_open(one) else one
+
+
 def replicas(given: dict[str, Value], where: str, importing: Importing) -> int:
     """How many instances: `scale` or `deploy.replicas`, at most `REPLICAS_MAX_COUNT`."""
     deploy = importing.entries(given.get("deploy"), f"{where}, deploy").entries
-    value = deploy.get("replicas") or given.get("scale")
+    value = _either(deploy, "replicas", given, "scale", where, importing)
     count = importing.integer(value, f"{where}, replicas")
     if count is not None and value is not None and count > REPLICAS_MAX_COUNT:
         what = f"{count} replicas are over the limit of {REPLICAS_MAX_COUNT}"
@@ -373,6 +390,9 @@ def restart_count(given: dict[str, Value], node_id: str, where: str, importing: 
         what = f"'deploy.restart_policy.{quoted(key)[1:-1]}' of {where}"
         importing.dropped(node_id, what, "systemd starts it again at once", line=policy[key].line)
     if text:
+        for key in sorted(policy.keys() & {"condition", "max_attempts"}):
+            what = f"'deploy.restart_policy.{key}' of {where}"
+            importing.dropped(node_id, what, "'restart' says it", line=policy[key].line)
         count = text.partition(":")[2]
         return int(count[:6]) if count.isdecimal() and int(count[:6]) > 0 else None
     number = importing.integer(policy.get("max_attempts"), f"{where}, deploy.restart_policy.max_attempts")
