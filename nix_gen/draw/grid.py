@@ -13,6 +13,7 @@ import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 SWEEPS_COUNT = 6
@@ -48,19 +49,33 @@ class Grid:
     rows: int
 
 
-def arrange(groups: Mapping[str, Sequence[str]], edges: Sequence[tuple[str, str]]) -> Grid:
+class Relation(StrEnum):
+    """What an edge says about where its ends stand."""
+
+    ABOVE = "above"
+    """The first above the second, where that can be."""
+    LEVEL = "level"
+    """Both in one row, if nothing else says where one of them stands."""
+    FREE = "free"
+    """Near each other, no more."""
+
+
+Edge = tuple[str, str, Relation]
+
+
+def arrange(groups: Mapping[str, Sequence[str]], edges: Sequence[Edge]) -> Grid:
     """Find a cell for every box.
 
     Args:
         groups: boxes by group; every box is in one. A group without boxes gets one empty cell.
-        edges: pairs of boxes, the first above the second where that can be.
+        edges: pairs of boxes.
     """
     ranks = _ranks([box for boxes in groups.values() for box in boxes], edges)
     blocks = [_Block(name, boxes, ranks) for name, boxes in sorted(groups.items())]
     limit = max([math.ceil(WIDENING * math.sqrt(sum(block.size for block in blocks))), 1])
     bands = _banded(sorted(blocks, key=lambda block: (block.mean, block.name)), limit)
     neighbours: dict[str, list[str]] = {box: [] for boxes in groups.values() for box in boxes}
-    for source, target in edges:
+    for source, target, _ in edges:
         neighbours[source].append(target)
         neighbours[target].append(source)
     columns: dict[str, float] = {}
@@ -122,13 +137,14 @@ def _mean(columns: Mapping[str, float], boxes: Iterable[str], otherwise: float) 
     return sum(found) / len(found) if found else otherwise
 
 
-def _ranks(boxes: Sequence[str], edges: Iterable[tuple[str, str]]) -> dict[str, int]:
+def _ranks(boxes: Sequence[str], edges: Sequence[Edge]) -> dict[str, int]:
     """The longest way to each box from above; a circle is broken at its least depended box."""
     below: dict[str, set[str]] = {box: set() for box in boxes}
     above: dict[str, set[str]] = {box: set() for box in boxes}
-    for source, target in edges:
-        below[source].add(target)
-        above[target].add(source)
+    for source, target, relation in edges:
+        if relation is Relation.ABOVE:
+            below[source].add(target)
+            above[target].add(source)
     waiting = {box: len(sources) for box, sources in above.items()}
     heap = [(count, box) for box, count in waiting.items()]
     heapq.heapify(heap)
@@ -142,10 +158,26 @@ def _ranks(boxes: Sequence[str], edges: Iterable[tuple[str, str]]) -> dict[str, 
             if target not in ranks:
                 waiting[target] -= 1
                 heapq.heappush(heap, (waiting[target], target))
-    for box in boxes:  # what nothing is above comes down to what it needs
+    _come_down(boxes, edges, ranks, above, below)
+    return ranks
+
+
+def _come_down(
+    boxes: Sequence[str],
+    edges: Sequence[Edge],
+    ranks: dict[str, int],
+    above: Mapping[str, set[str]],
+    below: Mapping[str, set[str]],
+) -> None:
+    """Bring boxes that nothing is above down to what they need, and loose ones to their equals."""
+    for box in boxes:
         if not above[box] and below[box]:
             ranks[box] = max(0, min(ranks[target] for target in below[box]) - 1)
-    return ranks
+    for source, target, relation in edges:
+        if relation is Relation.LEVEL:
+            for box, other in ((source, target), (target, source)):
+                if not above[box] and not below[box]:
+                    ranks[box] = max(ranks[box], ranks[other])
 
 
 def _banded(blocks: Iterable[_Block], limit: int) -> list[list[_Block]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from nix_gen.draw.grid import Area, Cell, Grid, arrange
+from nix_gen.draw.grid import Area, Cell, Edge, Grid, arrange
 
 BOX_WIDTH: Final = 168.0
 BOX_HEIGHT: Final = 50.0
@@ -71,14 +71,14 @@ class _Line:
     track_lane: int = 0
 
 
-def lay_out(groups: Mapping[str, Sequence[str]], edges: Sequence[tuple[str, str, bool]]) -> Layout:
+def lay_out(groups: Mapping[str, Sequence[str]], edges: Sequence[Edge]) -> Layout:
     """Lay out boxes in frames, and lines between them.
 
     Args:
         groups: boxes by frame; every box is in one frame.
-        edges: pairs of boxes, and whether the first should stand above the second.
+        edges: pairs of boxes, and what they say about where their ends stand.
     """
-    grid = arrange(groups, [(source, target) for source, target, is_order in edges if is_order])
+    grid = arrange(groups, edges)
     taken = set(grid.cells.values())
     lines = [_planned(grid.cells[source], grid.cells[target], taken, grid) for source, target, _ in edges]
     _spread_ports(lines)

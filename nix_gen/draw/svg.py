@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from nix_gen.draw.grid import Relation
 from nix_gen.draw.layout import LANE, Layout, Point, Rectangle, lay_out
 from nix_gen.draw.scene import EDGE_WORDS, NODE_WORDS, Arrow, Figure, Frame, Scene, scene_of
 from nix_gen.draw.style import EDGE_COLOURS, NODE_COLOURS
@@ -23,8 +24,14 @@ _LEGEND_STEP: Final = 156.0
 _LEGEND_ROW: Final = 26.0
 _ID_MAX_CHARS = 20
 _DETAIL_MAX_CHARS = 27
-_SIDEWAYS: Final = frozenset({"monitors", "replicates", "manages"})
-"""Kinds of edge that say nothing about who stands above whom."""
+_RELATIONS: Final = {
+    "manages": Relation.FREE,
+    "monitors": Relation.FREE,
+    "replicates": Relation.LEVEL,
+}
+"""Kinds of edge that do not say who stands above whom."""
+_HEADS: Final = {"mounts_volume": (), "replicates": ("start", "end"), "subscribes_to": ("start",)}
+"""Ends with an arrow head: where data goes. Of other kinds, the end."""
 _DASHES: Final = {"depends_on": "5 4", "manages": "2 3", "monitors": "2 3"}
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CSS: Final = """\
@@ -44,7 +51,9 @@ def svg(graph: Graph) -> str:
     """An SVG document; ends with a line feed. The same graph gives the same text."""
     scene = scene_of(graph)
     groups = {frame.id: [figure.id for figure in frame.figures] for frame in scene.frames}
-    edges = [(arrow.source, arrow.target, arrow.kind not in _SIDEWAYS) for arrow in scene.arrows]
+    edges = [
+        (arrow.source, arrow.target, _RELATIONS.get(arrow.kind, Relation.ABOVE)) for arrow in scene.arrows
+    ]
     return "\n".join(_document(scene, lay_out(groups, edges))) + "\n"
 
 
@@ -113,9 +122,8 @@ def _title(frame: Frame, at: Rectangle) -> str:
 
 def _line(arrow: Arrow, points: Sequence[Point]) -> str:
     dash = f' stroke-dasharray="{_DASHES[arrow.kind]}"' if arrow.kind in _DASHES else ""
-    ends = "" if arrow.kind == "mounts_volume" else f' marker-end="url(#to-{arrow.kind})"'
-    if arrow.kind == "replicates":
-        ends += f' marker-start="url(#to-{arrow.kind})"'
+    heads = _HEADS.get(arrow.kind, ("end",))
+    ends = "".join(f' marker-{end}="url(#to-{arrow.kind})"' for end in heads)
     width = ' style="stroke-width:2.4"' if arrow.kind == "load_balances" else ""
     words = f"{arrow.source} {EDGE_WORDS[arrow.kind]} {arrow.target}"
     words += f" ({arrow.count} times)" if arrow.count > 1 else ""

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nix_gen.draw import dot, mermaid, svg
+from nix_gen.draw.grid import Edge, Relation
 from nix_gen.draw.layout import Layout, Rectangle, lay_out
 from nix_gen.graph import Graph
 from tests.support.graphs import graphs
@@ -28,13 +29,13 @@ HOSTILE = (
 
 
 @st.composite
-def pictures(draw: st.DrawFn) -> tuple[dict[str, list[str]], list[tuple[str, str, bool]]]:
+def pictures(draw: st.DrawFn) -> tuple[dict[str, list[str]], list[Edge]]:
     sizes = draw(st.lists(st.integers(0, 9), min_size=1, max_size=6))
     groups = {f"g{index}": [f"b{index}_{n}" for n in range(size)] for index, size in enumerate(sizes)}
     boxes = [box for members in groups.values() for box in members]
     if not boxes:
         return groups, []
-    ends = st.tuples(st.sampled_from(boxes), st.sampled_from(boxes), st.booleans())
+    ends = st.tuples(st.sampled_from(boxes), st.sampled_from(boxes), st.sampled_from(Relation))
     edges = draw(st.lists(ends.filter(lambda edge: edge[0] != edge[1]), max_size=60))
     return groups, edges
 
@@ -65,9 +66,7 @@ def crosses(piece: tuple[Sequence[float], Sequence[float]], box: Rectangle) -> b
     return left < box.x + box.width and right > box.x and top < box.y + box.height and bottom > box.y
 
 
-def check(
-    layout: Layout, groups: Mapping[str, Sequence[str]], edges: Sequence[tuple[str, str, bool]]
-) -> None:
+def check(layout: Layout, groups: Mapping[str, Sequence[str]], edges: Sequence[Edge]) -> None:
     paper = Rectangle(x=0, y=0, width=layout.width, height=layout.height)
     for name, boxes in groups.items():
         assert holds(paper, layout.frames[name])
@@ -91,7 +90,7 @@ def check(
 @given(picture=pictures())
 @settings(max_examples=150, deadline=None)
 def test_no_line_runs_over_a_box_and_no_frame_over_another(
-    picture: tuple[dict[str, list[str]], list[tuple[str, str, bool]]],
+    picture: tuple[dict[str, list[str]], list[Edge]],
 ) -> None:
     groups, edges = picture
     check(lay_out(groups, edges), groups, edges)
@@ -100,7 +99,7 @@ def test_no_line_runs_over_a_box_and_no_frame_over_another(
 def test_a_large_picture_keeps_to_the_same_rules() -> None:
     groups = {f"g{group}": [f"b{group}_{n}" for n in range(15)] for group in range(12)}
     boxes = [box for members in groups.values() for box in members]
-    edges = [(boxes[n], boxes[(n * 7 + 3) % len(boxes)], n % 3 > 0) for n in range(len(boxes))]
+    edges = [(boxes[n], boxes[(n * 7 + 3) % len(boxes)], list(Relation)[n % 3]) for n in range(len(boxes))]
     check(lay_out(groups, edges), groups, edges)
 
 

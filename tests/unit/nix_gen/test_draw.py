@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nix_gen.draw import dot, mermaid, svg
-from nix_gen.draw.grid import arrange
+from nix_gen.draw.grid import Relation, arrange
 from nix_gen.draw.scene import Arrow, scene_of
 from nix_gen.graph import Graph
 
@@ -25,6 +25,9 @@ GRAPH = Graph.model_validate(
         ],
     }
 )
+
+
+ABOVE = Relation.ABOVE
 
 
 def test_mermaid_shows_hosts_shapes_and_edges() -> None:
@@ -85,12 +88,19 @@ def test_svg_shows_every_node_host_and_edge_and_explains_itself() -> None:
 
 
 def test_what_is_needed_stands_below_what_needs_it() -> None:
-    grid = arrange({"one": ["gate"], "two": ["db", "web"]}, [("gate", "web"), ("web", "db")])
+    grid = arrange({"one": ["gate"], "two": ["db", "web"]}, [("gate", "web", ABOVE), ("web", "db", ABOVE)])
     assert [grid.cells[box][1] for box in ("gate", "web", "db")] == [0, 1, 2]
 
 
+def test_a_replica_stands_beside_its_primary() -> None:
+    edges = [("web", "db", ABOVE), ("copy", "db", Relation.LEVEL), ("eye", "db", Relation.FREE)]
+    grid = arrange({"one": ["web", "db"], "two": ["copy", "eye"]}, edges)
+    assert grid.cells["copy"][1] == grid.cells["db"][1]
+    assert grid.cells["eye"][1] == grid.cells["web"][1]
+
+
 def test_a_circle_of_edges_is_drawn_all_the_same() -> None:
-    grid = arrange({"one": ["a", "b", "c"]}, [("a", "b"), ("b", "c"), ("c", "a")])
+    grid = arrange({"one": ["a", "b", "c"]}, [("a", "b", ABOVE), ("b", "c", ABOVE), ("c", "a", ABOVE)])
     assert len(set(grid.cells.values())) == 3
 
 
