@@ -21,6 +21,7 @@ from tests.support.monitoring_cases import monitor, watches
 from tests.support.native_checks import NativeProgram, run_native
 from tests.support.nix_tools import nixcheck
 from tests.support.nixos_rendering import Config
+from tests.support.nixos_rendering.prometheus import RULES as RULES_FILE
 from tests.support.nixos_rendering.prometheus import (
     alertmanager_yaml,
     exporter,
@@ -76,6 +77,71 @@ def test_promtool_accepts_configuration_rules_and_the_queries_of_every_dashboard
     assert f"{len(expressions)} rules found" in run_native(
         [promtool, "check", "rules", tmp_path / "panels.json"]
     )
+
+
+def test_alerts_fire_with_the_words_that_say_where(
+    flake: tuple[Path, dict[str, Config]], native_program: NativeProgram, tmp_path: Path
+) -> None:
+    write_prometheus(flake[1]["back"], tmp_path)
+    disk = '{host="front",node="front",mountpoint="/",fstype="ext4"}'
+    tests = [
+        _alert("TargetDown", {'up{job="nats",host="front",node="bus"}': "0"}, "bus on front does not answer"),
+        _alert(
+            "DiskAlmostFull",
+            {
+                f"node_filesystem_avail_bytes{disk}": "9",
+                f"node_filesystem_size_bytes{disk}": "100",
+                f"node_filesystem_readonly{disk}": "0",
+            },
+            "/ of front has less than 10 % left",
+        ),
+        _alert(
+            "PostgresqlReplicaBehind",
+            {
+                'pg_replication_lag_seconds{host="back",node="standby"}': "61",
+                'pg_replication_is_replica{host="back",node="standby"}': "1",
+            },
+            "standby on back is 61 s behind its primary",
+        ),
+        _alert(
+            "PostgresqlConnectionsAlmostUsedUp",
+            {
+                'pg_stat_database_numbackends{host="front",node="db",datname="a"}': "50",
+                'pg_stat_database_numbackends{host="front",node="db",datname="b"}': "45",
+                'pg_settings_max_connections{host="front",node="db"}': "100",
+            },
+            "db on front has hardly a connection left",
+        ),
+        _alert(
+            "RedisMemoryAlmostFull",
+            {
+                'redis_memory_used_bytes{host="front",node="cache"}': "95",
+                'redis_memory_max_bytes{host="front",node="cache"}': "100",
+                'redis_memory_used_bytes{host="front",node="cart"}': "95",
+                'redis_memory_max_bytes{host="front",node="cart"}': "0",
+            },
+            "cache on front is near its `maxmemory`",
+        ),
+    ]
+    document = {"rule_files": [RULES_FILE], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "tests.json").write_text(json.dumps(document))
+    assert "SUCCESS" in run_native([native_program("promtool"), "test", "rules", tmp_path / "tests.json"])
+
+
+def _alert(name: str, series: dict[str, str], words: str) -> dict[str, Any]:
+    """A case of `promtool test rules`: after an hour of these values, the alert fires once with its words."""
+    (rule,) = (rule for group in RULES.values() for rule in group if rule.name == name)
+    kept = ("host", "node", "job", "mountpoint", "fstype")
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', next(iter(series))))
+    shown = {label: labels[label] for label in kept if label in labels}
+    summary = f"{words} to the job {shown['job']}" if "job" in shown else words
+    severity = "critical" if rule.critical else "warning"
+    wanted = {"exp_labels": {**shown, "severity": severity}, "exp_annotations": {"summary": summary}}
+    return {
+        "interval": "1m",
+        "input_series": [{"series": one, "values": f"{given}x60"} for one, given in series.items()],
+        "alert_rule_test": [{"eval_time": "60m", "alertname": name, "exp_alerts": [wanted]}],
+    }
 
 
 def test_amtool_accepts_the_configuration_of_alertmanager(
