@@ -12,6 +12,7 @@ from nix_gen.findings import Finding, Severity, finding_order
 from nix_gen.graph import Graph
 from nix_gen.lower import Lowered, lower
 from nix_gen.nodes import Host
+from nix_gen.pause import collector_paused
 from nix_gen.placement import Placed, place
 from nix_gen.placement.spread import rebuilt
 from nix_gen.validate import judge
@@ -39,6 +40,11 @@ def check(graph: Graph, *, previous: Mapping[str, str] | None = None) -> tuple[F
 
 def inspect(graph: Graph, *, previous: Mapping[str, str] | None = None) -> Checked:
     """Place, judge and translate a graph; `previous` as for `place`."""
+    with collector_paused():
+        return _inspected(graph, previous)
+
+
+def _inspected(graph: Graph, previous: Mapping[str, str] | None) -> Checked:
     placed = place(graph, previous=previous)
     judged = judge(placed)
     lowered = lower(_sound(placed.graph, judged))

@@ -8,7 +8,7 @@ made.
 
 from __future__ import annotations
 
-import itertools
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -155,10 +155,10 @@ class AttrSet:
 
     def __post_init__(self) -> None:
         names = [_text(binding.name) for binding in self.bindings]
-        reserved = RESERVED_NAMES.intersection(names)
-        if reserved:
-            raise NixValueError(f"the attribute name {quoted(min(reserved))} is reserved by Nix")
-        if any(left >= right for left, right in itertools.pairwise(names)):
+        if not RESERVED_NAMES.isdisjoint(names):
+            reserved = min(RESERVED_NAMES.intersection(names))
+            raise NixValueError(f"the attribute name {quoted(reserved)} is reserved by Nix")
+        if not all(map(operator.lt, names, names[1:])):
             raise NixValueError(f"attribute names are not sorted and unique: {quoted(names)}")
 
 
@@ -235,18 +235,24 @@ def value(plain: Plain) -> Value:
         NixValueError: an attribute name is reserved, a number too large, or a text holds NUL.
     """
     match plain:
+        case str():  # what most values are comes first: there are a million of them
+            typed: Value = Str(plain)
         case None:
-            typed: Value = Null()
+            typed = Null()
         case bool():
             typed = Bool(plain)
         case int():
             typed = Int(plain)
-        case str():
-            typed = Str(plain)
+        case dict():
+            typed = attrs(plain)
+        case list() | tuple():
+            typed = ListOf(tuple(map(value, plain)))
+        case Str() | Multiline() | Call() | Ref() | Template() | AttrSet() | ListOf():
+            typed = plain
         case Mapping():
             typed = attrs(plain)
         case Sequence():
-            typed = ListOf(tuple(value(item) for item in plain))
+            typed = ListOf(tuple(map(value, plain)))
         case _:
             typed = plain
     return typed

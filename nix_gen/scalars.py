@@ -128,4 +128,4 @@ P = TypeVar("P", bound=Part)
 
 def in_one_order(parts: tuple[P, ...]) -> tuple[P, ...]:
     """Sort parts whose order means nothing, so that two spellings of a graph are one graph."""
-    return tuple(sorted(parts, key=written))
+    return parts if len(parts) < 2 else tuple(sorted(parts, key=written))

@@ -22,12 +22,13 @@ GENERATOR = "conclave nix_gen 1"
 """Name and version of the translation; a change of the generated text raises the number."""
 
 
-def deployment(lowered: Lowered, files: list[str]) -> dict[str, Any]:
+def deployment(lowered: Lowered, files: list[str], given: Graph) -> dict[str, Any]:
     """The content of `deployment.json`.
 
     Args:
         lowered: the translated graph.
         files: every file of the flake, relative to it, `deployment.json` itself included.
+        given: the graph before placement, which is the one people know and vote on.
     """
     site = lowered.site
     graph = site.graph
@@ -35,7 +36,7 @@ def deployment(lowered: Lowered, files: list[str]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "generator": GENERATOR,
-        "graph": {"name": graph.name, "digest": graph.digest()},
+        "graph": {"name": graph.name, "digest": given.digest()},
         "files": sorted(files),
         "hosts": {host.id: _host(site, host, levels) for host in graph.hosts},
         "notes": [str(finding) for finding in lowered.findings],

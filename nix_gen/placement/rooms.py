@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from nix_gen.nodes import Host
 from nix_gen.placement.bundles import Bundle, Need
@@ -133,7 +133,7 @@ class Rooms:
                 return f"must stand apart from {other}"
         return room.refuses(bundle.need)
 
-    def ranked(self, bundle: Bundle) -> list[Room]:
+    def ranked(self, bundle: Bundle) -> Iterator[Room]:
         """The hosts, best first.
 
         Apart from its groups by zone, then by host; no port of a container twice; near what it talks to; best
@@ -145,20 +145,37 @@ class Rooms:
             if place in self.by_host:
                 near[place] = near.get(place, 0) + 1
         need, groups = bundle.need, bundle.groups
+        costs = {}
         if groups or need.inner_ports:
             costs = {host_id: self._costs(room, groups, need) for host_id, room in self.by_host.items()}
-        else:
-            costs = {}
+        elif near:  # nothing comes before nearness then, and the others are seldom asked
+            yield from self._ranked(need, {host_id: self.by_host[host_id] for host_id in near}, near, costs)
+            yield from self._ranked(
+                need,
+                {host_id: room for host_id, room in self.by_host.items() if host_id not in near},
+                {},
+                costs,
+            )
+            return
+        yield from self._ranked(need, self.by_host, near, costs)
+
+    def _ranked(
+        self,
+        need: Need,
+        rooms: Mapping[str, Room],
+        near: Mapping[str, int],
+        costs: Mapping[str, tuple[int, int, int]],
+    ) -> list[Room]:
         ranks = []
         cpu_milli, memory_bytes, nothing = need.cpu_milli, need.memory_bytes, (0, 0, 0)
-        for host_id, room in self.by_host.items():  # hosts times nodes turns: as little as possible
+        for host_id, room in rooms.items():  # hosts times nodes turns: as little as possible
             cpu_share = (room.taken_cpu_milli + cpu_milli) / room.cpu_milli
             share = (room.taken_memory_bytes + memory_bytes) / room.memory_bytes
             share = max(share, cpu_share)
             fit = (True, share) if share > 1 else (False, -share)
             ranks.append((costs.get(host_id, nothing), -near.get(host_id, 0), fit, host_id))
         ranks.sort()
-        return [self.by_host[rank[3]] for rank in ranks]
+        return [rooms[rank[3]] for rank in ranks]
 
     def _costs(self, room: Room, groups: tuple[str, ...], need: Need) -> tuple[int, int, int]:
         """How many of its groups share the zone and the host, and how many ports of containers meet there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from nix_gen.codes import finding
@@ -35,6 +36,7 @@ PAIRINGS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 
 def structure_findings(graph: Graph) -> Iterator[Finding]:
     """dangling-edge, self-edge, edge-pairing, duplicate-edge, engine-mismatch."""
+    parallel = Counter((edge.source, edge.target, edge.kind) for edge in graph.edges)
     seen: set[str] = set()
     for edge in graph.edges:
         missing = [end for end in (edge.source, edge.target) if end not in graph.by_id]
@@ -46,10 +48,11 @@ def structure_findings(graph: Graph) -> Iterator[Finding]:
             yield finding("self-edge", edge.id, f"the edge leads from {edge.source} to itself", "remove it")
         elif not missing:
             yield from _pairing(graph, edge)
-        spelled = written(edge)
-        if spelled in seen:
-            yield finding("duplicate-edge", edge.id, "another edge says exactly the same", "remove one")
-        seen.add(spelled)
+        if parallel[edge.source, edge.target, edge.kind] > 1:
+            spelled = written(edge)
+            if spelled in seen:
+                yield finding("duplicate-edge", edge.id, "another edge says exactly the same", "remove one")
+            seen.add(spelled)
 
 
 def _pairing(graph: Graph, edge: Edge) -> Iterator[Finding]:

@@ -74,7 +74,9 @@ def test_another_host_is_led_to_every_replica_of_a_container_and_nothing_is_publ
         f"{{ 0 : {addresses[0]}, 1 : {addresses[1]} }} " in table
     )
     assert "ports" not in _container(host, "shop-web.1")
-    assert options(ONE, TWO, client, web, edge, host="one")["networking"]["hosts"] == {"10.0.0.2": ["web"]}
+    assert options(ONE, TWO, client, web, edge, host="one")["networking"]["hosts"] == {
+        "10.0.0.2": ["two", "web"]
+    }
 
 
 def test_two_containers_of_a_host_cannot_both_be_reached_on_one_port_from_elsewhere() -> None:
