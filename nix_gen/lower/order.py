@@ -11,14 +11,13 @@ from __future__ import annotations
 from nix_gen.edges import Condition, ConnectsTo, DependsOn
 from nix_gen.ir import Multiline
 from nix_gen.lower.draft import Draft, Path
-from nix_gen.lower.edges import listening
+from nix_gen.lower.edges.connection import first_tcp
 from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.hardening import harden
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
 from nix_gen.replication import upstreams
-from nix_gen.scalars import Protocol
 
 WAIT_S = 300
 """How long a unit waits for a node of another host before it starts regardless."""
@@ -26,7 +25,12 @@ _CLIENTS = frozenset({Form.CONTAINER, Form.SYSTEMD})
 _DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB})
 _USERS_BY_UNIT = frozenset({Form.MYSQL, Form.MONGODB})
 """Databases whose users are made by a unit of our own after theirs: clients wait for it too."""
-_PROBED = frozenset({Form.KAFKA, Form.NATS, Form.NGINX})
+_PROBED = frozenset(
+    {
+        *(Form.KAFKA, Form.NATS, Form.NGINX),
+        *(Form.PROMETHEUS, Form.ALERTMANAGER, Form.GRAFANA, Form.LOKI, Form.EXPORTER),
+    }
+)
 """Native services whose unit counts as started before they accept connections."""
 
 
@@ -121,13 +125,20 @@ def _units(site: Site, draft: Draft, target: Running, condition: Condition) -> l
     if form is Form.POSTGRESQL:
         return ["postgresql.target"]
     units = [copy.unit for copy in site.copies(target.id)]
+    if form is Form.MYSQL and isinstance(target, Database) and upstreams(site.graph, target):
+        return [*units, f"{site.helper('replica', target.id)}.service"]
     if form in _USERS_BY_UNIT and isinstance(target, Database) and _has_users(site, target):
         return [*units, f"{site.helper('users', target.id)}.service"]
     if form in _PROBED and condition is Condition.HEALTHY:
-        port = next((port for port, protocol in listening(target) if protocol is Protocol.TCP), None)
+        port = readiness_port(target)
         if port is not None:
             return [*units, _wait_unit(site, draft, target, LOOPBACK, port, after=units)]
     return units
+
+
+def readiness_port(target: Running) -> int | None:
+    """The port that answers when a node is there: the one that the firewall opens for `depends_on`."""
+    return next((port for port, _ in first_tcp(target)), None)
 
 
 def _has_users(site: Site, target: Database) -> bool:
@@ -139,7 +150,7 @@ def _remote_units(site: Site, draft: Draft, target: Running) -> list[str]:
     host = site.graph.host_of(target.id)
     assert host is not None
     address = host_address(site, host, target.id)
-    port = next((port for port, protocol in listening(target) if protocol is Protocol.TCP), None)
+    port = readiness_port(target)
     if port is None or address is None or _is_sqlite(target):
         return ["network-online.target"]
     return [_wait_unit(site, draft, target, address, port, after=["network-online.target"])]

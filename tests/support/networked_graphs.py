@@ -27,7 +27,7 @@ _SHAPES: list[dict[str, Any]] = [
     {"kind": "message_bus", "engine": "nats", "image": "nats"},
     {"kind": "load_balancer", "mode": "tcp"},
     {"kind": "load_balancer", "mode": "tcp", "engine": "haproxy"},
-    {"kind": "monitoring", "engine": "prometheus"},
+    {"kind": "monitoring", "engine": "prometheus", "image": "prom/prometheus"},
 ]
 _PORTED = frozenset({"database", "message_bus", "monitoring"})
 

@@ -17,6 +17,7 @@ from tests.support.drawn_graphs import drawn_graphs
 from tests.support.graphs import graphs as any_graph
 from tests.support.machine_cases import machine_graphs
 from tests.support.native_checks import NativeProgram, run_native
+from tests.support.networked_graphs import networked_graphs
 from tests.support.nix_tools import gather
 from tests.support.nixos_rendering import (
     Config,
@@ -39,7 +40,7 @@ def _graphs(shared: Path) -> dict[str, Graph]:
         *(shared / "data" / "compose").glob("*.yaml"),
     ]
     graphs = {f"{file.parent.name}-{file.stem}": load(file).graph for file in sorted(files)}
-    drawn = drawn_graphs(GRAPHS_COUNT, any_graph())
+    drawn = drawn_graphs(GRAPHS_COUNT, any_graph()) + drawn_graphs(GRAPHS_COUNT // 2, networked_graphs())
     return {
         **graphs,
         **balancer_graphs(),

@@ -121,3 +121,41 @@ def test_a_nats_server_is_probed_when_its_health_is_asked_for() -> None:
     units = options(APP, bus, _edge("bus", condition="healthy"))["systemd"]["services"]
     assert {"nats.service", "shop-wait-bus.service"} <= set(units["podman-shop-app"]["requires"])
     assert units["shop-wait-bus"]["after"] == ["nats.service"]
+
+
+_HOSTS: list[Node] = [
+    {"kind": "host", "id": "one", "addresses": ["10.0.0.1"]},
+    {"kind": "host", "id": "two", "addresses": ["10.0.0.2"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "port"),
+    [
+        ({"kind": "database", "engine": "mongodb"}, 27017),
+        ({"kind": "message_bus", "engine": "nats", "monitor_port": 1222}, 4222),
+        ({"kind": "message_bus", "engine": "kafka"}, 9092),
+        ({"kind": "message_bus", "engine": "rabbitmq"}, 5672),
+        ({"kind": "load_balancer", "engine": "haproxy", "listen": [8080]}, 8080),
+        ({"kind": "monitoring", "engine": "prometheus"}, 9090),
+        ({"kind": "monitoring", "engine": "grafana"}, 3000),
+        ({"kind": "monitoring", "engine": "loki"}, 3100),
+    ],
+)
+def test_a_node_of_another_host_is_there_when_its_own_port_answers(target: Node, port: int) -> None:
+    """And the firewall opens exactly the port that is asked."""
+    nodes = [{**APP, "host": "one"}, {**target, "id": "far", "host": "two"}]
+    near = options(*_HOSTS, *nodes, _edge("far"), host="one")["systemd"]["services"]
+    assert "shop-wait-far.service" in near["podman-shop-app"]["after"]
+    assert "shop-wait-far.service" in near["podman-shop-app"]["wants"]
+    assert f"/dev/tcp/10.0.0.2/{port})" in near["shop-wait-far"]["script"]
+    far = options(*_HOSTS, *nodes, _edge("far"), host="two")["networking"]["firewall"]
+    rule = f'ip saddr {{ 10.0.0.1 }} tcp dport {{ {port} }} accept comment "app -> far (depends_on)"\n'
+    assert far["extraInputRules"] == rule
+
+
+def test_a_haproxy_waits_for_its_backend_and_does_not_restart_with_it() -> None:
+    balancer = {"kind": "load_balancer", "id": "lb", "engine": "haproxy"}
+    edges = [{"kind": kind, "source": "lb", "target": "other"} for kind in ("load_balances", "depends_on")]
+    haproxy = options(OTHER, balancer, *edges)["systemd"]["services"]["haproxy"]
+    assert haproxy == {"after": ["podman-shop-other.service"], "wants": ["podman-shop-other.service"]}
