@@ -108,6 +108,10 @@ TRANSLATION = {
         "A monitoring program runs as a container: the connection is opened, the configuration is its own.",
         "Name the target there, as the finding says, or let it be a native one.",
     ),
+    "secret-unreadable": warning(
+        "A container's user may not be able to read a secret: its number is not known, or there are two.",
+        "Give the user as a number; give each user a secret of its own.",
+    ),
     "settings-not-used": warning(
         "A server that runs as a container takes no settings from the graph.",
         "Give the container its own configuration.",

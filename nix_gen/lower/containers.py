@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 
+from nix_gen.graph import SecretProvider
 from nix_gen.ir import Plain, force, value
 from nix_gen.lower.agents import environment_comment
 from nix_gen.lower.bus_containers import configured
@@ -147,11 +148,27 @@ def _command(node: Running, extras: Extras) -> list[str]:
 def _secret_volumes(site: Site, node: Running, extras: Extras, copy: Copy) -> list[str]:
     targets = {secret_target(secret): secret.name for secret in node.secrets}
     targets |= {f"{SECRETS}/{name}": name for name in extras.secrets}
+    uid = _reader(site, node) if targets else 0
     return sorted(
-        f"{site.secret_file(name, copy.unit)}:{target}:ro"
+        f"{site.secret_file(name, copy.unit, uid=uid)}:{target}:ro"
         for target, name in targets.items()
         if target is not None
     )
+
+
+def _reader(site: Site, node: Running) -> int:
+    """The number of the user who reads a container's secret files; 0 where the image decides."""
+    user = node.user if isinstance(node, Service | Agent) and node.user is not None else "0"
+    if user.isdecimal():
+        return int(user)
+    if user != "root" and site.graph.graph.secrets is not SecretProvider.FILES:
+        site.warn(
+            "secret-unreadable",
+            node.id,
+            f"runs as {user}, whose number its image alone knows, and its secret files are root's",
+            "give the user as a number",
+        )
+    return 0
 
 
 def _ports(site: Site, node: Running, *, first: bool) -> list[str]:

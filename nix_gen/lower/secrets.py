@@ -2,8 +2,8 @@
 
 Pure. No secret is ever in the graph, in the generated text or in the Nix store. A unit gets a secret as a
 systemd credential, which only its own user can read; a container, and a module that wants a path, get a
-file that root alone can read. A secret in a variable is read when the unit starts, by a unit of its own
-that writes an environment file only root can read, in memory.
+file that root alone, or the container's user, can read. A secret in a variable is read when the unit
+starts, by a unit of its own that writes an environment file only root can read, in memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nix_gen.graph import SecretProvider
 from nix_gen.ir import Call, Multiline, Plain, Ref, RelativePath, attrs
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.hardening import harden
-from nix_gen.lower.site import Site
+from nix_gen.lower.site import SecretUse, Site
 from nix_gen.lower.words import SECRETS
 from nix_gen.nodes import Host, Running, SecretRef
 
@@ -113,36 +113,48 @@ def lower_secrets(site: Site, draft: Draft, host: Host) -> None:  # noqa: ARG001
         case SecretProvider.SOPS:
             _sops(draft, secrets)
         case SecretProvider.AGENIX:
-            _agenix(draft, list(secrets))
+            _agenix(draft, secrets)
         case SecretProvider.CREDENTIALS:
-            _credentials(site, draft, list(secrets))
+            _credentials(site, draft, secrets)
         case SecretProvider.FILES:
             pass
 
 
-def _sops(draft: Draft, secrets: dict[str, tuple[str, ...]]) -> None:
+def _sops(draft: Draft, secrets: dict[str, SecretUse]) -> None:
     file = RelativePath(SOPS_FILE)
     entries: dict[str, Plain] = {
-        name: attrs({"restartUnits": list(units)} if units else {}) for name, units in secrets.items()
+        name: attrs(
+            {
+                **({"restartUnits": list(use.units)} if use.units else {}),
+                **({"uid": use.uid} if use.uid else {}),
+            }
+        )
+        for name, use in secrets.items()
     }
     _once_there(
         draft,
         "sops",
         file,
         {"defaultSopsFile": file, "secrets": entries},
-        f"Decrypted by sops-nix into {SECRETS}, for root alone, from your own secrets.yaml beside this file:",
+        f"Decrypted by sops-nix into {SECRETS}, from your own secrets.yaml beside this file:",
         "one key for each name below. By default it decrypts with the host's SSH keys (`sops.age`).",
     )
 
 
-def _agenix(draft: Draft, names: list[str]) -> None:
-    entries: dict[str, Plain] = {name: {"file": RelativePath(f"{AGE_FOLDER}/{name}.age")} for name in names}
+def _agenix(draft: Draft, secrets: dict[str, SecretUse]) -> None:
+    entries: dict[str, Plain] = {
+        name: {
+            "file": RelativePath(f"{AGE_FOLDER}/{name}.age"),
+            **({"owner": str(use.uid)} if use.uid else {}),
+        }
+        for name, use in secrets.items()
+    }
     _once_there(
         draft,
         "age",
         RelativePath(AGE_FOLDER),
         {"secrets": entries},
-        "Decrypted by agenix for root alone, from your own files in the folder secrets beside this file.",
+        "Decrypted by agenix, from your own files in the folder secrets beside this file.",
         "By default it decrypts with the host's SSH keys (`age.identityPaths`).",
     )
 
@@ -156,10 +168,11 @@ def _once_there(
     draft.put((option,), Call(Ref(("lib", "mkIf")), (there, attrs(options))), *words)
 
 
-def _credentials(site: Site, draft: Draft, names: list[str]) -> None:
+def _credentials(site: Site, draft: Draft, secrets: dict[str, SecretUse]) -> None:
     """Give what wants a path a file in memory, before any ordinary service starts."""
     install = "".join(
-        f'install --mode=0400 "$CREDENTIALS_DIRECTORY/{name}" "$RUNTIME_DIRECTORY/{name}"\n' for name in names
+        f'install --mode=0400 --owner={use.uid} "$CREDENTIALS_DIRECTORY/{name}" "$RUNTIME_DIRECTORY/{name}"\n'
+        for name, use in secrets.items()
     )
     unit = site.helper("secrets")
     draft.put(
@@ -177,12 +190,12 @@ def _credentials(site: Site, draft: Draft, names: list[str]) -> None:
             "serviceConfig": {
                 "Type": "oneshot",
                 "RemainAfterExit": True,
-                **load_credentials(site, f"{unit}.service", names),
+                **load_credentials(site, f"{unit}.service", secrets),
                 "RuntimeDirectory": SECRETS.removeprefix("/run/"),
                 "RuntimeDirectoryMode": "0700",
                 "UMask": "0077",
             },
         },
-        "What wants a secret as a file finds it in memory, for root alone; encrypt each on this host:",
+        "What wants a secret as a file finds it in memory; encrypt each on this host:",
         f"systemd-creds encrypt --name=NAME FILE {CREDENTIAL_STORE}/NAME",
     )

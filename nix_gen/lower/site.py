@@ -89,6 +89,16 @@ class Opening:
         return f"{self.source} -> {self.target} ({', '.join(self.kinds)})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretUse:
+    """How a secret is used as a file on a host."""
+
+    units: tuple[str, ...]
+    """To restart when it changes, with suffix, sorted."""
+    uid: int
+    """Number of its owner, who alone reads it."""
+
+
 class Site:
     """The surveyed graph; all but `findings` is settled on construction."""
 
@@ -101,6 +111,7 @@ class Site:
         self.networks = ContainerNetworks(graph, self.forms, default_network(graph.name, self.subnet))
         self._copies: dict[str, tuple[Copy, ...]] = {}
         self._secret_units: dict[str, set[str]] = {}
+        self._secret_owners: dict[str, int] = {}
         for host in graph.hosts:
             self._settle(host)
 
@@ -116,24 +127,36 @@ class Site:
         """Record a warning."""
         self.find(code, place, message, mend, Severity.WARNING)
 
-    def secret_file(self, name: str, *units: str) -> str:
-        """Where the value of a secret is found on the host being lowered; root alone may read it.
+    def secret_file(self, name: str, *units: str, uid: int = 0) -> str:
+        """Where the value of a secret is found on the host being lowered; its owner alone may read it.
 
         Args:
             name: of the secret.
             units: what to restart when the value changes, with suffix.
+            uid: number of the user who reads the file; root may in any case.
         """
         self._secret_units.setdefault(name, set()).update(units)
+        if uid and self._secret_owners.setdefault(name, uid) != uid:
+            self.warn(
+                "secret-unreadable",
+                name,
+                f"users {self._secret_owners[name]} and {uid} are to read the file, and it has one owner",
+                "give one of them a secret of its own",
+            )
         folder = AGENIX_SECRETS if self.graph.graph.secrets is SecretProvider.AGENIX else SECRETS
         return f"{folder}/{name}"
 
-    def take_secrets(self) -> dict[str, tuple[str, ...]]:
-        """The secrets asked for as files since the last call, and the units that use each; sorted.
+    def take_secrets(self) -> dict[str, SecretUse]:
+        """The secrets asked for as files since the last call, sorted by name.
 
         Hosts are lowered one after another, so these are the secrets of the host just lowered.
         """
-        taken = {name: tuple(sorted(units)) for name, units in sorted(self._secret_units.items())}
+        taken = {
+            name: SecretUse(units=tuple(sorted(units)), uid=self._secret_owners.get(name, 0))
+            for name, units in sorted(self._secret_units.items())
+        }
         self._secret_units.clear()
+        self._secret_owners.clear()
         return taken
 
     @cached_property

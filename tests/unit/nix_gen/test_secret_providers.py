@@ -89,6 +89,36 @@ def test_secrets_of_one_host_are_not_brought_to_another() -> None:
     assert "tls-key" not in texts["b"]
 
 
+@pytest.mark.parametrize(
+    ("provider", "words"),
+    [
+        (SecretProvider.SOPS, "uid = 1000;"),
+        (SecretProvider.AGENIX, 'owner = "1000";'),
+        (SecretProvider.CREDENTIALS, "install --mode=0400 --owner=1000"),
+    ],
+)
+def test_a_secret_file_belongs_to_the_user_of_the_container(provider: SecretProvider, words: str) -> None:
+    (module,) = lower(_graph(provider, {**BOX, "user": "1000"})).modules
+    assert words in render(module.body)
+
+
+def test_a_secret_file_has_one_owner_and_that_owner_has_a_number() -> None:
+    named = lower(_graph(SecretProvider.SOPS, {**BOX, "user": "www"})).findings
+    assert [str(finding) for finding in named] == [
+        (
+            "warning secret-unreadable: box: runs as www, whose number its image alone knows, "
+            "and its secret files are root's; give the user as a number"
+        )
+    ]
+    two = lower(_graph(SecretProvider.SOPS, {**BOX, "user": "7"}, {**BOX, "id": "c", "user": "8"})).findings
+    assert [str(finding) for finding in two] == [
+        (
+            "warning secret-unreadable: box-key: users 7 and 8 are to read the file, and it has one owner; "
+            "give one of them a secret of its own"
+        )
+    ]
+
+
 def test_every_input_of_a_flake_is_locked() -> None:
     flake = translate(_graph(SecretProvider.AGENIX, WEB))
     lock = json.loads(flake.files["flake.lock"])

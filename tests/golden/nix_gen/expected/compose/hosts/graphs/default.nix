@@ -163,7 +163,7 @@ in
           GRANT ALL PRIVILEGES ON \`wp\`.* TO 'wp'@'10.213.161.20';
           SQL
         '';
-        serviceConfig = {
+        serviceConfig = hardened // {
           LoadCredential = [
             "db.mysql_password:/run/secrets/db.mysql_password"
             "db.mysql_root_password:/run/secrets/db.mysql_root_password"

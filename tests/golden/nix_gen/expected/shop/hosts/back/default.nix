@@ -220,11 +220,13 @@ in
           job_name = "prometheus";
           static_configs = [
             {
+              # watch itself.
               labels = {
                 host = "back";
                 kind = "monitoring";
                 node = "watch";
               };
+
               targets = [ "127.0.0.1:9090" ];
             }
           ];
@@ -233,11 +235,13 @@ in
           job_name = "service";
           static_configs = [
             {
+              # watch -monitors-> web.
               labels = {
                 host = "front";
                 kind = "service";
                 node = "web";
               };
+
               targets = [ "10.0.0.1:8000" ];
             }
           ];
@@ -421,7 +425,7 @@ in
           GRANT ALL PRIVILEGES ON \`wp\`.* TO 'wp'@'10.213.101.173';
           SQL
         '';
-        serviceConfig = {
+        serviceConfig = hardened // {
           LoadCredential = [ "wp-password:/run/secrets/wp-password" ];
           RemainAfterExit = true;
           Type = "oneshot";

@@ -379,7 +379,7 @@ in
           ALTER ROLE "old" WITH LOGIN PASSWORD :'password';
           SQL
         '';
-        serviceConfig = {
+        serviceConfig = hardened // {
           LoadCredential = [ "archive-password:/run/secrets/archive-password" ];
           RemainAfterExit = true;
           Type = "oneshot";
