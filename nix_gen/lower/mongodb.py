@@ -14,6 +14,7 @@ import re
 from nix_gen.ir import Call, ListOf, Multiline, Plain, Ref, Str, Template, attrs
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, host_address, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
@@ -155,11 +156,11 @@ def _key_file(site: Site, draft: Draft, node: Database) -> str:
                 **load_credentials(site, f"{name}.service", [secret]),
                 "RuntimeDirectory": name,
                 "RuntimeDirectoryMode": "0700",
-                "UMask": "0077",
             },
         },
         f"{node.id}: a member of a replica set with users needs the key of the set.",
     )
+    harden(draft, ("systemd", "services", name))
     return f"/run/{name}/{_KEY}"
 
 
@@ -207,6 +208,7 @@ def _administration(site: Site, draft: Draft, node: Database) -> None:
         },
         f"{node.id}: mongosh reads the passwords from the unit's credentials.",
     )
+    harden(draft, ("systemd", "services", name))
 
 
 def _members(site: Site, node: Database) -> list[str]:

@@ -13,6 +13,7 @@ from nix_gen.ir import Multiline, Plain, Ref
 from nix_gen.lower.access import access_sources
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.mysql_replication import (
     QUOTE,
     client_program,
@@ -171,6 +172,7 @@ def _users(site: Site, draft: Draft, node: Database) -> None:
         },
         f"{node.id}: logins with passwords, from the addresses of its clients only.",
     )
+    harden(draft, ("systemd", "services", name))
 
 
 def _grant(node: Database, user: DatabaseUser, source: str) -> list[str]:

@@ -15,6 +15,7 @@ from nix_gen.edges import Replicates
 from nix_gen.ir import Multiline, Plain, Ref
 from nix_gen.lower.access import source_addresses
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.replicas import RETRY_S, WAIT_S, address_of
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
@@ -160,7 +161,10 @@ def lower_replica(site: Site, draft: Draft, node: Database) -> None:
                     **load_credentials(site, f"{name}.service", [secret]),
                     "RuntimeDirectory": name,
                     "RuntimeDirectoryMode": "0700",
-                    "UMask": "0077",
+                    # The server knows root by its name, and its directory belongs to another user.
+                    "CapabilityBoundingSet": "CAP_DAC_OVERRIDE",
+                    "PrivateUsers": False,
+                    "ReadWritePaths": [_DATA_DIR],
                     "TimeoutStartSec": "infinity",
                     "Restart": "on-failure",
                     "RestartSec": RETRY_S,
@@ -169,6 +173,7 @@ def lower_replica(site: Site, draft: Draft, node: Database) -> None:
             },
             f"{edge.id}: copies the primary once, and follows it from there.",
         )
+        harden(draft, ("systemd", "services", name))
 
 
 def _script(edge: Replicates, node: Database, primary: Database, address: str) -> str:

@@ -14,6 +14,7 @@ from nix_gen.ir import Function, ListOf, Multiline, Plain, Ref, force
 from nix_gen.lower.access import access_sources
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.order import start_after
 from nix_gen.lower.postgresql_replication import (
     COMMIT_LOCALLY,
@@ -215,3 +216,4 @@ def _roles(site: Site, draft: Draft, node: Database) -> None:
         unit,
         f"{node.id}: psql reads the passwords from the unit's credentials, before postgresql.target.",
     )
+    harden(draft, ("systemd", "services", name))

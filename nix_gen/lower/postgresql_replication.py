@@ -16,6 +16,7 @@ from nix_gen.edges import Replicates, ReplicationMode
 from nix_gen.ir import Multiline, Plain, Ref, Template
 from nix_gen.lower.access import Source, source_addresses
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.replicas import RETRY_S, WAIT_S, address_of
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
@@ -197,14 +198,11 @@ def _receive(site: Site, draft: Draft, node: Database, edge: Replicates, primary
         "RuntimeDirectoryMode": "0700",
         "StateDirectory": STATE_DIRECTORY,
         "StateDirectoryMode": "0750",
-        "UMask": "0077",
+        "ReadWritePaths": [Template(("-", _DATA_DIR))],
         "TimeoutStartSec": "infinity",
         "Restart": "on-failure",
         "RestartMode": "direct",
         "RestartSec": RETRY_S,
-        "NoNewPrivileges": True,
-        "PrivateTmp": True,
-        "ProtectHome": True,
     }
     draft.put(
         ("systemd", "services", name),
@@ -222,6 +220,7 @@ def _receive(site: Site, draft: Draft, node: Database, edge: Replicates, primary
         },
         f"{edge.id}: writes the password file that primary_conninfo names, and receives the data once.",
     )
+    harden(draft, ("systemd", "services", name))
 
 
 def _script(node: Database, secret: str, primary: _Primary) -> str:
@@ -267,8 +266,9 @@ rmdir "$PGDATA/.received"
 
 def _slots(site: Site, draft: Draft, node: Database, slots: list[str]) -> None:
     script = [*psql(node), *slots, "SQL"]
+    unit = ("systemd", "services", site.helper("slots", node.id))
     draft.put(
-        ("systemd", "services", site.helper("slots", node.id)),
+        unit,
         {
             "description": f"Slots of the replicas of {node.id}",
             "after": ["postgresql.service"],
@@ -281,6 +281,7 @@ def _slots(site: Site, draft: Draft, node: Database, slots: list[str]) -> None:
         },
         f"{node.id} has replicas of its own; their roles come from {origin(site.graph, node).id}.",
     )
+    harden(draft, unit)
 
 
 def psql(node: Database) -> list[str]:

@@ -9,6 +9,7 @@ from nix_gen.edges import Replicates, ReplicationMode
 from nix_gen.ir import Multiline, Plain
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.hardening import harden
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
 from nix_gen.lower.replicas import address_of
@@ -100,11 +101,11 @@ def _credentials(site: Site, draft: Draft, edge: Replicates, copy: Copy, secret:
                 **load_credentials(site, f"{name}.service", [secret]),
                 "RuntimeDirectory": name,
                 "RuntimeDirectoryMode": "0700",
-                "UMask": "0077",
             },
         },
         f"{edge.id}: the server includes what this writes; `masterAuth` would put it into the store.",
     )
+    harden(draft, ("systemd", "services", name))
     return f"/run/{name}/{_MASTERAUTH}"
 
 
