@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,6 @@ from conclave.commands.output import print_json
 from nix_gen.explaining import Explanation, explain
 
 _TITLE_CHARS: Final = 12
-_WRAP_CHARS: Final = 120
 
 
 def portray(path: Path, subject: str | None, *, as_json: bool) -> None:
@@ -42,6 +43,11 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 
 
 def _wrapped(title: str, line: str) -> Iterator[str]:
-    parts = textwrap.wrap(line, _WRAP_CHARS, break_long_words=False, break_on_hyphens=False) or [""]
+    """A line below its title: folded on a terminal, whole in a pipe."""
+    if not sys.stdout.isatty():
+        yield f"{title}{line}"
+        return
+    width = max(shutil.get_terminal_size().columns - _TITLE_CHARS - 2, 40)
+    parts = textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
     yield f"{title}{parts[0]}"
     yield from (f"{'':{_TITLE_CHARS}}  {part}" for part in parts[1:])
