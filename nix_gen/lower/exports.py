@@ -14,7 +14,7 @@ from nix_gen.lower.forms import Form
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, is_served, share
 from nix_gen.lower.words import DATA_GID
-from nix_gen.nodes import Database, Host, Storage, StorageKind
+from nix_gen.nodes import Host, Storage, StorageKind
 
 NOBODY_UID = 65_534
 _DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS})
@@ -67,10 +67,9 @@ def _clients(site: Site, host: Host, storage: Storage) -> list[tuple[str, bool]]
             )
         if place != host.id:
             found[place] = found.get(place, True) and edge.read_only
-    for node in site.graph.nodes:
-        backup = node.backup if isinstance(node, Database | Storage) else None
-        place = site.graph.host_of(node.id)
-        if backup is not None and backup.to == storage.id and place is not None and place != host.id:
+    for node_id in site.backups_to.get(storage.id, ()):
+        place = site.graph.host_of(node_id)
+        if place is not None and place != host.id:
             found[place] = False
     return sorted(found.items())
 

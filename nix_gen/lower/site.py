@@ -160,10 +160,17 @@ class Site:
         return taken
 
     @cached_property
-    def backup_targets(self) -> frozenset[str]:
-        """Ids of the nodes that backups go to."""
-        kept = (node.backup for node in self.graph.nodes if isinstance(node, Database | Storage))
-        return frozenset(backup.to for backup in kept if backup is not None and backup.to is not None)
+    def backups_to(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the nodes whose backups go to a node, by its id."""
+        found: dict[str, list[str]] = {}
+        for node in sorted(self.graph.nodes, key=lambda one: one.id):
+            if (
+                isinstance(node, Database | Storage)
+                and node.backup is not None
+                and node.backup.to is not None
+            ):
+                found.setdefault(node.backup.to, []).append(node.id)
+        return {target: tuple(sources) for target, sources in found.items()}
 
     @cached_property
     def neighbours(self) -> dict[str, tuple[str, ...]]:

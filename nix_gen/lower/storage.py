@@ -49,7 +49,7 @@ def is_podman_volume(site: Site, storage: Storage) -> bool:
     """Whether a storage node is a volume that podman keeps."""
     if storage.storage is not StorageKind.LOCAL or storage.path is not None:
         return False
-    if storage.id in site.backup_targets:
+    if storage.id in site.backups_to:
         return False
     edges = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
     return all(site.forms.get(edge.source) is Form.CONTAINER and not edge.subpath for edge in edges)

@@ -93,10 +93,19 @@ NODES = st.one_of(
         backup=_BACKUPS,
     ),
     _node("database", {"engine": "mongodb"}, **_SQL),
+    _node(
+        "database",
+        {"engine": "mongodb", "users": [{"name": "ops", "password": "pw", "superuser": True}]},
+        settings=st.dictionaries(st.just("net.tls.clusterPassword"), TEXTS),
+    ),
+    _node("database", {"engine": "postgresql"}, extensions=st.just(["pgvector", "postgis"])),
     _node("database", {"engine": "sqlite"}, backup=_BACKUPS),
     _node("message_bus", {"engine": "nats"}, jetstream=st.booleans(), cluster=st.just({"name": "one"})),
     _node("message_bus", {"engine": "kafka"}, cluster=st.just({"name": "one"}), settings=_BUS_SETTINGS),
     _node("message_bus", {"engine": "rabbitmq"}, users=_BUS_USERS, settings=_BUS_SETTINGS),
+    _node("load_balancer", {"engine": "haproxy"}, check_path=st.just("/health"), max_fails=st.integers(0, 3)),
+    _node("load_balancer", {"mode": "tcp"}, algorithm=st.sampled_from(["round_robin", "ip_hash"])),
+    _node("load_balancer", {"mode": "tcp", "engine": "haproxy"}, idle_timeout_ms=st.just(1500)),
     _node("load_balancer", {}, settings=st.dictionaries(st.just("client_max_body_size"), TEXTS)),
     _node("monitoring", {"engine": "grafana", "image": "grafana/grafana"}),
     *(_node("monitoring", {"engine": engine, "image": "some/one"}) for engine in _WATCHERS),
@@ -128,7 +137,31 @@ def graphs(draw: st.DrawFn) -> Graph:
             made["ports"] = [{"port": port, **draw(_published(port))}]
         nodes.append(made)
     nodes.append({"kind": "storage", "id": "store", "host": "alpha", **draw(_PLACE)})
-    return Graph.model_validate({"name": "fuzz", "nodes": nodes, "edges": draw(_edges(nodes))})
+    edges = draw(_edges(nodes))
+    pair, follows = draw(_replicas({str(node.get("engine")) for node in nodes}))
+    return Graph.model_validate({"name": "fuzz", "nodes": nodes + pair, "edges": edges + follows})
+
+
+@st.composite
+def _replicas(draw: st.DrawFn, engines: set[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """A database and its replica, of an engine whose module no other node of their hosts takes."""
+    taken = engines | ({"mysql", "mariadb"} if engines & {"mysql", "mariadb"} else set())
+    free = sorted({"postgresql", "mysql", "mariadb", "mongodb"} - taken)
+    engine = draw(st.sampled_from([None, "redis", *free]))
+    if engine is None:
+        return [], []
+    modes = ["async", "sync"] if engine in {"postgresql", "redis"} else ["async"]
+    pair = [
+        {"kind": "database", "id": name, "engine": engine, "host": host, "port": port}
+        for name, host, port in (("primary", "alpha", 9000), ("replica", "beta", 9001))
+    ]
+    edge = {
+        "kind": "replicates",
+        "source": "replica",
+        "target": "primary",
+        "mode": draw(st.sampled_from(modes)),
+    }
+    return pair, [edge]
 
 
 _PLACE = st.sampled_from(
@@ -140,7 +173,7 @@ _PLACE = st.sampled_from(
         {"storage": "s3", "credentials": "keys"},
     ]
 )
-_MACHINE = st.sampled_from(
+_MACHINE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [{}, {"ssh": {"sources": ["10.0.0.0/8"], "hosts": True}, "users": [{"name": "ops", "admin": True}]}]
 )
 
