@@ -51,6 +51,9 @@ class Assembly:
         contained = [source for source in sources if source.id not in natives]
         apart = kept_apart(contained, top.networks)
         self._networks = network_uses(contained, top.networks) if apart else {}
+        for source in sources:
+            if source.id not in self._networks:
+                source.aliases |= set().union(*source.place.aliases.values()) - {source.id}
 
     def build(self) -> tuple[list[Any], list[Any]]:
         """All nodes and edges, in the order of the file."""
@@ -77,7 +80,7 @@ class Assembly:
         """Node ids by every name a service is reached by; a service's own name wins over another's alias."""
         hosts: dict[str, str] = {}
         for source in self._sources:
-            for alias in sorted(source.aliases):
+            for alias in sorted(source.aliases.union(*source.place.aliases.values())):
                 hosts.setdefault(alias, source.id)
         return {**hosts, **self._ids}
 

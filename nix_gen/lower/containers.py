@@ -81,13 +81,13 @@ def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bo
     options: dict[str, Plain] = {
         "image": image_of(node, site.project),
         **network_options(site, node, copy),
-        "extraOptions": _extra_options(site, node, copy),
         **module_options(node),
     }
     if is_built(node):
         options["pull"] = "never"
     lists: dict[str, list[str]] = {
         "cmd": _command(node, extras),
+        "extraOptions": _extra_options(site, node, copy),
         "dependsOn": sorted({*container_dependencies(site, node), *_joined(site, node)}),
         "ports": _ports(site, node, first=first),
         "volumes": [

@@ -117,7 +117,7 @@ MEANINGFUL: dict[str, list[Any]] = {
 }
 """For every service key values whose absence must be seen, in the graph or in the notes."""
 IMAGES = ("app:1", "postgres:17", "redis", "nats:2", "nginx", "grafana/grafana", "rabbitmq:4")
-_ODD = (
+_ODD: tuple[Any, ...] = (
     None,
     "",
     "x",

@@ -73,7 +73,7 @@ def test_what_is_imported_is_translated_or_refused_by_the_validator(service: dic
 @example({"services": {"web": None}})
 def test_the_importer_raises_nothing_but_its_own_error(wrong: Any) -> None:
     try:
-        said = loads(json.dumps(wrong), file="shop.yaml").origin
+        said: str = loads(json.dumps(wrong), file="shop.yaml").origin
     except GraphFileError as error:
         said = str(error)
     assert "\n" not in said

@@ -254,3 +254,16 @@ def test_labels_and_variables_come_from_files_of_either_format() -> None:
     assert web(loaded)["labels"] == {"a": "1"}
     assert web(loaded)["environment"] == {"PATTERN": "$x 'y' # z"}
     assert loaded.notes == ()
+
+
+def test_a_name_in_one_network_is_a_name_of_the_node_where_nothing_is_kept_apart() -> None:
+    text = """
+        services:
+          db: {image: 'postgres:17', networks: {back: {aliases: [database]}}}
+          app: {image: a, networks: [back], environment: {DB_HOST: database}}
+        networks: {back: }
+    """
+    loaded = loads(text, file="shop.yaml")
+    found = {one["id"]: one for one in loaded.graph.to_node_link()["nodes"]}
+    assert found["db"]["aliases"] == ["database"]
+    assert [(edge.source, edge.target) for edge in loaded.graph.edges] == [("app", "db")]
