@@ -230,7 +230,7 @@ def laboratory(site: Site, programs: Mapping[str, str], ports: Sequence[tuple[in
         behind = [
             one for node, many in site.containers.items() for one in many if site.graph.host_of(node) == host
         ]
-        (bridge, _, gateway), *_ = _networks(config) or [("", None, "")]
+        bridge, gateway = next(((bridge, gateway) for bridge, _, gateway in _networks(config)), ("", ""))
         # Refused rather than dropped, so that nobody has to wait for what will never come.
         firewall = {**config["networking"]["firewall"], "rejectPackets": True}
         refusing = {**config, "networking": {**config["networking"], "firewall": firewall}}

@@ -171,13 +171,13 @@ class Lab:
         until = time.monotonic() + _DEADLINE_S
         while waiting.get_map() and time.monotonic() < until:
             for key, _ in waiting.select(timeout=0.1):
-                one = key.fileobj
-                assert isinstance(one, socket.socket)
+                probe = key.fileobj
+                assert isinstance(probe, socket.socket)
                 with contextlib.suppress(OSError):
-                    said = one.recv(256)
+                    said = probe.recv(256)
                     found[key.data] = json.loads(said) if said else None
-                waiting.unregister(one)
-                one.close()
+                waiting.unregister(probe)
+                probe.close()
         for key in list(waiting.get_map().values()):
             key.fileobj.close()  # type: ignore[union-attr]
         return found

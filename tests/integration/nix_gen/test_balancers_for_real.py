@@ -64,7 +64,7 @@ def _graph(engine: str, mode: str, listen: int, backends: dict[str, Backend]) ->
         "kind": "load_balancer", "id": "gate", "engine": engine, "mode": mode, "listen": [listen],
         "max_fails": 1, "fail_timeout_ms": 150, "connect_timeout_ms": 1000,
     }  # fmt: skip
-    edges = [{"weight": 3}, {"weight": 1}, {"backup": True}]
+    edges: list[dict[str, Any]] = [{"weight": 3}, {"weight": 1}, {"backup": True}]
     if mode == "http":
         gate["virtual_hosts"] = [{"name": "all.example"}, {"name": "one.example"}, {"name": "_"}]
         edges = [{**edge, "virtual_host": "all.example"} for edge in edges]
