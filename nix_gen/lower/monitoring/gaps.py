@@ -9,7 +9,7 @@ from nix_gen.edges import Monitors
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.alloy import has_units
 from nix_gen.lower.site import Site
-from nix_gen.nodes import Host, Monitoring, MonitoringEngine
+from nix_gen.nodes import BusEngine, Host, MessageBus, Monitoring, MonitoringEngine
 
 
 def tell_gap(site: Site, edge: Monitors) -> None:
@@ -28,7 +28,7 @@ def tell_gap(site: Site, edge: Monitors) -> None:
             "no-metrics",
             edge.id,
             f"{target.id} tells no metrics that nix_gen knows of, so {source.id} does not ask it",
-            "set port on the edge, and path if it is not /metrics",
+            _mend(site, edge),
         )
     elif (
         source.engine is MonitoringEngine.LOKI
@@ -36,6 +36,13 @@ def tell_gap(site: Site, edge: Monitors) -> None:
         and not has_units(site, target)
     ):
         site.warn("no-logs", edge.id, f"{target.id} has no unit that could write a log", "remove the edge")
+
+
+def _mend(site: Site, edge: Monitors) -> str:
+    target = site.graph.by_id[edge.target]
+    if isinstance(target, MessageBus) and target.engine is BusEngine.NATS and target.monitor_port is None:
+        return f"set monitor_port on {target.id}"
+    return "set port on the edge, and path if it is not /metrics"
 
 
 def _where(site: Site, edge: Monitors) -> str:

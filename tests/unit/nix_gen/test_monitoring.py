@@ -417,3 +417,11 @@ def test_a_monitoring_node_that_must_be_a_container_needs_an_image(fields: Node,
             "place it on another host, or give it an image"
         )
     ]
+
+
+def test_a_bus_in_a_container_needs_a_monitor_port_to_be_asked() -> None:
+    bus = {"kind": "message_bus", "id": "bus", "mounts": [{"kind": "tmpfs", "target": "/x"}]}
+    (said,) = [text for text in _findings(bus, WATCH, watches("watch", "bus")) if "no-metrics" in text]
+    assert said.endswith("; set monitor_port on bus")
+    host = options({**bus, "monitor_port": 8222}, WATCH, watches("watch", "bus"))
+    assert host["services"]["prometheus"]["exporters"]["nats"]["url"].endswith(":8222")
