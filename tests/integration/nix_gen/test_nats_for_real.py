@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import nats.errors
 import nats.js.errors
@@ -32,7 +32,11 @@ from tests.support.raw_client import RawClient, is_let_in, raw_client
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.nix, pytest.mark.shared]
-TIMEOUT_S = 10
+TIMEOUT_S = 5
+ELECTION_MAX_S = 60
+NOT_NOW = frozenset({10005, 10008, 10009})
+"""JetStream's codes for: peers offline, temporarily unavailable, no leader yet."""
+Answer = TypeVar("Answer")
 
 
 class Mesh:
@@ -86,8 +90,8 @@ def cluster(nix: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 async def _stream(client: RawClient, name: str = STREAM) -> JetStreamContext:
     js = client.client.jetstream(timeout=TIMEOUT_S)
-    with contextlib.suppress(nats.js.errors.BadRequestError):  # it is there already
-        await js.add_stream(StreamConfig(name=name, subjects=["orders.new", "orders.*.paid"], num_replicas=3))
+    stream = StreamConfig(name=name, subjects=["orders.new", "orders.*.paid"], num_replicas=3)
+    await _once_led(lambda: js.add_stream(stream))  # to make it again as it is changes nothing
     return js
 
 
@@ -165,10 +169,11 @@ async def test_a_responder_answers_a_client_that_has_no_right_to_its_subjects(cl
 async def test_a_durable_consumer_is_pulled_from_by_the_client_of_its_edge(cluster: Mesh) -> None:
     async with cluster.client("steward", 0) as steward, cluster.client("ledger", 2) as ledger:
         js = await _stream(steward)
-        await js.add_consumer(STREAM, ConsumerConfig(durable_name="ledger", filter_subject="orders.new"))
-        await js.publish("orders.new", b"1")
+        consumer = ConsumerConfig(durable_name="ledger", filter_subject="orders.new")
+        await _once_led(lambda: js.add_consumer(STREAM, consumer))
+        await _once_led(lambda: js.publish("orders.new", b"1", headers={"Nats-Msg-Id": "durable"}))
         pulling = await ledger.client.jetstream(timeout=TIMEOUT_S).pull_subscribe_bind("ledger", STREAM)
-        (message,) = await pulling.fetch(1, timeout=TIMEOUT_S)
+        (message,) = await _once_led(lambda: pulling.fetch(1, timeout=TIMEOUT_S))
         await message.ack_sync(timeout=TIMEOUT_S)
         assert (message.data, ledger.denied) == (b"1", [])
 
@@ -190,7 +195,8 @@ async def test_a_stream_of_three_copies_outlives_the_loss_of_a_member(
             assert {info.cluster.leader, *(peer.name for peer in info.cluster.replicas or [])} == set(names)
             leader = names[str(info.cluster.leader)]
         async with cluster.client("shop", server=1) as shop:
-            assert (await shop.client.jetstream(timeout=TIMEOUT_S).publish("orders.new", b"1")).seq == 1
+            said = shop.client.jetstream(timeout=TIMEOUT_S)
+            assert (await said.publish("orders.new", b"1", headers={"Nats-Msg-Id": "1"})).seq == 1
         leader.stop()
         left = [place for place, server in enumerate(servers) if server is not leader]
         async with (
@@ -198,23 +204,29 @@ async def test_a_stream_of_three_copies_outlives_the_loss_of_a_member(
             cluster.client("archive", left[1]) as archive,
         ):
             js = shop.client.jetstream(timeout=TIMEOUT_S)
-            assert await _published(js, b"2") == 2
-            reading = await archive.client.jetstream(timeout=TIMEOUT_S).pull_subscribe(
-                "orders.new", stream=STREAM, config=None
-            )
-            messages = await reading.fetch(2, timeout=TIMEOUT_S)
+            once = {"Nats-Msg-Id": "2"}
+            acknowledged = await _once_led(lambda: js.publish("orders.new", b"2", headers=once))
+            assert acknowledged.seq == 2
+            reader = archive.client.jetstream(timeout=TIMEOUT_S)
+            reading = await _once_led(lambda: reader.pull_subscribe("orders.new", stream=STREAM))
+            messages = await _once_led(lambda: reading.fetch(2, timeout=TIMEOUT_S))
             assert [message.data for message in messages] == [b"1", b"2"]
             for message in messages:
                 await message.ack_sync(timeout=TIMEOUT_S)
             assert archive.denied == []
 
 
-async def _published(js: JetStreamContext, payload: bytes) -> int:
-    """The sequence a message gets, once the stream has a leader again."""
-    while True:
-        with contextlib.suppress(nats.errors.TimeoutError, nats.js.errors.NoStreamResponseError):
-            acknowledged = await js.publish("orders.new", payload, headers={"Nats-Msg-Id": payload.decode()})
-            return int(acknowledged.seq)
+async def _once_led(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What the servers answer once all have met and one leads; until then they are asked again."""
+    async with asyncio.timeout(ELECTION_MAX_S):
+        while True:
+            try:
+                return await ask()
+            except (nats.errors.TimeoutError, nats.js.errors.NoStreamResponseError):
+                pass
+            except nats.js.errors.APIError as error:
+                if error.err_code not in NOT_NOW:
+                    raise
 
 
 def _certificates(folder: Path, name: str) -> dict[str, Path]:
