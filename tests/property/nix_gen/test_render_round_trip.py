@@ -92,7 +92,7 @@ def test_integers_of_every_size_come_back_inside_lists(nix: str, tmp_path: Path)
         2**63 - 1,
         -(2**63),
         -(2**63) + 1,
-        *(random.Random(SEED).randrange(-(2**63), 2**63) for _ in range(500)),
+        *(random.Random(SEED).randrange(-(2**63), 2**63) for _ in range(STRINGS_COUNT)),
     ]
     assert _evaluated(nix, ListOf(tuple(Int(n) for n in numbers)), tmp_path) == numbers
 
