@@ -133,11 +133,12 @@ def _place_by_mode(
     if mode in {"host", "none"}:
         return NetworkPlace(mode=mode, names=frozenset())
     found = re.fullmatch(r"(service|container):(.+)", mode)
-    if found is not None and found[2] in ids and ids[found[2]] != source.id:
+    if found is not None and ids.get(found[2], source.id) != source.id:
         return NetworkPlace(mode=f"node:{ids[found[2]]}", names=frozenset())
     if found is not None and found[1] == "service" and not importing.incomplete:
-        what = f"names the service {quoted(found[2])}, which does not run here"
-        mend = f"{near(found[2], ids)}add the service or another network mode"
+        own = ids.get(found[2]) == source.id
+        what = f"names the service {quoted(found[2])}, which {'is itself' if own else 'does not run here'}"
+        mend = f"{'' if own else near(found[2], ids)}name another service, or another network mode"
         importing.problem(f"{source.where}, network_mode", what, mend, line=line)
     else:
         what = f"'network_mode' of {source.where} ({quoted(mode)[1:-1]})"

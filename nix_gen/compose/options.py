@@ -341,7 +341,7 @@ def resources(given: dict[str, Value], node_id: str, where: str, importing: Impo
 def _either(
     new: dict[str, Value], new_key: str, old: dict[str, Value], old_key: str, where: str, importing: Importing
 ) -> Value | None:
-    """The value of a key of `deploy`, or of the older key that means the same; it is a fault if they differ."""
+    """A key of `deploy`, or the older key that means the same; a fault where they differ."""
     one, other = new.get(new_key), old.get(old_key)
     if isinstance(one, Scalar) and isinstance(other, Scalar) and one.text and other.text:
         if one.text != other.text:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from nix_gen.graph import Graph
 from nix_gen.lower.forms import Form
@@ -76,12 +77,13 @@ class ContainerNetworks:
         self._default = default
         self._networks: dict[str, dict[str, ContainerNetwork]] = {}
         self._taken: dict[tuple[str, str], set[int]] = {}
-        addresses = [ipaddress.ip_address(address) for host in graph.hosts for address in host.addresses]
-        subnets = [ipaddress.IPv4Network(subnet) for subnet in NAMED_SUBNETS]
-        free = [subnet for subnet in subnets if not any(address in subnet for address in addresses)]
+        self._followers: dict[str, list[Running]] = {}
         for host in graph.hosts:
-            uses = [use for node in self._containers(host.id) for use in self._uses(node)]
-            self._networks[host.id] = self._planned(uses, free)
+            containers = self._containers(host.id)
+            self._networks[host.id] = self._planned(use for node in containers for use in self._uses(node))
+            for node in containers:
+                if options_of(node).network_node is not None:
+                    self._followers.setdefault(self.leader(node.id), []).append(node)
 
     def on(self, host_id: str) -> tuple[ContainerNetwork, ...]:
         """The networks of a host, by name, the default one first."""
@@ -101,11 +103,7 @@ class ContainerNetworks:
 
     def followers(self, node: Running) -> list[Running]:
         """The other containers that are in the network of this one, by id."""
-        host = self._graph.host_of(node.id)
-        if host is None:
-            return []
-        found = [one for one in self._containers(host) if options_of(one).network_node is not None]
-        return [one for one in found if one.id != node.id and self.leader(one.id) == node.id]
+        return [one for one in self._followers.get(node.id, ()) if one.id != node.id]
 
     def mode(self, node_id: str) -> str:
         """`bridge`, `host` or `none` for a container, also for one that shares another's network."""
@@ -172,12 +170,18 @@ class ContainerNetworks:
         uses = options.networks or (NetworkUse(name=DEFAULT_NETWORK),)
         return tuple(sorted(uses, key=lambda use: (use.internal, use.name != DEFAULT_NETWORK, use.name)))
 
-    def _planned(
-        self, uses: Iterable[NetworkUse], free: Sequence[ipaddress.IPv4Network]
-    ) -> dict[str, ContainerNetwork]:
+    @cached_property
+    def _subnets(self) -> list[ipaddress.IPv4Network]:
+        """Subnets for named networks: those that hold no address of the graph."""
+        hosts = [ipaddress.ip_address(address) for host in self._graph.hosts for address in host.addresses]
+        subnets = [ipaddress.IPv4Network(subnet) for subnet in NAMED_SUBNETS]
+        return [subnet for subnet in subnets if not any(address in subnet for address in hosts)]
+
+    def _planned(self, uses: Iterable[NetworkUse]) -> dict[str, ContainerNetwork]:
         internal: dict[str, bool] = {}
         for use in uses:
             internal[use.name] = internal.get(use.name, False) or use.internal
+        free = self._subnets if internal.keys() - {DEFAULT_NETWORK} else []
         taken: set[int] = set()
         planned: dict[str, ContainerNetwork] = {}
         for name in sorted(internal):

@@ -46,6 +46,7 @@ SENSITIVE = frozenset(
 """Paths of the host that hold the host itself."""
 _CONVERSING = (ConnectsTo, DataFlow, LoadBalances, Monitors, PublishesTo, SubscribesTo)
 _DEFAULT = "default"
+_DEFAULTS = ContainerOptions()
 
 
 def container_findings(graph: Graph) -> Iterator[Finding]:
@@ -184,7 +185,7 @@ def _conversation(graph: Graph, edge: Edge) -> Iterator[Finding]:
 def _networks(graph: Graph, node: Running) -> frozenset[str] | None:
     """Names of the networks a container is in; None for the host's own."""
     for _ in range(len(graph.nodes)):
-        options = node.container or ContainerOptions()
+        options = node.container or _DEFAULTS
         shared = None if options.network_node is None else graph.by_id.get(options.network_node)
         if shared is None or isinstance(shared, Host | Storage):
             break
