@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from nix_gen import Graph, Severity, validate
 from nix_gen.lower import lower
 from tests.support.graphs import graphs
-from tests.support.lowering import plain
+from tests.support.lowering import graph_of, plain
+from tests.support.monitored import everything
 
 _OPENED = re.compile(r"dport (?:\{ )?([0-9, ]+)")
 
@@ -31,6 +32,16 @@ def _open_to(host: Any, address: str) -> set[int]:
 @given(graphs())
 def test_every_target_on_another_host_is_open_to_the_prometheus_that_asks_it(graph: Graph) -> None:
     assume(all(finding.severity is not Severity.ERROR for finding in validate(graph)))
+    _check(graph)
+
+
+def test_every_target_of_the_graph_with_everything_is_open_to_its_prometheus() -> None:
+    assert _check(graph_of(*everything())) > 8
+
+
+def _check(graph: Graph) -> int:
+    """Compares targets and rules of all hosts. Returns how many targets stand on another host."""
+    count = 0
     configs = {module.host.id: plain(module.body.body) for module in lower(graph).modules}
     addresses = {host.addresses[0]: host.id for host in graph.hosts}
     for address, asking in addresses.items():
@@ -39,6 +50,8 @@ def test_every_target_on_another_host_is_open_to_the_prometheus_that_asks_it(gra
             place, _, port = target.rpartition(":")
             if place in addresses and addresses[place] != asking:
                 assert int(port) in _open_to(configs[addresses[place]], address), target
+                count += 1
+    return count
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
