@@ -32,6 +32,13 @@ done
 """
 
 
+_PROGRAMS = {
+    DatabaseEngine.MYSQL: ("mysql", "mysqldump"),
+    DatabaseEngine.MARIADB: ("mariadb", "mariadb-dump"),
+}
+"""Client and dump program."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dump:
     """How one database is copied."""
@@ -85,10 +92,11 @@ def _postgresql(site: Site, node: Database) -> Dump:  # noqa: ARG001  # as its s
 
 def _mysql(site: Site, node: Database) -> Dump:  # noqa: ARG001  # as its sisters
     which = f"--databases {' '.join(node.databases)}" if node.databases else "--all-databases"
-    line = f'mysqldump --user=root --single-transaction --routines --events {which} > "$new/databases.sql"'
+    client, program = _PROGRAMS[node.engine]
+    line = f'{program} --user=root --single-transaction --routines --events {which} > "$new/databases.sql"'
     return Dump(
         script=_lines([line]),
-        restore=("mysql --user=root < databases.sql",),
+        restore=(f"{client} --user=root < databases.sql",),
         path=(Ref(("config", "services", "mysql", "package")),),
         units=("mysql.service",),
     )
@@ -159,11 +167,10 @@ def _container(site: Site, node: Database) -> Dump | None:
             line = f'{run} pg_dumpall --username={user} > "$new/all.sql"'
             restore = f"{into} psql --username={user} --dbname=postgres < all.sql"
         case DatabaseEngine.MYSQL | DatabaseEngine.MARIADB if "root" in users and users["root"].password:
-            program = "mysqldump" if node.engine is DatabaseEngine.MYSQL else "mariadb-dump"
+            client, program = _PROGRAMS[node.engine]
             inside = 'MYSQL_PWD=$(cat "$MYSQL_ROOT_PASSWORD_FILE") exec '
             dump = f"{inside}{program} --user=root --single-transaction --routines --all-databases"
             line = f'{run} sh -c {shlex.quote(dump)} > "$new/all.sql"'
-            client = "mysql" if node.engine is DatabaseEngine.MYSQL else "mariadb"
             restore = f"{into} sh -c {shlex.quote(f'{inside}{client} --user=root')} < all.sql"
         case DatabaseEngine.MONGODB if not node.users:
             line = f'{run} mongodump --gzip --archive > "$new/all.archive.gz"'

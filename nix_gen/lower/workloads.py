@@ -10,6 +10,7 @@ import re
 from nix_gen.ir import Call, Multiline, Plain, Ref, Template, ref, value
 from nix_gen.lower.agents import agent_environment, environment_comment
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.files import lower_files, restart_with_files
 from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
 from nix_gen.lower.health import lower_health, probe, probe_path
@@ -19,7 +20,7 @@ from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
 from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import data_group, mounts_of, provide, source_of
-from nix_gen.lower.words import STATE, node_comment, systemd_path, systemd_value, systemd_word
+from nix_gen.lower.words import DATA_GROUP, STATE, node_comment, systemd_path, systemd_value, systemd_word
 from nix_gen.nodes import Agent, HealthCheck, Host, MountKind, Restart, Service
 
 PRIVILEGED_PORT_MAX = 1023
@@ -70,6 +71,7 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
         path = probe_path(node, check)
         options |= {"path": path} if path else {}
     draft.put(unit, options, node_comment(node), *environment_comment(site, node))
+    restart_with_files(draft, node, unit)
     if check is not None and not job:
         lower_health(site, draft, node, copy, check)
     draft.add((*unit, "after"), ["network.target"])
@@ -100,8 +102,10 @@ def _identity(site: Site, draft: Draft, node: Service | Agent) -> dict[str, Plai
             return {}
     if node.user != "root":
         draft.put(("users", "users", node.user), {"isSystemUser": True, "group": node.user})
-        for name in (node.user, group):
-            draft.put(("users", "groups", name), {})
+    for name in {node.user, group} - {"root", DATA_GROUP}:
+        draft.put(("users", "groups", name), {})
+    if DATA_GROUP in {node.user, group}:
+        data_group(draft)
     return {"User": node.user, "Group": group}
 
 
@@ -131,6 +135,7 @@ def _files(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> dict[
     for edge, storage in mounts_of(site, node):
         pair = _pair(source_of(site, edge, storage), edge.path)
         (read_only if edge.read_only else writable).append(pair)
+    read_only += [_pair(source, target) for source, target in lower_files(site, draft, node)]
     memory: list[str] = []
     for mount in node.mounts:
         if mount.source is not None:

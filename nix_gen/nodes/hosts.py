@@ -40,7 +40,7 @@ class Machine(StrEnum):
     CONTAINER = "container"
     """A NixOS container: `boot.isContainer = true`."""
     BY_LABEL = "by-label"
-    """A machine partitioned as the NixOS manual does it: labels `nixos`, `boot` and `swap`, systemd-boot."""
+    """A machine partitioned as the NixOS manual does it: labels `nixos` and `boot`, systemd-boot."""
     VM = "vm"
     """A QEMU guest: virtio, a guest agent, a serial console; otherwise as `by-label`."""
 

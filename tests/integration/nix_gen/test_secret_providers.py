@@ -1,5 +1,6 @@
 """Flakes with sops-nix, agenix and systemd credentials: locked, offline, and accepted by NixOS options."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import pytest
 
 from nix_gen import translate
 from nix_gen.graph import Graph, SecretProvider
-from tests.support.nix_tools import FEATURES, build_plan, run
+from tests.support.native_checks import NativeProgram, run_native
+from tests.support.nix_tools import FEATURES, build_plan, gather, run
+from tests.support.nixos_rendering.configs import host_configs
+from tests.support.nixos_rendering.systemd import systemd_units
 
 STUBS = Path(__file__).resolve().parents[2] / "support" / "flake_stubs"
 GRAPH = {
@@ -55,3 +59,20 @@ def test_a_flake_with_its_provider_of_secrets_is_locked_and_accepted(
     assert ("defaultSopsFile" in found) == (provider is SecretProvider.SOPS)
     assert ("box-key.age" in found) == (provider is SecretProvider.AGENIX)
     shutil.rmtree(tmp_path / "hosts/shop/secrets")
+
+
+@pytest.mark.nix
+@pytest.mark.shared
+def test_systemd_accepts_units_with_encrypted_credentials(
+    nix: str, shared: Path, native_program: NativeProgram, tmp_path: Path
+) -> None:
+    graph = Graph.model_validate({**GRAPH, "graph": {"name": "shop", "secrets": "credentials"}})
+    gather({"f": translate(graph)}, tmp_path)
+    (config,) = host_configs(shared, tmp_path).values()
+    units = systemd_units(config, tmp_path / "units")
+    environment = {**os.environ, "SYSTEMD_UNIT_PATH": str(tmp_path / "units")}
+    said = run_native(
+        [native_program("systemd-analyze"), "verify", "--man=no", *units], environment=environment
+    )
+    assert said == ""
+    assert {unit.name for unit in units} >= {"shop-secrets.service", "shop-app-web.service"}

@@ -46,6 +46,7 @@ def test_a_database_is_dumped_by_a_timer_and_the_last_copies_stay() -> None:
     ("node", "words"),
     [
         (_database("mysql", databases=["m"]), "mysqldump --user=root --single-transaction"),
+        (_database("mariadb"), "mariadb-dump --user=root --single-transaction --routines --events --all-dat"),
         (_database("redis", password="pw"), 'redis-cli -h 127.0.0.1 -p 6379 --rdb "$new/dump.rdb"'),
         (_database("mongodb"), 'mongodump --port=27017 --gzip --archive="$new/all.archive.gz"'),
         (_database("sqlite"), "for file in /var/lib/shop/db/*; do"),

@@ -54,6 +54,25 @@ def test_services_that_share_files_may_read_each_others() -> None:
     assert found["users"]["groups"]["conclave-data"]["gid"] == 2049
 
 
+@pytest.mark.parametrize(
+    ("user", "group", "groups"),
+    [
+        ("web", None, {"web": {}}),
+        ("web", "crew", {"crew": {}, "web": {}}),
+        ("root", "crew", {"crew": {}}),
+        ("web", "conclave-data", {"conclave-data": {"gid": 2049}, "web": {}}),
+    ],
+)
+def test_the_user_and_the_group_of_a_service_exist(user: str, group: str | None, groups: Any) -> None:
+    storage: Node = {"kind": "storage", "id": "s", "path": "/srv/s"}
+    found = options({**APP, "user": user, "group": group})["users"]
+    assert found["groups"] == groups
+    assert found.get("users", {}) == ({} if user == "root" else {user: {"isSystemUser": True, "group": user}})
+    edge: Node = {"kind": "mounts_volume", "source": "app", "target": "s", "path": "/s"}
+    shared = options({**APP, "user": user, "group": group}, storage, edge)["users"]["groups"]
+    assert shared == {**groups, "conclave-data": {"gid": 2049}}
+
+
 def test_a_checked_service_is_probed_by_a_timer_as_long_as_it_runs() -> None:
     systemd = options({**APP, "health_check": {**CHECK, "start_period_ms": 9000}})["systemd"]
     timer = systemd["timers"]["shop-health-app"]
