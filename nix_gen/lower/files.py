@@ -15,7 +15,12 @@ from nix_gen.nodes import Running, TextFile
 
 def file_volumes(site: Site, draft: Draft, node: Running) -> list[str]:
     """Write the files of a node and give the volumes that show them to its container."""
-    return [f"/etc/{_lower(site, draft, node, file)}:{file.path}:ro" for file in node.files]
+    return [f"{source}:{target}:ro" for source, target in lower_files(site, draft, node)]
+
+
+def lower_files(site: Site, draft: Draft, node: Running) -> list[tuple[str, str]]:
+    """Write the files of a node: where each lies on the host, and where the node sees it."""
+    return [(f"/etc/{_lower(site, draft, node, file)}", file.path) for file in node.files]
 
 
 def restart_with_files(draft: Draft, node: Running, unit: Path) -> None:

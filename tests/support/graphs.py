@@ -35,6 +35,26 @@ _RUNNING: dict[str, st.SearchStrategy[Any]] = {
     "health_check": _HEALTH,
     "restart": st.sampled_from(["no", "always", "on-failure", "unless-stopped"]),
 }
+_CONTAINERS: dict[str, st.SearchStrategy[Any]] = {
+    "files": st.lists(st.builds(lambda text: {"path": "/etc/a b.conf", "text": text}, TEXTS), max_size=1),
+    "container": st.sampled_from(
+        [
+            {"network": "host", "privileged": True, "stop_grace_ms": 200_000, "restart_max_count": 2},
+            {"networks": [{"name": "default"}, {"name": "inner", "internal": True, "aliases": ["in"]}]},
+            {
+                "cap_add": ["NET_ADMIN"],
+                "devices": [{"source": "/dev/dri", "permissions": "r"}],
+                "pid": "host",
+            },
+            {
+                "extra_hosts": [{"name": "up"}],
+                "logging": {"driver": "none"},
+                "pull": "newer",
+                "runtime": "crun",
+            },
+        ]
+    ),
+}
 
 
 def _node(kind: str, fixed: dict[str, Any], **optional: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -78,7 +98,9 @@ _BUS_USERS = st.builds(
 )
 _BUS_SETTINGS = st.dictionaries(st.sampled_from(["max_payload", "a.b"]), TEXTS, max_size=2)
 NODES = st.one_of(
-    _node("service", {"image": "example/app:1"}, **_WORKLOAD, entrypoint=_WORDS, hostname=_NAMES),
+    _node(
+        "service", {"image": "example/app:1"}, **_WORKLOAD, **_CONTAINERS, entrypoint=_WORDS, hostname=_NAMES
+    ),
     _node("service", {"build": {"context": "."}}, **_WORKLOAD, user=st.just("1000")),
     _node("agent", {"package": "hello"}, **_WORKLOAD, user=st.just("hello")),
     _node("service", {"command": ["/bin/serve", "50%", "$x", "a b"]}, secrets=_SECRETS, mounts=_MOUNTS),

@@ -216,3 +216,12 @@ def test_a_long_farewell_and_a_limit_of_restarts_are_told_to_systemd() -> None:
     )["systemd"]["services"]["podman-shop-web"]
     assert unit["serviceConfig"]["TimeoutStopSec"] == 320
     assert unit["unitConfig"] == {"StartLimitBurst": 4, "StartLimitIntervalSec": "infinity"}
+
+
+def test_a_systemd_service_sees_its_files_too() -> None:
+    file = {"path": "/etc/app.conf", "text": "a"}
+    machine = options({"id": "job", "kind": "service", "package": "hello", "files": [file]})
+    assert machine["environment"]["etc"]["shop/job/etc/app.conf"]["text"] == "a"
+    unit = machine["systemd"]["services"]["shop-app-job"]
+    assert "/etc/shop/job/etc/app.conf:/etc/app.conf" in str(unit["serviceConfig"])
+    assert unit["restartTriggers"][0].startswith("files ")
