@@ -17,6 +17,7 @@ from tests.support.lowering import Node, options
 from tests.support.native_checks import NativeProgram
 from tests.support.processes import free_port
 from tests.support.real_flakes import configs_of, hosts
+from tests.support.real_mariadb import RealMariadb
 from tests.support.real_postgres import RealPostgres
 from tests.support.real_redis import RealRedis
 from tests.support.real_units import PATH, begin_unit
@@ -110,6 +111,24 @@ async def test_a_dropped_table_comes_back_from_the_copy_of_postgresql(
         for _ in range(3):
             left = copies.take(**server.environment)
         assert [one.name for one in left] == ["2026-01-01T00-00-02Z", "2026-01-01T00-00-03Z"]
+
+
+@pytest.mark.nix
+@pytest.mark.shared
+async def test_a_dropped_database_comes_back_from_the_copy_of_mariadb(
+    nix: str, shared: Path, native_program: NativeProgram, ground: Path, tmp_path: Path
+) -> None:
+    node = _database("books", "mariadb", host="one", port=free_port(), databases=["app", "b-2"])
+    config = configs_of(shared, tmp_path, *hosts("one"), node)["one"]
+    server = RealMariadb(config, ground / "one", native_program, SECRETS)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        await server.start()
+        server.sql("CREATE DATABASE app; CREATE DATABASE `b-2`; CREATE TABLE app.t AS SELECT 'it''s' AS word")
+        (copy,) = Copies(config, "books", ground).take(**server.environment)
+        server.sql("DROP DATABASE app")
+        server.sql((copy / "databases.sql").read_text())
+        assert server.sql("SELECT word FROM app.t") == "it's"
 
 
 @pytest.mark.nix
