@@ -1,4 +1,4 @@
-"""Who talks to whom, read off the values of environment variables and commands.
+"""Who talks to whom, read off the values of environment variables, commands and carried files.
 
 Pure. A service is mentioned as a host where its name stands before a port (`db:5432`), in a URL
 (`redis://cache/0`), after an `@` or, alone, in a variable named as one that holds a host (`DB_HOST=db`).
@@ -34,6 +34,8 @@ def mentions(source: ServiceSource, ids: Mapping[str, str]) -> Iterator[tuple[st
             yield node_id, port or _sibling_port(source, key)
     for argument in (*(source.command or ()), *(source.entrypoint or ())):
         yield from _mentioned(argument, ids, bare=False)
+    for file in source.files:
+        yield from _mentioned(file.text, ids, bare=False)
 
 
 def _mentioned(text: str, ids: Mapping[str, str], *, bare: bool) -> Iterator[tuple[str, int | None]]:

@@ -267,3 +267,10 @@ def test_a_name_in_one_network_is_a_name_of_the_node_where_nothing_is_kept_apart
     found = {one["id"]: one for one in loaded.graph.to_node_link()["nodes"]}
     assert found["db"]["aliases"] == ["database"]
     assert [(edge.source, edge.target) for edge in loaded.graph.edges] == [("app", "db")]
+
+
+def test_who_is_named_in_a_carried_file_is_connected_to() -> None:
+    files = {"./app.yml": "database: postgres://peer/app\nmetrics: peer:9187\npeer: {}\n"}
+    loaded = imported("volumes: ['./app.yml:/app.yml']", files=files)
+    (edge,) = loaded.graph.edges
+    assert (edge.source, edge.target, getattr(edge, "port", None)) == ("web", "peer", 9187)
