@@ -29,11 +29,11 @@ class Source:
 def access_sources(site: Site, node: Running) -> list[Source]:
     """Every address that clients of a native node come from, other than the host itself.
 
-    A replica that is nothing else logs in by a rule of its own.
+    A replica that is nothing else logs in by a rule of its own; a prober tries the port and never logs in.
     """
     found: dict[str, str] = {}
     for route in site.routes_to(node.id):
-        if route.kinds == ("replicates",):
+        if set(route.kinds) <= {"replicates", "monitors"}:
             continue
         for address in source_addresses(site, route.source.id, node.id):
             found.setdefault(address, route.label)

@@ -425,3 +425,11 @@ def test_a_bus_in_a_container_needs_a_monitor_port_to_be_asked() -> None:
     assert said.endswith("; set monitor_port on bus")
     host = options({**bus, "monitor_port": 8222}, WATCH, watches("watch", "bus"))
     assert host["services"]["prometheus"]["exporters"]["nats"]["url"].endswith(":8222")
+
+
+def test_a_prober_reaches_the_port_of_a_database_and_may_not_log_in() -> None:
+    prober = monitor("blackbox_exporter", "prober", host="beta")
+    host = options(*HOSTS, {**DB, "host": "alpha"}, prober, watches("prober", "db"), host="alpha")
+    assert "tcp dport { 5432 }" in host["networking"]["firewall"]["extraInputRules"]
+    assert host["services"]["postgresql"]["enableTCPIP"] is True
+    assert "authentication" not in host["services"]["postgresql"]
