@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nix_gen.diff.changes import Rule
-from nix_gen.diff.module import Module
+from nix_gen.diff.module import Definition, Module
 from nix_gen.ir import Function, Int, ListOf, Value
 
 _UNIT_KINDS = {
@@ -49,8 +49,8 @@ EVERYONE = "everyone"
 class Effects:
     """What one host's module amounts to."""
 
-    units: dict[str, object]
-    """Everything that defines a unit, by the unit's name; two that are equal need no restart."""
+    units: dict[str, Definition]
+    """What defines each unit, by the unit's name."""
     rules: frozenset[Rule]
     secrets: frozenset[str]
     """Names of the secrets that something on the host reads."""
@@ -73,12 +73,12 @@ def secrets_in(module: Module, value: Value) -> frozenset[str]:
     return frozenset(name for text in module.texts(value, _NOT_READ) for name in _SECRET_PATH.findall(text))
 
 
-def _units(module: Module) -> dict[str, object]:
-    parts: dict[str, list[object]] = {}
+def _units(module: Module) -> dict[str, Definition]:
+    parts: dict[str, list[Value]] = {}
     options = module.body
 
     def define(unit: str, value: Value) -> None:
-        parts.setdefault(unit, []).append(module.content(value))
+        parts.setdefault(unit, []).append(value)
 
     for kind, suffix in _UNIT_KINDS.items():
         for name, value in module.members(module.member(options, "systemd", kind)):
@@ -89,7 +89,7 @@ def _units(module: Module) -> dict[str, object]:
     for name, value in module.members(module.member(options, "services")):
         for unit, part in _of_module(module, name, value):
             define(f"{unit}.service", part)
-    return {unit: tuple(contents) for unit, contents in parts.items()}
+    return {unit: Definition(module, tuple(values)) for unit, values in parts.items()}
 
 
 def _of_module(module: Module, name: str, value: Value) -> Iterator[tuple[str, Value]]:

@@ -38,6 +38,8 @@ class Module:
             body = body.body
         assert isinstance(body, AttrSet), "a module is a set of options"
         self.body = body
+        self.named: str = repr([(name, self.content(value)) for name, value in self._names.items()])
+        """What the names stand for, in one comparable text."""
 
     def member(self, value: Value | None, *names: str) -> Value | None:
         """The value at a path of names, also below `lib.mkDefault` and its like; None where there is none."""
@@ -80,23 +82,22 @@ class Module:
                 return value
 
     def texts(self, value: Value, without: frozenset[str]) -> Iterator[str]:
-        """Every text inside a value, apart from what stands below some names."""
-        match value:
-            case Str(text) | Multiline(text):
-                yield text
-            case AttrSet() | Update():
-                for name, part in self.members(value):
-                    if name not in without:
-                        yield from self.texts(part, without)
-            case ListOf(items) | Call(_, items):
-                for item in items:
-                    yield from self.texts(item, without)
-            case Template(parts):
-                yield from (part for part in parts if isinstance(part, str))
-            case Ref((name,)) if name in self._names:
-                yield from self.texts(self._names[name], without)
-            case _:
-                pass
+        """Every text inside a value, in no order, apart from what stands below some names."""
+        rest = [value]
+        while rest:
+            match rest.pop():
+                case Str(text) | Multiline(text):
+                    yield text
+                case AttrSet(bindings):
+                    rest += [binding.value for binding in bindings if binding.name not in without]
+                case ListOf(items) | Call(_, items) | Update(items):
+                    rest += items
+                case Template(parts):
+                    yield from (part for part in parts if isinstance(part, str))
+                case Ref((name,)) if name in self._names:
+                    rest.append(self._names[name])
+                case _:
+                    pass
 
     def _bare(self, value: Value | None) -> Value | None:
         while True:
@@ -107,3 +108,24 @@ class Module:
                     value = arguments[-1]
                 case _:
                     return value
+
+
+class Definition:
+    """What defines one unit; two that are equal need no restart. Comments do not count."""
+
+    __slots__ = ("_module", "_values")
+    __hash__ = None  # type: ignore[assignment]  # compared, never looked up
+
+    def __init__(self, module: Module, values: tuple[Value, ...]) -> None:
+        self._module = module
+        self._values = values
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Definition):
+            return NotImplemented
+        if self._values == other._values and self._module.named == other._module.named:
+            return True  # the usual case, found without building anything
+        return self._content() == other._content()
+
+    def _content(self) -> tuple[object, ...]:
+        return tuple(map(self._module.content, self._values))

@@ -244,3 +244,9 @@ def test_the_plan_reads_like_this() -> None:
 )
 def test_a_firewall_rule_is_told_in_fewer_words(line: str, rule: Rule) -> None:
     assert rule_of(line) == rule
+
+
+def test_new_words_about_a_node_restart_nothing() -> None:
+    (host,) = after(DB, plus=({**DB, "description": "Orders."},)).hosts
+    assert [field.path for field in host.nodes[0].fields] == ["description"]
+    assert (host.units, host.opened, host.closed) == ((), (), ())
