@@ -18,6 +18,8 @@ from tests.support.real_units import PATH, begin_unit
 from tests.support.waiting import wait_until
 
 _TIMEOUT_S = 60
+_SMALL = ("--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M", "--innodb-flush-method=nosync")
+"""For the tests' sake."""
 
 
 class RealMariadb:
@@ -48,14 +50,14 @@ class RealMariadb:
         conf = self.folder / "my.cnf"
         conf.write_text(my_cnf(self.config))
         if not self.data.exists():
-            words = ["--auth-root-authentication-method=socket", "--skip-test-db", "--user=mysql"]
+            words = ["--auth-root-authentication-method=socket", "--skip-test-db", "--user=mysql", *_SMALL]
             self._run([self._install, "--no-defaults", *words, f"--datadir={self.data}"])
         self._spawn(conf)
         await wait_until(self._answers, timeout_s=_TIMEOUT_S)
 
     def _spawn(self, conf: Path) -> None:
         words = [f"--datadir={self.data}", f"--socket={self.socket}", "--user=mysql"]
-        words += [f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0"]
+        words += [f"--pid-file={self.folder}/pid", "--innodb-flush-log-at-trx-commit=0", *_SMALL]
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
                 [self._program, f"--defaults-file={conf}", *words], stdout=log, stderr=log
