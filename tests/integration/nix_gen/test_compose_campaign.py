@@ -1,12 +1,14 @@
 """Compose files in the style of well-known projects: each becomes a flake that Nix and nixcheck accept."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from nix_gen import load, translate
+from nix_gen import load, loads, translate
 from nix_gen.codes import IMPORT
 from nix_gen.flake import Flake
+from tests.support.compose_documents import MEANINGFUL, document
 from tests.support.nix_tools import build_plan, gather, nixcheck, parse
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "data" / "compose").glob("*.yaml"))
@@ -44,4 +46,18 @@ def test_every_host_of_every_file_passes_nixcheck(
     shared: Path, flakes: dict[str, Flake], tmp_path: Path
 ) -> None:
     gather(flakes, tmp_path)
+    nixcheck(shared, tmp_path)
+
+
+@pytest.mark.nix
+@pytest.mark.shared
+def test_every_key_of_a_service_becomes_options_that_exist(nix: str, shared: Path, tmp_path: Path) -> None:
+    made = {}
+    for key, values in MEANINGFUL.items():
+        if key in {"profiles", "provider"}:
+            continue
+        for index, value in enumerate(values):
+            text = json.dumps(document({"web": {"image": "app:1", key: value}}))
+            made[f"{key}-{index}"] = translate(loads(text, file="shop.yaml").graph)
+    parse(nix, gather(made, tmp_path))
     nixcheck(shared, tmp_path)
