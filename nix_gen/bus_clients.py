@@ -38,6 +38,23 @@ class BusClient:
         """Its `subscribes_to` edges."""
         return tuple(edge for edge in self.edges if isinstance(edge, SubscribesTo))
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What its edges ask of the bus, whichever member they lead to."""
+        ends = {"source", "target", "description"}
+        return tuple(sorted(edge.kind + edge.model_dump_json(exclude=ends) for edge in self.edges))
+
+
+_OWN_TO_A_COPY = {"id", "host", "description", "labels", "aliases", "placement", "environment", "secrets"}
+
+
+def are_copies(one: BusClient, other: BusClient) -> bool:
+    """Whether two services are one program on two hosts (replicas, standbys), which may share a key."""
+    services = isinstance(one.node, Service) and isinstance(other.node, Service)
+    spelled = [node.model_dump(mode="json", exclude=_OWN_TO_A_COPY) for node in (one.node, other.node)]
+    apart = one.node.host is None or one.node.host != other.node.host
+    return services and apart and spelled[0] == spelled[1] and one.asks == other.asks
+
 
 def buses(graph: Graph, engine: BusEngine) -> Iterator[tuple[MessageBus, ...]]:
     """The buses of an engine: each cluster once, by the first id of its members."""

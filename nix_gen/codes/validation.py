@@ -92,7 +92,8 @@ VALIDATION = {
         "Give it its own if the program runs with it.",
     ),
     "identity-twice": error(
-        "Two clients of a NATS bus have one `nkey`.", "Make a key of its own for each node."
+        "Two clients of a NATS bus have one `nkey`, and are not one service on two hosts.",
+        "Make a key of its own for each node.",
     ),
     "jetstream-off": error("An edge uses streams of a bus that keeps none.", "Set `jetstream` on the bus."),
     "missing-health-check": info(
@@ -227,6 +228,14 @@ VALIDATION = {
     "watches-nothing": warning(
         "A prometheus, loki or blackbox exporter has no `monitors` edge.",
         "Add one for each thing it watches.",
+    ),
+    "virtual-ip-alone": warning(
+        "A load balancer has a virtual address that no other shares.",
+        "Name it on a balancer of another host.",
+    ),
+    "virtual-ip-clash": error(
+        "Two load balancers share a virtual address from one host, under two router ids, or with one priority.",
+        "Different hosts and priorities, and one router id.",
     ),
 }
 """Codes of `validate`."""

@@ -11,7 +11,7 @@ the filter in the subject); measured in tests/integration/nix_gen/test_nats_for_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nix_gen.bus_clients import BusClient, clients, is_sweeping
@@ -114,25 +114,40 @@ def _pulling(edge: SubscribesTo) -> list[str]:
 def permissions(graph: Graph, members: tuple[MessageBus, ...]) -> list[dict[str, Any]]:
     """The `authorization.users` of a bus: one per client with a key, by id; none where nobody has one."""
     return [
-        {"nkey": client.nkey, "permissions": _permissions(rights_of(client))}
-        for client in _known(graph, members)
+        {"nkey": nkey, "permissions": _permissions(_of_all(holders))}
+        for nkey, holders in _known(graph, members).items()
     ]
 
 
 def user_sets(graph: Graph, members: tuple[MessageBus, ...]) -> list[AttrSet]:
     """The same as Nix, each with a word on whose it is."""
     sets = []
-    for client in _known(graph, members):
-        edges = sorted({f"{edge.kind} {edge.target}" for edge in client.edges})
-        assert client.nkey is not None
-        comment = f"{client.node.id}: {', '.join(edges)}."
-        rights = value(_permissions(rights_of(client)))
-        sets.append(AttrSet((Binding("nkey", Str(client.nkey), (comment,)), Binding("permissions", rights))))
+    for nkey, holders in _known(graph, members).items():
+        comments = tuple(_edges_of(client) for client in holders)
+        rights = value(_permissions(_of_all(holders)))
+        sets.append(AttrSet((Binding("nkey", Str(nkey), comments), Binding("permissions", rights))))
     return sets
 
 
-def _known(graph: Graph, members: tuple[MessageBus, ...]) -> list[BusClient]:
-    return [client for client in clients(graph, members) if client.nkey is not None]
+def _edges_of(client: BusClient) -> str:
+    edges = sorted({f"{edge.kind} {edge.target}" for edge in client.edges})
+    return f"{client.node.id}: {', '.join(edges)}."
+
+
+def _known(graph: Graph, members: tuple[MessageBus, ...]) -> dict[str, list[BusClient]]:
+    """The clients with a key, by key: one, or the copies of one program (`are_copies`)."""
+    known: dict[str, list[BusClient]] = {}
+    for client in clients(graph, members):
+        if client.nkey is not None:
+            known.setdefault(client.nkey, []).append(client)
+    return known
+
+
+def _of_all(holders: list[BusClient]) -> Rights:
+    """The rights of copies: those of one of them, and the inboxes of all."""
+    rights = [rights_of(client) for client in holders]
+    heard = {subject for each in rights for subject in each.subscribe}
+    return replace(rights[0], subscribe=tuple(sorted(heard)))
 
 
 def _permissions(rights: Rights) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nix_gen.bus_clients import BusClient, buses, clients, is_guarded, is_subject, is_sweeping
+from nix_gen.bus_clients import BusClient, are_copies, buses, clients, is_guarded, is_subject, is_sweeping
 from nix_gen.codes import finding
 from nix_gen.edges import PublishesTo, SubscribesTo
 from nix_gen.findings import Finding
@@ -85,7 +85,7 @@ def _clients(members: tuple[MessageBus, ...], known: tuple[BusClient, ...]) -> I
         return
     bus = members[0].id
     example = min(client.node.id for client in known if client.nkey is not None)
-    holders: dict[str, str] = {}
+    holders: dict[str, BusClient] = {}
     for client in known:
         node = client.node
         if client.nkey is None:
@@ -93,9 +93,9 @@ def _clients(members: tuple[MessageBus, ...], known: tuple[BusClient, ...]) -> I
             mend = f"give {node.id} an nkey, or take away those of all clients of {bus}"
             yield finding("client-without-identity", node.id, message, mend)
             continue
-        holder = holders.setdefault(client.nkey, node.id)
-        if holder != node.id:
-            message = f"{holder} has the same nkey, so {bus} could not tell the two apart"
+        holder = holders.setdefault(client.nkey, client)
+        if holder is not client and not are_copies(holder, client):
+            message = f"{holder.node.id} has the same nkey, so {bus} could not tell the two apart"
             yield finding("identity-twice", node.id, message, "make a key of its own for each node")
         if isinstance(node, Agent) and node.id in CONCLAVE_NAMES:
             message = f"Conclave itself speaks as '{node.id}'"

@@ -76,7 +76,7 @@ BUS_CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = [
     ),
     (
         [APP, {**WEB, "nkey": KEYS[0]}, BUS],
-        [edge("app", "publishes_to", "bus"), edge("web", "publishes_to", "bus")],
+        [edge("app", "publishes_to", "bus"), edge("web", "publishes_to", "bus", subjects=["a"])],
         "error identity-twice: web: app has the same nkey, so bus could not tell the two apart; make a key of its own for each node",
     ),
     (

@@ -1,6 +1,8 @@
 """The generated text of a few graphs, file by file; `pytest --rewrite` writes it anew for review."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ from nix_gen import load
 from nix_gen.flake import translate
 
 HERE = Path(__file__).parent
-GRAPHS = sorted((HERE / "graphs").glob("*.yaml"))
+EXAMPLES = HERE.parents[2] / "examples" / "graphs"
+GRAPHS = [*sorted((HERE / "graphs").glob("*.yaml")), *sorted(EXAMPLES.glob("*.yaml"))]
 EXPECTED = HERE / "expected"
 
 
@@ -43,3 +46,9 @@ def test_two_translations_give_the_same_bytes_in_nixfmt_s_layout(graph: Path) ->
         assert "\r" not in text
         assert "\t" not in text
         assert not any(line != line.rstrip() for line in text.splitlines()), path
+
+
+def test_the_graph_of_conclave_s_own_cluster_is_what_its_program_writes() -> None:
+    program, users = EXAMPLES / "make_conclave.py", EXAMPLES / "conclave-users.json"
+    written = subprocess.run([sys.executable, program, users], capture_output=True, text=True, check=True)
+    assert written.stdout == (EXAMPLES / "conclave.yaml").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 GRAPHS = sorted(
     [
         *(ROOT / "tests/golden/nix_gen/graphs").glob("*.yaml"),
-        *(path for path in (ROOT / "examples").rglob("*.yaml") if path.stem in {"compose", "graph"}),
+        *(path for path in (ROOT / "examples").rglob("*.yaml")),
     ]
 )
 

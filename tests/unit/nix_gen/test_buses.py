@@ -11,8 +11,9 @@ from coordination.runtime.names import Subjects
 from nix_gen.lower import agents
 from nix_gen.lower.bus_rights import conclave_subjects
 from nix_gen.rules.buses import CONCLAVE_NAMES
+from nix_gen.validate import validate
 from tests.support.bus_cases import APP, BUS, KEYS, TLS, WEB, edge
-from tests.support.lowering import Node, lowered, options
+from tests.support.lowering import Node, graph_of, lowered, options
 
 # ruff: noqa: E501 - each line is the exact finding, kept in one piece
 HOSTS: list[Node] = [
@@ -316,3 +317,23 @@ def test_a_rabbitmq_setting_cannot_become_a_second_line() -> None:
     bus = {**BUS, "engine": "rabbitmq", "settings": {"heartbeat": "10\nloopback_users = none", "a": True}}
     assert options(bus)["services"]["rabbitmq"]["configItems"] == {"a": "true"}
     assert any(note.startswith("warning not-used: bus: the settings heartbeat") for note in _notes(bus))
+
+
+def _standby(host: str, subjects: list[str]) -> list[Node]:
+    node = {"kind": "service", "id": f"keep-{host}", "host": host, "package": "hello", "nkey": KEYS[0]}
+    machine = {"kind": "host", "id": host, "addresses": [f"10.0.0.{ord(host) % 8}"]}
+    return [machine, node, edge(str(node["id"]), "publishes_to", "bus", subjects=subjects)]
+
+
+def test_one_program_on_two_hosts_is_one_user_with_an_inbox_for_each() -> None:
+    parts = [*_standby("a", ["k.>"]), *_standby("b", ["k.>"]), {**BUS, "host": "a"}]
+    (user,) = _nats(*parts, host="a")["settings"]["authorization"]["users"]
+    assert user["permissions"]["publish"] == {"allow": ["k.>"]}
+    assert user["permissions"]["subscribe"] == {"allow": ["_INBOX_keep-a.>", "_INBOX_keep-b.>"]}
+    assert not [note for note in _notes(*parts) if note.startswith("error")]
+
+
+def test_two_programs_with_one_key_are_refused_even_on_two_hosts() -> None:
+    parts = [*_standby("a", ["k.>"]), *_standby("b", [">"]), {**BUS, "host": "a"}]
+    graph = graph_of(*parts)
+    assert "identity-twice" in {finding.code for finding in validate(graph)}
