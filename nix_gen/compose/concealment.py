@@ -15,7 +15,7 @@ _SECRET_KEY = re.compile(
     r"_?KEY(?:$|_BASE)|ERLANG_COOKIE|HTPASSWD|(?:^|_)SALT$|(?:NEO4J|REDISCLI|BASIC|HTTP)_?AUTH$"
 )
 _TELLING = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{8,1000}\.[\w-]{8,4000}\.[\w-]|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\bgh[opsur]_\w{30,}|\bxox[abp]-\w{8,}|\$apr1\$\S|\$2[aby]\$\d\d\$\S"
 )
 """Values that are secret under any name: keys, signed tokens, hashes of passwords."""
@@ -23,7 +23,8 @@ _MEASURE = re.compile(
     r"(?:MINUTES?|SECONDS?|HOURS?|DAYS?|TTL|LENGTH|SIZE|EXPIR\w*|LIFETIME|DURATION|AGE|MIN|MAX|COUNT|LIMIT)$"
 )
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "none", "disabled", "0", "1"})
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/\s:@]{0,255}:[^/\s@]{1,1023}@")
+"""A URL with a password. The bounds keep the search linear in long texts."""
 _REFERENCE = r"""["']?\$(?!apr1\$)[A-Za-z_{(]"""
 """What stands for a value that the container itself looks up."""
 _INLINE = re.compile(
@@ -55,8 +56,19 @@ def looks_secret(key: str, value: str) -> bool:
     return not (value.isdecimal() and len(value) <= 9 and _MEASURE.search(key.upper()))
 
 
-_ASSIGNED = re.compile(r"^\s*[\"']?([A-Za-z_][\w.-]*)[\"']?\s*[:=]\s*[\"']?([^\s\"'#;]{4,})", re.MULTILINE)
+_ASSIGNED = re.compile(
+    r"(?:^|[\s{,;(])[\"']?([A-Za-z_][\w.-]*)[\"']?[ \t]*[:=][ \t]*[\"']?([^\s\"'#;]{4,})", re.MULTILINE
+)
 """`name = value`, `name: value`, `"name": "value"` in a file of settings."""
+_TAGGED = re.compile(r"<([A-Za-z_][\w.-]*)>\s*([^<>\s]{4,})\s*</")
+"""`<name>value</name>` in a file of settings."""
+_WORDED = re.compile(
+    r"^[ \t]*(?:requirepass|masterauth|password|passwd)[ \t]+[^\s#;${]{4,}"
+    r"|\bAuthorization:?\s+[\"']?(?:Basic|Bearer)\s+[\w+/=.-]{8,}"
+    r"|\b(?:PASSWORD|IDENTIFIED\s+BY)\s+['\"][^'\"$]{4,}",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Secrets as redis, web servers and SQL write them."""
 _REFERRED = re.compile(
     r"\$|%[({A-Z]|<|/|\{\{|\{env|file:|env:|null|none|true|false|required|optional", re.IGNORECASE
 )
@@ -65,11 +77,12 @@ _REFERRED = re.compile(
 
 def holds_secret(text: str) -> bool:
     """Whether a file of settings holds a secret: a key, a URL with a password, `password = ...`."""
-    if _URL.search(text) or _TELLING.search(text):
+    if _URL.search(text) or _TELLING.search(text) or _WORDED.search(text):
         return True
     return any(
         key_looks_secret(found[1]) and not _REFERRED.match(found[2]) and looks_secret(found[1], found[2])
-        for found in _ASSIGNED.finditer(text)
+        for pattern in (_ASSIGNED, _TAGGED)
+        for found in pattern.finditer(text)
     )
 
 

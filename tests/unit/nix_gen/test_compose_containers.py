@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from nix_gen import GraphFileError, Loaded, loads
+from nix_gen.compose.concealment import holds_secret
 
 
 def imported(keys: str, rest: str = "", files: dict[str, str] | None = None, **environment: str) -> Loaded:
@@ -274,3 +275,43 @@ def test_who_is_named_in_a_carried_file_is_connected_to() -> None:
     loaded = imported("volumes: ['./app.yml:/app.yml']", files=files)
     (edge,) = loaded.graph.edges
     assert (edge.source, edge.target, getattr(edge, "port", None)) == ("web", "peer", 9187)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "requirepass hunter22\n",
+        "<smtp><password>hunter22</password></smtp>",
+        "CREATE USER u IDENTIFIED BY 'hunter22';",
+        "ALTER ROLE u PASSWORD 'hunter22';",
+        'proxy_set_header Authorization "Basic aHVudGVyMjI=";',
+        '{"apiToken": "hunter22"}',
+        "db: postgres://u:hunter22@db/x\n",
+        "-----BEGIN PRIVATE KEY-----\nx\n",
+    ],
+)
+def test_a_secret_in_a_file_is_seen_however_it_is_written(text: str) -> None:
+    loaded = imported("volumes: ['./settings:/settings']", files={"./settings": text})
+    assert "files" not in web(loaded)
+    assert "hunter22" not in str(loaded.graph.to_node_link())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password = ${DB_PASSWORD}\n",
+        "password_file: /run/secrets/pw\n",
+        "password: <secret>\n",
+        "password required pam_unix.so\n# token: see the wiki\nkey: value\n".replace("password", "auth"),
+        "ssl_certificate_key /etc/ssl/key.pem;\n",
+    ],
+)
+def test_a_file_that_names_where_its_secret_is_holds_none(text: str) -> None:
+    loaded = imported("volumes: ['./settings:/settings']", files={"./settings": text})
+    assert [file["text"] for file in web(loaded)["files"]] == [text]
+
+
+@pytest.mark.parametrize("text", ["\n", "a", "-eyJ", "a://", "<a>", "a: ", "IDENTIFIED ", "Authorization: "])
+def test_looking_for_secrets_takes_time_in_proportion_to_the_text(text: str) -> None:
+    whole = (text * 65_536)[:65_536]
+    assert not holds_secret(whole)  # with one step too many per letter this would take minutes
