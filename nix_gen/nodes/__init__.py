@@ -4,12 +4,6 @@ Pure data. A node says *what* runs; how it relates to others is said by edges (`
 machine it stands by `host`. Secrets are names only: no field of a node may hold the value of one.
 """
 
-from __future__ import annotations
-
-from typing import Annotated
-
-from pydantic import Field
-
 from nix_gen.nodes.balancers import (
     Algorithm,
     BalancerEngine,
@@ -33,6 +27,7 @@ from nix_gen.nodes.hosts import (
     Ssh,
     System,
 )
+from nix_gen.nodes.kinds import NODE_KINDS, Node, Placed, Running
 from nix_gen.nodes.monitors import (
     EXPORTERS,
     MONITORING_PORTS,
@@ -56,16 +51,6 @@ from nix_gen.nodes.parts import (
 from nix_gen.nodes.placement import Capacity, PlacementRules, Spread
 from nix_gen.nodes.storages import Storage, StorageKind
 from nix_gen.nodes.workloads import Agent, Service
-
-Node = Annotated[
-    Service | Agent | Database | MessageBus | LoadBalancer | Storage | Monitoring | Host,
-    Field(discriminator="kind"),
-]
-NODE_KINDS = ("agent", "database", "host", "load_balancer", "message_bus", "monitoring", "service", "storage")
-Running = Service | Agent | Database | MessageBus | LoadBalancer | Monitoring
-"""Every kind that is a running program with ports."""
-Placed = Running | Storage
-"""Every kind that stands on a host."""
 
 __all__ = [
     "BUS_PORTS",
