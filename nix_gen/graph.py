@@ -16,15 +16,18 @@ import itertools
 import json
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import networkx as nx
 from pydantic import AfterValidator, Field, model_validator
 
+from nix_gen.components import groups
 from nix_gen.edges import Edge, MountsVolume, Replicates
 from nix_gen.nodes import Host, MessageBus, Node, Storage
 from nix_gen.replication import Lineages
 from nix_gen.scalars import EDGES_MAX_COUNT, NODES_MAX_COUNT, HostId, Part, Text, written
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 DEFAULT_NAME = "deployment"
 _SETTABLE = ("kind", "id", "source", "target")
@@ -198,20 +201,20 @@ class Graph(Part):
 
     @cached_property
     def _bus_members(self) -> dict[str, tuple[MessageBus, ...]]:
-        joined: nx.Graph[str] = nx.Graph()
         buses = {node.id: node for node in self.nodes if isinstance(node, MessageBus)}
-        joined.add_nodes_from(buses)
         first: dict[tuple[str, str], str] = {}
-        for bus in buses.values():
-            if bus.cluster is not None:
-                joined.add_edge(bus.id, first.setdefault((bus.engine, bus.cluster.name), bus.id))
+        joined = [
+            (bus.id, first.setdefault((bus.engine, bus.cluster.name), bus.id))
+            for bus in buses.values()
+            if bus.cluster is not None
+        ]
         for edge in self.edges:
             one, other = buses.get(edge.source), buses.get(edge.target)
             both = one is not None and other is not None and one.engine is other.engine
             if isinstance(edge, Replicates) and both:
-                joined.add_edge(edge.source, edge.target)
+                joined.append((edge.source, edge.target))
         found: dict[str, tuple[MessageBus, ...]] = {}
-        for members in nx.connected_components(joined):
+        for members in groups(buses, joined):
             known = tuple(buses[member] for member in sorted(members))
             found |= dict.fromkeys(members, known)
         return found
@@ -271,6 +274,8 @@ class Graph(Part):
 
     def to_networkx(self) -> nx.MultiDiGraph[str]:
         """The graph for networkx, with the attributes of `to_node_link`."""
+        import networkx as nx  # noqa: PLC0415 - it takes a while, and few ask for it
+
         plain = self.to_node_link()
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(**plain["graph"])
         for node in plain["nodes"]:

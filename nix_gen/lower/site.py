@@ -16,8 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-import networkx as nx
-
+from nix_gen.components import circles
 from nix_gen.edges import ConnectsTo, DependsOn, Monitors
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
@@ -248,26 +247,26 @@ class Site:
         return self.graph.host_of(route.source.id) == self.graph.host_of(route.target.id)
 
     @cached_property
-    def start_circles(self) -> dict[str, int]:
-        """A number for each node: equal where each waits for the other, if clients wait for their databases.
+    def start_circles(self) -> dict[str, str]:
+        """A name for each node: equal where each waits for the other, if clients wait for their databases.
 
         The balancers of a host are one unit, and so count as one.
         """
-        order: nx.DiGraph[str] = nx.DiGraph()
-        order.add_nodes_from(self.graph.by_id)
+        waits: dict[str, set[str]] = {}
         for edge in self.graph.edges:
             is_client = isinstance(edge, ConnectsTo) and isinstance(
                 self.graph.by_id.get(edge.target), Database
             )
             if is_client or isinstance(edge, DependsOn):
-                order.add_edge(edge.source, edge.target)
+                waits.setdefault(edge.source, set()).add(edge.target)
         for host in self.hosts:
             for form in sorted(BALANCERS):
                 balancers = [node.id for node in self.of_form(host, form)]
                 for one, other in itertools.pairwise(balancers):
-                    order.add_edges_from([(one, other), (other, one)])
-        circles = enumerate(nx.strongly_connected_components(order))
-        return {node_id: number for number, circle in circles for node_id in circle}
+                    waits.setdefault(one, set()).add(other)
+                    waits.setdefault(other, set()).add(one)
+        alone = {node_id: node_id for node_id in self.graph.by_id}
+        return alone | {node_id: min(circle) for circle in circles(waits) for node_id in circle}
 
     def openings(self, host_id: str) -> tuple[Opening, ...]:
         """Connections to programs of a host that are no nodes (exporters, file servers), by source."""
@@ -277,8 +276,10 @@ class Site:
     def _connections(self) -> dict[tuple[str, str, bool], list[Connection]]:
         found: dict[tuple[str, str, bool], list[Connection]] = {}
         for edge in self.graph.edges:
-            monitored = isinstance(edge, Monitors)
-            asked = self.metrics.connections(edge) if monitored else connections(self.graph, edge)
+            if isinstance(edge, Monitors):
+                asked = self.metrics.connections(edge)
+            else:
+                asked = connections(self.graph, edge)
             for one in asked:
                 if one.beside or (self._runs(one.source) and self._runs(one.target)):
                     found.setdefault((one.source, one.target, one.beside), []).append(one)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import networkx as nx
-
+from nix_gen.components import groups
 from nix_gen.edges import LoadBalances, MountsVolume, Replicates
 from nix_gen.graph import Graph
 from nix_gen.nodes import (
@@ -119,14 +118,14 @@ def _named(node: Node, rule: str, copies: dict[str, tuple[str, ...]]) -> list[st
 
 
 def _groups(graph: Graph, copies: dict[str, tuple[str, ...]]) -> list[tuple[str, list[str]]]:
-    replicas: nx.Graph[str] = nx.Graph()
+    replicas: list[tuple[str, str]] = []
     found: dict[str, list[str]] = {f"replicas of {name}": list(ids) for name, ids in copies.items()}
     for edge in graph.edges:
         if isinstance(edge, Replicates) and edge.source in graph.by_id and edge.target in graph.by_id:
-            replicas.add_edge(edge.source, edge.target)
+            replicas.append((edge.source, edge.target))
         elif isinstance(edge, LoadBalances):
             found.setdefault(f"upstreams of {edge.source}{edge.path}", []).append(edge.target)
-    for members in nx.connected_components(replicas):
+    for members in groups((), replicas):
         found[f"copies of {min(members)}"] = sorted(members)
     for node in graph.nodes:
         if isinstance(node, MessageBus) and node.cluster is not None:
@@ -168,22 +167,24 @@ def module_of(node: Placed) -> str | None:
 
 def bundles(seen: Survey, copies: dict[str, tuple[str, ...]]) -> list[Bundle]:
     """The nodes without a place as bundles, in no order that matters."""
+    if not seen.wants_place:
+        return []
     graph = seen.graph
-    tied: nx.Graph[str] = nx.Graph()
-    tied.add_nodes_from(seen.wants_place)
-    for node in graph.nodes:
-        for other in _named(node, "together_with", copies):
-            if other in graph.by_id:
-                tied.add_edge(node.id, other)
+    tied = [
+        (node.id, other)
+        for node in graph.nodes
+        for other in _named(node, "together_with", copies)
+        if other in graph.by_id
+    ]
     for edge in graph.edges:
         target = graph.by_id.get(edge.target)
         beside = isinstance(edge, MountsVolume) and isinstance(target, Storage) and target.storage in _BESIDE
         is_file = isinstance(target, Database) and target.engine is DatabaseEngine.SQLITE
         if (beside or is_file) and edge.source in graph.by_id:
-            tied.add_edge(edge.source, edge.target)
+            tied.append((edge.source, edge.target))
     return [
         _bundle(seen, sorted(members))
-        for members in nx.connected_components(tied)
+        for members in groups(seen.wants_place, tied)
         if not seen.wants_place.keys().isdisjoint(members)
     ]
 

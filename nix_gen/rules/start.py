@@ -6,11 +6,10 @@ Each strongly connected component with a cycle gives one finding that names a sh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-
-import networkx as nx
+from collections.abc import Iterator, Mapping
 
 from nix_gen.codes import finding
+from nix_gen.components import circles
 from nix_gen.edges import Condition, DependsOn
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
@@ -23,27 +22,23 @@ _WAITING = "remove one of these depends_on edges"
 
 def start_findings(graph: Graph) -> Iterator[Finding]:
     """dependency-cycle, no-health-check, never-completes. Complexity: linear in nodes and edges."""
-    order: nx.DiGraph[str] = nx.DiGraph()
+    waits: dict[str, set[str]] = {}
     for edge in graph.edges:
         if isinstance(edge, DependsOn):
-            order.add_edge(edge.source, edge.target)
+            waits.setdefault(edge.source, set()).add(edge.target)
             yield from _conditions(graph, edge)
-    for component in nx.strongly_connected_components(order):
-        first = min(component)
-        if len(component) > 1 or order.has_edge(first, first):
-            cycle = _shortest_cycle(order, component)
-            named = " -> ".join((*cycle, cycle[0]))
-            yield finding(
-                "dependency-cycle", cycle[0], f"start-up dependencies form a cycle: {named}", _WAITING
-            )
+    for circle in circles(waits):
+        cycle = _shortest_cycle(waits, circle)
+        named = " -> ".join((*cycle, cycle[0]))
+        yield finding("dependency-cycle", cycle[0], f"start-up dependencies form a cycle: {named}", _WAITING)
 
 
-def _shortest_cycle(order: nx.DiGraph[str], component: set[str]) -> tuple[str, ...]:
+def _shortest_cycle(waits: Mapping[str, set[str]], component: set[str]) -> tuple[str, ...]:
     """A shortest cycle inside a component, beginning with its smallest id."""
     best: tuple[str, ...] = ()
-    steps_count = sum(len(order[node]) for node in component)
+    steps_count = sum(len(waits[node]) for node in component)
     for start in sorted(component)[: max(1, STEPS_MAX_COUNT // steps_count)]:
-        found = _cycle_through(order, component, start, len(best))
+        found = _cycle_through(waits, component, start, len(best))
         if found and (not best or len(found) < len(best)):
             best = found
         if len(best) == 1:
@@ -52,7 +47,9 @@ def _shortest_cycle(order: nx.DiGraph[str], component: set[str]) -> tuple[str, .
     return best[turn:] + best[:turn]
 
 
-def _cycle_through(order: nx.DiGraph[str], component: set[str], start: str, limit: int) -> tuple[str, ...]:
+def _cycle_through(
+    waits: Mapping[str, set[str]], component: set[str], start: str, limit: int
+) -> tuple[str, ...]:
     """A shortest cycle through a node, or nothing if none is shorter than the limit (0: no limit)."""
     came_from: dict[str, str] = {}
     waiting = deque([(start, 1)])
@@ -60,12 +57,12 @@ def _cycle_through(order: nx.DiGraph[str], component: set[str], start: str, limi
         node, length = waiting.popleft()
         if limit and length >= limit:
             return ()
-        if order.has_edge(node, start):
+        if start in waits[node]:
             path = [node]
             while path[-1] != start:
                 path.append(came_from[path[-1]])
             return tuple(reversed(path))
-        for following in sorted(order.successors(node)):
+        for following in sorted(waits[node]):
             if following in component and following not in came_from and following != start:
                 came_from[following] = node
                 waiting.append((following, length + 1))
