@@ -24,10 +24,10 @@ import yaml
 
 from benchmarks.deployments import deployment
 from nix_gen import loads, translate
-from nix_gen.check import inspect
+from nix_gen.inspection import inspect
+from nix_gen.judgement import judge
 from nix_gen.lower import lower
 from nix_gen.placement import place
-from nix_gen.validate import judge
 
 SIZES = (100, 1_000, 10_000)
 ROUNDS = {100: 20, 1_000: 3}

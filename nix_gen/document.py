@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from nix_gen.compose import import_compose, read_variables
+from nix_gen.compose.variables import read_variables
 from nix_gen.errors import GraphFileError, Problem, quoted
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
@@ -142,6 +142,8 @@ def loads(
             raise GraphFileError(Problem(file=file, what=what, mend=mend))
         return Loaded(graph=graph_from(document), origin="graph", lines=_lines(document))
     if "services" in root.entries or "include" in root.entries:
+        from nix_gen.compose.project import import_compose  # noqa: PLC0415 - large, and not for a graph
+
         variables = dict(environment or {})
         if profiles:
             named = [*filter(None, variables.get("COMPOSE_PROFILES", "").split(",")), *profiles]

@@ -1,6 +1,6 @@
 """The ten kinds of edge of a deployment graph: the sentence reads source, kind, target.
 
-Pure data. Which kinds of node an edge kind may join is a table in `nix_gen.validate`.
+Pure data. Which kinds of node an edge kind may join is a table in `nix_gen.rules.structure`.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Replicates(_Edge):
     mode: ReplicationMode = ReplicationMode.ASYNC
     """`sync`: the primary's commits wait for this replica (SQL), or it refuses writes without it (redis)."""
     password: SecretName | None = None
-    """Secret of the replica's login at its primary. None: `<target id>-replication`; redis: the primary's own."""
+    """Secret of the replica's login. None: `<target id>-replication`; redis: that of its primary."""
 
 
 class Monitors(_Edge):

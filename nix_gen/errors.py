@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nix_gen.findings import Finding
 
 QUOTE_MAX_CHARS = 60
 """How much of somebody's text an error repeats."""
+FINDINGS_SHOWN_MAX_COUNT = 3
 
 
 class NixGenError(Exception):
@@ -73,3 +78,20 @@ class GraphFileError(NixGenError):
     def line(self) -> int | None:
         """Line of the first problem, from 1."""
         return self.problems[0].line
+
+
+class InvalidGraphError(NixGenError):
+    """The graph has errors, so nothing was generated: its author's fault, or an agent's that let it pass.
+
+    Attributes:
+        findings: the errors, worst first, at least one.
+    """
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        assert findings, "an invalid graph has a finding"
+        self.findings = findings
+        shown = "; ".join(
+            f"{finding.place}: {finding.message}" for finding in findings[:FINDINGS_SHOWN_MAX_COUNT]
+        )
+        more_count = len(findings) - FINDINGS_SHOWN_MAX_COUNT
+        super().__init__(f"{shown}{f' (and {more_count} more)' if more_count > 0 else ''}")

@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from nix_gen.check import inspect
-from nix_gen.errors import NixGenError
+from nix_gen.errors import InvalidGraphError
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
+from nix_gen.inspection import inspect
 from nix_gen.ir import Call, Function, Multiline, Plain, Ref, RelativePath, Str, Value, attrs, value
 from nix_gen.lower import Lowered
 from nix_gen.lower.plan import GENERATOR, deployment, plan_text
@@ -31,7 +31,6 @@ GRAPH_FILE = "graph.json"
 PLAN_FILE = "plan.txt"
 PLAN_SYSTEM = "x86_64-linux"
 """The plan is always offered for this system, and for every system of a host."""
-FINDINGS_SHOWN_MAX_COUNT = 3
 _PROVIDERS = {
     SecretProvider.SOPS: (SOPS_NIX, Ref(("sops-nix", "nixosModules", "sops"))),
     SecretProvider.AGENIX: (AGENIX, Ref(("agenix", "nixosModules", "default"))),
@@ -48,23 +47,6 @@ copy() {
   copy "$deploymentPath" ""
 } > "$out"
 """
-
-
-class InvalidGraphError(NixGenError):
-    """The graph has errors, so nothing was generated: its author's fault, or an agent's that let it pass.
-
-    Attributes:
-        findings: the errors, worst first, at least one.
-    """
-
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
-        assert findings, "an invalid graph has a finding"
-        self.findings = findings
-        shown = "; ".join(
-            f"{finding.place}: {finding.message}" for finding in findings[:FINDINGS_SHOWN_MAX_COUNT]
-        )
-        more_count = len(findings) - FINDINGS_SHOWN_MAX_COUNT
-        super().__init__(f"{shown}{f' (and {more_count} more)' if more_count > 0 else ''}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

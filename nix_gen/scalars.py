@@ -113,9 +113,12 @@ class Protocol(StrEnum):
 
 
 class Part(BaseModel):
-    """Base of everything in a graph: frozen, and an unknown field is an error."""
+    """Base of everything in a graph: frozen, and an unknown field is an error.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    A validator is built when a part of its kind is first made: most graphs have parts of a few kinds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def written(part: Part) -> str:

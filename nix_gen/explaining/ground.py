@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from nix_gen.check import Checked, inspect
 from nix_gen.diff.effects import NO_EFFECTS, Effects, effects_of, secrets_in
 from nix_gen.diff.module import Module
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph, SecretProvider
+from nix_gen.inspection import Checked, inspect
 from nix_gen.ir import AttrSet, ListOf, Str, Value
 from nix_gen.lower.plan import start_levels
 from nix_gen.lower.secrets import CREDENTIAL_STORE

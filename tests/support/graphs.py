@@ -186,7 +186,7 @@ def _replicas(draw: st.DrawFn, engines: set[str]) -> tuple[list[dict[str, Any]],
     return pair, [edge]
 
 
-_PLACE = st.sampled_from(
+_PLACE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {},
         {"path": "/data/a b", "backup": {}},

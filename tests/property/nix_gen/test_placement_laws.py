@@ -41,7 +41,7 @@ def crowds(draw: st.DrawFn, *, uniform: bool = False) -> dict[str, Any]:
     for name in IDS[: draw(st.integers(1, 5))]:
         asked: dict[str, Any] = draw(_RULES)
         rules = {key: [one for one in ids if one != name] for key, ids in asked.items()}
-        node = {"id": name, "kind": "service", "image": "x", "placement": rules,
+        node: dict[str, Any] = {"id": name, "kind": "service", "image": "x", "placement": rules,
                 "resources": {"cpu_limit_milli": 400 if uniform else draw(st.integers(1, 900))}}  # fmt: skip
         port = draw(st.sampled_from([None, 80, 81]))
         nodes.append(node if port is None else {**node, "ports": [{"port": 1, "published": port}]})

@@ -8,10 +8,10 @@ import pytest
 from conclave.address import URL_VARIABLE
 from conclave.identity import RESERVED_NAMES, agent_permissions
 from coordination.runtime.names import Subjects
+from nix_gen import validate
 from nix_gen.lower import agents
 from nix_gen.lower.bus_rights import conclave_subjects
 from nix_gen.rules.buses import CONCLAVE_NAMES
-from nix_gen.validate import validate
 from tests.support.bus_cases import APP, BUS, KEYS, TLS, WEB, edge
 from tests.support.lowering import Node, graph_of, lowered, options
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nix_gen.validate import validate
+from nix_gen import validate
 from tests.support.lowering import Node, graph_of
 
 CODES = {

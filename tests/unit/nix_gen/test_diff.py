@@ -8,7 +8,7 @@ import pytest
 
 from nix_gen.diff import HIDDEN, MISSING, Action, Changes, Rule, UnitChange, compare, describe, summary
 from nix_gen.diff.effects import rule_of
-from nix_gen.flake import InvalidGraphError
+from nix_gen.errors import InvalidGraphError
 from nix_gen.graph import Graph
 
 ONE = {"kind": "host", "id": "one", "addresses": ["10.0.0.1"]}

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from nix_gen.findings import Finding, Severity, finding_order
 from nix_gen.graph import Graph
+from nix_gen.judgement import judge
 from nix_gen.lower import Lowered, lower
 from nix_gen.nodes import Host
 from nix_gen.pause import collector_paused
 from nix_gen.placement import Placed, place
 from nix_gen.placement.spread import rebuilt
-from nix_gen.validate import judge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
