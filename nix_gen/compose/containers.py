@@ -19,7 +19,7 @@ from nix_gen.errors import quoted
 from nix_gen.findings import Severity
 from nix_gen.nodes import ContainerOptions
 from nix_gen.places import Mapping as Entries
-from nix_gen.places import Scalar, Value
+from nix_gen.places import Value
 from nix_gen.scalars import DURATION_MAX_MS
 
 _SERVICE_MODE = re.compile(r"(service|container):(.+)")
@@ -358,28 +358,3 @@ _READERS: dict[str, Callable[[ContainerReading, Value], None]] = {
     "sysctls": _sysctls,
     "ulimits": _ulimits,
 }
-CONTAINER_KEYS = frozenset(
-    {
-        *_BOOLEANS,
-        *_WORDS,
-        *_LISTS,
-        *_NUMBERS,
-        *_MICROSECONDS,
-        *_SIZES,
-        *_READERS,
-        "cap_add",
-        "cap_drop",
-        "devices",
-        "gpus",
-        "ipc",
-        "network_mode",
-        "pid",
-        "stop_grace_period",
-    }
-)
-"""Service keys that become container options."""
-
-
-def is_said(value: Value) -> bool:
-    """Whether a value says anything."""
-    return not (isinstance(value, Scalar) and value.text.lower() in {"", "null", "~", "false"})
