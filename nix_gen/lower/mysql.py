@@ -44,6 +44,18 @@ PACKAGES = {
     ),
 }
 """The usual package of each engine, and those of versions, in the pinned nixpkgs."""
+_ROOT_BY_SOCKET = """\
+way=$(mysql --user=root --batch --skip-column-names \\
+  --execute="SELECT plugin FROM mysql.user WHERE user = 'root' AND host = 'localhost'")
+if [ "$way" != auth_socket ]; then
+  mysql --user=root --execute="SET sql_log_bin = 0;
+    ALTER USER 'root'@'localhost' IDENTIFIED WITH auth_socket;"
+fi
+"""
+"""MySQL's module begins with a root whom every local user may be; a MariaDB knows root by its socket.
+
+The module loads the plugin. Each server says this itself, so that it stands in no log that replicas read.
+"""
 
 
 def lower_mysql(site: Site, draft: Draft, host: Host) -> None:
@@ -57,6 +69,8 @@ def lower_mysql(site: Site, draft: Draft, host: Host) -> None:
         draft.put((*_OPTION, "package"), Ref(("pkgs", _package(site, node))))
         draft.put((*_OPTION, "settings", "mysqld"), _settings(site, node))
         if is_replica(site, node):
+            if node.engine is DatabaseEngine.MYSQL:
+                _accounts(site, draft, node, _ROOT_BY_SOCKET, set())
             lower_replica(site, draft, node)
         else:
             _own(site, draft, node)
@@ -120,11 +134,19 @@ def _settings(site: Site, node: Database) -> dict[str, Plain]:
 
 
 def _local_user(node: Database, user: DatabaseUser) -> dict[str, Plain]:
-    owned = ["*"] if user.superuser else [f"`{name}`" for name in user.owns if name in node.databases]
+    owned = ["*"] if user.superuser else [_pattern(name) for name in user.owns if name in node.databases]
     return {
         "name": user.name,
         "ensurePermissions": {f"{name}.*": "ALL PRIVILEGES" for name in owned},
     }
+
+
+def _pattern(database: str) -> str:
+    """A database as GRANT names it, where `_` means any letter; in double quotes, or a document, of a shell.
+
+    The module says its permissions in double quotes, where a bare backtick would begin a command.
+    """
+    return "\\`" + database.replace("_", "\\_") + "\\`"
 
 
 def _data_directory(site: Site, draft: Draft, node: Database) -> None:
@@ -147,14 +169,17 @@ def _users(site: Site, draft: Draft, node: Database) -> None:
         secrets.add(user.password)
         for address in dict.fromkeys(addresses):
             statements += _grant(node, user, address)
-    if not statements:
-        return
+    script = _ROOT_BY_SOCKET if node.engine is DatabaseEngine.MYSQL else ""
+    if statements:
+        listed = "".join(f"{line}\n" for line in statements)
+        script += f"{QUOTE}{client_program(node)} --user=root <<SQL\n{listed}SQL\n"
+    if script:
+        _accounts(site, draft, node, script, secrets)
+
+
+def _accounts(site: Site, draft: Draft, node: Database, script: str, secrets: set[str]) -> None:
+    """The unit that runs `script` as soon as the server answers."""
     name = site.helper("users", node.id)
-    script = (
-        f"{QUOTE}{client_program(node)} --user=root <<SQL\n"
-        + "".join(f"{line}\n" for line in statements)
-        + "SQL\n"
-    )
     draft.put(
         ("systemd", "services", name),
         {
@@ -170,9 +195,18 @@ def _users(site: Site, draft: Draft, node: Database) -> None:
                 **load_credentials(site, f"{name}.service", secrets),
             },
         },
-        f"{node.id}: logins with passwords, from the addresses of its clients only.",
+        *_said(node, script),
     )
     harden(draft, ("systemd", "services", name))
+
+
+def _said(node: Database, script: str) -> list[str]:
+    words = []
+    if _ROOT_BY_SOCKET in script:
+        words.append(f"{node.id}: the module makes a root without a password, so only root may be it.")
+    if script != _ROOT_BY_SOCKET:
+        words.append(f"{node.id}: logins with passwords, from the addresses of its clients only.")
+    return words
 
 
 def _grant(node: Database, user: DatabaseUser, source: str) -> list[str]:
@@ -182,4 +216,4 @@ def _grant(node: Database, user: DatabaseUser, source: str) -> list[str]:
     if user.superuser:
         return [*lines, f"GRANT ALL PRIVILEGES ON *.* TO {account} WITH GRANT OPTION;"]
     owned = [name for name in user.owns if name in node.databases]
-    return lines + [f"GRANT ALL PRIVILEGES ON \\`{name}\\`.* TO {account};" for name in owned]
+    return lines + [f"GRANT ALL PRIVILEGES ON {_pattern(name)}.* TO {account};" for name in owned]

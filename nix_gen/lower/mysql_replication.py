@@ -144,13 +144,15 @@ def lower_replica(site: Site, draft: Draft, node: Database) -> None:
             continue
         secret = replication_password(edge)
         name = site.helper("replica", node.id)
+        # The server that everybody on the host could enter as root is first closed to them.
+        closed = [f"{site.helper('users', node.id)}.service"] * (node.engine is DatabaseEngine.MYSQL)
         draft.put(
             ("systemd", "services", name),
             {
                 "description": f"{node.id} as a replica of {primary.id}",
-                "after": ["mysql.service", "network-online.target"],
+                "after": ["mysql.service", *closed, "network-online.target"],
                 "wants": ["network-online.target"],
-                "requires": ["mysql.service"],
+                "requires": ["mysql.service", *closed],
                 "wantedBy": ["multi-user.target"],
                 "path": [Ref(("config", "services", "mysql", "package"))],
                 "environment": {"DATA_DIRECTORY": _DATA_DIR},

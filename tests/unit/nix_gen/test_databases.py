@@ -1,5 +1,6 @@
 """What databases and their replicas become: settings, units, accounts; and that no secret is among them."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -171,6 +172,33 @@ def test_servers_of_a_mysql_lineage_have_ids_of_their_own_and_replicas_are_read_
     assert len({one["server_id"] for one in settings}) == 3
     assert all(0 < one["server_id"] < 2**32 and one["gtid_mode"] == "ON" for one in settings)
     assert [one.get("read_only") for one in settings] == [None, "ON", "ON"]
+
+
+def test_no_mysql_leaves_its_root_to_whoever_reaches_the_socket_and_no_mariadb_is_asked_to() -> None:
+    for host in ("one", "two"):  # a replica too, which has no users of its own
+        unit = options(*_pair("mysql"), host=host)["systemd"]["services"][
+            "shop-users-db" if host == "one" else "shop-users-copy"
+        ]
+        assert "ALTER USER 'root'@'localhost' IDENTIFIED WITH auth_socket;" in unit["script"]
+        assert "SET sql_log_bin = 0;" in unit["script"]
+    replica = options(*_pair("mysql"), host="two")["systemd"]["services"]["shop-replica-copy"]
+    assert "shop-users-copy.service" in replica["requires"]
+    assert "auth_socket" not in str(options(*_pair("mariadb"), host="one"))
+
+
+@pytest.mark.parametrize("engine", ["mysql", "mariadb"])
+def test_a_grant_is_for_the_database_it_names_and_for_no_other_that_looks_like_it(engine: str) -> None:
+    users = [{"name": "far", "password": "pw", "owns": ["a_b"]}, {"name": "near", "owns": ["a_b"]}]
+    host = options(*HOSTS, _db("db", "one", engine, databases=["a_b"], users=users), host="one")
+    assert (
+        "GRANT ALL PRIVILEGES ON \\`a\\_b\\`.* TO 'far'"
+        in host["systemd"]["services"]["shop-users-db"]["script"]
+    )
+    (near,) = host["services"]["mysql"]["ensureUsers"]
+    (named,) = near["ensurePermissions"]
+    # The module says it in double quotes of a shell, as the script of the accounts does.
+    said = subprocess.run(["sh", "-c", f'echo "ON {named}"'], capture_output=True, text=True, check=True)
+    assert said.stdout == "ON `a\\_b`.*\n"
 
 
 def test_a_mongodb_whose_users_have_no_administrator_stays_a_container() -> None:

@@ -138,6 +138,7 @@ in
         };
       };
 
+      # db: the module makes a root without a password, so only root may be it.
       # db: logins with passwords, from the addresses of its clients only.
       graphs-users-db = {
         description = "Users of db";
@@ -145,6 +146,12 @@ in
         path = [ config.services.mysql.package ];
         requires = [ "mysql.service" ];
         script = ''
+          way=$(mysql --user=root --batch --skip-column-names \
+            --execute="SELECT plugin FROM mysql.user WHERE user = 'root' AND host = 'localhost'")
+          if [ "$way" != auth_socket ]; then
+            mysql --user=root --execute="SET sql_log_bin = 0;
+              ALTER USER 'root'@'localhost' IDENTIFIED WITH auth_socket;"
+          fi
           password() { # SECRET
             sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g" "$CREDENTIALS_DIRECTORY/$1"
           }

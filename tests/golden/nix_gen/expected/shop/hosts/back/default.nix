@@ -156,7 +156,7 @@ in
       ensureDatabases = [ "wp" ];
       ensureUsers = [
         {
-          ensurePermissions."`wp`.*" = "ALL PRIVILEGES";
+          ensurePermissions."\\`wp\\`.*" = "ALL PRIVILEGES";
           name = "local";
         }
       ];
