@@ -11,12 +11,13 @@ from tests.support.fixtures import connect, nats_server, own_server, subjects
 from tests.support.native_checks import (
     NAMESPACES_ABSENT,
     PROGRAM_ABSENT,
+    ground,
     in_namespace,
     native_program,
 )
 from tests.support.nats_cli import find_nats_cli
 
-__all__ = ["connect", "in_namespace", "native_program", "nats_server", "own_server", "subjects"]
+__all__ = ["connect", "ground", "in_namespace", "native_program", "nats_server", "own_server", "subjects"]
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS = {

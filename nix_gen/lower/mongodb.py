@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 
-from nix_gen.ir import Call, ListOf, Multiline, Plain, Ref, Str, Template, attrs
+from nix_gen.ir import Call, ListOf, Multiline, Plain, Ref, Str, attrs
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
+from nix_gen.lower.mongosh import mongosh_unit
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, host_address, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
@@ -181,32 +182,23 @@ def _administration(site: Site, draft: Draft, node: Database) -> None:
     if not users and len(members) < 2:  # a set of one is none
         return
     name = site.helper("users", node.id)
-    program = Call(Ref(("lib", "getExe")), (Ref(("pkgs", "mongosh")),))
-    script = Call(Ref(("pkgs", "writeText")), (Str(f"{name}.js"), Multiline(_script(node, users, members))))
-    address = f"mongodb://{LOOPBACK}:{node.listen_port}/admin?directConnection=true"
-    secrets = [user.password for user in users if user.password is not None]
+    unit = mongosh_unit(
+        site,
+        node,
+        name,
+        does=f"Users and members of {node.id}",
+        after="mongodb.service",
+        script=_script(node, users, members),
+        secrets=[user.password for user in users if user.password is not None],
+    )
     draft.put(
         ("systemd", "services", name),
-        {
-            "description": f"Users and members of {node.id}",
-            "after": ["mongodb.service"],
-            "requires": ["mongodb.service"],
-            "wantedBy": ["multi-user.target"],
-            "environment": {"HOME": f"/run/{name}"},
-            "serviceConfig": {
-                "Type": "oneshot",
-                "RemainAfterExit": True,
-                "ExecStart": Template((program, f" --quiet --norc {address} ", script)),
-                "DynamicUser": True,
-                **load_credentials(site, f"{name}.service", secrets),
-                "RuntimeDirectory": name,
-                "RuntimeDirectoryMode": "0700",
-                "Restart": "on-failure",
-                "RestartSec": RETRY_S,
-            },
-            "unitConfig": {"StartLimitIntervalSec": 0},
-        },
+        unit,
         f"{node.id}: mongosh reads the passwords from the unit's credentials.",
+    )
+    again: dict[str, Plain] = {"Restart": "on-failure", "RestartSec": RETRY_S}
+    draft.put(
+        ("systemd", "services", name), {"serviceConfig": again, "unitConfig": {"StartLimitIntervalSec": 0}}
     )
     harden(draft, ("systemd", "services", name))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,6 +45,15 @@ def native_program() -> NativeProgram:
         return found
 
     return find
+
+
+@pytest.fixture
+def ground() -> Iterator[Path]:
+    """A short path that other users than root may walk through."""
+    with tempfile.TemporaryDirectory(prefix="cn-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture(scope="session")

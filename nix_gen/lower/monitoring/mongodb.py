@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 
-from nix_gen.ir import Call, Multiline, Plain, Ref, Str, Template
+from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.mongosh import mongosh_unit
 from nix_gen.lower.monitoring.endpoints import Exporter
 from nix_gen.lower.reach import LOOPBACK
-from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment
+from nix_gen.lower.secrets import environment_file, lower_environment
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Database, DatabaseUser, Host, Monitoring, MonitoringEngine, SecretRef
 
@@ -90,26 +91,17 @@ def _unit(site: Site, draft: Draft, node: Database, administrator: DatabaseUser)
         f"if (db.getUser({user}) === null) db.createUser({{ user: {user}, ...known }});\n"
         f"else db.updateUser({user}, known);\n"
     )
-    program = Call(Ref(("lib", "getExe")), (Ref(("pkgs", "mongosh")),))
-    script = Call(Ref(("pkgs", "writeText")), (Str(f"{name}.js"), Multiline(body)))
-    address = f"mongodb://{LOOPBACK}:{node.listen_port}/admin?directConnection=true"
+    unit = mongosh_unit(
+        site,
+        node,
+        name,
+        does=f"User of the exporter in {node.id}",
+        after=after,
+        script=body,
+        secrets=[administrator.password, secret],
+    )
     draft.put(
         ("systemd", "services", name),
-        {
-            "description": f"User of the exporter in {node.id}",
-            "after": [after],
-            "requires": [after],
-            "wantedBy": ["multi-user.target"],
-            "environment": {"HOME": f"/run/{name}"},
-            "serviceConfig": {
-                "Type": "oneshot",
-                "RemainAfterExit": True,
-                "ExecStart": Template((program, f" --quiet --norc {address} ", script)),
-                "DynamicUser": True,
-                **load_credentials(site, f"{name}.service", [administrator.password, secret]),
-                "RuntimeDirectory": name,
-                "RuntimeDirectoryMode": "0700",
-            },
-        },
+        unit,
         f"{node.id}: the exporter may read statistics, not data.",
     )

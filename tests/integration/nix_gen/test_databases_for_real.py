@@ -3,8 +3,7 @@
 import contextlib
 import os
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +23,6 @@ SECRETS = {
     "db-replication": "re'pli:ca\\tion $x",
     "standby-replication": "second",
 }
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """A short path that other users than root may walk through."""
-    with tempfile.TemporaryDirectory(prefix="cn-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 def _lineage() -> list[Node]:

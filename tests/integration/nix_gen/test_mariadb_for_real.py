@@ -3,8 +3,7 @@
 import contextlib
 import os
 import signal
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -40,15 +39,6 @@ def _graph() -> list[Node]:
         {"kind": "replicates", "source": "copy", "target": "blog"},
         {"kind": "replicates", "source": "leaf", "target": "copy"},
     ]
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """A short path that other users than root may walk through."""
-    with tempfile.TemporaryDirectory(prefix="cn-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 @pytest.fixture

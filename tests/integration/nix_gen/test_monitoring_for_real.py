@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import signal
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,9 +174,9 @@ def test_the_blackbox_exporter_accepts_its_modules(
 
 
 def test_loki_keeps_everything_below_its_directory_and_deletes_after_the_retention(
-    flake: tuple[Path, dict[str, Config]],
+    flake: tuple[Path, dict[str, Config]], nix: str
 ) -> None:
-    document = json.loads(loki_json(flake[1]["back"]) or "")
+    document = json.loads(loki_json(nix, (flake[0] / "f/hosts/back/default.nix").read_text()))
     (schema,) = document["schema_config"]["configs"]
     assert (schema["store"], schema["schema"], schema["object_store"]) == ("tsdb", "v13", "filesystem")
     assert document["compactor"]["retention_enabled"] is True
@@ -221,6 +220,52 @@ def _redis(config: Config, node: str, program: str, folder: Path) -> Iterator[No
         yield
 
 
+def _exporters(config: Config, native_program: NativeProgram, folder: Path) -> dict[str, list[str]]:
+    """The commands of a host's exporters; what prepares redis's has run."""
+    unit = config["systemd"]["services"]["prometheus-redis-exporter"]
+    (folder / "p").write_text(PASSWORD + "\n")
+    environment = {"CREDENTIALS_DIRECTORY": str(folder), "RUNTIME_DIRECTORY": str(folder)}
+    exports = "".join(f"export {name}={value}\n" for name, value in environment.items())
+    run_native(["bash", "-e", "-c", exports + unit["preStart"]])
+    flags = [
+        flag.replace("/run/prometheus-redis-exporter", str(folder))
+        for flag in exporter(config, "redis")["extraFlags"]
+    ]
+    return {
+        "redis": [
+            native_program("prometheus-redis-exporter"),
+            *flags,
+            f"-web.listen-address=127.0.0.1:{exporter(config, 'redis')['port']}",
+        ],
+        "node": [
+            native_program("prometheus-node-exporter"),
+            f"--web.listen-address=127.0.0.1:{exporter(config, 'node')['port']}",
+        ],
+    }
+
+
+def _watchers(config: Config, native_program: NativeProgram, folder: Path) -> dict[str, list[str]]:
+    """The commands of a host's prometheus and alertmanager."""
+    service = config["services"]["prometheus"]
+    alerts = service["alertmanager"]
+    (folder / "alertmanager.yml").write_text(alertmanager_yaml(config) or "")
+    return {
+        "prometheus": [
+            native_program("prometheus"),
+            f"--config.file={write_prometheus(config, folder / 'prometheus')}",
+            f"--storage.tsdb.path={folder / 'tsdb'}",
+            f"--web.listen-address={service['listenAddress']}:{service['port']}",
+        ],
+        "alertmanager": [
+            native_program("prometheus-alertmanager"),
+            f"--config.file={folder / 'alertmanager.yml'}",
+            f"--storage.path={folder / 'alerts'}",
+            f"--web.listen-address={alerts['listenAddress']}:{alerts['port']}",
+            *alerts["extraFlags"],
+        ],
+    }
+
+
 async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporters(
     nix: str,
     shared: Path,
@@ -230,48 +275,12 @@ async def test_a_real_prometheus_scrapes_what_the_edges_say_through_real_exporte
     ports = {name: free_port() for name in ("web", "cache", "vault", "node", "redis", "watch", "alerts")}
     configs = configs_of(shared, tmp_path / "flake", *_small(ports))
     one, two = configs["one"], configs["two"]
-    unit = one["systemd"]["services"]["prometheus-redis-exporter"]
-    (tmp_path / "p").write_text(PASSWORD + "\n")
-    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path), "RUNTIME_DIRECTORY": str(tmp_path)}
-    exports = "".join(f"export {name}={value}\n" for name, value in environment.items())
-    run_native(["bash", "-e", "-c", exports + unit["preStart"]])
-    flags = [
-        flag.replace("/run/prometheus-redis-exporter", str(tmp_path))
-        for flag in exporter(one, "redis")["extraFlags"]
-    ]
-    file = write_prometheus(two, tmp_path / "prometheus")
-    service = two["services"]["prometheus"]
-    prometheus = [
-        native_program("prometheus"),
-        f"--config.file={file}",
-        f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-        f"--web.listen-address={service['listenAddress']}:{service['port']}",
-    ]
-    redis_exporter = [native_program("prometheus-redis-exporter"), *flags]
-    redis_exporter.append(f"-web.listen-address=127.0.0.1:{exporter(one, 'redis')['port']}")
-    node_exporter = [
-        native_program("prometheus-node-exporter"),
-        f"--web.listen-address=127.0.0.1:{exporter(one, 'node')['port']}",
-    ]
-    (tmp_path / "alertmanager.yml").write_text(alertmanager_yaml(two) or "")
-    service = two["services"]["prometheus"]["alertmanager"]
-    alerts = [
-        native_program("prometheus-alertmanager"),
-        f"--config.file={tmp_path / 'alertmanager.yml'}",
-        f"--storage.path={tmp_path / 'alerts'}",
-        f"--web.listen-address={service['listenAddress']}:{service['port']}",
-        *service["extraFlags"],
-    ]
+    commands = _exporters(one, native_program, tmp_path) | _watchers(two, native_program, tmp_path)
     with contextlib.ExitStack() as stack:
         asked = stack.enter_context(metrics_server(ports["web"]))
         for node in ("cache", "vault"):
             stack.enter_context(_redis(one, node, native_program("redis-server"), tmp_path))
-        for name, command in (
-            ("re", redis_exporter),
-            ("ne", node_exporter),
-            ("prom", prometheus),
-            ("am", alerts),
-        ):
+        for name, command in commands.items():
             stack.enter_context(running(command, tmp_path / f"{name}.log"))
         wanted = {
             ("prometheus", "watch"): "1",
@@ -333,15 +342,6 @@ def _metrics(prefix: str, command: list[str], port: int, log: Path) -> set[str]:
     with running(words, log):
         page = wait_for_page(f"http://127.0.0.1:{port}/metrics", f"{prefix}up 1")
     return set(re.findall(rf"(?m)^({prefix}\w+)", page))
-
-
-@pytest.fixture
-def ground() -> Iterator[Path]:
-    """A short path that other users than root may walk through."""
-    with tempfile.TemporaryDirectory(prefix="cn-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 async def test_the_exporter_of_postgresql_logs_in_as_its_system_user_and_reads_no_data(
