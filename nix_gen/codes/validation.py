@@ -234,7 +234,7 @@ VALIDATION = {
         "Name it on a balancer of another host.",
     ),
     "virtual-ip-clash": error(
-        "Two load balancers share a virtual address from one host, under two router ids, or with one priority.",
+        "Two load balancers share a virtual address on one host, under two router ids, or with one priority.",
         "Different hosts and priorities, and one router id.",
     ),
 }

@@ -20,10 +20,12 @@ from nix_gen.lower.natives import NATIVE
 from nix_gen.lower.reach import address_for, is_loopback, name_entries, published, remote_routes
 from nix_gen.lower.site import Opening, Route, Site
 from nix_gen.lower.users import ssh_sources
+from nix_gen.lower.virtual_ips import addresses_like
 from nix_gen.lower.words import nft_comment
-from nix_gen.nodes import Host, PortBinding, Running
+from nix_gen.nodes import Host, LoadBalancer, PortBinding, Running
 from nix_gen.rules.ports import claims
 from nix_gen.scalars import Protocol
+from nix_gen.virtual_ips import sharers
 
 _FIREWALL = ("networking", "firewall")
 _OPEN = {Protocol.TCP: "allowedTCPPorts", Protocol.UDP: "allowedUDPPorts"}
@@ -42,6 +44,7 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
     for opening in site.openings(host.id):
         rules += _opening_rules(site, host, opening)
     rules += _ssh(site, draft, host)
+    rules += _vrrp(site, host)
     if rules:
         draft.write((*_FIREWALL, "extraInputRules"), rules)
     _forward(site, draft, host)
@@ -142,6 +145,20 @@ def _ssh(site: Site, draft: Draft, host: Host) -> list[str]:
         draft.add((*_FIREWALL, _OPEN[Protocol.TCP]), [host.ssh.port], "SSH.")
     label = nft_comment(f"SSH of {host.id}")
     return [f"{words} tcp dport {host.ssh.port} accept {label}" for words in _by_family(sources)]
+
+
+def _vrrp(site: Site, host: Host) -> list[str]:
+    """Let the members of a virtual address hear each other (protocol 112, which has no ports)."""
+    rules = []
+    for node, _ in site.running(host.id):
+        if not isinstance(node, LoadBalancer) or node.virtual_ip is None:
+            continue
+        for other in sharers(site.graph, node):
+            place = site.graph.host_of(other.id)
+            label = nft_comment(f"{other.id} -> {node.id} ({node.virtual_ip.address})")
+            speaks = [] if place is None else addresses_like(site, place, node.virtual_ip.address)[:1]
+            rules += [f"{sources} meta l4proto 112 accept {label}" for sources in _by_family(speaks)]
+    return rules
 
 
 def _through(site: Site, source_id: str) -> str:

@@ -34,6 +34,7 @@ from nix_gen.lower.secrets import lower_secrets
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import lower_storage
 from nix_gen.lower.users import lower_users
+from nix_gen.lower.virtual_ips import lower_virtual_ips
 from nix_gen.lower.workloads import lower_workloads
 from nix_gen.nodes import Host
 
@@ -107,6 +108,7 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_buses,
         lower_nginx,
         lower_haproxy,
+        lower_virtual_ips,
         lower_monitoring,
         lower_natives,
         lower_storage,

@@ -5,6 +5,7 @@ Pure data.
 
 from __future__ import annotations
 
+import ipaddress
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -112,16 +113,28 @@ class VirtualHost(Part):
 
 
 class VirtualIp(Part):
-    """An address that balancers of several hosts share (VRRP): the living one of the highest priority has it."""
+    """An address that balancers of several hosts share (VRRP): the living one of highest priority has it."""
 
     address: Address
-    prefix_length: Annotated[int, Field(strict=True, ge=1, le=128)] = 32
+    prefix_length: Annotated[int, Field(strict=True, ge=1, le=128)] | None = None
+    """None: the address alone, 32 or 128."""
     interface: Annotated[str, StringConstraints(pattern=INTERFACE_PATTERN)]
     """Network interface of the host that carries it."""
     router_id: Annotated[int, Field(strict=True, ge=1, le=255)]
     """One per address in a network; equal on every balancer that shares the address."""
     priority: Annotated[int, Field(strict=True, ge=1, le=254)] = 100
     """The living balancer of the highest priority has the address."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> VirtualIp:
+        if (self.prefix_length or 0) > ipaddress.ip_address(self.address).max_prefixlen:
+            raise ValueError("the prefix is longer than the address")
+        return self
+
+    @property
+    def with_prefix(self) -> str:
+        """The address as it is put on the interface."""
+        return f"{self.address}/{self.prefix_length or ipaddress.ip_address(self.address).max_prefixlen}"
 
 
 class LoadBalancer(RunningBase):

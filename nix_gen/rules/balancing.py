@@ -9,10 +9,11 @@ from nix_gen.edges import LoadBalances
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.nodes import Algorithm, BalancerEngine, BalancerMode, LoadBalancer, VirtualHost
+from nix_gen.virtual_ips import sharers
 
 
 def balancer_findings(graph: Graph, node: LoadBalancer, edges: Iterable[LoadBalances]) -> Iterator[Finding]:
-    """balancer-mode, backup-with-hash, unknown-listen-port, tls-not-possible of one load balancer."""
+    """What one load balancer is asked for and cannot do, or two that share an address."""
     if node.mode is BalancerMode.TCP:
         yield from _tcp(node, edges)
     else:
@@ -24,6 +25,30 @@ def balancer_findings(graph: Graph, node: LoadBalancer, edges: Iterable[LoadBala
                 yield finding("backup-with-hash", edge.id, message, "use haproxy, or another algorithm")
     for host in node.virtual_hosts:
         yield from _tls(node, host)
+    yield from _virtual_ip(graph, node)
+
+
+def _virtual_ip(graph: Graph, node: LoadBalancer) -> Iterator[Finding]:
+    virtual = node.virtual_ip
+    if virtual is None:
+        return
+    others = sharers(graph, node)
+    if not others:
+        message = f"no other balancer shares {virtual.address}, so nobody takes it over"
+        yield finding("virtual-ip-alone", node.id, message, "name it on a balancer of another host")
+    for other in others:
+        assert other.virtual_ip is not None
+        if other.id < node.id:
+            continue
+        if graph.host_of(other.id) == graph.host_of(node.id):
+            message = f"shares {virtual.address} with {other.id} of the same host"
+            yield finding("virtual-ip-clash", node.id, message, "place them on different hosts")
+        elif other.virtual_ip.router_id != virtual.router_id:
+            message = f"shares {virtual.address} with {other.id}, under another router_id"
+            yield finding("virtual-ip-clash", node.id, message, "give both the same router_id")
+        elif other.virtual_ip.priority == virtual.priority:
+            message = f"shares {virtual.address} with {other.id}, and both have priority {virtual.priority}"
+            yield finding("virtual-ip-clash", node.id, message, "give them different priorities")
 
 
 def _tcp(node: LoadBalancer, edges: Iterable[LoadBalances]) -> Iterator[Finding]:

@@ -8,6 +8,9 @@ from typing import Any
 _APP: dict[str, Any] = {"id": "app", "kind": "service", "image": "app:1", "ports": [{"port": 80}]}
 _DB: dict[str, Any] = {"id": "db", "kind": "database", "engine": "postgresql"}
 _LB: dict[str, Any] = {"id": "lb", "kind": "load_balancer"}
+_LC: dict[str, Any] = {**_LB, "id": "lc", "host": "h2"}
+_VIP: dict[str, Any] = {"address": "10.0.0.9", "interface": "eth0", "router_id": 7}
+_TWO_HOSTS: list[dict[str, Any]] = [{"kind": "host", "id": "h1"}, {"kind": "host", "id": "h2"}]
 _ACME: dict[str, Any] = {"acme": True, "email": "ops@example.org"}
 
 
@@ -64,5 +67,29 @@ BALANCER_CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = [
         [_APP, _tls("a.example", "haproxy", certificate="site", key="other")],
         [_to("app")],
         "error tls-not-possible: lb: haproxy looks for the key of site under the name site.key; name the secret site.key",
+    ),
+    (
+        [_APP, {**_LB, "virtual_ip": _VIP}],
+        [_to("app")],
+        "warning virtual-ip-alone: lb: no other balancer shares 10.0.0.9, so nobody takes it over; name it on a balancer of another host",
+    ),
+    (
+        [_APP, {**_LB, "virtual_ip": _VIP}, {**_LB, "id": "lc", "listen": [81], "virtual_ip": _VIP}],
+        [_to("app")],
+        "error virtual-ip-clash: lb: shares 10.0.0.9 with lc of the same host; place them on different hosts",
+    ),
+    (
+        [
+            *_TWO_HOSTS,
+            {**_LB, "host": "h1", "virtual_ip": _VIP},
+            {**_LC, "virtual_ip": {**_VIP, "router_id": 8}},
+        ],
+        [],
+        "error virtual-ip-clash: lb: shares 10.0.0.9 with lc, under another router_id; give both the same router_id",
+    ),
+    (
+        [*_TWO_HOSTS, {**_LB, "host": "h1", "virtual_ip": _VIP}, {**_LC, "virtual_ip": _VIP}],
+        [],
+        "error virtual-ip-clash: lb: shares 10.0.0.9 with lc, and both have priority 100; give them different priorities",
     ),
 ]

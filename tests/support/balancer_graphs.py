@@ -75,6 +75,23 @@ def tcp_balancer(engine: str, **fields: Any) -> Graph:
     return Graph.model_validate({"name": "tcp", "nodes": nodes, "edges": edges})
 
 
+def shared_address() -> Graph:
+    """Two balancers of different engines on two hosts that share an address."""
+    shared = {"interface": "eth0", "router_id": 51}
+    nodes = [
+        *_HOSTS, _service("app", 8000),
+        *(
+            {
+                "kind": "load_balancer", "id": f"gate-{host}", "host": host, "engine": engine,
+                "virtual_ip": {**shared, "address": "10.0.0.100", "prefix_length": 24, "priority": priority},
+            }
+            for host, engine, priority in (("front", "nginx", 150), ("back", "haproxy", 100))
+        ),
+    ]  # fmt: skip
+    edges = [_to("gate-front", "app"), _to("gate-back", "app")]
+    return Graph.model_validate({"name": "shared", "nodes": nodes, "edges": edges})
+
+
 def balancer_graphs() -> dict[str, Graph]:
     """Every way, by name."""
     graphs: dict[str, Graph] = {}
@@ -93,4 +110,5 @@ def balancer_graphs() -> dict[str, Graph]:
             "server_names_hash_max_size": 1024, "add_header": 'X-Served-By a"b',
         },
     )  # fmt: skip
+    graphs["shared-address"] = shared_address()
     return graphs

@@ -23,6 +23,7 @@ from tests.support.nixos_rendering import (
     Config,
     haproxy_cfg,
     host_configs,
+    keepalived_conf,
     nftables_ruleset,
     nginx_conf,
     systemd_units,
@@ -119,6 +120,28 @@ def test_haproxy_accepts_every_configuration(
         file.write_text(text)
         said = run_native([haproxy, "-c", "-f", file], environment=environment)
         assert "[WARNING]" not in said, f"{said}\n{text}"
+
+
+def test_keepalived_accepts_every_shared_address(
+    configs: Mapping[str, Config],
+    native_program: NativeProgram,
+    in_namespace: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    texts = [text for text in map(keepalived_conf, configs.values()) if text is not None]
+    assert len(texts) >= 2
+    # It looks whether the interface is there, and ends itself with a signal whatever it finds.
+    script = '"$1" link add eth0 type veth && { "$2" --config-test="$3" --use-file "$4" || :; }'
+    programs = (native_program("ip"), native_program("keepalived"))
+    report, file = tmp_path / "report", tmp_path / "keepalived.conf"
+
+    def complaints(text: str) -> str:
+        file.write_text(text)
+        run_native([*in_namespace, "/bin/sh", "-c", script, "sh", *programs, report, file])
+        return report.read_text()
+
+    assert [complaints(text) for text in texts] == [""] * len(texts)
+    assert "outside range" in complaints(texts[0].replace("priority 100", "priority 400"))
 
 
 def test_the_kernel_accepts_every_ruleset(

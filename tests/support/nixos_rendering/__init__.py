@@ -7,6 +7,7 @@ in real Nix; an option that nobody set is absent there, and each module puts Nix
 
 from tests.support.nixos_rendering.configs import Config, host_configs
 from tests.support.nixos_rendering.haproxy import haproxy_cfg
+from tests.support.nixos_rendering.keepalived import keepalived_conf
 from tests.support.nixos_rendering.nats import nats_json
 from tests.support.nixos_rendering.nftables import nftables_ruleset
 from tests.support.nixos_rendering.nginx import nginx_conf
@@ -17,6 +18,7 @@ __all__ = [
     "Config",
     "haproxy_cfg",
     "host_configs",
+    "keepalived_conf",
     "nats_json",
     "nftables_ruleset",
     "nginx_conf",

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from nix_gen.lower import lower
-from nix_gen.nodes import Tls
-from tests.support.balancer_graphs import http_balancer, tcp_balancer
+from nix_gen.nodes import Tls, VirtualIp
+from tests.support.balancer_graphs import http_balancer, shared_address, tcp_balancer
 from tests.support.lowering import Node, codes, lowered, options, plain
 
 APP: Node = {"kind": "service", "id": "app", "package": "hello", "ports": [{"port": 9000}]}
@@ -209,3 +209,48 @@ def test_every_way_to_balance_can_be_lowered_without_a_finding() -> None:
 def test_tls_has_one_source_of_its_certificate(given: Node, wrong: str) -> None:
     with pytest.raises(ValidationError, match=wrong):
         Tls.model_validate(given)
+
+
+def test_balancers_of_two_hosts_share_an_address_and_hear_each_other() -> None:
+    modules = {module.host.id: plain(module.body.body) for module in lower(shared_address()).modules}
+    front, back = modules["front"], modules["back"]
+    keepalived = front["services"]["keepalived"]
+    assert keepalived["vrrpInstances"]["shared-gate-front"] == {
+        "interface": "eth0",
+        "priority": 150,
+        "trackScripts": ["shared-gate-front"],
+        "unicastPeers": ["10.0.0.2"],
+        "unicastSrcIp": "10.0.0.1",
+        "virtualIps": [{"addr": "10.0.0.100/24"}],
+        "virtualRouterId": 51,
+    }
+    assert back["services"]["keepalived"]["vrrpInstances"]["shared-gate-back"]["unicastPeers"] == ["10.0.0.1"]
+    assert keepalived["vrrpScripts"]["shared-gate-front"]["script"] == (
+        '"${pkgs.systemd}/bin/systemctl is-active --quiet nginx.service"'
+    )
+    rules = front["networking"]["firewall"]["extraInputRules"]
+    assert rules == (
+        'ip saddr { 10.0.0.2 } meta l4proto 112 accept comment "gate-back -> gate-front (10.0.0.100)"\n'
+    )
+
+
+def test_a_host_without_an_address_cannot_share_one() -> None:
+    virtual = {"interface": "eth0", "router_id": 51, "address": "fd00::9"}
+    hosts = [{"kind": "host", "id": name, "addresses": [f"10.0.0.{i}"]} for i, name in enumerate("ab", 1)]
+    nodes = [{**APP, "host": "a"}, {**LB, "host": "a", "virtual_ip": virtual}]
+    other = {**LB, "id": "lc", "host": "b", "virtual_ip": {**virtual, "priority": 90}}
+    edges = [_to("app"), {**_to("app"), "source": "lc"}]
+    said = {str(finding) for finding in lowered(*hosts, *nodes, other, *edges).findings}
+    assert said == {
+        f"error host-without-address: {host}: {one} on it shares fd00::9 with {two}, and has no address "
+        "to say so; give the host an address of the same family"
+        for host, one, two in (("b", "lc", "lb"), ("a", "lb", "lc"))
+    }
+
+
+def test_the_prefix_of_a_shared_address_fits_its_family() -> None:
+    given = {"address": "10.0.0.9", "interface": "eth0", "router_id": 1}
+    assert VirtualIp.model_validate(given).with_prefix == "10.0.0.9/32"
+    assert VirtualIp.model_validate({**given, "address": "fd00::9"}).with_prefix == "fd00::9/128"
+    with pytest.raises(ValidationError, match="the prefix is longer than the address"):
+        VirtualIp.model_validate({**given, "prefix_length": 64})
