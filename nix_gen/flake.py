@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from nix_gen.errors import InvalidGraphError
+from nix_gen.errors import InvalidGraphError, one_line
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
 from nix_gen.inspection import inspect
@@ -156,7 +156,9 @@ def _flake(graph: Graph) -> Value:
     }
     formals = tuple(pin.name for pin in _pins(graph))
     outputs = Function(formals, attrs({"nixosConfigurations": hosts, "packages": packages}))
-    description = graph.graph.description or f"The deployment {graph.name}"
+    # A flake's description has to be a literal, so what does not print cannot be spelled out in it.
+    given = " ".join(one_line(graph.graph.description or "").split())
+    description = given or f"The deployment {graph.name}"
     inputs: dict[str, Plain] = {pin.name: _input(pin) for pin in _pins(graph)}
     return value({"description": description, "inputs": inputs, "outputs": outputs})
 

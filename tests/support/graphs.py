@@ -161,7 +161,18 @@ def graphs(draw: st.DrawFn) -> Graph:
     nodes.append({"kind": "storage", "id": "store", "host": "alpha", **draw(_PLACE)})
     edges = draw(_edges(nodes))
     pair, follows = draw(_replicas({str(node.get("engine")) for node in nodes}))
-    return Graph.model_validate({"name": "fuzz", "nodes": nodes + pair, "edges": edges + follows})
+    for node in nodes:
+        if node["kind"] in {"service", "agent"} and draw(st.booleans()):
+            # Placement finds the host: near its neighbours, beside its storage, apart from its copies.
+            del node["host"]
+            node["placement"] = draw(_RULES)
+    attributes = {"name": "fuzz", "description": draw(TEXTS)}
+    return Graph.model_validate({"graph": attributes, "nodes": nodes + pair, "edges": edges + follows})
+
+
+_RULES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {"spread": "host"}, {"spread": "zone"}, {"hosts": ["alpha"]}, {"hosts": ["alpha", "beta"]}]
+)
 
 
 @st.composite
