@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 
 from nix_gen.nodes import Host
 from nix_gen.placement.bundles import Bundle, Need
+from nix_gen.placement.ranking import REMADE_SHARE, FullRank, Rank, Ranking
 from nix_gen.rules.ports import is_everywhere
 
 NOMINAL_CPU_MILLI = 4_000
 """What a host without a stated capacity counts as when nodes are ranked; it can never be too full."""
+RANKS_MAX_COUNT = 50_000
+"""Ranks of hosts that are remembered, over all kinds of bundles."""
 NOMINAL_MEMORY_BYTES = 8 * 2**30
 
 
@@ -93,17 +97,25 @@ class Rooms:
     def __init__(self, hosts: Iterable[Host]) -> None:
         self.by_host = {host.id: Room(host) for host in hosts}
         self.where: dict[str, str] = {}
-        self._group_hosts: Counter[tuple[str, str]] = Counter()
+        self._zones: dict[str, list[str]] = {}
+        for host_id, room in self.by_host.items():
+            self._zones.setdefault(room.zone, []).append(host_id)
+        self._group_hosts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._group_zones: Counter[tuple[str, str]] = Counter()
+        self._changed: list[str] = []
+        """Hosts that something was put on or taken from, in turn."""
+        self._rankings: dict[tuple[object, ...], tuple[int, Ranking]] = {}
+        """Orders of the hosts by kind of bundle, with how many changes each has seen; last used, last."""
 
     def put(self, ids: Iterable[str], groups: Iterable[str], need: Need, host_id: str) -> None:
         """Place nodes on a host."""
         room = self.by_host[host_id]
         room.put(need)
+        self._changed.append(host_id)
         for node_id in ids:
             self.where[node_id] = host_id
         for group in groups:
-            self._group_hosts[group, host_id] += 1
+            self._group_hosts[group][host_id] += 1
             self._group_zones[group, room.zone] += 1
 
     def take(self, bundle: Bundle) -> None:
@@ -111,10 +123,11 @@ class Rooms:
         host_id = self.where[bundle.ids[0]]
         room = self.by_host[host_id]
         room.put(bundle.need, -1)
+        self._changed.append(host_id)
         for node_id in bundle.ids:
             del self.where[node_id]
         for group in bundle.groups:
-            self._group_hosts[group, host_id] -= 1
+            self._group_hosts[group][host_id] -= 1
             self._group_zones[group, room.zone] -= 1
 
     def refuses(self, bundle: Bundle, room: Room) -> str | None:
@@ -137,56 +150,56 @@ class Rooms:
         """The hosts, best first.
 
         Apart from its groups by zone, then by host; no port of a container twice; near what it talks to; best
-        fit, with a host over its nominal size last; by id.
+        fit, with a host over its nominal size last; by id. Good until the next `put` or `take`.
         """
         near: dict[str, int] = {}
         for other in bundle.near:
             place = self.where.get(other, other)
             if place in self.by_host:
                 near[place] = near.get(place, 0) + 1
+        ranks: Iterator[FullRank] = iter(self._ranking(bundle))
+        if near:
+            nearer = [self._full_rank(bundle, host_id, count) for host_id, count in near.items()]
+            ranks = heapq.merge(sorted(nearer), (one for one in ranks if one[1][-1] not in near))
+        return (self.by_host[rank[-1]] for _, rank in ranks)
+
+    def _ranking(self, bundle: Bundle) -> Ranking:
+        """The order of all hosts for a bundle that is near nothing, brought up to date."""
         need, groups = bundle.need, bundle.groups
-        costs = {}
-        if groups or need.inner_ports:
-            costs = {host_id: self._costs(room, groups, need) for host_id, room in self.by_host.items()}
-        elif near:  # nothing comes before nearness then, and the others are seldom asked
-            yield from self._ranked(need, {host_id: self.by_host[host_id] for host_id in near}, near, costs)
-            yield from self._ranked(
-                need,
-                {host_id: room for host_id, room in self.by_host.items() if host_id not in near},
-                {},
-                costs,
+        kind = (need.cpu_milli, need.memory_bytes, need.inner_ports, groups)
+        known = self._rankings.pop(kind, None)
+        changed = () if known is None else set(self._changed[known[0] :])
+        if known is None or len(changed) * REMADE_SHARE > len(self.by_host):
+            # Without groups zones mean nothing: then all hosts are one.
+            zones = self._zones if groups else {"": list(self.by_host)}
+            ranking = Ranking(
+                zones.items(),
+                lambda host_id: self._rank(self.by_host[host_id], groups, need),
+                lambda zone: sum(self._group_zones[group, zone] for group in groups),
             )
-            return
-        yield from self._ranked(need, self.by_host, near, costs)
+        else:
+            ranking = known[1]
+            ranking.update((host_id, self.by_host[host_id].zone if groups else "") for host_id in changed)
+        self._rankings[kind] = (len(self._changed), ranking)
+        while len(self._rankings) > 1 and len(self._rankings) * len(self.by_host) > RANKS_MAX_COUNT:
+            del self._rankings[next(iter(self._rankings))]
+        return ranking
 
-    def _ranked(
-        self,
-        need: Need,
-        rooms: Mapping[str, Room],
-        near: Mapping[str, int],
-        costs: Mapping[str, tuple[int, int, int]],
-    ) -> list[Room]:
-        ranks = []
-        cpu_milli, memory_bytes, nothing = need.cpu_milli, need.memory_bytes, (0, 0, 0)
-        for host_id, room in rooms.items():  # hosts times nodes turns: as little as possible
-            cpu_share = (room.taken_cpu_milli + cpu_milli) / room.cpu_milli
-            share = (room.taken_memory_bytes + memory_bytes) / room.memory_bytes
-            share = max(share, cpu_share)
-            fit = (True, share) if share > 1 else (False, -share)
-            ranks.append((costs.get(host_id, nothing), -near.get(host_id, 0), fit, host_id))
-        ranks.sort()
-        return [rooms[rank[3]] for rank in ranks]
+    def _full_rank(self, bundle: Bundle, host_id: str, near_count: int) -> FullRank:
+        room, groups = self.by_host[host_id], bundle.groups
+        zone_cost = sum(self._group_zones[group, room.zone] for group in groups)
+        return (zone_cost, self._rank(room, groups, bundle.need, near_count))
 
-    def _costs(self, room: Room, groups: tuple[str, ...], need: Need) -> tuple[int, int, int]:
-        """How many of its groups share the zone and the host, and how many ports of containers meet there."""
-        return (
-            sum(self._group_zones[group, room.zone] for group in groups),
-            sum(self._group_hosts[group, room.host.id] for group in groups),
-            sum(room.inner_ports[inner] > 0 for inner in need.inner_ports),
+    def _rank(self, room: Room, groups: tuple[str, ...], need: Need, near_count: int = 0) -> Rank:
+        """How many of its groups share the host, how many ports of containers meet there, and so on."""
+        host_id = room.host.id
+        costs = (
+            sum(self._group_hosts[group][host_id] for group in groups) if groups else 0,
+            sum(room.inner_ports[inner] > 0 for inner in need.inner_ports) if need.inner_ports else 0,
         )
+        share = room.share(need)
+        return (costs, -near_count, (True, share) if share > 1 else (False, -share), host_id)
 
     def crowded(self, group: str) -> list[str]:
         """Hosts that hold several members of a group."""
-        return sorted(
-            host_id for (name, host_id), count in self._group_hosts.items() if name == group and count > 1
-        )
+        return sorted(host_id for host_id, count in self._group_hosts[group].items() if count > 1)
