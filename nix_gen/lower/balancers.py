@@ -7,6 +7,7 @@ A group is the targets of one virtual host and path (or, in tcp mode, of one por
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nix_gen.edges import LoadBalances, Monitors
@@ -16,7 +17,7 @@ from nix_gen.lower.edges.connection import client_port, first_tcp
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, address_for
-from nix_gen.lower.site import Site
+from nix_gen.lower.site import Route, Site
 from nix_gen.nodes import (
     BalancerMode,
     Database,
@@ -71,6 +72,7 @@ class Groups:
         self._site = site
         self._node = node
         self._found: dict[tuple[LoadBalances, ...], Group] = {}
+        self._routes = {route.target.id: route for route in site.routes_from(node.id)}
         self.edges = tuple(edge for edge in site.graph.edges_from(node.id) if isinstance(edge, LoadBalances))
 
     @property
@@ -92,7 +94,7 @@ class Groups:
         if edges not in self._found:
             # A dot is in no id, so that no other balancer's group has this name.
             name = f"{self._node.id}.{len(self._found) + 1}" if self._found else self._node.id
-            servers = _servers(self._site, self._node, edges)
+            servers = _servers(self._site, self._routes, edges)
             self._found[edges] = Group(name=name, edges=edges, servers=servers)
         return self._found[edges]
 
@@ -182,12 +184,14 @@ def balanced_port(target: Node, edge: LoadBalances) -> int | None:
     return next((port for port, protocol in ports if protocol is Protocol.TCP), None)
 
 
-def _servers(site: Site, node: LoadBalancer, edges: tuple[LoadBalances, ...]) -> tuple[Server, ...]:
+def _servers(
+    site: Site, routes: Mapping[str, Route], edges: tuple[LoadBalances, ...]
+) -> tuple[Server, ...]:
     """Servers by address; a backup is one only while there is something to back up."""
     found: dict[str, Server] = {}
     has_first = any(not edge.backup for edge in edges)
     for edge in edges:
-        addresses = _endpoints(site, node, edge)
+        addresses = _endpoints(site, routes, edge)
         for index, address in enumerate(addresses, start=1):
             name = edge.target if len(addresses) == 1 else f"{edge.target}.{index}"
             server = Server(name=name, address=address, weight=edge.weight, backup=edge.backup and has_first)
@@ -195,12 +199,11 @@ def _servers(site: Site, node: LoadBalancer, edges: tuple[LoadBalances, ...]) ->
     return tuple(found.values())
 
 
-def _endpoints(site: Site, node: LoadBalancer, edge: LoadBalances) -> list[str]:
+def _endpoints(site: Site, routes: Mapping[str, Route], edge: LoadBalances) -> list[str]:
     target = site.graph.by_id.get(edge.target)
     if target is None or edge.target not in site.forms or target.kind in {"host", "storage"}:
         return []
-    found = {route.target.id: route for route in site.routes_from(node.id)}
-    route = found[edge.target]
+    route = routes[edge.target]
     port = balanced_port(route.target, edge)
     if port is None:
         mend = "give the edge a port, or the target one"

@@ -8,7 +8,6 @@ graph need is not published at all: a table of ours leads the connections of its
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 
 from nix_gen.ir import default
@@ -188,7 +187,7 @@ def _by_family(addresses: Sequence[str]) -> list[str]:
     """`ip saddr { … }` and `ip6 saddr { … }` for addresses, as far as there are any."""
     families: dict[int, list[str]] = {}
     for address in addresses:
-        families.setdefault(ipaddress.ip_network(address).version, []).append(address)
+        families.setdefault(6 if ":" in address else 4, []).append(address)
     words = {4: "ip saddr", 6: "ip6 saddr"}
     return [f"{words[version]} {_set(families[version])}" for version in sorted(families)]
 

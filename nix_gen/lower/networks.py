@@ -78,6 +78,9 @@ class ContainerNetworks:
         self._networks: dict[str, dict[str, ContainerNetwork]] = {}
         self._taken: dict[tuple[str, str], set[int]] = {}
         self._followers: dict[str, list[Running]] = {}
+        self._leaders: dict[str, str] = {}
+        self._modes: dict[str, str] = {}
+        self._firsts: dict[str, ContainerNetwork] = {}
         for host in graph.hosts:
             containers = self._containers(host.id)
             self._networks[host.id] = self._planned(use for node in containers for use in self._uses(node))
@@ -92,6 +95,12 @@ class ContainerNetworks:
 
     def leader(self, node_id: str) -> str:
         """Id of the node whose network a container is in: itself, unless it shares another's."""
+        found = self._leaders.get(node_id)
+        if found is None:
+            found = self._leaders[node_id] = self._found_leader(node_id)
+        return found
+
+    def _found_leader(self, node_id: str) -> str:
         seen = {node_id}
         while True:
             node = self._graph.by_id[node_id]
@@ -107,6 +116,12 @@ class ContainerNetworks:
 
     def mode(self, node_id: str) -> str:
         """`bridge`, `host` or `none` for a container, also for one that shares another's network."""
+        found = self._modes.get(node_id)
+        if found is None:
+            found = self._modes[node_id] = self._found_mode(node_id)
+        return found
+
+    def _found_mode(self, node_id: str) -> str:
         node = self._graph.by_id[self.leader(node_id)]
         assert not isinstance(node, Host | Storage), "a leader is a container"
         mode = options_of(node).network
@@ -122,6 +137,12 @@ class ContainerNetworks:
 
     def first_of(self, node_id: str) -> ContainerNetwork:
         """The network through which a bridged container reaches its host."""
+        found = self._firsts.get(node_id)
+        if found is None:
+            found = self._firsts[node_id] = self._found_first(node_id)
+        return found
+
+    def _found_first(self, node_id: str) -> ContainerNetwork:
         leader = self._graph.by_id[self.leader(node_id)]
         host = self._graph.host_of(leader.id)
         assert host is not None, "a container stands on a host"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nix_gen.components import circles
-from nix_gen.edges import ConnectsTo, DependsOn, Monitors
+from nix_gen.edges import ConnectsTo, DependsOn, Edge, Monitors
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
 from nix_gen.lower.edges import (
@@ -104,6 +104,7 @@ class Site:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.forms, self.findings = forms_of(graph)
+        self._told = set(self.findings)
         self.metrics = Metrics(graph, self.forms)
         self.hosts: dict[str, Host] = {host.id: host for host in graph.hosts}
         self.subnet = _free_subnet(graph.hosts)
@@ -119,7 +120,8 @@ class Site:
     ) -> None:
         """Record what cannot or will not be done as the graph says; once each."""
         finding = Finding(code=code, severity=severity, place=place, message=message, mend=mend)
-        if finding not in self.findings:
+        if finding not in self._told:
+            self._told.add(finding)
             self.findings.append(finding)
 
     def warn(self, code: str, place: str, message: str, mend: str) -> None:
@@ -272,15 +274,17 @@ class Site:
         """Connections to programs of a host that are no nodes (exporters, file servers), by source."""
         return self._openings.get(host_id, ())
 
+    def asked(self, edge: Edge) -> Iterable[Connection]:
+        """The connections one edge asks for, whether or not its ends run."""
+        if isinstance(edge, Monitors):
+            return self.metrics.connections(edge)
+        return connections(self.graph, edge)
+
     @cached_property
     def _connections(self) -> dict[tuple[str, str, bool], list[Connection]]:
         found: dict[tuple[str, str, bool], list[Connection]] = {}
         for edge in self.graph.edges:
-            if isinstance(edge, Monitors):
-                asked = self.metrics.connections(edge)
-            else:
-                asked = connections(self.graph, edge)
-            for one in asked:
+            for one in self.asked(edge):
                 if one.beside or (self._runs(one.source) and self._runs(one.target)):
                     found.setdefault((one.source, one.target, one.beside), []).append(one)
         for one in backup_connections(self.graph):

@@ -275,5 +275,4 @@ class ContainerOptions(Part):
 
 def node_named(mode: str | None) -> str | None:
     """The node id in `node:<id>`; None for any other mode."""
-    found = re.fullmatch(r"node:(.*)", mode or "")
-    return None if found is None else found[1]
+    return mode.removeprefix("node:") if mode is not None and mode.startswith("node:") else None

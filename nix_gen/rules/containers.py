@@ -45,7 +45,8 @@ SENSITIVE = frozenset(
 )
 """Paths of the host that hold the host itself."""
 _CONVERSING = (ConnectsTo, DataFlow, LoadBalances, Monitors, PublishesTo, SubscribesTo)
-_DEFAULT = "default"
+_DEFAULT_ALONE = frozenset({"default"})
+"""The networks of a container that names none."""
 _DEFAULTS = ContainerOptions()
 
 
@@ -184,6 +185,8 @@ def _conversation(graph: Graph, edge: Edge) -> Iterator[Finding]:
 
 def _networks(graph: Graph, node: Running) -> frozenset[str] | None:
     """Names of the networks a container is in; None for the host's own."""
+    if node.container is None:
+        return _DEFAULT_ALONE
     for _ in range(len(graph.nodes)):
         options = node.container or _DEFAULTS
         shared = None if options.network_node is None else graph.by_id.get(options.network_node)
@@ -194,4 +197,4 @@ def _networks(graph: Graph, node: Running) -> frozenset[str] | None:
         return None
     if options.network == "none":
         return frozenset()
-    return frozenset(use.name for use in options.networks) or frozenset({_DEFAULT})
+    return frozenset(use.name for use in options.networks) or _DEFAULT_ALONE
