@@ -71,7 +71,9 @@ def _hexadecimal(char: str) -> str:
 
 def nft_comment(text: str) -> str:
     """The `comment` of an nftables rule."""
-    plain = "".join(char if char.isprintable() and char not in '"\\' else " " for char in text)
+    plain = text
+    if not text.isprintable() or '"' in text or "\\" in text:
+        plain = "".join(char if char.isprintable() and char not in '"\\' else " " for char in text)
     return f'comment "{plain[:NFT_COMMENT_MAX_CHARS]}"'
 
 
