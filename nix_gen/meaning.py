@@ -19,7 +19,7 @@ from nix_gen.edges import (
     Replicates,
     SubscribesTo,
 )
-from nix_gen.lower.edges import Ports, connections
+from nix_gen.lower.edges import Ports
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import is_podman_volume, source_of
 from nix_gen.nodes import LoadBalancer, Storage
@@ -92,7 +92,7 @@ def spelled(ports: Ports) -> str:
 
 
 def _network(site: Site, edge: Edge) -> Iterator[str]:
-    for one in connections(site.graph, edge):
+    for one in site.asked(edge):
         here, there = site.graph.host_of(one.source), site.graph.host_of(one.target)
         if not one.ports or here is None or there is None:
             continue
