@@ -20,9 +20,10 @@ from nix_gen.edges import (
     SubscribesTo,
 )
 from nix_gen.lower.edges import Ports
+from nix_gen.lower.management import managed_units
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import is_podman_volume, source_of
-from nix_gen.nodes import LoadBalancer, Storage
+from nix_gen.nodes import Agent, LoadBalancer, Service, Storage
 
 _CONDITIONS = {
     Condition.STARTED: "has started",
@@ -60,7 +61,7 @@ def _own(site: Site, edge: Edge) -> Iterator[str]:
         case Monitors():
             yield f"{source} watches {target} at {edge.path}"
         case Manages():
-            yield f"{source} is responsible for {target}; no machine changes"
+            yield _management(site, edge)
         case _:
             pass
 
@@ -80,6 +81,15 @@ def _mount(site: Site, edge: MountsVolume) -> Iterator[str]:
         kind = "podman volume" if is_podman_volume(site, storage) else "directory"
         mode = ", read only" if edge.read_only else ""
         yield f"{edge.source} sees the {kind} {source_of(site, edge, storage)} at {edge.path}{mode}"
+
+
+def _management(site: Site, edge: Manages) -> str:
+    source, units = site.graph.by_id[edge.source], managed_units(site, edge)
+    if not units:
+        return f"{edge.source} is responsible for {edge.target}, and gets no right on its machine"
+    user = source.user if isinstance(source, Service | Agent) else None
+    how = "as root" if user == "root" else "by a rule of polkit"
+    return f"{edge.source} may start, stop and restart {', '.join(units)} {how}"
 
 
 def _subjects(subjects: tuple[str, ...]) -> str:

@@ -117,6 +117,10 @@ class HostChange:
     """Names of secrets the host needs from now on."""
     secrets_released: tuple[str, ...] = ()
     """Names of secrets it needs no more."""
+    configuration: tuple[str, ...] = ()
+    """Other options of a host that stays, and files beside its module, that differ; by path, sorted."""
+    rewritten: bool = False
+    """Whether the text of a host that stays differs at all, be it in comments alone."""
 
     @property
     def is_empty(self) -> bool:

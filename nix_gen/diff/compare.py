@@ -24,13 +24,16 @@ from nix_gen.diff.risks import renaming_risk, risks_of, unmounting_risks
 from nix_gen.edges import Edge
 from nix_gen.flake import settle
 from nix_gen.graph import Graph
-from nix_gen.lower import Lowered
+from nix_gen.lower import HostModule, Lowered
 from nix_gen.lower.forms import Form
 from nix_gen.meaning import edge_meaning
 from nix_gen.nodes import Host, Node, Storage
 from nix_gen.scalars import written
 
 _IDENTITY = ("id", "kind", "source", "target", "host")
+_FIREWALL_PATHS = (("networking", "firewall"), ("networking", "nftables"))
+_SECRET_PATHS = (("sops",), ("age",))
+"""Options that opened and closed ports, and needed and released secrets, tell about."""
 NOWHERE = ""
 """Stands for the host of a node that has none."""
 
@@ -46,11 +49,13 @@ class _Side:
     """Host of each node."""
     forms: Mapping[str, Form]
     effects: Mapping[str, Effects]
+    modules: Mapping[str, HostModule]
+    """What becomes the files of each host."""
 
     @classmethod
     def of(cls, graph: Graph | None, previous: Mapping[str, str] | None) -> _Side:
         if graph is None:
-            return cls(lowered=None, hosts={}, nodes={}, places={}, forms={}, effects={})
+            return cls(lowered=None, hosts={}, nodes={}, places={}, forms={}, effects={}, modules={})
         lowered = settle(graph, previous=previous)
         placed = lowered.site.graph
         nodes = {node.id: node for node in placed.nodes if not isinstance(node, Host)}
@@ -60,7 +65,8 @@ class _Side:
             nodes=nodes,
             places={name: placed.host_of(name) or NOWHERE for name in nodes},
             forms=lowered.site.forms,
-            effects={module.host.id: effects_of(module.body) for module in lowered.modules},
+            effects={module.host.id: effects_of(module.body, module.files) for module in lowered.modules},
+            modules={module.host.id: module for module in lowered.modules},
         )
 
     @property
@@ -189,18 +195,37 @@ def _host_change(
     old, new = before.hosts.get(name), after.hosts.get(name)
     action, fields = _of_host(old, new)
     was, will = before.effects.get(name, NO_EFFECTS), after.effects.get(name, NO_EFFECTS)
+    opened, closed = _beyond(will.rules, was.rules), _beyond(was.rules, will.rules)
+    needed, released = sorted(will.secrets - was.secrets), sorted(was.secrets - will.secrets)
+    told = [
+        *(_FIREWALL_PATHS if opened or closed else ()),
+        *(_SECRET_PATHS if needed or released else ()),
+    ]
+    stays = old is not None and new is not None
     return HostChange(
         id=name,
         action=action,
         fields=fields,
         nodes=tuple(nodes),
         departures=tuple(departures),
-        opened=_beyond(will.rules, was.rules),
-        closed=_beyond(was.rules, will.rules),
+        opened=opened,
+        closed=closed,
         units=tuple(_unit_changes(was, will)),
-        secrets_needed=tuple(sorted(will.secrets - was.secrets)),
-        secrets_released=tuple(sorted(was.secrets - will.secrets)),
+        secrets_needed=tuple(needed),
+        secrets_released=tuple(released),
+        configuration=was.differing(will, told) if stays else (),
+        rewritten=stays and _is_rewritten(name, before, after),
     )
+
+
+def _is_rewritten(name: str, before: _Side, after: _Side) -> bool:
+    """Whether a host's files differ; the name of the graph stands at the head of each."""
+    assert before.lowered is not None, "the host is of a graph"
+    assert after.lowered is not None, "the host is of a graph"
+    if before.lowered.site.graph.name != after.lowered.site.graph.name:
+        return True
+    old, new = before.modules[name], after.modules[name]
+    return old.body != new.body or old.files != new.files
 
 
 def _of_host(old: Host | None, new: Host | None) -> tuple[Action | None, tuple[FieldChange, ...]]:

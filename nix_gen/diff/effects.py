@@ -7,12 +7,14 @@ differs in the module differs in the plan.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from nix_gen.diff.changes import Rule
+from nix_gen.diff.configuration import Path, differing_parts
 from nix_gen.diff.module import Definition, Module
-from nix_gen.ir import Function, Int, ListOf, Value
+from nix_gen.ir import AttrSet, Function, Int, ListOf, Value
 
 _UNIT_KINDS = {
     "services": "service",
@@ -54,17 +56,39 @@ class Effects:
     rules: frozenset[Rule]
     secrets: frozenset[str]
     """Names of the secrets that something on the host reads."""
+    module: Module
+    """All of its options and files, for what is none of the above."""
+    paths: Mapping[str, frozenset[Path]]
+    """Where the options stand that define each unit."""
+
+    def differing(self, other: Effects, told: Iterable[Path] = ()) -> tuple[str, ...]:
+        """Paths of the options and files that differ and that no unit, rule or secret tells about.
+
+        Args:
+            other: the effects to come.
+            told: paths the plan tells about already, beside those of the units that differ.
+        """
+        units = self.units.keys() | other.units.keys()
+        changed = [unit for unit in units if self.units.get(unit) != other.units.get(unit)]
+        stated = {path for side in (self, other) for unit in changed for path in side.paths.get(unit, ())}
+        return differing_parts(self.module, other.module, stated | set(told))
 
 
-NO_EFFECTS = Effects(units={}, rules=frozenset(), secrets=frozenset())
+_EMPTY = Module(Function(("config",), AttrSet(())))
+NO_EFFECTS = Effects(units={}, rules=frozenset(), secrets=frozenset(), module=_EMPTY, paths={})
 """Of a host that is not there."""
 
 
-def effects_of(function: Function) -> Effects:
-    """The effects of a host's module. Complexity: linear in the module."""
-    module = Module(function)
+def effects_of(function: Function, files: Mapping[str, str] = MappingProxyType({})) -> Effects:
+    """The effects of a host's module and of the files beside it. Complexity: linear in the module."""
+    module = Module(function, files)
+    units, paths = _units(module)
     return Effects(
-        units=_units(module), rules=frozenset(_rules(module)), secrets=secrets_in(module, module.body)
+        units=units,
+        rules=frozenset(_rules(module)),
+        secrets=secrets_in(module, module.body),
+        module=module,
+        paths=paths,
     )
 
 
@@ -73,40 +97,44 @@ def secrets_in(module: Module, value: Value) -> frozenset[str]:
     return frozenset(name for text in module.texts(value, _NOT_READ) for name in _SECRET_PATH.findall(text))
 
 
-def _units(module: Module) -> dict[str, Definition]:
+def _units(module: Module) -> tuple[dict[str, Definition], dict[str, frozenset[Path]]]:
     parts: dict[str, list[Value]] = {}
+    paths: dict[str, set[Path]] = {}
     options = module.body
 
-    def define(unit: str, value: Value) -> None:
+    def define(unit: str, path: Path, value: Value) -> None:
         parts.setdefault(unit, []).append(value)
+        paths.setdefault(unit, set()).add(path)
 
     for kind, suffix in _UNIT_KINDS.items():
         for name, value in module.members(module.member(options, "systemd", kind)):
-            define(f"{name}.{suffix}", value)
-    containers = module.member(options, "virtualisation", "oci-containers", "containers")
-    for name, value in module.members(containers):
-        define(f"podman-{name}.service", value)
+            define(f"{name}.{suffix}", ("systemd", kind, name), value)
+    containers = ("virtualisation", "oci-containers", "containers")
+    for name, value in module.members(module.member(options, *containers)):
+        define(f"podman-{name}.service", (*containers, name), value)
     for name, value in module.members(module.member(options, "services")):
-        for unit, part in _of_module(module, name, value):
-            define(f"{unit}.service", part)
-    return {unit: Definition(module, tuple(values)) for unit, values in parts.items()}
+        for unit, path, part in _of_module(module, name, value):
+            define(f"{unit}.service", ("services", name, *path), part)
+    definitions = {unit: Definition(module, tuple(values)) for unit, values in parts.items()}
+    return definitions, {unit: frozenset(found) for unit, found in paths.items()}
 
 
-def _of_module(module: Module, name: str, value: Value) -> Iterator[tuple[str, Value]]:
-    """The units of one NixOS module, each with the options that define it."""
+def _of_module(module: Module, name: str, value: Value) -> Iterator[tuple[str, Path, Value]]:
+    """The units of one NixOS module, each with the options that define it and where those stand."""
     if name == "redis":
         servers = module.members(module.member(value, "servers"))
-        yield from ((f"redis-{server}", part) for server, part in servers)
+        yield from ((f"redis-{server}", ("servers", server), part) for server, part in servers)
     elif name == "prometheus":
         exporters = module.members(module.member(value, "exporters"))
-        yield from ((f"prometheus-{exporter}-exporter", part) for exporter, part in exporters)
+        for exporter, part in exporters:
+            yield f"prometheus-{exporter}-exporter", ("exporters", exporter), part
         if (alertmanager := module.member(value, "alertmanager")) is not None:
-            yield "alertmanager", alertmanager
+            yield "alertmanager", ("alertmanager",), alertmanager
         own = tuple(pair for pair in module.members(value) if pair[0] not in {"exporters", "alertmanager"})
-        if own:
-            yield name, ListOf(tuple(part for _, part in own))
+        for option, part in own:
+            yield name, (option,), part
     else:
-        yield _UNITS.get(name, name), value
+        yield _UNITS.get(name, name), (), value
 
 
 def _rules(module: Module) -> Iterator[Rule]:

@@ -6,6 +6,7 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from nix_gen.ir import (
     AttrSet,
@@ -16,6 +17,7 @@ from nix_gen.ir import (
     ListOf,
     Multiline,
     Ref,
+    RelativePath,
     Str,
     Template,
     Update,
@@ -28,9 +30,11 @@ class Module:
 
     Args:
         function: as `lower` makes it: a function to a set, or to a `let` around one.
+        files: what stands beside the module, by relative path; a path of the module stands for its files.
     """
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, files: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.files = files
         body = function.body
         self._names: Mapping[str, Value] = {}
         if isinstance(body, Let):
@@ -60,6 +64,24 @@ class Module:
             for operand in value.operands:
                 yield from self.bindings(operand)
 
+    def plain_members(self, value: Value | None) -> dict[str, Value] | None:
+        """The members of a set or of an update of sets; None for all else, `lib.mkForce` of a set too."""
+        match value:
+            case AttrSet(bindings):
+                return {binding.name: binding.value for binding in bindings}
+            case Update(operands):
+                merged: dict[str, Value] = {}
+                for operand in operands:
+                    members = self.plain_members(operand)
+                    if members is None:
+                        return None
+                    merged |= members
+                return merged
+            case Ref((name,)) if name in self._names:
+                return self.plain_members(self._names[name])
+            case _:
+                return None
+
     def lines(self, *names: str) -> list[str]:
         """Lines of the text at a path, without indentation."""
         value = self.member(self.body, *names)
@@ -78,8 +100,16 @@ class Module:
                 return (function, *map(self.content, arguments))
             case Ref((name,)) if name in self._names:
                 return self.content(self._names[name])
+            case RelativePath(path):
+                return (value, *self._beside(path.removeprefix("./")))
             case _:
                 return value
+
+    def _beside(self, path: str) -> list[tuple[str, str]]:
+        """The files that a relative path names: one, or those of a folder."""
+        return sorted(
+            item for item in self.files.items() if item[0] == path or item[0].startswith(f"{path}/")
+        )
 
     def texts(self, value: Value, without: frozenset[str]) -> Iterator[str]:
         """Every text inside a value, in no order, apart from what stands below some names."""
@@ -123,7 +153,8 @@ class Definition:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Definition):
             return NotImplemented
-        if self._values == other._values and self._module.named == other._module.named:
+        mine, theirs = self._module, other._module
+        if self._values == other._values and mine.named == theirs.named and mine.files == theirs.files:
             return True  # the usual case, found without building anything
         return self._content() == other._content()
 

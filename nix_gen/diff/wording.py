@@ -131,6 +131,7 @@ def _host(host: HostChange) -> Iterator[Line]:
     yield from _rules(host.opened, host.closed)
     yield from _units(host)
     yield from _secrets(host)
+    yield from _configuration(host)
 
 
 def _node(node: NodeChange) -> Iterator[Line]:
@@ -173,6 +174,15 @@ def _secrets(host: HostChange) -> Iterator[Line]:
         yield Line(text=f"    + needs {_names(host.secrets_needed)}", tone=Tone.CREATE)
     if host.secrets_released:
         yield Line(text=f"    - no longer needs {_names(host.secrets_released)}", tone=Tone.DESTROY)
+
+
+def _configuration(host: HostChange) -> Iterator[Line]:
+    told = (host.units, host.opened, host.closed, host.secrets_needed, host.secrets_released)
+    if host.configuration:
+        yield Line(text="  configuration", tone=Tone.FAINT)
+        yield Line(text=_safe(f"    ~ changes {_names(host.configuration)}"), tone=Tone.UPDATE)
+    elif host.rewritten and not any(told):
+        yield Line(text="  no option changes: its files differ in comments alone", tone=Tone.FAINT)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -43,6 +43,17 @@ def lower_management(site: Site, draft: Draft, host: Host) -> None:
             draft.write(_RULES, _rule(user, units, f"{node.id} manages {targets}"))
 
 
+def managed_units(site: Site, edge: Manages) -> list[str]:
+    """The units that an edge lets its source start, stop and restart; none where it gives no right."""
+    source = site.graph.by_id.get(edge.source)
+    place = site.graph.host_of(edge.source)
+    if place is None or not isinstance(source, Service | Agent):
+        return []
+    if source.user is None and manager_user(site, source) is None:
+        return []
+    return sorted(_units(site, site.hosts[place], source, edge))
+
+
 def _units(site: Site, host: Host, node: Service | Agent, edge: Manages) -> list[str]:
     target = site.graph.by_id.get(edge.target)
     if target is None:

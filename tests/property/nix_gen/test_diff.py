@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from nix_gen import Graph, Severity, check
 from nix_gen.diff import Action, Changes, compare, describe
+from nix_gen.diff.module import Module
+from nix_gen.flake import settle, translate
 from nix_gen.nodes import Host
 from tests.support.graphs import graphs
 
+SEEN = (
+    {"source": "n0", "kind": "manages", "target": "n1"},
+    {"source": "n1", "kind": "monitors", "target": "n0"},
+    {"source": "n0", "kind": "depends_on", "target": "n1"},
+)
 REVERSED = {
     Action.CREATE: Action.DESTROY,
     Action.DESTROY: Action.CREATE,
@@ -106,3 +115,77 @@ def test_applying_the_named_changes_leads_from_the_old_nodes_and_edges_to_the_ne
     edges.subtract(edge.id for edge in changes.edges if edge.action is Action.DESTROY)
     edges.update(edge.id for edge in changes.edges if edge.action is Action.CREATE)
     assert +edges == Counter(edge.id for edge in new.edges)
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> tuple[Graph, Graph]:
+    """A graph and itself with one thing changed, as people change one thing."""
+    old = draw(graphs())
+    assume(is_fit(old))
+    plain = old.to_node_link()
+    nodes, edges = plain["nodes"], plain["edges"]
+    match draw(st.sampled_from(["address", "field", "edge", "more edges", "graph"])):
+        case "address":
+            host = draw(st.sampled_from([node for node in nodes if node["kind"] == "host"]))
+            host["addresses"] = draw(st.sampled_from([["10.9.9.9"], ["10.9.9.9", "fd00::9"]]))
+        case "field":
+            node = draw(st.sampled_from([node for node in nodes if node["kind"] != "host"] or nodes))
+            node |= draw(st.sampled_from([{"description": "new words"}, {"aliases": ["other"]}]))
+        case "edge" if edges:
+            edges.pop(draw(st.integers(0, len(edges) - 1)))
+        case "graph":
+            plain["graph"] = {**plain.get("graph", {}), "description": "another"}
+        case _:
+            edges.append(draw(st.sampled_from(SEEN)))
+    try:
+        new = Graph.model_validate(plain)
+    except ValidationError:
+        reject()
+    assume(is_fit(new))
+    return old, new
+
+
+def files_by_host(graph: Graph, previous: Mapping[str, str] | None) -> dict[str, dict[str, str]]:
+    flake = translate(graph, previous=previous)
+    return {
+        host: {path: text for path, text in flake.files.items() if path.startswith(f"hosts/{host}/")}
+        for host in flake.hosts
+    }
+
+
+@given(pair=st.one_of(mutations(), pairs()))
+@settings(max_examples=25, deadline=None)
+def test_a_host_is_absent_from_the_plan_only_if_all_of_its_files_stay_byte_for_byte(
+    pair: tuple[Graph, Graph],
+) -> None:
+    old, new = pair
+    told = {host.id: host for host in compare(old, new).hosts}
+    placed = settle(old).site.graph
+    before = files_by_host(old, None)
+    after = files_by_host(new, {node.id: placed.host_of(node.id) or "" for node in placed.nodes})
+    for host in before.keys() | after.keys():
+        same = before.get(host) == after.get(host)
+        assert same or host in told, f"{host} changes, and the plan is silent"
+        if host in before.keys() & after.keys():
+            assert same is not (host in told and told[host].rewritten)
+
+
+@given(pair=mutations())
+@settings(max_examples=15, deadline=None)
+def test_a_host_of_which_nothing_is_told_differs_in_comments_alone(pair: tuple[Graph, Graph]) -> None:
+    old, new = pair
+    loud = {
+        host.id
+        for host in compare(old, new).hosts
+        if host.units
+        or host.opened
+        or host.closed
+        or host.secrets_needed
+        or host.secrets_released
+        or host.configuration
+    }
+    before, after = ({one.host.id: one for one in settle(graph).modules} for graph in pair)
+    for host in (before.keys() & after.keys()) - loud:
+        was, will = (Module(side[host].body, side[host].files) for side in (before, after))
+        assert was.content(was.body) == will.content(will.body)
+        assert was.files == will.files
