@@ -171,7 +171,8 @@ class Monitors(_Edge):
     kind: Literal["monitors"] = "monitors"
     port: Port | None = None
     """Port of the metrics. None: the exporter's or the target's first."""
-    path: Annotated[str, Field(pattern=r"^/[^\s\x00-\x1f\x7f]*$", max_length=1024)] = "/metrics"
+    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~%/?&=+:,@!*-]*$", max_length=1024)] = "/metrics"
+    """Path of the metrics, with a query after `?` if they need one; anything else is percent-encoded."""
     interval_ms: Milliseconds | None = None
 
 

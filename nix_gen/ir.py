@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nix_gen.errors import NixGenError, quoted
+from nix_gen.keywords import NIX_KEYWORDS
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 RESERVED_NAMES = frozenset({"_type", "outPath", "__toString", "__functor", "_module"})
 """Names with a meaning of their own: `{ _type = "if"; … }` *is* an `mkIf` to the module system."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
 _RELATIVE_PATH = re.compile(r"\.(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
-KEYWORDS = frozenset({"if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or"})
 
 
 class NixValueError(NixGenError):
@@ -29,7 +29,7 @@ class NixValueError(NixGenError):
 
 def is_identifier(name: str) -> bool:
     """Whether a name may stand bare as an attribute name."""
-    return _IDENTIFIER.fullmatch(name) is not None and name not in KEYWORDS
+    return _IDENTIFIER.fullmatch(name) is not None and name not in NIX_KEYWORDS
 
 
 def _text(text: str) -> str:

@@ -13,6 +13,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from nix_gen.keywords import NIX_KEYWORDS
+
 NODES_MAX_COUNT = 10_000
 EDGES_MAX_COUNT = 100_000
 ITEMS_MAX_COUNT = 512
@@ -58,11 +60,22 @@ ImageRef = Annotated[
     ),
 ]
 """`[registry[:port]/]name[:tag][@digest]`."""
+
+
+def without_keywords(path: str) -> str:
+    """Refuse an attribute path with a word of Nix's own in it, which would be no reference."""
+    for name in path.split("."):
+        if name in NIX_KEYWORDS:
+            raise ValueError(f"{name!r} is a keyword of Nix and names no package")
+    return path
+
+
 PackageRef = Annotated[
     str,
     StringConstraints(
         pattern=r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*){0,7}$", max_length=NAME_MAX_CHARS
     ),
+    AfterValidator(without_keywords),
 ]
 """Attribute path below `pkgs`: `hello`, `python3Packages.gunicorn`."""
 Arguments = Annotated[tuple[Value, ...], Field(max_length=ITEMS_MAX_COUNT)]

@@ -5,6 +5,7 @@ Pure. Keys that have no counterpart in the graph become notes here.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from nix_gen.compose import mounts, options
@@ -20,6 +21,7 @@ from nix_gen.errors import quoted
 from nix_gen.findings import Severity
 from nix_gen.graph_file import near
 from nix_gen.nodes import Build, HealthCheck, PortBinding, Resources, Restart, SecretRef, TextFile
+from nix_gen.nodes.workloads import STOP_SIGNAL_PATTERN
 from nix_gen.places import Listing, Scalar, Value
 from nix_gen.places import Mapping as Entries
 
@@ -265,7 +267,7 @@ def _identity(source: ServiceSource, given: dict[str, Value], importing: Importi
     if isinstance(user, Scalar) and user.unset and (source.user or ":").startswith(":"):
         _incomplete(source, "'user'", user, importing)
         source.user = None
-    source.stop_signal = importing.text(given.get("stop_signal"), f"{where}, stop_signal") or None
+    _stop_signal(source, given, importing)
     source.hostname = importing.text(given.get("hostname"), f"{where}, hostname") or None
     container = importing.text(given.get("container_name"), f"{where}, container_name")
     source.aliases.update(
@@ -280,6 +282,18 @@ def _identity(source: ServiceSource, given: dict[str, Value], importing: Importi
         )
     elif directory:
         source.working_dir = directory
+
+
+def _stop_signal(source: ServiceSource, given: dict[str, Value], importing: Importing) -> None:
+    """As docker, which takes `SIGINT`, `INT`, `int` and `2`."""
+    signal = (importing.text(given.get("stop_signal"), f"{source.where}, stop_signal") or "").upper()
+    if signal and not signal.isdecimal():
+        signal = f"SIG{signal.removeprefix('SIG')}"
+    if not signal or re.fullmatch(STOP_SIGNAL_PATTERN, signal):
+        source.stop_signal = signal or None
+        return
+    what, mend = f"the stop_signal {quoted(signal)}, which is none", "write SIGINT, or the signal's number"
+    importing.dropped(source.id, what, mend, line=given["stop_signal"].line, warn=True)
 
 
 def _container(

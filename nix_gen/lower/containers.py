@@ -96,7 +96,7 @@ def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bo
             *_secret_volumes(site, node, extras, copy),
         ],
     }
-    file = environment_file(site, node)
+    file = environment_file(site, node, podman=True)
     if file is not None:
         lists["environmentFiles"] = [file]
     options |= {name: items for name, items in lists.items() if items}

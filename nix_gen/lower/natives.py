@@ -5,14 +5,13 @@ Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.site import Site
-from nix_gen.lower.words import systemd_value
+from nix_gen.lower.words import systemd_value, systemd_variables
 from nix_gen.nodes import Host, Resources, Running
 
 NATIVE = frozenset(
@@ -22,7 +21,6 @@ NATIVE = frozenset(
         *(Form.PROMETHEUS, Form.ALERTMANAGER, Form.GRAFANA, Form.LOKI, Form.EXPORTER),
     }
 )
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _READS_ENVIRONMENT = frozenset({Form.GRAFANA})
 """Natives that take variables of their own: their module gets them, and the secrets in them."""
 
@@ -45,11 +43,11 @@ def limits(resources: Resources | None) -> dict[str, Plain]:
 
 def variables(site: Site, node: Running, given: Mapping[str, str]) -> dict[str, Plain]:
     """Variables of a unit; systemd passes over one whose name a shell would not take."""
-    for name in sorted(given):
-        if not _VARIABLE.fullmatch(name):
-            mend = "use letters, digits and _"
-            site.warn("not-used", node.id, f"systemd sets no variable of the name {name!r}", mend)
-    return {name: systemd_value(text) for name, text in given.items() if _VARIABLE.fullmatch(name)}
+    wanted = [*given, *(secret.env for secret in node.secrets if secret.env)]
+    for name in sorted(set(wanted) - set(systemd_variables(wanted))):
+        mend = "use letters, digits and _"
+        site.warn("not-used", node.id, f"systemd sets no variable of the name {name!r}", mend)
+    return {name: systemd_value(given[name]) for name in systemd_variables(given)}
 
 
 def lower_natives(site: Site, draft: Draft, host: Host) -> None:

@@ -15,7 +15,7 @@ from nix_gen.ir import Call, Multiline, Plain, Ref, RelativePath, attrs
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.hardening import harden
 from nix_gen.lower.site import SecretUse, Site
-from nix_gen.lower.words import SECRETS
+from nix_gen.lower.words import SECRETS, systemd_variables
 from nix_gen.nodes import Host, Running, SecretRef
 
 SOPS_FILE = "./secrets.yaml"
@@ -67,16 +67,22 @@ def secret_target(secret: SecretRef) -> str | None:
     return f"{SECRETS}/{secret.name}" if secret.env is None else None
 
 
-def environment_file(site: Site, node: Running) -> str | None:
+def _in_variables(node: Running, *, podman: bool) -> list[tuple[str, str]]:
+    """Variables with a secret, and its name: a container takes any, systemd passes over some."""
+    pairs = sorted((secret.env, secret.name) for secret in node.secrets if secret.env)
+    return pairs if podman else [pair for pair in pairs if systemd_variables(pair[:1])]
+
+
+def environment_file(site: Site, node: Running, *, podman: bool) -> str | None:
     """Path of the environment file with a node's secrets, or None if no variable holds one."""
-    if not any(secret.env for secret in node.secrets):
+    if not _in_variables(node, podman=podman):
         return None
     return f"/run/{site.helper('env', node.id)}/env"
 
 
 def lower_environment(site: Site, draft: Draft, node: Running, units: list[str], *, podman: bool) -> None:
     """Write the unit that fills a node's environment file, before `units` start."""
-    pairs = sorted((secret.env, secret.name) for secret in node.secrets if secret.env)
+    pairs = _in_variables(node, podman=podman)
     if not pairs or not units:
         return
     name = site.helper("env", node.id)

@@ -7,6 +7,8 @@ for that language; SQL and nginx have their own modules.
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable
 
 from nix_gen.nodes import Node
 
@@ -24,6 +26,7 @@ DATA_GROUP = "conclave-data"
 DATA_GID = 2049
 """Its number: the same on every host, since a network file system knows numbers alone. The port of NFS."""
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SYSTEMD_ESCAPES = {"\\": "\\\\", '"': '\\"', "%": "%%", "$": "$$", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -54,6 +57,16 @@ def systemd_word(text: str) -> str:
 def systemd_value(text: str) -> str:
     """The value of an `environment` entry: NixOS quotes it, but systemd still expands `%`."""
     return text.replace("%", "%%")
+
+
+def systemd_directory(path: str) -> str:
+    """A path that is a whole value: at its end systemd would drop a space, and join lines at a backslash."""
+    return path.replace("%", "%%") + ("/" if path.endswith(("\\", " ")) else "")
+
+
+def systemd_variables(names: Iterable[str]) -> tuple[str, ...]:
+    """Those names of variables that systemd sets; it passes over one that a shell would not take."""
+    return tuple(name for name in names if _VARIABLE.fullmatch(name))
 
 
 def tmpfiles_path(path: str) -> str:

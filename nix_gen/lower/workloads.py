@@ -20,7 +20,7 @@ from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
 from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import data_group, mounts_of, provide, source_of
-from nix_gen.lower.words import DATA_GROUP, STATE, node_comment, systemd_path, systemd_value, systemd_word
+from nix_gen.lower.words import DATA_GROUP, STATE, node_comment, systemd_directory, systemd_path, systemd_word
 from nix_gen.nodes import Agent, HealthCheck, Host, MountKind, Restart, Service
 
 PRIVILEGED_PORT_MAX = 1023
@@ -50,10 +50,10 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
         | _files(site, draft, node, copy)
     )
     if node.working_dir is not None:
-        service["WorkingDirectory"] = systemd_value(node.working_dir)
+        service["WorkingDirectory"] = systemd_directory(node.working_dir)
     if node.stop_signal is not None:
         service["KillSignal"] = node.stop_signal
-    file = environment_file(site, node)
+    file = environment_file(site, node, podman=False)
     if file is not None:
         service["EnvironmentFile"] = file
     options: dict[str, Plain] = {

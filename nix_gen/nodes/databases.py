@@ -12,7 +12,16 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from nix_gen.nodes.base import RunningBase
 from nix_gen.nodes.parts import Backup
-from nix_gen.scalars import ITEMS_MAX_COUNT, Name, Part, Port, SecretName, Settings, in_one_order
+from nix_gen.scalars import (
+    ITEMS_MAX_COUNT,
+    Name,
+    Part,
+    Port,
+    SecretName,
+    Settings,
+    in_one_order,
+    without_keywords,
+)
 
 
 class DatabaseEngine(StrEnum):
@@ -48,7 +57,9 @@ class DatabaseUser(Part):
     superuser: bool = False
 
 
-ExtensionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)]
+ExtensionName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63), AfterValidator(without_keywords)
+]
 """Name of a package in the package set of a PostgreSQL of nixpkgs: `postgis`, `pgvector`."""
 
 

@@ -22,6 +22,8 @@ MailAddress = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?$")
 ]
 """`ops@example.org`; without a display name."""
+MailLogin = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f/$\\\"'`]+$", max_length=255)]
+"""Without what alertmanager's module would expand (`$`), or that would have to be quoted."""
 Smarthost = Annotated[
     str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-f:]+\]):[0-9]{1,5}$")
 ]
@@ -80,7 +82,7 @@ class Email(Part):
     sender: MailAddress
     smarthost: Smarthost
     """Host and port of the mail server."""
-    username: Name | None = None
+    username: MailLogin | None = None
     password: SecretName | None = None
     """Name of the secret that holds the password of `username`."""
     require_tls: bool = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from nix_gen.nodes.base import RunningBase
 from nix_gen.nodes.identity import UserNkey
@@ -21,6 +21,9 @@ from nix_gen.scalars import (
     Name,
     PackageRef,
 )
+
+STOP_SIGNAL_PATTERN = r"^(SIG[A-Z0-9]{2,8}([+-][0-9]{1,2})?|[1-9][0-9]?)$"
+StopSignal = Annotated[str, StringConstraints(pattern=STOP_SIGNAL_PATTERN)]
 
 
 class WorkloadBase(RunningBase):
@@ -39,7 +42,8 @@ class WorkloadBase(RunningBase):
     working_dir: AbsolutePath | None = None
     hostname: Name | None = None
     replicas: Annotated[int, Field(strict=True, ge=0, le=REPLICAS_MAX_COUNT)] = 1
-    stop_signal: Name | None = None
+    stop_signal: StopSignal | None = None
+    """`SIGINT`, `SIGRTMIN+3`, or a number. None: `SIGTERM`, or what the image says."""
     nkey: UserNkey | None = None
     """Who this is to the NATS servers its edges lead to: the public half of its key. The seed is a secret.
 

@@ -254,7 +254,7 @@ def _between(node: dict[str, Any], target: dict[str, Any]) -> list[list[dict[str
                 [{"kind": "connects_to", **ends}, {"kind": "depends_on", **ends, "required": False}]
             )
     if node.get("engine") in _WATCHERS[:3]:
-        own = {"port": 9999, "path": "/a?b=${c}", "interval_ms": 1500}
+        own = {"port": 9999, "path": "/a?b=%7Bc%7D", "interval_ms": 1500}
         choices += [[{"kind": "monitors", **ends, **more}] for more in ({}, own)]
         choices.append([{"kind": "monitors", **ends, "target": host} for host in HOSTS])
     if target["kind"] == "message_bus" and node["kind"] in {"service", "agent"}:

@@ -83,9 +83,10 @@ def _secrets(node: Monitoring) -> tuple[str, str]:
 def _service(site: Site, draft: Draft, node: Monitoring) -> None:
     unit = ("systemd", "services", _UNIT)
     draft.put((*unit, "serviceConfig"), load_credentials(site, f"{_UNIT}.service", _secrets(node)))
-    if node.environment:
-        draft.put((*unit, "environment"), variables(site, node, node.environment))
-    file = environment_file(site, node)
+    environment = variables(site, node, node.environment)
+    if environment:
+        draft.put((*unit, "environment"), environment)
+    file = environment_file(site, node, podman=False)
     if file is not None:
         draft.put((*unit, "serviceConfig", "EnvironmentFile"), file)
         lower_environment(site, draft, node, [f"{_UNIT}.service"], podman=False)

@@ -2,11 +2,14 @@
 
 Pure. One process with everything in it, as it is meant for a single host: the store is a directory, the
 index is TSDB with the schema v13, and the compactor deletes what is older than the retention.
+
+The configuration is a file that Nix writes, not `services.loki.configuration`: the module puts that into a
+shell script between apostrophes, where an apostrophe in a setting would run as a command at build time.
 """
 
 from __future__ import annotations
 
-from nix_gen.ir import Plain
+from nix_gen.ir import Call, Plain, Ref, Str, attrs
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.words import listen_address, loki_duration
@@ -18,6 +21,8 @@ from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Host, Monitoring
 
 DATA = "/var/lib/loki"
+CONFIG = "loki.json"
+"""JSON is YAML."""
 RETENTION_MS = 31 * 24 * 3600 * 1000
 SCHEMA_FROM = "2024-01-01"
 """Any day before the first log; a schema is valid from a day on."""
@@ -38,7 +43,8 @@ def lower_loki(site: Site, draft: Draft, host: Host) -> None:
             else:
                 comments.append(f"{edge.id}: the module keeps the data in {DATA}.")
         address = listen_address(site, host, node)
-        options["configuration"] = configuration(site, node, folder, address)
+        text = Call(Ref(("builtins", "toJSON")), (attrs(configuration(site, node, folder, address)),))
+        options["configFile"] = Call(Ref(("pkgs", "writeText")), (Str(CONFIG), text))
         draft.put(_OPTION, options, *comments)
         start_after(site, draft, node, ("systemd", "services", "loki"))
 

@@ -46,7 +46,7 @@ def mongodb_options(
         )
         unit = ("systemd", "services", exporter.unit)
         draft.put((*unit, "environment", "MONGODB_USER"), _USER)
-        file = environment_file(site, carrier)
+        file = environment_file(site, carrier, podman=False)
         assert file is not None
         draft.put((*unit, "serviceConfig", "EnvironmentFile"), file)
         lower_environment(site, draft, carrier, [f"{exporter.unit}.service"], podman=False)

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.support.nix_tools import run
 from tests.support.nixos_rendering.configs import Config, option
 
 RULES = "rules.json"
@@ -53,10 +54,13 @@ def alertmanager_yaml(config: Config) -> str | None:
     return _json(service["configuration"]) if service.get("enable") else None
 
 
-def loki_json(config: Config) -> str | None:
-    """The configuration of loki, or None where the host has none."""
-    service = option(config, "services", "loki", default={})
-    return _json(service["configuration"]) if service.get("enable") else None
+def loki_json(nix: str, module: str) -> str:
+    """The configuration of loki: the expression of its file in a host's module, as Nix evaluates it."""
+    head, expression = module.split('configFile = pkgs.writeText "loki.json" (builtins.toJSON ', 1)
+    indent = head.rsplit("\n", 1)[1]
+    expression = expression.split(f"\n{indent}}});", 1)[0] + "}"
+    evaluate = [Path(nix).with_name("nix-instantiate"), "--eval", "--strict", "--json", "--expr"]
+    return _json(json.loads(run([*evaluate, expression])))
 
 
 def exporter(config: Config, name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from nix_gen import Graph, validate
 from nix_gen.lower.monitoring.rules import RULES
 from nix_gen.nodes import Monitoring
-from tests.support.lowering import Node, lowered, options
+from tests.support.lowering import Node, graph_of, lowered, options
 from tests.support.monitored import everything
 from tests.support.monitoring_cases import HOSTS, MONITORING_CASES, monitor, watches
 
@@ -304,6 +304,20 @@ def test_a_graph_that_no_node_exporter_watches_has_no_panels_of_hosts() -> None:
     assert "node_cpu" not in module.files["dashboards/overview.json"]
 
 
+def test_a_setting_of_loki_never_reaches_the_shell_that_its_module_writes_configurations_with() -> None:
+    loki = options(monitor("loki", "logs", settings={"limits_config.x": "it's '$(id)'"}))["services"]["loki"]
+    assert "configuration" not in loki
+    assert loki["configFile"].startswith('pkgs.writeText "loki.json" (builtins.toJSON {')
+
+
+@pytest.mark.parametrize(
+    "path", ["/a'b", '/a"b', "/a`b", "/$(id)", "/a;b", "/a\\b", "/<a>", "/a|b", "/a{b}", "/ä"]
+)
+def test_a_path_of_metrics_is_the_path_of_a_url(path: str) -> None:
+    with pytest.raises(ValidationError, match="string_pattern_mismatch"):
+        graph_of(WATCH, DB, watches("watch", "db", path=path))
+
+
 def test_logs_of_watched_nodes_alone_are_shipped_and_loki_opens_to_their_host() -> None:
     web = {"kind": "service", "id": "web", "image": "web", "host": "alpha"}
     parts = [
@@ -322,7 +336,7 @@ def test_logs_of_watched_nodes_alone_are_shipped_and_loki_opens_to_their_host() 
     assert beta["networking"]["firewall"]["extraInputRules"] == (
         'ip saddr { 10.0.0.1 } tcp dport { 3100 } accept comment "alpha -> logs (monitors)"\n'
     )
-    assert beta["services"]["loki"]["configuration"]["server"]["http_listen_address"] == "0.0.0.0"
+    assert 'http_listen_address = "0.0.0.0"' in beta["services"]["loki"]["configFile"]
     assert "alloy" not in beta["services"]
 
 

@@ -100,7 +100,7 @@
     # Node logs (monitoring).
     loki = {
       enable = true;
-      configuration = {
+      configFile = pkgs.writeText "loki.json" (builtins.toJSON {
         analytics.reporting_enabled = false;
         auth_enabled = false;
         common = {
@@ -139,7 +139,7 @@
           http_listen_address = "0.0.0.0";
           http_listen_port = 3100;
         };
-      };
+      });
     };
 
     # Node metrics (monitoring).

@@ -1,0 +1,97 @@
+"""Words of a graph that another language would read as its own: refused, or kept as words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from nix_gen import Graph, loads
+from tests.support.lowering import lowered, options
+
+SERVICE = {"kind": "service", "id": "web", "command": ["/bin/web"]}
+
+
+def _graph(**fields: Any) -> Graph:
+    return Graph.model_validate({"nodes": [{"kind": "service", "id": "web", **fields}]})
+
+
+@pytest.mark.parametrize("word", ["if", "with", "rec", "inherit", "or"])
+def test_a_package_is_no_keyword_of_nix(word: str) -> None:
+    for package in (word, f"python3Packages.{word}"):
+        with pytest.raises(ValidationError, match=f"'{word}' is a keyword of Nix and names no package"):
+            _graph(package=package)
+    database = {"kind": "database", "id": "db", "engine": "postgresql", "extensions": [word]}
+    with pytest.raises(ValidationError, match=f"'{word}' is a keyword of Nix and names no package"):
+        Graph.model_validate({"nodes": [database]})
+    assert _graph(package=f"{word}-tools")
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM\\", "TERM", "SIGTERM SIGINT", "0", "100", "sigint", "SIG", "%n"])
+def test_a_stop_signal_is_one_signal(signal: str) -> None:
+    with pytest.raises(ValidationError, match="string_pattern_mismatch"):
+        _graph(command=["/bin/web"], stop_signal=signal)
+
+
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGUSR1", "SIGRTMIN+3", "9", "64"])
+def test_every_signal_has_a_spelling(signal: str) -> None:
+    service = options({**SERVICE, "stop_signal": signal})["systemd"]["services"]["shop-app-web"]
+    assert service["serviceConfig"]["KillSignal"] == signal
+
+
+@pytest.mark.parametrize(
+    ("written", "signal"), [("INT", "SIGINT"), ("sigquit", "SIGQUIT"), ("9", "9"), ("RTMIN+3", "SIGRTMIN+3")]
+)
+def test_a_stop_signal_of_compose_may_have_any_spelling_of_dockers(written: str, signal: str) -> None:
+    loaded = loads(f"services: {{web: {{image: web, stop_signal: {written}}}}}")
+    assert loaded.graph.to_node_link()["nodes"][0]["stop_signal"] == signal
+
+
+def test_a_stop_signal_of_compose_that_is_none_is_left_out_with_a_warning() -> None:
+    loaded = loads("services: {web: {image: web, stop_signal: 'soft stop'}}")
+    assert "stop_signal" not in loaded.graph.to_node_link()["nodes"][0]
+    assert any("the stop_signal 'SIGSOFT STOP', which is none" in str(one) for one in loaded.notes)
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [("/srv/a", "/srv/a"), ("/srv/a\\", "/srv/a\\/"), ("/srv/a ", "/srv/a /"), ("/50%", "/50%%")],
+)
+def test_a_working_directory_is_the_whole_value_of_its_line(path: str, written: str) -> None:
+    service = options({**SERVICE, "working_dir": path})["systemd"]["services"]["shop-app-web"]
+    assert service["serviceConfig"]["WorkingDirectory"] == written
+
+
+def test_a_secret_in_a_variable_that_systemd_passes_over_is_left_out_with_a_warning() -> None:
+    secrets = [{"name": "odd", "env": "A.B-C"}, {"name": "plain", "env": "PLAIN"}]
+    lowering = lowered({**SERVICE, "secrets": secrets})
+    assert [str(one) for one in lowering.findings if one.code == "not-used"] == [
+        "warning not-used: web: systemd sets no variable of the name 'A.B-C'; use letters, digits and _"
+    ]
+    script = options({**SERVICE, "secrets": secrets})["systemd"]["services"]["shop-env-web"]["script"]
+    assert "put PLAIN plain\n" in script
+    assert "A.B-C" not in script
+    alone = options({**SERVICE, "secrets": secrets[:1]})["systemd"]["services"]
+    assert "EnvironmentFile" not in alone["shop-app-web"]["serviceConfig"]
+    container = options({"kind": "service", "id": "web", "image": "web", "secrets": secrets})
+    assert "put A.B-C odd\n" in container["systemd"]["services"]["shop-env-web"]["script"]
+
+
+@pytest.mark.parametrize("username", ["$HOME", "a\\b", "a'b", 'a"b', "a`b"])
+def test_a_mail_login_holds_nothing_that_alertmanagers_module_expands(username: str) -> None:
+    email = {
+        "to": "a@b.c",
+        "sender": "a@b.c",
+        "smarthost": "m.b.c:25",
+        "password": "mail",
+        "username": username,
+    }
+    node = {
+        "kind": "monitoring",
+        "id": "alerts",
+        "engine": "alertmanager",
+        "receivers": [{"name": "ops", "email": email}],
+    }
+    with pytest.raises(ValidationError, match="string_pattern_mismatch"):
+        Graph.model_validate({"nodes": [node]})
