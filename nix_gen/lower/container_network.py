@@ -31,8 +31,10 @@ def lower_networks(site: Site, draft: Draft, host: Host) -> None:
     if one:
         comments = (
             "All containers share one network with fixed addresses; podman's DNS answers for node ids.",
-            f"The host is {networks[0].gateway} in it: native services are reached there, through the "
-            "firewall.",
+            (
+                f"The host is {networks[0].gateway} in it: native services are reached there, through the "
+                "firewall."
+            ),
         )
     draft.put(
         ("systemd", "services", site.helper("network")),
