@@ -31,6 +31,7 @@ RETRY_S = 10
 SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _OPTION = ("services", "mongodb")
 _EVERY = "0.0.0.0"  # noqa: S104  # the firewall says who gets through
+_EVERY_V6 = f"::,{_EVERY}"
 _KEY = "key"
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 _SETS = """\
@@ -77,8 +78,8 @@ def lower_mongodb(site: Site, draft: Draft, host: Host) -> None:
         options: dict[str, Plain] = {
             "enable": True,
             "package": Ref(("pkgs", PACKAGE)),
-            "bind_ip": _EVERY if reached else LOOPBACK,
-            "extraConfig": Multiline("".join(f"{line}\n" for line in _lines(site, draft, node))),
+            "bind_ip": (_EVERY_V6 if _speaks_v6(host) else _EVERY) if reached else LOOPBACK,
+            "extraConfig": Multiline("".join(f"{line}\n" for line in _lines(site, draft, host, node))),
         }
         comments = [node_comment(node)]
         if len(lineage(site.graph, node)) > 1:
@@ -120,10 +121,16 @@ def _names_are_safe(site: Site, node: Database) -> bool:
     return not bad
 
 
-def _lines(site: Site, draft: Draft, node: Database) -> list[str]:
+def _speaks_v6(host: Host) -> bool:
+    return any(":" in address for address in host.addresses)
+
+
+def _lines(site: Site, draft: Draft, host: Host, node: Database) -> list[str]:
     """The settings, as the dotted names of mongod.conf."""
     settings: dict[str, str] = {name: _value(given) for name, given in node.settings.items()}
     settings["net.port"] = str(node.listen_port)
+    if _speaks_v6(host):
+        settings["net.ipv6"] = "true"  # to reach the other members, too
     if origin(site.graph, node).users:
         settings["security.authorization"] = "enabled"
         if len(lineage(site.graph, node)) > 1:

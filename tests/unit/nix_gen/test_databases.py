@@ -4,11 +4,13 @@ import subprocess
 from typing import Any
 
 import pytest
+import yaml
 
 from nix_gen.graph import Graph
+from nix_gen.lower.site import Site
 from nix_gen.nodes import Database
 from nix_gen.replication import replica_name
-from tests.support.lowering import Node, codes, lowered, options
+from tests.support.lowering import Node, codes, graph_of, lowered, options
 
 HOSTS: list[Node] = [
     {"kind": "host", "id": name, "addresses": [f"10.0.0.{number}"]}
@@ -206,6 +208,31 @@ def test_a_mongodb_whose_users_have_no_administrator_stays_a_container() -> None
     assert "mongodb" not in options(*HOSTS, node, host="one").get("services", {})
     node["users"] = [{"name": "ops", "password": "pw", "superuser": True}]
     assert options(*HOSTS, node, host="one")["services"]["mongodb"]["enable"] is True
+
+
+def test_a_client_of_one_member_of_a_mongodb_set_reaches_all_of_them() -> None:
+    app = {"kind": "service", "id": "app", "host": "three", "package": "hello"}
+    outsider = {"kind": "service", "id": "outsider", "host": "three", "package": "hello"}
+    edge = {"kind": "connects_to", "source": "app", "target": "db"}
+    graph = graph_of(*_pair("mongodb"), app, outsider, edge)
+    assert [route.target.id for route in Site(graph).routes_from("app")] == ["copy", "db"]
+    assert Site(graph).routes_from("outsider") == ()
+    elsewhere = graph_of(*_pair("mongodb"), app, {**edge, "port": 9999})
+    assert [route.target.id for route in Site(elsewhere).routes_from("app")] == ["db"]
+    rules = options(*_pair("mongodb"), app, edge, host="two")["networking"]["firewall"]["extraInputRules"]
+    assert "10.0.0.3" in rules
+
+
+@pytest.mark.parametrize(("address", "bound"), [("10.0.0.9", "0.0.0.0"), ("fd00::9", "::,0.0.0.0")])
+def test_a_mongodb_listens_on_the_addresses_that_its_host_has(address: str, bound: str) -> None:
+    hosts = [{"kind": "host", "id": "one", "addresses": [address]}, HOSTS[1]]
+    app = {"kind": "service", "id": "app", "host": "two", "package": "hello"}
+    edge = {"kind": "connects_to", "source": "app", "target": "db"}
+    server = options(*hosts, _db("db", "one", "mongodb"), app, edge, host="one")["services"]["mongodb"]
+    # The module writes both into one document.
+    conf = yaml.safe_load(f"net.bindIp: {server['bind_ip']}\n{server['extraConfig']}")
+    assert conf["net.bindIp"] == bound
+    assert conf.get("net.ipv6", False) is (":" in address)
 
 
 def test_members_of_a_mongodb_set_reach_each_other_and_share_one_key() -> None:
