@@ -46,8 +46,12 @@ TRANSLATION = {
         "A RabbitMQ has clients and no users; its guest is let in from its own host only.",
         "Name `users` with their passwords.",
     ),
+    "database-open": error(
+        "A PostgreSQL runs as a container, whose image would let in whoever reaches it.",
+        "Name a secret as the password of its first user.",
+    ),
     "export-for-database": error(
-        "A database keeps its data in an nfs storage of a host of the graph, where it cannot own its files.",
+        "A server keeps its data in an nfs storage of a host of the graph, where it cannot own its files.",
         "Use local or block storage.",
     ),
     "file-database-elsewhere": error(

@@ -36,7 +36,8 @@ def _nats(site: Site, node: MessageBus, extras: Extras) -> None:
     if any(file.path == CONFIGURATION for file in node.files) and not _brings_own(site, node):
         extras.command = ["--config", CONFIGURATION]
         if node.jetstream and not mounts_of(site, node):
-            extras.volumes.append(f"{site.project}_{node.id}-jetstream:{container_store(site, node)}")
+            # No id holds a dot, so no storage has a volume of this name.
+            extras.volumes.append(f"{site.project}_{node.id}.jetstream:{container_store(site, node)}")
         if node.cluster is not None and node.cluster.tls is not None:
             tls = node.cluster.tls
             extras.secrets |= {tls.certificate, tls.key, tls.authority}

@@ -20,13 +20,22 @@ from nix_gen.nodes import (
     Running,
 )
 
+_LETS_IN = frozenset({"POSTGRES_HOST_AUTH_METHOD", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE"})
+"""Variables of the image by which a graph says itself who gets in."""
+_REDIS_START = """\
+password=$(sed -e 's/[\\"]/\\\\&/g' {file})
+exec "$@" <<END
+requirepass "$password"
+END
+"""
+
 
 def engine_extras(site: Site, node: Running) -> Extras:
     """The variables, arguments and secret files of a database or message bus container."""
     extras = Extras()
     match node:
         case Database(engine=DatabaseEngine.POSTGRESQL):
-            _postgresql(node, extras)
+            _postgresql(site, node, extras)
         case Database(engine=DatabaseEngine.MYSQL | DatabaseEngine.MARIADB):
             _mysql(node, extras)
         case Database(engine=DatabaseEngine.REDIS):
@@ -68,7 +77,7 @@ def _setting(given: bool | int | str) -> str:  # noqa: FBT001  # a setting may b
     return ("on" if given else "off") if isinstance(given, bool) else str(given)
 
 
-def _postgresql(node: Database, extras: Extras) -> None:
+def _postgresql(site: Site, node: Database, extras: Extras) -> None:
     user = node.users[0] if node.users else None
     if user is not None:
         extras.environment["POSTGRES_USER"] = user.name
@@ -76,9 +85,13 @@ def _postgresql(node: Database, extras: Extras) -> None:
         extras.environment["POSTGRES_DB"] = node.databases[0]
     if user is not None and user.password is not None:
         extras.password("POSTGRES_PASSWORD_FILE", user.password)
-    else:
-        # Without a password the image refuses to start unless told that this is meant.
-        extras.environment["POSTGRES_HOST_AUTH_METHOD"] = "trust"
+    elif not _LETS_IN & {*node.environment, *(secret.env for secret in node.secrets)}:
+        site.find(
+            "database-open",
+            node.id,
+            "is a container, whose image lets in whoever reaches it unless the first user has a password",
+            "name a secret as the password of its first user, or let it be the only PostgreSQL of its host",
+        )
     if node.listen_port != DATABASE_PORTS[node.engine]:
         extras.environment["PGPORT"] = str(node.listen_port)
     for word in _set(node.settings, ""):
@@ -111,8 +124,9 @@ def _redis(node: Database, extras: Extras) -> None:
         extras.command = words if len(words) > 3 or node.listen_port != 6379 else []
         return
     extras.secrets.add(node.password)
-    script = f'exec "$@" --requirepass "$(cat {SECRETS}/{node.password})"'
-    extras.command = ["sh", "-c", script, "redis", *words]
+    # The server reads its settings (`-`) from what the shell writes: arguments are there for all to read.
+    extras.command = ["sh", "-c", _REDIS_START.format(file=f"{SECRETS}/{node.password}"), words[0], *words]
+    extras.command.insert(5, "-")
 
 
 def _mongodb(site: Site, node: Database, extras: Extras) -> None:

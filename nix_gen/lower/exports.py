@@ -3,7 +3,7 @@
 Pure. NFS 4 alone: one port, which the firewall opens to the mounting hosts. On the wire a user is a number,
 which means somebody else on every host; so whoever writes, the server acts as one user of no rights and as
 the group that services share, whose number is the same everywhere. A program that insists on owning its
-files (a database) needs local or block storage.
+files (a database, a message bus) needs local or block storage.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from nix_gen.lower.words import DATA_GID
 from nix_gen.nodes import Host, Storage, StorageKind
 
 NOBODY_UID = 65_534
-_DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS})
+_OWNERS = frozenset(
+    {
+        *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB, Form.NATS, Form.KAFKA, Form.RABBITMQ),
+        *(Form.PROMETHEUS, Form.GRAFANA, Form.LOKI),
+    }
+)
+"""Forms whose programs insist on owning their files."""
 
 
 def lower_exports(site: Site, draft: Draft, host: Host) -> None:
@@ -58,12 +64,12 @@ def _clients(site: Site, host: Host, storage: Storage) -> list[tuple[str, bool]]
         place = site.graph.host_of(edge.source)
         if not isinstance(edge, MountsVolume) or place is None:
             continue
-        if site.forms.get(edge.source) in _DATABASES:
+        if site.forms.get(edge.source) in _OWNERS:
             site.find(
                 "export-for-database",
                 edge.id,
                 f"{edge.source} must own its files, and every client of {storage.id} acts as one user",
-                "give the database local or block storage",
+                "give it local or block storage",
             )
         if place != host.id:
             found[place] = found.get(place, True) and edge.read_only

@@ -151,6 +151,9 @@ def graphs(draw: st.DrawFn) -> Graph:
             made["listen"] = [port]
         elif node["kind"] in _PORTED and node.get("engine") != "sqlite":
             made["port"] = port
+        if node.get("engine") == "postgresql":
+            # The second of a host becomes a container, which is refused without a password.
+            made["users"] = [{"name": "keeper", "password": "pw"}, *node.get("users", ())]
         if guarded and node["kind"] in {"service", "agent"}:
             made["nkey"] = NKEYS[index]
         if "cluster" in made:

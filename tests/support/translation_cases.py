@@ -58,6 +58,7 @@ CASES: dict[str, list[Part]] = {
     "bucket-without-credentials": [APP, BUCKET, MOUNT],
     "bus-open": [BUS, RUN, edge("run", "publishes_to", "bus")],
     "bus-without-users": [{**BUS, "engine": "rabbitmq"}, RUN, edge("run", "publishes_to", "bus")],
+    "database-open": [{**DB, "image": "postgres:16", "mounts": [{"source": "/x", "target": "/y"}]}],
     "export-for-database": [
         H1, H2, on("h2", DB), on("h1", STORE, storage="nfs"), edge("db", "mounts_volume", "store", path="/d"),
     ],

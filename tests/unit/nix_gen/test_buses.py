@@ -185,7 +185,7 @@ def test_a_second_nats_of_a_host_runs_on_the_same_configuration_in_a_container()
     host = options(*parts, host="h1")
     container = host["virtualisation"]["oci-containers"]["containers"]["shop-b"]
     assert container["cmd"] == ["--config", "/etc/nats/nats-server.conf"]
-    assert "shop_b-jetstream:/data" in container["volumes"]
+    assert "shop_b.jetstream:/data" in container["volumes"]
     (file,) = (held for name, held in host["environment"]["etc"].items() if name.endswith("nats-server.conf"))
     document = json.loads(file["text"])
     assert document["cluster"] == {

@@ -58,12 +58,25 @@ def test_a_neighbour_of_the_server_uses_the_directory_itself() -> None:
     assert box["volumes"] == ["/srv/my share:/data"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "engine"),
+    [
+        *(("database", engine) for engine in ("postgresql", "mysql", "redis", "mongodb")),
+        *(("message_bus", engine) for engine in ("nats", "kafka", "rabbitmq")),
+        *(("monitoring", engine) for engine in ("prometheus", "grafana", "loki")),
+    ],
+)
+def test_no_server_that_owns_its_files_keeps_them_in_an_export(kind: str, engine: str) -> None:
+    node = {"kind": kind, "id": "db", "engine": engine, "host": "b"}
+    assert "export-for-database" in _findings(A, B, SHARE, node, _mount("db", "share"))
+
+
 def test_a_database_cannot_keep_its_data_in_an_export() -> None:
     database = {"kind": "database", "id": "db", "engine": "postgresql", "host": "b"}
     finding = _findings(A, B, SHARE, database, _mount("db", "share"))["export-for-database"]
     assert str(finding) == (
         "error export-for-database: db -mounts_volume-> share: db must own its files, and every client of "
-        "share acts as one user; give the database local or block storage"
+        "share acts as one user; give it local or block storage"
     )
 
 
