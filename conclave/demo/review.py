@@ -268,7 +268,7 @@ SPECIALISTS: Final = (
         agent="builder",
         capability="nix.translate",
         description="Looks at what it takes to build the graph, and builds it.",
-        codes=frozenset({"engine-twice", "engine-unsupported", "port-clash", "reserved-name"}),
+        codes=frozenset({"engine-twice", "port-clash", "reserved-name"}),
         checks=(unpinned_images, images_to_build),
     ),
 )
