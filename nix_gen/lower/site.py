@@ -205,14 +205,29 @@ class Site:
 
     def running(self, host_id: str) -> Iterable[tuple[Running, Form]]:
         """The nodes with a form that run on a host, by id."""
-        for node in self.graph.nodes_on(host_id):
-            form = self.forms.get(node.id)
-            if form is not None and not isinstance(node, Storage | Host):
-                yield node, form
+        return self._running.get(host_id, ())
 
     def of_form(self, host_id: str, form: Form) -> list[Running]:
         """The nodes of one form on a host, by id."""
-        return [node for node, found in self.running(host_id) if found is form]
+        return self._of_form.get((host_id, form), [])
+
+    @cached_property
+    def _running(self) -> dict[str, list[tuple[Running, Form]]]:
+        found: dict[str, list[tuple[Running, Form]]] = {}
+        for host in self.graph.hosts:
+            for node in self.graph.nodes_on(host.id):
+                form = self.forms.get(node.id)
+                if form is not None and not isinstance(node, Storage | Host):
+                    found.setdefault(host.id, []).append((node, form))
+        return found
+
+    @cached_property
+    def _of_form(self) -> dict[tuple[str, Form], list[Running]]:
+        found: dict[tuple[str, Form], list[Running]] = {}
+        for host_id, running in self._running.items():
+            for node, form in running:
+                found.setdefault((host_id, form), []).append(node)
+        return found
 
     def copies(self, node_id: str) -> tuple[Copy, ...]:
         """The running copies of a node; none for `replicas: 0`."""
