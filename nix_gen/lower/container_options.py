@@ -86,6 +86,8 @@ def module_options(node: Running) -> dict[str, Plain]:
 
 def option_flags(site: Site, node: Running) -> list[str]:
     """Arguments of `podman run` for everything the module has no option for."""
+    if node.container is None:
+        return []
     options = options_of(node)
     flags = [flag for name, flag in _SWITCHES.items() if getattr(options, name)]
     flags += list(_single(options))
@@ -129,6 +131,8 @@ def container_name(site: Site, node_id: NodeId) -> str:
 
 def joined_nodes(node: Running) -> tuple[str, ...]:
     """The nodes whose namespaces a container joins: it cannot start before them."""
+    if node.container is None:
+        return ()
     options = options_of(node)
     named = {node_named(mode) for mode in (options.network, options.pid, options.ipc)}
     return tuple(sorted(target for target in named if target is not None))
