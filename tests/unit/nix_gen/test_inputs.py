@@ -36,7 +36,7 @@ def test_the_shop_carries_no_password() -> None:
         "database",
         "service",
     )
-    assert {note.code for note in loaded.notes} == {"secret-reference", "not-carried-over"}
+    assert {note.code for note in loaded.notes} == {"secret-reference", "version-differs"}
 
 
 @pytest.mark.shared
