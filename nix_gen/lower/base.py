@@ -9,6 +9,7 @@ import ipaddress
 
 from nix_gen.ir import Call, Plain, Ref, RelativePath, default
 from nix_gen.lower.draft import Draft
+from nix_gen.lower.reach import family_address
 from nix_gen.lower.site import Site
 from nix_gen.nodes import BootLoader, Disk, Host, Machine, System
 
@@ -110,6 +111,6 @@ def _network(site: Site, draft: Draft, host: Host) -> None:
     if host.nameservers:
         draft.put((*networking, "nameservers"), list(host.nameservers))
     for other_id in site.neighbours.get(host.id, ()):
-        addresses = site.hosts[other_id].addresses
-        if addresses:
-            draft.add((*networking, "hosts", addresses[0]), [other_id])
+        address = family_address(site, other_id, other_id, host.id)
+        if address is not None:
+            draft.add((*networking, "hosts", address), [other_id])

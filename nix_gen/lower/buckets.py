@@ -100,7 +100,7 @@ def endpoint_of(site: Site, host_id: str, storage: Storage) -> str | None:
         return f"https://{server}" + ("" if storage.port is None else f":{storage.port}")
     address: str | None = LOOPBACK
     if storage.host != host_id:
-        address = host_address(site, storage.host, storage.id)
+        address = host_address(site, storage.host, storage.id, host_id)
     if address is None:
         return None
     return f"http://{f'[{address}]' if ':' in address else address}:{storage.listen_port}"

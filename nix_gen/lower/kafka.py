@@ -14,7 +14,7 @@ from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges.clusters import KIND
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
-from nix_gen.lower.reach import LOOPBACK, address_for, is_reached_from_outside
+from nix_gen.lower.reach import LOOPBACK, family_address, host_address, is_reached_from_outside
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
 from nix_gen.lower.words import node_comment
@@ -86,10 +86,10 @@ def _settings(site: Site, host: Host, node: MessageBus, members: tuple[MessageBu
         "offsets.topic.replication.factor": copies,
         "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.replication.factor": copies,
-        **{name: given for name, given in node.settings.items() if name not in _OWN},
-        "advertised.listeners": [f"PLAINTEXT://{_advertised(host, node)}:{node.listen_port}"],
+        **{name: _property(given) for name, given in node.settings.items() if name not in _OWN},
+        "advertised.listeners": [f"PLAINTEXT://{_advertised(site, host, node)}:{node.listen_port}"],
         "controller.listener.names": ["CONTROLLER"],
-        "controller.quorum.voters": _voters(site, host, node, members, numbers),
+        "controller.quorum.voters": _voters(site, node, members, numbers),
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.security.protocol.map": ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT"],
         "listeners": [
@@ -102,26 +102,33 @@ def _settings(site: Site, host: Host, node: MessageBus, members: tuple[MessageBu
     }
 
 
-def _advertised(host: Host, node: MessageBus) -> str:
-    """Where the server tells its clients to come: an address, or its id, which their hosts files hold."""
-    if not host.addresses:
+def _property(given: bool | int | str) -> Plain:  # noqa: FBT001  # a setting may be a truth value
+    """A value of a properties file: a backslash would escape what follows, or the end of the line."""
+    return given.replace("\\", "\\\\") if isinstance(given, str) else given
+
+
+def _advertised(site: Site, host: Host, node: MessageBus) -> str:
+    """Where the server tells its clients to come: an address all of them have the family of, or its id.
+
+    The id stands in the hosts file of each client, at the address that is right there.
+    """
+    address = family_address(site, host.id, node.id, *(route.source.id for route in site.routes_to(node.id)))
+    if address is None:
         return node.id
-    address = host.addresses[0]
     return f"[{address}]" if ":" in address else address
 
 
 def _voters(
-    site: Site, host: Host, node: MessageBus, members: tuple[MessageBus, ...], numbers: dict[str, int]
+    site: Site, node: MessageBus, members: tuple[MessageBus, ...], numbers: dict[str, int]
 ) -> list[str]:
     """Every member and where its controller is: the same words on every host."""
-    reached = {
-        route.target.id: address_for(site, route) or route.target.id
-        for route in site.routes_from(node.id)
-        if KIND in route.kinds
-    }
+    is_alone = not any(KIND in route.kinds for route in site.routes_from(node.id))
     voters = []
     for member in members:
-        address = reached.get(member.id) or (host.addresses[0] if reached and host.addresses else LOOPBACK)
+        others = (other.id for other in members if other.id != member.id)
+        place = site.graph.host_of(member.id)
+        assert place is not None, "a node with a form stands on a host"
+        address = LOOPBACK if is_alone else host_address(site, place, member.id, *others) or member.id
         name = f"[{address}]" if ":" in address else address
         voters.append(f"{numbers[member.id]}@{name}:{member.cluster_port}")
     return voters

@@ -217,7 +217,8 @@ def _members(site: Site, node: Database) -> list[str]:
         place = site.graph.host_of(member.id)
         assert place is not None, "a node with a form stands on a host"
         if len(lineage(site.graph, node)) > 1:
-            address = host_address(site, place, member.id)
+            others = (one.id for one in lineage(site.graph, node) if one.id != member.id)
+            address = host_address(site, place, member.id, *others)
             if address is not None:
                 shown = f"[{address}]" if ":" in address else address
                 found.append(f"{shown}:{member.listen_port}")

@@ -17,7 +17,7 @@ from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges.clusters import KIND
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
-from nix_gen.lower.reach import LOOPBACK, address_for, is_reached_from_outside
+from nix_gen.lower.reach import LOOPBACK, address_for, family_address, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, mounts_of
@@ -209,8 +209,10 @@ def container_configuration(site: Site, node: MessageBus) -> TextFile:
         document["http_port"] = node.monitor_port
     if node.cluster is not None:
         document["cluster"] = _cluster(site, host, node, SECRETS)
-        if host.addresses:
-            document["cluster"]["advertise"] = _with_port(host.addresses[0], node.cluster_port)
+        peers = (route.source.id for route in site.routes_to(node.id) if KIND in route.kinds)
+        address = family_address(site, host.id, node.id, *peers)
+        if address is not None:
+            document["cluster"]["advertise"] = _with_port(address, node.cluster_port)
     known = permissions(site.graph, site.graph.bus_members(node.id))
     if known:
         document["authorization"] = {"users": known}

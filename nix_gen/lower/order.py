@@ -85,7 +85,7 @@ def start_after(site: Site, draft: Draft, node: Running, unit: Path, *, containe
         by_podman = here and edge.required and site.forms[target.id] is Form.CONTAINER
         if by_podman and not containers_too:
             continue
-        units = _units(site, draft, target, edge.condition) if here else _remote_units(site, draft, target)
+        units = _units(site, draft, target, edge.condition) if here else _remote_units(site, draft, node, target)
         if units:
             draft.add((*unit, "after"), units)
             # A balancer serves without a backend, and must not restart with one; a job has to succeed.
@@ -146,10 +146,12 @@ def _has_users(site: Site, target: Database) -> bool:
     return not upstreams(site.graph, target) and any(user.password for user in target.users)
 
 
-def _remote_units(site: Site, draft: Draft, target: Running) -> list[str]:
-    host = site.graph.host_of(target.id)
+def _remote_units(site: Site, draft: Draft, node: Running, target: Running) -> list[str]:
+    here, host = site.graph.host_of(node.id), site.graph.host_of(target.id)
+    assert here is not None
     assert host is not None
-    address = host_address(site, host, target.id)
+    # The host itself tries the port, for all of its nodes that wait.
+    address = host_address(site, host, target.id, here)
     port = readiness_port(target)
     if port is None or address is None or _is_sqlite(target):
         return ["network-online.target"]

@@ -2,12 +2,14 @@
 
 Pure. Four cases. Container to container on a host: podman's DNS. Container to native service: the
 network's gateway. Native to native: loopback; native to container: the container's fixed address. To
-another host: that host's first address, at the port the node listens on.
+another host: the first address of that host of a family that the source's host has too, at the port the node
+listens on.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from nix_gen.lower.edges import listening
 from nix_gen.lower.forms import Form
@@ -43,7 +45,7 @@ def address_for(site: Site, route: Route) -> str | None:
     host = site.graph.host_of(route.target.id)
     assert host is not None, "a node with a form stands on a host"
     if not site.is_local(route):
-        return host_address(site, host, route.target.id)
+        return host_address(site, host, route.target.id, route.source.id)
     from_container = site.networks.is_bridged(route.source.id)
     if site.is_in_host(route.target.id) or site.forms[route.target.id] is Form.SQLITE:
         return site.networks.first_of(route.source.id).gateway if from_container else LOOPBACK
@@ -51,20 +53,62 @@ def address_for(site: Site, route: Route) -> str | None:
     return None if from_container or not addresses else addresses[0]
 
 
-def host_address(site: Site, host_id: str, target_id: str) -> str | None:
-    """The address at which other hosts reach a node; the container network carries IPv4 alone."""
-    addresses = site.hosts[host_id].addresses
-    if site.networks.is_bridged(target_id):
-        addresses = tuple(address for address in addresses if ":" not in address)
-    if addresses:
-        return addresses[0]
-    site.find(
-        "host-without-address",
-        host_id,
-        f"nodes on other hosts connect to {target_id}, and the host has no address for that",
-        "give the host node an IPv4 address",
-    )
-    return None
+def host_address(site: Site, host_id: str, target_id: str, *source_ids: str) -> str | None:
+    """The first address of a host at which all of the sources on other hosts reach a node.
+
+    An address is of use to who has one of the same family. The container network carries IPv4 alone, in both
+    directions. A host without such an address is a finding, and None.
+
+    Args:
+        site: the surveyed graph.
+        host_id: where the node stands.
+        target_id: the node, or the host itself for a program beside it.
+        source_ids: nodes or hosts.
+    """
+    addresses = _accepting(site, host_id, target_id)
+    if not addresses:
+        site.find(
+            "host-without-address",
+            host_id,
+            f"nodes on other hosts connect to {target_id}, and the host has no address for that",
+            "give the host node an IPv4 address",
+        )
+        return None
+    found = family_address(site, host_id, target_id, *source_ids)
+    if found is None:
+        others = [one for one in source_ids if not _shared(site, addresses, host_id, [one])]
+        who = ", ".join(others or source_ids)
+        site.find(
+            "host-without-address",
+            host_id,
+            f"{who} and {target_id} on it have no address of one family; containers speak IPv4 alone",
+            "give the hosts of both an IPv4 address",
+        )
+    return found
+
+
+def family_address(site: Site, host_id: str, target_id: str, *source_ids: str) -> str | None:
+    """As `host_address`, without a finding."""
+    return next(iter(_shared(site, _accepting(site, host_id, target_id), host_id, source_ids)), None)
+
+
+def _accepting(site: Site, host_id: str, target_id: str) -> list[str]:
+    """The addresses of its host at which a node can be reached."""
+    bridged = site.networks.is_bridged(target_id)
+    return [address for address in site.hosts[host_id].addresses if not (bridged and ":" in address)]
+
+
+def _shared(site: Site, addresses: list[str], host_id: str, source_ids: Iterable[str]) -> list[str]:
+    """Addresses of a family that the host of every source has; one without any is a finding elsewhere."""
+    for source_id in source_ids:
+        place = site.graph.host_of(source_id)
+        if place is None or place == host_id or not site.hosts[place].addresses:
+            continue
+        bridged = site.networks.is_bridged(source_id)
+        own = site.hosts[place].addresses
+        families = {":" in address for address in own if not (bridged and ":" in address)}
+        addresses = [address for address in addresses if (":" in address) in families]
+    return addresses
 
 
 def name_entries(site: Site, node: Running) -> list[tuple[str, str]]:
@@ -85,7 +129,7 @@ def name_entries(site: Site, node: Running) -> list[tuple[str, str]]:
 def _storage_address(site: Site, node: Running, storage_id: str, host_id: str) -> str | None:
     """Where a node finds the server of a storage, which runs on the storage's host itself."""
     if site.graph.host_of(node.id) != host_id:
-        return host_address(site, host_id, storage_id)
+        return host_address(site, host_id, storage_id, node.id)
     bridged = site.networks.is_bridged(node.id)
     return site.networks.first_of(node.id).gateway if bridged else LOOPBACK
 

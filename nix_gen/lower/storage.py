@@ -261,7 +261,7 @@ def _export_of(site: Site, host: Host, storage: Storage) -> str | None:
     if storage.host is not None and is_served(storage):
         if storage.host == host.id:
             return None  # nix_gen.lower.exports
-        address = host_address(site, storage.host, storage.id)
+        address = host_address(site, storage.host, storage.id, host.id)
         if address is None:
             return None
         bracketed = f"[{address}]" if ":" in address else address

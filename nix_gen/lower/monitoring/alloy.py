@@ -45,7 +45,7 @@ def lower_alloy(site: Site, draft: Draft, host: Host) -> None:
 def _address(site: Site, host: Host, loki: Monitoring) -> str | None:
     place = site.graph.host_of(loki.id)
     assert place is not None
-    return LOOPBACK if place == host.id else host_address(site, place, loki.id)
+    return LOOPBACK if place == host.id else host_address(site, place, loki.id, host.id)
 
 
 def _chain(site: Site, host: Host, label: str, url: str, targets: list[str]) -> list[Block]:

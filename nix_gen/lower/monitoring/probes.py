@@ -11,7 +11,7 @@ from nix_gen.edges import Monitors
 from nix_gen.ir import Call, Plain, Ref, Str, attrs
 from nix_gen.lower.edges.connection import first_tcp
 from nix_gen.lower.monitoring.words import socket_address
-from nix_gen.lower.reach import address_for
+from nix_gen.lower.reach import address_for, host_address
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Agent, Host, LoadBalancer, Monitoring, Running, Service
 
@@ -61,7 +61,7 @@ def probes_of(site: Site, exporter: Monitoring) -> list[Probe]:
 def _probe(site: Site, edge: Monitors) -> Probe | None:
     target = site.graph.by_id[edge.target]
     if isinstance(target, Host):
-        address = target.addresses[0] if target.addresses else None
+        address = host_address(site, target.id, target.id, edge.source) if target.addresses else None
         return None if address is None else Probe(edge=edge, module="icmp", goal=address)
     ports = first_tcp(target)
     port = edge.port or (ports[0][0] if ports else None)

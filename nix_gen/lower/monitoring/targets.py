@@ -15,7 +15,7 @@ from nix_gen.lower.monitoring.endpoints import Endpoint
 from nix_gen.lower.monitoring.exporters import redis_uri
 from nix_gen.lower.monitoring.probes import DEFAULT_PATH, probes_of
 from nix_gen.lower.monitoring.words import duration, socket_address
-from nix_gen.lower.reach import LOOPBACK
+from nix_gen.lower.reach import LOOPBACK, family_address, host_address
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Agent, Database, Monitoring, MonitoringEngine, Node, Service
 
@@ -114,19 +114,17 @@ def _timing(edge: Monitors) -> dict[str, str]:
 def _addresses(site: Site, prometheus: Monitoring, endpoint: Endpoint) -> list[str]:
     """Where the target is from prometheus' host: each replica of a container of the same host."""
     if endpoint.host != site.graph.host_of(prometheus.id):
-        address = _remote(site, endpoint)
+        address = _remote(site, prometheus, endpoint)
         return [] if address is None else [address]
     copies = [] if endpoint.beside else site.copies(endpoint.target.id)
     inside = [copy.address for copy in copies if copy.address is not None]
     return inside or [LOOPBACK]
 
 
-def _remote(site: Site, endpoint: Endpoint) -> str | None:
-    addresses = site.hosts[endpoint.host].addresses
+def _remote(site: Site, prometheus: Monitoring, endpoint: Endpoint) -> str | None:
     in_container = site.forms.get(endpoint.target.id) is Form.CONTAINER and not endpoint.beside
-    if in_container:
-        addresses = tuple(address for address in addresses if ":" not in address)
-    if not addresses:
+    served = endpoint.target.id if in_container else endpoint.host
+    if family_address(site, endpoint.host, served) is None:
         site.find(
             "host-without-address",
             endpoint.host,
@@ -143,7 +141,7 @@ def _remote(site: Site, endpoint: Endpoint) -> str | None:
             f"the {target.replicas} replicas of {target.id} answer in turn, under one name",
             f"place {endpoint.edge.source} on {endpoint.host}, or make the replicas nodes of their own",
         )
-    return addresses[0]
+    return host_address(site, endpoint.host, served, prometheus.id)
 
 
 def _probes(site: Site, prometheus: Monitoring, endpoint: Endpoint) -> list[Target]:
