@@ -97,6 +97,10 @@ TRANSLATION = {
         "Two S3 storages of a host differ in port, path or credentials, and a host has one S3 server.",
         "Give both the same, or place them on different hosts.",
     ),
+    "owner-by-name": info(
+        "Containers write a directory as a user whose number is not known: the group of services shares it.",
+        "Give user and group as numbers.",
+    ),
     "published-once": warning(
         "Of several replicas only the first has the published ports.", "Put a load balancer before them."
     ),

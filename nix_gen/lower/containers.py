@@ -28,10 +28,11 @@ from nix_gen.lower.forms import Form
 from nix_gen.lower.images import image_of, is_built
 from nix_gen.lower.networks import options_of
 from nix_gen.lower.order import container_dependencies, is_awaited_healthy, is_job, start_after
+from nix_gen.lower.ownership import user_of
 from nix_gen.lower.reach import published
 from nix_gen.lower.secrets import environment_file, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
-from nix_gen.lower.storage import container_volumes, tmpfs_options
+from nix_gen.lower.storage import container_volumes, sharing_flags, tmpfs_options
 from nix_gen.lower.words import SECRETS, milliseconds, node_comment
 from nix_gen.nodes import (
     Agent,
@@ -87,7 +88,7 @@ def _container(site: Site, draft: Draft, node: Running, copy: Copy, *, first: bo
         options["pull"] = "never"
     lists: dict[str, list[str]] = {
         "cmd": _command(node, extras),
-        "extraOptions": _extra_options(site, node, copy),
+        "extraOptions": [*_extra_options(site, node, copy), *sharing_flags(site, draft, node)],
         "dependsOn": sorted({*container_dependencies(site, node), *_joined(site, node)}),
         "ports": _ports(site, node, first=first),
         "volumes": [
@@ -158,10 +159,10 @@ def _secret_volumes(site: Site, node: Running, extras: Extras, copy: Copy) -> li
 
 def _reader(site: Site, node: Running) -> int:
     """The number of the user who reads a container's secret files; 0 where the image decides."""
-    user = node.user if isinstance(node, Service | Agent) and node.user is not None else "0"
+    user, _ = user_of(node)
     if user.isdecimal():
         return int(user)
-    if user != "root" and site.graph.graph.secrets is not SecretProvider.FILES:
+    if site.graph.graph.secrets is not SecretProvider.FILES:
         site.warn(
             "secret-unreadable",
             node.id,

@@ -1,4 +1,4 @@
-"""Start order: what each unit waits for, from `depends_on`, and from `connects_to` a database of its host.
+"""Start order: what each unit waits for, from `depends_on`, and from use of a server of its host.
 
 Pure. On one host systemd orders the units. `condition: healthy` needs no probe of ours for a container
 (podman reports the unit started once its health check passes) nor for a database (its module reports it
@@ -8,7 +8,7 @@ bounded time, until the port answers; after that the workload starts anyway and 
 
 from __future__ import annotations
 
-from nix_gen.edges import Condition, ConnectsTo, DependsOn
+from nix_gen.edges import Condition, ConnectsTo, DependsOn, PublishesTo, SubscribesTo
 from nix_gen.ir import Multiline
 from nix_gen.lower.draft import Draft, Path
 from nix_gen.lower.edges.connection import first_tcp
@@ -16,15 +16,16 @@ from nix_gen.lower.forms import BALANCERS, Form
 from nix_gen.lower.hardening import harden
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
-from nix_gen.nodes import Database, DatabaseEngine, Running, Storage
+from nix_gen.nodes import Database, DatabaseEngine, MessageBus, Running, Storage
 from nix_gen.replication import upstreams
 
 WAIT_S = 300
 """How long a unit waits for a node of another host before it starts regardless."""
 _CLIENTS = frozenset({Form.CONTAINER, Form.SYSTEMD})
-_DATABASES = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB})
-_USERS_BY_UNIT = frozenset({Form.MYSQL, Form.MONGODB})
-"""Databases whose users are made by a unit of our own after theirs: clients wait for it too."""
+_SERVERS = frozenset({Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB, Form.RABBITMQ})
+_USES = (ConnectsTo, PublishesTo, SubscribesTo)
+_USERS_BY_UNIT = frozenset({Form.MYSQL, Form.MONGODB, Form.RABBITMQ})
+"""Servers whose users are made by a unit of our own after theirs: clients wait for it too."""
 _PROBED = frozenset(
     {
         *(Form.KAFKA, Form.NATS, Form.NGINX),
@@ -85,22 +86,24 @@ def start_after(site: Site, draft: Draft, node: Running, unit: Path, *, containe
         by_podman = here and edge.required and site.forms[target.id] is Form.CONTAINER
         if by_podman and not containers_too:
             continue
-        units = _units(site, draft, target, edge.condition) if here else _remote_units(site, draft, node, target)
+        units = (
+            _units(site, draft, target, edge.condition) if here else _remote_units(site, draft, node, target)
+        )
         if units:
             draft.add((*unit, "after"), units)
             # A balancer serves without a backend, and must not restart with one; a job has to succeed.
             needs = site.forms[node.id] not in BALANCERS or edge.condition is Condition.COMPLETED
             draft.add((*unit, "requires" if edge.required and here and needs else "wants"), units)
-    for database in _databases(site, node):
-        units = _units(site, draft, database, Condition.STARTED)
+    for server in _servers(site, node):
+        units = _units(site, draft, server, Condition.STARTED)
         draft.add((*unit, "after"), units)
         draft.add((*unit, "wants"), units)
 
 
-def _databases(site: Site, node: Running) -> list[Running]:
-    """Native databases of its host that a node connects to, without an edge that orders the two already.
+def _servers(site: Site, node: Running) -> list[Running]:
+    """Native databases and RabbitMQ of its host that a node uses, without an edge that orders them already.
 
-    A database that itself waits for the node, by whatever way, is not among them: neither would start.
+    A server that itself waits for the node, by whatever way, is not among them: neither would start.
     """
     if site.forms[node.id] not in _CLIENTS:
         return []
@@ -108,10 +111,14 @@ def _databases(site: Site, node: Running) -> list[Running]:
     found: dict[str, Running] = {}
     for edge in site.graph.edges_from(node.id):
         target = site.graph.by_id.get(edge.target)
-        if not isinstance(edge, ConnectsTo) or not isinstance(target, Database) or target.id in stated:
+        if not isinstance(edge, _USES) or not isinstance(target, Database | MessageBus):
             continue
-        native = site.forms.get(target.id) in _DATABASES and _is_here(site, node, target)
-        if native and site.start_circles[node.id] != site.start_circles[target.id]:
+        native = site.forms.get(target.id) in _SERVERS and _is_here(site, node, target)
+        if (
+            native
+            and target.id not in stated
+            and site.start_circles[node.id] != site.start_circles[target.id]
+        ):
             found[target.id] = target
     return list(found.values())
 
@@ -127,7 +134,7 @@ def _units(site: Site, draft: Draft, target: Running, condition: Condition) -> l
     units = [copy.unit for copy in site.copies(target.id)]
     if form is Form.MYSQL and isinstance(target, Database) and upstreams(site.graph, target):
         return [*units, f"{site.helper('replica', target.id)}.service"]
-    if form in _USERS_BY_UNIT and isinstance(target, Database) and _has_users(site, target):
+    if form in _USERS_BY_UNIT and _has_users(site, target):
         return [*units, f"{site.helper('users', target.id)}.service"]
     if form in _PROBED and condition is Condition.HEALTHY:
         port = readiness_port(target)
@@ -141,8 +148,13 @@ def readiness_port(target: Running) -> int | None:
     return next((port for port, _ in first_tcp(target)), None)
 
 
-def _has_users(site: Site, target: Database) -> bool:
-    """Whether a unit of our own makes users: a replica has those of its primary."""
+def _has_users(site: Site, target: Running) -> bool:
+    """Whether a unit of our own makes users: a replica has those of its primary, a member of its first."""
+    if isinstance(target, MessageBus):
+        members = site.graph.bus_members(target.id)
+        return members[0].id == target.id and any(member.users for member in members)
+    if not isinstance(target, Database):
+        return False
     return not upstreams(site.graph, target) and any(user.password for user in target.users)
 
 

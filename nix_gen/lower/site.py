@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nix_gen.components import circles
-from nix_gen.edges import ConnectsTo, DependsOn, Edge, Monitors
+from nix_gen.edges import ConnectsTo, DependsOn, Edge, Monitors, PublishesTo, SubscribesTo
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph import Graph, SecretProvider
 from nix_gen.lower.edges import (
@@ -31,7 +31,7 @@ from nix_gen.lower.forms import BALANCERS, Form, forms_of
 from nix_gen.lower.monitoring.endpoints import Metrics
 from nix_gen.lower.networks import Attachment, ContainerNetworks, default_network
 from nix_gen.lower.words import SECRETS, USER_MAX_CHARS, short
-from nix_gen.nodes import Database, Host, Monitoring, Running, Storage
+from nix_gen.nodes import BusEngine, Database, Host, MessageBus, Monitoring, Node, Running, Storage
 
 SUBNETS = tuple(f"10.{second}.0.0/16" for second in range(213, 245))
 """Candidates for the container network, in order of preference."""
@@ -265,14 +265,14 @@ class Site:
 
     @cached_property
     def start_circles(self) -> dict[str, str]:
-        """A name for each node: equal where each waits for the other, if clients wait for their databases.
+        """A name for each node: equal where each waits for the other, if clients wait for their servers.
 
         The balancers of a host are one unit, and so count as one.
         """
         waits: dict[str, set[str]] = {}
         for edge in self.graph.edges:
-            is_client = isinstance(edge, ConnectsTo) and isinstance(
-                self.graph.by_id.get(edge.target), Database
+            is_client = isinstance(edge, ConnectsTo | PublishesTo | SubscribesTo) and _is_waited_for(
+                self.graph.by_id.get(edge.target)
             )
             if is_client or isinstance(edge, DependsOn):
                 waits.setdefault(edge.source, set()).add(edge.target)
@@ -395,6 +395,12 @@ class Site:
             address=found[0].address if found else None,
             attachments=found,
         )
+
+
+def _is_waited_for(target: Node | None) -> bool:
+    """Whether clients start after a server that they merely use."""
+    is_broker = isinstance(target, MessageBus) and target.engine is BusEngine.RABBITMQ
+    return is_broker or isinstance(target, Database)
 
 
 def _ports(wanted: Iterable[Connection]) -> Ports:

@@ -13,6 +13,7 @@ from nix_gen.edges import MountsVolume
 from nix_gen.ir import Plain
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import BALANCERS, Form
+from nix_gen.lower.ownership import ROOT, owner_of
 from nix_gen.lower.reach import host_address
 from nix_gen.lower.site import Site
 from nix_gen.lower.words import DATA_GID, DATA_GROUP, STATE, systemd_path, tmpfiles_path
@@ -142,6 +143,26 @@ def provide(site: Site, draft: Draft, source: str) -> None:
         _rules(draft, [f"d {tmpfiles_path(path)} 0755 root root -" for path in paths], comment)
 
 
+def sharing_flags(site: Site, draft: Draft, node: Running) -> list[str]:
+    """`--group-add` and `--umask` of a container that mounts what belongs to the group services share."""
+    shared = any(_is_shared(site, storage) for _, storage in mounts_of(site, node))
+    if not shared and not _sqlite_directories(site, node):
+        return []
+    data_group(draft)
+    return [f"--group-add={DATA_GID}", "--umask=0007"]
+
+
+def _is_shared(site: Site, storage: Storage) -> bool:
+    """Whether the directory of a storage is the group's, as a container sees it."""
+    if storage.storage is not StorageKind.LOCAL:
+        return storage.storage in {StorageKind.NFS, StorageKind.S3}
+    if is_podman_volume(site, storage):
+        return False
+    edges = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
+    by_services = any(site.forms.get(edge.source) is Form.SYSTEMD for edge in edges)
+    return by_services or owner_of(site, storage) is None
+
+
 def _rules(draft: Draft, rules: list[str], *comments: str) -> None:
     draft.add(("systemd", "tmpfiles", "rules"), rules, *comments)
 
@@ -220,10 +241,12 @@ def _local(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
     }
     if forms and forms <= _KEEPERS:
         return  # the module that keeps its data there makes the directory, with its own owner
-    if Form.SYSTEMD in forms:
+    owner = None if Form.SYSTEMD in forms else owner_of(site, storage)
+    if owner is None:
         share(draft, path, f"Storage {storage.id}.")
-    else:
-        _rules(draft, [f"d {tmpfiles_path(path)} 0755 root root -"], f"Storage {storage.id}.")
+        return
+    rights = "0755 root root" if owner == (ROOT, ROOT) else f"0750 {owner[0]} {owner[1]}"
+    _rules(draft, [f"d {tmpfiles_path(path)} {rights} -"], f"Storage {storage.id}.")
 
 
 def _is_elsewhere(site: Site, host: Host, storage: Storage) -> bool:

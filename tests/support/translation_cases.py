@@ -114,6 +114,7 @@ CASES: dict[str, list[Part]] = {
          "container": {"networks": [{"name": "crowded"}]}}
         for number in range(4)
     ],
+    "owner-by-name": [{**APP, "user": "node"}, {**STORE, "path": "/srv/d"}, MOUNT],
     "unsafe-name": [{**DB, "users": [{"name": 'a"b', "password": "s"}]}],
     "upstream-by-hand": [
         {**LB, "mounts": [{"kind": "anonymous", "target": "/x"}]}, APP,

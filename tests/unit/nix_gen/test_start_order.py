@@ -159,3 +159,25 @@ def test_a_haproxy_waits_for_its_backend_and_does_not_restart_with_it() -> None:
     edges = [{"kind": kind, "source": "lb", "target": "other"} for kind in ("load_balances", "depends_on")]
     haproxy = options(OTHER, balancer, *edges)["systemd"]["services"]["haproxy"]
     assert haproxy == {"after": ["podman-shop-other.service"], "wants": ["podman-shop-other.service"]}
+
+
+@pytest.mark.parametrize("kind", ["depends_on", "connects_to", "publishes_to", "subscribes_to"])
+def test_a_client_of_rabbitmq_starts_after_its_login_exists(kind: str) -> None:
+    bus = {
+        "kind": "message_bus",
+        "id": "mq",
+        "engine": "rabbitmq",
+        "users": [{"name": "app", "password": "pw"}],
+    }
+    units = options(APP, bus, {"kind": kind, "source": "app", "target": "mq"})["systemd"]["services"]
+    assert {"rabbitmq.service", "shop-users-mq.service"} <= set(units["podman-shop-app"]["after"])
+
+
+def test_a_client_that_its_rabbitmq_waits_for_does_not_wait_for_the_rabbitmq() -> None:
+    bus = {"kind": "message_bus", "id": "mq", "engine": "rabbitmq"}
+    edges = [
+        {"kind": "publishes_to", "source": "app", "target": "mq"},
+        {"kind": "depends_on", "source": "mq", "target": "app"},
+    ]
+    units = options(APP, bus, *edges)["systemd"]["services"]
+    assert units["podman-shop-app"]["after"] == ["shop-network.service"]

@@ -513,6 +513,8 @@ in
             "--add-host=bus2:10.213.0.1"
             "--add-host=ledger:10.213.0.1"
             "--tmpfs=/tmp:size=1048576"
+            "--group-add=2049"
+            "--umask=0007"
           ];
           image = "localhost/shop-api:latest";
           networks = [ "shop-net" ];
@@ -538,6 +540,8 @@ in
             "--add-host=bus2:10.213.0.1"
             "--add-host=ledger:10.213.0.1"
             "--tmpfs=/tmp:size=1048576"
+            "--group-add=2049"
+            "--umask=0007"
           ];
           image = "localhost/shop-api:latest";
           networks = [ "shop-net" ];
@@ -562,6 +566,8 @@ in
             "--add-host=bus2:10.213.0.1"
             "--add-host=ledger:10.213.0.1"
             "--tmpfs=/tmp:size=1048576"
+            "--group-add=2049"
+            "--umask=0007"
           ];
           image = "localhost/shop-api:latest";
           networks = [ "shop-net" ];
