@@ -249,7 +249,10 @@ def _update(update: Update, indent: str) -> str:
 
 def _comments(texts: Sequence[str], indent: str) -> list[str]:
     """Comment lines; whatever a graph says, each text stays one line of comment."""
-    lines = (" ".join("".join(c if c.isprintable() else " " for c in text).split()) for text in texts)
+    printable = (
+        text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text) for text in texts
+    )
+    lines = (" ".join(text.split()) for text in printable)
     return [f"{indent}# {line}" if line else f"{indent}#" for line in lines]
 
 

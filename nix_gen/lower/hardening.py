@@ -7,7 +7,7 @@ themselves.
 
 from __future__ import annotations
 
-from nix_gen.ir import Plain
+from nix_gen.ir import Plain, value
 from nix_gen.lower.draft import Draft, Path
 
 HARDENED: dict[str, Plain] = {
@@ -39,13 +39,15 @@ HARDENED: dict[str, Plain] = {
     "UMask": "0077",
 }
 """Entries of `serviceConfig`. A core dump could hold secrets; a fork bomb stops at `TasksMax`."""
+_TYPED = value(HARDENED)
+"""Made once: thousands of services ask for it."""
 
 
 def harden(draft: Draft, unit: Path) -> None:
     """Let the `serviceConfig` of a unit begin with the sandbox; what the unit says itself wins."""
     base = draft.let(
         "hardened",
-        HARDENED,
+        _TYPED,
         "The sandbox of the services below: no privileges, a read-only system, its own /tmp, no devices.",
     )
     draft.inherit((*unit, "serviceConfig"), base)
