@@ -2,8 +2,8 @@
 
 Each size runs in a process of its own (`--one`), which prints its figures as JSON; memory is the peak that
 the kernel counted (`ru_maxrss`) for another one that reads and translates the graph once. Baselines of the
-same run: `json` and `yaml` (C loader) on the same graph. One core is used, so CPU time is what the clock of
-a quiet machine would say; that of a shared one says little. `--shapes` measures graphs that nobody runs.
+same run: `json` and `yaml` (C loader) on the same graph. One core is used, so CPU time is what the clock of a
+quiet machine would say; that of a shared one says little.
 """
 
 from __future__ import annotations

@@ -53,7 +53,16 @@ TIMING = {
 HEALTH_CHECKS = st.one_of(
     some(TIMING, command=st.lists(TEXTS, min_size=1, max_size=3)), some(TIMING, shell=TEXTS.filter(bool))
 )
+PLACEMENTS = some(
+    {
+        "hosts": st.lists(HOST_IDS, max_size=2),
+        "apart_from": st.lists(IDS, max_size=2),
+        "together_with": st.lists(IDS, max_size=2),
+        "spread": st.sampled_from(["none", "host", "zone"]),
+    }
+)
 RUNNING = {
+    "placement": PLACEMENTS,
     "description": TEXTS,
     "labels": st.dictionaries(NAMES, TEXTS, max_size=2),
     "aliases": st.lists(NAMES, max_size=2),
