@@ -16,9 +16,11 @@ from nix_gen.rules import (
     port_findings,
     replication_findings,
     role_findings,
+    secret_findings,
     setting_findings,
     start_findings,
     structure_findings,
+    text_findings,
 )
 
 
@@ -44,6 +46,8 @@ def judge(placed: Placed) -> tuple[Finding, ...]:
         bus_findings,
         replication_findings,
         setting_findings,
+        text_findings,
+        secret_findings,
         container_findings,
         monitoring_findings,
     )

@@ -171,6 +171,11 @@ VALIDATION = {
         "The id means something else to NixOS: a unit of the system, or a name in every hosts file.",
         "Rename the node.",
     ),
+    "secret-in-graph": warning(
+        "A variable, argument, label, setting or file of a node looks like a secret, and everybody on its "
+        "host can read the Nix store.",
+        "Name a secret in its place (`secrets`, `password`), and change the one that was written down.",
+    ),
     "self-edge": error("An edge leads from a node to itself.", "Remove it."),
     "sensitive-mount": warning(
         "A container can write to a directory that holds the host itself.",

@@ -10,8 +10,8 @@ import posixpath
 import re
 from dataclasses import dataclass
 
-from nix_gen.compose.concealment import holds_secret
 from nix_gen.compose.source import Importing
+from nix_gen.concealment import holds_secret
 from nix_gen.errors import quoted
 from nix_gen.nodes import TextFile
 

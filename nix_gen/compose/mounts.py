@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from nix_gen.compose.concealment import key_looks_secret
 from nix_gen.compose.files import file_mode
 from nix_gen.compose.networks import NetworkFacts, read_networks
 from nix_gen.compose.source import Importing, identified, left_open
 from nix_gen.compose.syntax import VolumeUse, host_path, mount_target, size_bytes, tmpfs_use, volume_use
+from nix_gen.concealment import key_looks_secret
 from nix_gen.errors import quoted
 from nix_gen.nodes import SecretRef
 from nix_gen.places import Mapping as Entries

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from nix_gen.compose.concealment import key_looks_secret
+from nix_gen.concealment import key_looks_secret
 from nix_gen.compose.flags import Flags, read_flags
 from nix_gen.compose.images import FACTS, Program, is_data, version
 from nix_gen.compose.reading import NativeReading

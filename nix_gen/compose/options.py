@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nix_gen.compose.concealment import key_looks_secret, looks_secret
+from nix_gen.concealment import key_looks_secret, looks_secret
 from nix_gen.compose.source import Importing, left_open
 from nix_gen.compose.syntax import cpu_milli, duration_ms, size_bytes
 from nix_gen.compose.variables import read_raw, read_variables

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from nix_gen.compose.concealment import Concealed, key_looks_secret
+from nix_gen.concealment import Concealed, key_looks_secret
 from nix_gen.compose.variables import TemplateError, interpolate
 from nix_gen.errors import GraphFileError, Problem, quoted
 from nix_gen.findings import Finding, Severity

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from shlex import quote
 
-from nix_gen.compose.concealment import HIDDEN_MIN_CHARS, secret_arguments
+from nix_gen.concealment import HIDDEN_MIN_CHARS, secret_arguments
 from nix_gen.compose.files import Carried, beside, carried, note_carried
 from nix_gen.compose.mounts import ConfigUse
 from nix_gen.compose.services import ServiceSource

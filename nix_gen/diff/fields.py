@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from nix_gen.compose.concealment import looks_secret, secret_arguments
+from nix_gen.concealment import looks_secret, secret_arguments
 from nix_gen.diff.changes import HIDDEN, MISSING, FieldChange
 from nix_gen.scalars import Part
 

@@ -8,6 +8,8 @@ from nix_gen.rules.placement import placement_findings
 from nix_gen.rules.ports import port_findings
 from nix_gen.rules.replication import replication_findings
 from nix_gen.rules.roles import role_findings
+from nix_gen.rules.secrets import secret_findings
+from nix_gen.rules.settings import text_findings
 from nix_gen.rules.start import start_findings
 from nix_gen.rules.structure import structure_findings
 
@@ -19,7 +21,9 @@ __all__ = [
     "port_findings",
     "replication_findings",
     "role_findings",
+    "secret_findings",
     "setting_findings",
     "start_findings",
     "structure_findings",
+    "text_findings",
 ]

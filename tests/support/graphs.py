@@ -18,6 +18,8 @@ TEXTS = st.sampled_from(
         *("line\nline\r\n\ttab", "\x01\x7f", "é\N{SNOWMAN}", "\u2028"),
     ]
 )
+_LINES = TEXTS.filter(lambda text: text.isprintable() or text == "\u2028")
+"""What a setting may hold: one line."""
 _NAMES = st.sampled_from(["app", "Reports", "b_c", "x-1"])
 _ENVIRONMENT = st.dictionaries(st.sampled_from(["A", "DB_HOST", "discovery.type", "or"]), TEXTS, max_size=3)
 _RESOURCES = st.fixed_dictionaries(
@@ -96,7 +98,7 @@ _WATCHERS = ("prometheus", "loki", "blackbox_exporter", "alertmanager", "node_ex
 _BUS_USERS = st.builds(
     lambda text: [{"name": "app", "password": "pw", "read": text}], st.sampled_from(["", "'${x}"])
 )
-_BUS_SETTINGS = st.dictionaries(st.sampled_from(["max_payload", "a.b"]), TEXTS, max_size=2)
+_BUS_SETTINGS = st.dictionaries(st.sampled_from(["max_payload", "a.b"]), _LINES, max_size=2)
 NODES = st.one_of(
     _node(
         "service", {"image": "example/app:1"}, **_WORKLOAD, **_CONTAINERS, entrypoint=_WORDS, hostname=_NAMES
@@ -118,7 +120,7 @@ NODES = st.one_of(
     _node(
         "database",
         {"engine": "mongodb", "users": [{"name": "ops", "password": "pw", "superuser": True}]},
-        settings=st.dictionaries(st.just("net.tls.clusterPassword"), TEXTS),
+        settings=st.dictionaries(st.just("net.tls.clusterPassword"), _LINES),
     ),
     _node("database", {"engine": "postgresql"}, extensions=st.just(["pgvector", "postgis"])),
     _node("database", {"engine": "sqlite"}, backup=_BACKUPS),
@@ -128,7 +130,7 @@ NODES = st.one_of(
     _node("load_balancer", {"engine": "haproxy"}, check_path=st.just("/health"), max_fails=st.integers(0, 3)),
     _node("load_balancer", {"mode": "tcp"}, algorithm=st.sampled_from(["round_robin", "ip_hash"])),
     _node("load_balancer", {"mode": "tcp", "engine": "haproxy"}, idle_timeout_ms=st.just(1500)),
-    _node("load_balancer", {}, settings=st.dictionaries(st.just("client_max_body_size"), TEXTS)),
+    _node("load_balancer", {}, settings=st.dictionaries(st.just("client_max_body_size"), _LINES)),
     _node("monitoring", {"engine": "grafana", "image": "grafana/grafana"}),
     *(_node("monitoring", {"engine": engine, "image": "some/one"}) for engine in _WATCHERS),
     *(_node("monitoring", {"engine": engine, "image": "some/one"}) for engine in _WATCHERS[:2]),

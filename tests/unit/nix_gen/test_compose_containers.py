@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nix_gen import GraphFileError, Loaded, loads
-from nix_gen.compose.concealment import holds_secret
+from nix_gen.concealment import holds_secret
 
 
 def imported(keys: str, rest: str = "", files: dict[str, str] | None = None, **environment: str) -> Loaded:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nix_gen import loads
-from nix_gen.compose.concealment import looks_secret, secret_arguments
+from nix_gen.concealment import looks_secret, secret_arguments
 
 CASES = [
     ("APP_KEY", "base64:c29tZXRoaW5n", True),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from nix_gen import Graph, loads
+from nix_gen import Graph, loads, validate
 from tests.support.lowering import lowered, options
+from tests.support.nats_server import nats_server_path
 
 SERVICE = {"kind": "service", "id": "web", "command": ["/bin/web"]}
 
@@ -95,3 +98,57 @@ def test_a_mail_login_holds_nothing_that_alertmanagers_module_expands(username: 
     }
     with pytest.raises(ValidationError, match="string_pattern_mismatch"):
         Graph.model_validate({"nodes": [node]})
+
+
+ENGINES = [
+    ("database", "postgresql"), ("database", "mysql"), ("database", "redis"), ("database", "mongodb"),
+    ("message_bus", "nats"), ("message_bus", "kafka"), ("message_bus", "rabbitmq"),
+    ("load_balancer", "nginx"), ("load_balancer", "haproxy"),
+    ("monitoring", "prometheus"), ("monitoring", "grafana"), ("monitoring", "loki"),
+]  # fmt: skip
+
+
+def _refused(kind: str, engine: str, given: str) -> list[str]:
+    node = {"kind": kind, "id": "n", "engine": engine, "settings": {"users.a": given}}
+    found = validate(Graph.model_validate({"nodes": [node]}))
+    return [str(one) for one in found if one.code == "setting-refused"]
+
+
+@pytest.mark.parametrize(("kind", "engine"), ENGINES)
+@pytest.mark.parametrize("char", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85"])
+def test_a_setting_of_no_engine_holds_a_control_character(kind: str, engine: str, char: str) -> None:
+    assert _refused(kind, engine, f"a{char}b") == [
+        (
+            "error setting-refused: n: the setting users.a is not taken: "
+            "it holds a control character, and a setting is one line; leave it out"
+        )
+    ]
+    assert _refused(kind, engine, "a 'b' é") == []
+
+
+@pytest.mark.parametrize(
+    "given", ["$__file{/etc/shadow}", "a $__env{HOME}", "$__vault{x}", "a\\", "a\\ ", "`a", '"""a']
+)
+def test_a_setting_of_grafana_is_read_from_the_graph_alone_and_ends_where_it_ends(given: str) -> None:
+    assert len(_refused("monitoring", "grafana", given)) == 1
+    assert _refused("database", "postgresql", given) == []
+
+
+def test_a_setting_of_kafka_keeps_its_backslashes() -> None:
+    node = {"kind": "message_bus", "id": "log", "engine": "kafka", "settings": {"a.b": "x\\y\\"}}
+    assert options(node)["services"]["apache-kafka"]["settings"]["a.b"] == "x\\\\y\\\\"
+
+
+def test_a_nats_container_reads_every_letter_of_its_settings(tmp_path: Path) -> None:
+    settings = {"server_tags": 'größe \N{SNOWMAN} "q" back\\slash'}
+    mount = {"kind": "bind", "source": "/srv/x", "target": "/x"}
+    node = {"kind": "message_bus", "id": "bus", "engine": "nats", "settings": settings, "mounts": [mount]}
+    files = options(node)["environment"]["etc"]
+    text = files["shop/bus/etc/nats/nats-server.conf"]["text"]
+    assert "größe \N{SNOWMAN}" in text
+    file = tmp_path / "nats.conf"
+    file.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [nats_server_path(), "-t", "-c", file], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 0, done.stderr

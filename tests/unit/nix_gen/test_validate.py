@@ -38,6 +38,11 @@ STORED = [DB, DATA]
 CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = [
     ([LB], [], "error balancer-without-upstream: lb: it balances nothing; add a load_balances edge"),
     (
+        [{**APP, "environment": {"DB_PASSWORD": "hunter2"}}],
+        [],
+        "warning secret-in-graph: app: the variable DB_PASSWORD looks like a secret; name a secret in its place, and change this one: it has been written down",
+    ),
+    (
         [H1, H2, {**APP, "host": "h1"}, {**DATA, "host": "h2"}],
         [edge("app", "mounts_volume", "data", path="/d")],
         "error cross-host-mount: app -mounts_volume-> data: app on h1 cannot mount local storage of h2; place both on one host, or use nfs or s3",

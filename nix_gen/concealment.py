@@ -1,4 +1,4 @@
-"""Which values of a compose file are secrets, so that none is carried into the graph as text.
+"""Which texts are secrets: those of a compose file are left out of its graph, those of a graph are found.
 
 Pure. Errs on the side of hiding: a value that only looks secret costs its operator one file, a leaked one
 costs more.
@@ -16,9 +16,19 @@ _SECRET_KEY = re.compile(
 )
 _TELLING = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY|\beyJ[\w-]{8,1000}\.[\w-]{8,4000}\.[\w-]|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\bgh[opsur]_\w{30,}|\bxox[abp]-\w{8,}|\$apr1\$\S|\$2[aby]\$\d\d\$\S"
+    r"|\bgh[opsur]_\w{30,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{20}|\bxox[abeoprs]-\w{8,}|\b[rs]k_(?:live|test)_\w{8,}"
+    r"|\$apr1\$\S|\$2[aby]\$\d\d\$\S"
 )
 """Values that are secret under any name: keys, signed tokens, hashes of passwords."""
+_ANY_KEY = re.compile(r"(?:^|[_.-])KEY$")
+_OPEN_KEY = re.compile(
+    r"PUBLIC|PUBLISHABLE|SITE|PARTITION|PRIMARY|FOREIGN|SORT|CACHE|ROUTING|GROUP|INDEX|OBJECT|SSH_HOST|HOST_?KEY"
+)
+"""Keys that are shown to everybody, or that only find something."""
+_RANDOM = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9+_-][A-Za-z0-9+/=_-]{15,1023}")
+"""One word of letters and digits that nobody would choose."""
+_RANDOM_MIN_CHARS = 8
+"""Different characters in such a word, at least."""
 _MEASURE = re.compile(
     r"(?:MINUTES?|SECONDS?|HOURS?|DAYS?|TTL|LENGTH|SIZE|EXPIR\w*|LIFETIME|DURATION|AGE|MIN|MAX|COUNT|LIMIT)$"
 )
@@ -51,9 +61,18 @@ def looks_secret(key: str, value: str) -> bool:
     """Whether a variable of this name and value is a secret, or a text with a secret inside."""
     if _URL.search(value) or _INLINE.search(value) or _TELLING.search(value):
         return True
+    if _is_random_key(key.upper(), value):
+        return True
     if not key_looks_secret(key) or not value or value.lower() in _WORDS:
         return False
     return not (value.isdecimal() and len(value) <= 9 and _MEASURE.search(key.upper()))
+
+
+def _is_random_key(upper: str, value: str) -> bool:
+    """Whether `SOMETHING_KEY` holds what looks drawn rather than chosen: the name alone tells too little."""
+    if not _ANY_KEY.search(upper) or _OPEN_KEY.search(upper):
+        return False
+    return _RANDOM.fullmatch(value) is not None and len(set(value)) >= _RANDOM_MIN_CHARS
 
 
 _ASSIGNED = re.compile(
@@ -73,6 +92,11 @@ _REFERRED = re.compile(
     r"\$|%[({A-Z]|<|/|\{\{|\{env|file:|env:|null|none|true|false|required|optional", re.IGNORECASE
 )
 """What begins a value that names where the secret is, or says that there is none."""
+
+
+def names_a_place(value: str) -> bool:
+    """Whether a value names where a secret is (`/run/secrets/x`, `$PASSWORD`), or says that there is none."""
+    return _REFERRED.match(value) is not None
 
 
 def holds_secret(text: str) -> bool:
