@@ -47,8 +47,6 @@ _FLAG = re.compile(
 )
 _PLACES = ("file", "path", "dir")
 """Ends of flags that say where a secret lies."""
-HIDDEN_MIN_CHARS = 6
-"""Shorter secrets are not searched for inside other text: they would be found by accident."""
 
 
 def key_looks_secret(key: str) -> bool:
@@ -131,28 +129,3 @@ def secret_arguments(arguments: tuple[str, ...]) -> list[tuple[int, str]]:
 
 def _is_text(value: str) -> bool:
     return bool(value) and re.match(_REFERENCE, value) is None
-
-
-HIDDEN_MAX_COUNT = 1_000
-"""Secrets searched for inside other text; what a key names as a secret is hidden without any search."""
-
-
-class Concealed:
-    """The secrets of one file, to find them again inside other texts."""
-
-    def __init__(self) -> None:
-        self._secrets: set[str] = set()
-        self._public: set[str] = set()
-
-    def add(self, secret: str) -> None:
-        """Remember a secret; short ones are left alone."""
-        if len(secret) >= HIDDEN_MIN_CHARS and len(self._secrets) < HIDDEN_MAX_COUNT:
-            self._secrets.add(secret)
-
-    def allow(self, text: str) -> None:
-        """Remember a text that is no secret even if one is equal to it: a user or database name."""
-        self._public.add(text)
-
-    def inside(self, text: str) -> bool:
-        """Whether a secret stands inside the text."""
-        return any(secret in text for secret in self._secrets - self._public)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 
-from nix_gen.concealment import key_looks_secret
 from nix_gen.compose.flags import Flags, read_flags
 from nix_gen.compose.images import FACTS, Program, is_data, version
+from nix_gen.compose.lookup import Lookup, health_check_of
 from nix_gen.compose.reading import NativeReading
 from nix_gen.compose.servers import SERVERS
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import VolumeUse
 from nix_gen.compose.workloads import common_fields, secret_note
+from nix_gen.concealment import key_looks_secret
 from nix_gen.errors import quoted
 from nix_gen.nodes import (
     Database,
@@ -55,7 +56,8 @@ def native_node(
     if source.name != source.id:
         source.aliases.add(source.name)
     reading = NativeReading(source, importing)
-    common = common_fields(source, importing) | {
+    common = common_fields(source) | {
+        "health_check": health_check_of(Lookup(source, importing, adds=False)),
         "version": version(source.image or ""),
         "secrets": _unused_secrets(source),
     }

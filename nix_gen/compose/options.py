@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nix_gen.concealment import key_looks_secret, looks_secret
 from nix_gen.compose.source import Importing, left_open
 from nix_gen.compose.syntax import cpu_milli, duration_ms, size_bytes
 from nix_gen.compose.variables import read_raw, read_variables
+from nix_gen.concealment import key_looks_secret, looks_secret
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
 from nix_gen.nodes import Build, HealthCheck, Resources, Restart
@@ -80,7 +80,10 @@ def build(value: Value | None, node_id: str, where: str, importing: Importing) -
     kept = {
         key: scalar.text
         for key, scalar in arguments.items()
-        if _ENV_NAME.fullmatch(key) and scalar.value is not None and not looks_secret(key, scalar.text)
+        if _ENV_NAME.fullmatch(key)
+        and scalar.value is not None
+        and not looks_secret(key, scalar.text)
+        and not importing.concealed.inside(scalar.text)
     }
     fields["args"] = kept
     for key in sorted(arguments.keys() - kept.keys()):
@@ -95,7 +98,7 @@ def build(value: Value | None, node_id: str, where: str, importing: Importing) -
 
 def _public(text: str, node_id: str, line: int, importing: Importing) -> str:
     """The text, or nothing but `.` where it holds a secret (a repository's address with a token)."""
-    if not looks_secret("", text):
+    if not looks_secret("", text) and not importing.concealed.inside(text):
         return text
     importing.dropped(
         node_id, "a build source with a secret in it", "build the image elsewhere", line=line, warn=True
@@ -121,7 +124,8 @@ def environment(
         if value is not None:
             entry = _entry(key, value, scalar.line, importing, unset=scalar.unset, owed=scalar.owed)
             found[key] = replace(entry, variable=scalar.variable)
-            if entry.secret and entry.value and scalar.variable:
+            hidden = entry.secret or importing.concealed.known(entry.value)
+            if hidden and entry.value and scalar.variable:
                 importing.variables.setdefault(entry.value, scalar.variable)
             if scalar.owed and not key_looks_secret(key):
                 importing.note(
@@ -177,8 +181,6 @@ def _entry(
     if secret:
         importing.hidden_variables.update(unset)
         importing.concealed.add(text)
-    else:
-        importing.concealed.allow(text)
     return EnvironmentEntry(value=text, line=line, secret=secret)
 
 
@@ -244,10 +246,11 @@ def health_check(value: Value | None, node_id: str, where: str, importing: Impor
         importing.dropped(
             node_id, f"'healthcheck.{quoted(key)[1:-1]}'", "do without it", line=given[key].line
         )
-    check: HealthCheck | None = importing.built(
-        HealthCheck, f"{where}, healthcheck", line=entries.line, **fields
+    # Its secrets are still text here: a shell may look them up, once all variables are known.
+    place = f"{where}, healthcheck"
+    return importing.attempt(
+        lambda: HealthCheck.model_validate(fields), place, "mend the value", line=entries.line
     )
-    return check
 
 
 def _test(test: Value, where: str, importing: Importing) -> dict[str, object] | None:
@@ -372,7 +375,8 @@ def labels(given: dict[str, Value], node_id: str, where: str, importing: Importi
         pairs |= {key: Scalar(text, text, item.line, 1) for key, text in held.items()}
     pairs |= importing.pairs(given.get("labels"), f"{where}, labels")
     for key, scalar in pairs.items():
-        if looks_secret(key, scalar.text) or re.search(r"[\s=\0]", key) or not key:
+        hidden = looks_secret(key, scalar.text) or importing.concealed.inside(f"{key}={scalar.text}")
+        if hidden or re.search(r"[\s=\0]", key) or not key:
             importing.dropped(
                 node_id, f"the label {quoted(key)}", "set it on the host", line=scalar.line, warn=True
             )

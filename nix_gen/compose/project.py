@@ -14,6 +14,7 @@ from nix_gen.compose.edges import Assembly
 from nix_gen.compose.extends import extended
 from nix_gen.compose.included import overridden, with_included
 from nix_gen.compose.keys import TOP_LEVEL
+from nix_gen.compose.known_secrets import gather_secrets
 from nix_gen.compose.mounts import TopLevel, read_top_level
 from nix_gen.compose.services import ServiceSource, read_service
 from nix_gen.compose.sharing import share_secrets
@@ -71,11 +72,6 @@ def import_compose(
     top = read_top_level(root, importing)
     sources = _services(root, top, importing)
     importing.check()
-    for source in sources:
-        for public in (source.name, source.id):
-            importing.concealed.allow(public)
-    for word in ("postgres", "mysql", "mariadb", "redis", "default", "localhost"):
-        importing.concealed.allow(word)
     natives = choose_natives(sources, importing)
     share_secrets(sources, natives, importing)
     assembly = Assembly(sources, natives, top, importing)
@@ -148,6 +144,10 @@ def _services(root: Entries, top: TopLevel, importing: Importing) -> list[Servic
     ids = identified(enabled)
     importing.ids = frozenset(ids.values())
     importing.names = _names(enabled, ids, importing)
+    for public in (importing.project, *ids.values()):
+        importing.concealed.allow(public)
+    others = {name: one for name, one in services.entries.items() if isinstance(one, Entries)}
+    gather_secrets({**others, **enabled}, root, importing)
     sources = [read_service(name, ids[name], entries, top, importing) for name, entries in enabled.items()]
     uses = [found for source in sources for found in source.volumes if importing.incomplete]
     for use, line in uses:

@@ -13,13 +13,17 @@ from nix_gen.compose.source import Importing
 
 
 def share_secrets(sources: Iterable[ServiceSource], natives: Container[str], importing: Importing) -> None:
-    """Settle the names of secrets that more than one service has; a native server gives its name first."""
-    uses: dict[str, list[tuple[bool, str, str]]] = {}
+    """Settle the names of secrets that variables spell out.
+
+    A variable that says it is one gives its name, one of a native server first.
+    """
+    uses: dict[str, list[tuple[tuple[bool, bool], str, str]]] = {}
     for source in sources:
         for key, entry in source.environment.items():
-            if entry.secret and entry.value and entry.variable is None:
-                uses.setdefault(entry.value, []).append((source.id not in natives, source.id, key))
+            hidden = entry.secret or importing.concealed.known(entry.value)
+            if hidden and entry.value and entry.variable is None:
+                rank = (not entry.secret, source.id not in natives)
+                uses.setdefault(entry.value, []).append((rank, source.id, key))
     for value, found in uses.items():
-        if len(found) > 1:
-            _, node_id, key = min(found, key=lambda one: one[0])
-            importing.shared[value] = importing.secret_name(node_id, key)
+        _, node_id, key = min(found, key=lambda one: one[0])
+        importing.shared[value] = importing.secret_name(node_id, key)

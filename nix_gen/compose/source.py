@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from nix_gen.concealment import Concealed, key_looks_secret
+from nix_gen.compose.concealed import Concealed
 from nix_gen.compose.variables import TemplateError, interpolate
+from nix_gen.concealment import key_looks_secret
 from nix_gen.errors import GraphFileError, Problem, quoted
 from nix_gen.findings import Finding, Severity
 from nix_gen.graph_file import said
@@ -100,7 +101,8 @@ class Importing:
             GraphFileError: with all problems, by line.
         """
         if self._problems:
-            raise GraphFileError(*sorted(self._problems, key=lambda problem: problem.line or 0))
+            hidden = (self._told(problem) for problem in self._problems)
+            raise GraphFileError(*sorted(hidden, key=lambda problem: problem.line or 0))
 
     def notes(self) -> tuple[Finding, ...]:
         """All notes, by line."""
@@ -115,9 +117,14 @@ class Importing:
                     severity=Severity.WARNING,
                 )
             self.hidden_variables.add(name)
-        return tuple(
-            sorted(self._notes, key=lambda note: (note.line or 0, note.code, note.place, note.message))
-        )
+        hide = self.concealed.redacted
+        told = (replace(note, message=hide(note.message), mend=hide(note.mend)) for note in self._notes)
+        return tuple(sorted(told, key=lambda note: (note.line or 0, note.code, note.place, note.message)))
+
+    def _told(self, problem: Problem) -> Problem:
+        """The problem without the text of any secret."""
+        hide = self.concealed.redacted
+        return replace(problem, where=hide(problem.where), what=hide(problem.what), mend=hide(problem.mend))
 
     def interpolated(self, value: Value, path: tuple[str, ...] = ()) -> Value:
         """The value with all its texts interpolated. Keys stay as they are."""
@@ -190,6 +197,8 @@ class Importing:
         """
         if variable is None and value in self.shared:
             return self.shared[value]
+        if variable is None and self.concealed.known(value):
+            variable = self.variables.get(value)
         scope, last = node_id, key.lower().strip("-")
         if variable is not None:
             scope = f"{self.project}.variables" if self.project in self.ids else self.project
@@ -283,8 +292,16 @@ class Importing:
         return None
 
     def built(self, kind: type[Any], where: str, /, *, line: int, **fields: object) -> Any:
-        """A node or edge of this kind, or None with a problem where a field is not valid."""
+        """A node or edge of this kind, or None with a problem where a field is not valid.
+
+        The last to look: where a secret still stands in the text of a field, a stand-in takes its place.
+        """
         assert issubclass(kind, Part)
+        for name, held in fields.items():
+            fields[name] = hidden = without(held, self.concealed)
+            if hidden != held:
+                what = f"the text of a secret in {quoted(name)} of {where}"
+                self.dropped(self.project, what, "give it by a variable or a file", line=line, warn=True)
         return self.attempt(lambda: kind.model_validate(fields), where, "mend the value", line=line)
 
     def _invalid(self, error: ValidationError, where: str, line: int) -> None:
@@ -292,6 +309,17 @@ class Importing:
             what, mend = said(detail, None)
             field = ".".join(str(step) for step in detail["loc"])
             self.problem(f"{where}{', ' if field else ''}{quoted(field)[1:-1]}", what, mend, line=line)
+
+
+def without(held: Any, concealed: Concealed) -> Any:
+    """A value of plain texts, lists and mappings with a stand-in for every secret in it."""
+    if isinstance(held, str):
+        return concealed.redacted(held) if concealed.inside(held) else held
+    if isinstance(held, list | tuple):
+        return type(held)(without(item, concealed) for item in held)
+    if isinstance(held, dict):
+        return {key: without(item, concealed) for key, item in held.items()}
+    return held
 
 
 def left_open(value: Value | None) -> bool:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from shlex import quote
 
-from nix_gen.concealment import HIDDEN_MIN_CHARS, secret_arguments
 from nix_gen.compose.files import Carried, beside, carried, note_carried
+from nix_gen.compose.lookup import Lookup, health_check_of, without_secrets
 from nix_gen.compose.mounts import ConfigUse
 from nix_gen.compose.services import ServiceSource
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import VolumeUse, host_path
 from nix_gen.errors import quoted
 from nix_gen.findings import Severity
-from nix_gen.nodes import HealthCheck, Mount, MountKind, PortBinding, SecretRef, Service
+from nix_gen.nodes import Mount, MountKind, PortBinding, SecretRef, Service
 
 _SLUG = re.compile(r"[^a-z0-9_.-]+")
 
@@ -49,14 +48,20 @@ def service_node(
         name = importing.secret_name(source.id, key, entry.variable, entry.value)
         secrets.append(SecretRef(name=name, env=key))
         secret_note(source, key, name, entry.line, importing)
+    fields = common_fields(source)
+    lookup = Lookup(source, importing)
+    entrypoint, command = without_secrets(lookup)
+    health_check = health_check_of(lookup)
+    secrets += lookup.added
     node: Service | None = importing.built(
         Service,
         source.where,
         line=source.line,
-        **common_fields(source, importing),
+        **fields,
         build=source.build,
-        command=_without_secrets(source, "command", source.command, importing),
-        entrypoint=_without_secrets(source, "entrypoint", source.entrypoint, importing),
+        command=command,
+        entrypoint=entrypoint,
+        health_check=health_check,
         environment=environment,
         secrets=tuple(secrets),
         mounts=tuple(mounts),
@@ -177,14 +182,13 @@ def _not_copied(source: ServiceSource, path: str, reason: str, line: int, import
     )
 
 
-def common_fields(source: ServiceSource, importing: Importing) -> dict[str, object]:
+def common_fields(source: ServiceSource) -> dict[str, object]:
     """Fields every running node takes over from a compose service."""
     return {
         "id": source.id,
         "image": source.image,
         "aliases": tuple(alias for alias in source.aliases if _is_name(alias)),
         "labels": source.labels,
-        "health_check": _health_check(source, importing),
         "restart": source.restart,
         "resources": source.resources,
     }
@@ -194,77 +198,6 @@ def _is_name(text: str) -> bool:
     return 0 < len(text) <= 255 and not any(
         char.isspace() or char == "/" or not char.isprintable() for char in text
     )
-
-
-def _health_check(source: ServiceSource, importing: Importing) -> HealthCheck | None:
-    check = source.health_check
-    if check is None or not _tells(check, importing):
-        return check
-    told = _looking_up(check, source)
-    if told is not None and not _tells(told, importing):
-        return told
-    what = "the health check, which holds a secret,"
-    importing.dropped(source.id, what, "write a check without the secret", line=source.line, warn=True)
-    return None
-
-
-def _tells(check: HealthCheck, importing: Importing) -> bool:
-    """Whether a check holds a secret as text."""
-    words = check.command or tuple((check.shell or "").split())
-    return bool(secret_arguments(words)) or importing.concealed.inside(" ".join((*words, check.shell or "")))
-
-
-def _looking_up(check: HealthCheck, source: ServiceSource) -> HealthCheck | None:
-    """The check as a shell line that takes each secret from the variable of the container that holds it."""
-    held = {
-        entry.value: key
-        for key, entry in sorted(source.environment.items())
-        if entry.secret and len(entry.value) >= HIDDEN_MIN_CHARS and re.fullmatch(r"[A-Za-z_]\w*", key)
-    }
-    if not held:
-        return None
-    words = [
-        _in_quotes(word) if any(text in word for text in held) else quote(word) for word in check.command
-    ]
-    line = check.shell or " ".join(words)
-    found = re.compile(
-        "|".join(re.escape(text) for text in sorted(held, key=lambda text: (-len(text), text)))
-    )
-    if any(line.count("'", 0, match.start()) % 2 for match in found.finditer(line)):
-        return None
-    line = found.sub(lambda match: f"${{{held[match[0]]}}}", line)
-    return check.model_copy(update={"command": (), "shell": line})
-
-
-def _in_quotes(word: str) -> str:
-    return '"' + re.sub(r'([\\"`$])', r"\\\1", word) + '"'
-
-
-def _without_secrets(
-    source: ServiceSource, key: str, arguments: tuple[str, ...] | None, importing: Importing
-) -> tuple[str, ...] | None:
-    """Arguments with a placeholder where a secret stood."""
-    if arguments is None:
-        return None
-    kept = list(arguments)
-    found = dict(secret_arguments(arguments))
-    found |= {
-        index: text
-        for index, text in enumerate(arguments)
-        if index not in found and importing.concealed.inside(text)
-    }
-    for index, secret in sorted(found.items()):
-        name = importing.secret_name(source.id, f"{key}-{index}", value=secret)
-        kept[index] = kept[index].replace(secret, f"<secret {name}>")
-        importing.note(
-            "secret-reference",
-            source.id,
-            f"argument {index + 1} of {key} of {source.where} held a secret; a placeholder stands for it",
-            f"give the secret {name} by a variable or file instead of an argument",
-            line=source.line,
-            severity=Severity.WARNING,
-        )
-    return tuple(kept)
 
 
 def own_mounts(source: ServiceSource, importing: Importing) -> list[Mount]:

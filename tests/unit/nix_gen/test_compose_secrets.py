@@ -79,11 +79,11 @@ services:
 @pytest.mark.parametrize(
     ("test", "check"),
     [
-        ("'ping -phidden-text || exit 1'", {"shell": "ping -p${DB_PASSWORD} || exit 1"}),
+        ("'ping -phidden-text || exit 1'", {"shell": 'ping -p"${DB_PASSWORD}" || exit 1'}),
         ("[CMD, ping, '-phidden-text', 'a b']", {"shell": "ping \"-p${DB_PASSWORD}\" 'a b'"}),
         ("[CMD, ping, --pass, 'hidden-text$']", {"shell": 'ping --pass "${DB_PASSWORD}\\$"'}),
         ("""'ping "hidden-text"'""", {"shell": 'ping "${DB_PASSWORD}"'}),
-        ("\"ping -p'hidden-text'\"", None),
+        ("\"ping -p'hidden-text'\"", {"shell": "ping -p''\"${DB_PASSWORD}\"''"}),
         ("'ping --password=$$DB_PASSWORD'", {"shell": "ping --password=$DB_PASSWORD"}),
     ],
 )
@@ -91,6 +91,8 @@ def test_a_health_check_takes_its_secret_from_the_variable(test: str, check: obj
     assert check_of(test) == check
 
 
-def test_a_check_whose_secret_no_variable_holds_is_left_out() -> None:
-    assert check_of("ping --password=hidden-text", "{A: b}") is None
+def test_a_check_whose_secret_no_variable_holds_gets_one_unless_it_is_too_short_to_be_found() -> None:
+    said = {"shell": 'ping --password="${SECRET_DB_ARGUMENT_1}"'}
+    assert check_of("ping --password=hidden-text", "{A: b}") == said
+    assert check_of("ping --password=abc", "{A: b}") is None
     assert check_of("ping PASSWORD", "{PASSWORD: PASSWORD}") is None
