@@ -17,6 +17,7 @@ from nix_gen.lower.base import lower_base
 from nix_gen.lower.buckets import lower_buckets
 from nix_gen.lower.buses import lower_buses
 from nix_gen.lower.containers import lower_containers
+from nix_gen.lower.data_directories import lower_directories
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.exports import lower_exports
 from nix_gen.lower.firewall import lower_firewall
@@ -112,6 +113,7 @@ def _module(site: Site, host: Host) -> HostModule:
         lower_monitoring,
         lower_natives,
         lower_storage,
+        lower_directories,
         lower_exports,
         lower_buckets,
         lower_backups,

@@ -10,13 +10,14 @@ import base64
 import hashlib
 
 from nix_gen.ir import Plain
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges.clusters import KIND
 from nix_gen.lower.forms import Form
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, family_address, host_address, is_reached_from_outside
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.storage import mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Host, MessageBus
 from nix_gen.rules.buses import member_numbers
@@ -135,8 +136,5 @@ def _voters(
 
 
 def _directory(site: Site, node: MessageBus) -> str:
-    """Where the log lies; below a storage, since Kafka takes anything beside its own (`lost+found`) amiss."""
-    for _, storage in mounts_of(site, node):
-        if storage.path is not None or storage.storage != "local":
-            return f"{directory(site, storage)}/kafka"
-    return _DATA_DIR
+    own = data_directory(site, node)
+    return _DATA_DIR if own is None else own[1]

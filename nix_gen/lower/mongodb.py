@@ -12,6 +12,7 @@ import json
 import re
 
 from nix_gen.ir import Call, ListOf, Multiline, Plain, Ref, Str, attrs
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
@@ -20,7 +21,7 @@ from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, host_address, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.storage import mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Database, DatabaseUser, Host
 from nix_gen.replication import descents, lineage, origin, replication_password
@@ -84,12 +85,15 @@ def lower_mongodb(site: Site, draft: Draft, host: Host) -> None:
         comments = [node_comment(node)]
         if len(lineage(site.graph, node)) > 1:
             options["replSetName"] = origin(site.graph, node).id
-        for edge, storage in mounts_of(site, node):
-            if storage.path is not None or storage.storage != "local":
-                options["dbpath"] = directory(site, storage)
-                comments.append(f"{edge.id}.")
-            else:
-                comments.append(f"{edge.id}: the module keeps the data in /var/db/mongodb.")
+        own = data_directory(site, node)
+        if own is not None:
+            options["dbpath"] = own[1]
+            comments.append(f"{own[0].id}.")
+        else:
+            comments += [
+                f"{edge.id}: the module keeps the data in /var/db/mongodb."
+                for edge, _ in mounts_of(site, node)
+            ]
         draft.put(_OPTION, options, *comments)
         if origin(site.graph, node).id == node.id:
             _administration(site, draft, node)

@@ -11,6 +11,7 @@ import re
 
 from nix_gen.ir import Multiline, Plain, Ref
 from nix_gen.lower.access import access_sources
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
@@ -24,7 +25,6 @@ from nix_gen.lower.mysql_replication import (
 )
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
-from nix_gen.lower.replicas import own_directory
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import mounts_of
@@ -150,11 +150,12 @@ def _pattern(database: str) -> str:
 
 
 def _data_directory(site: Site, draft: Draft, node: Database) -> None:
-    for edge, storage in mounts_of(site, node):
-        if storage.path is not None or storage.storage != "local":
-            draft.put((*_OPTION, "dataDir"), own_directory(site, draft, storage, "mysql"), f"{edge.id}.")
-        else:
-            draft.say(_OPTION, f"{edge.id}: the module keeps the data in /var/lib/mysql.")
+    found = data_directory(site, node)
+    if found is not None:
+        draft.put((*_OPTION, "dataDir"), found[1], f"{found[0].id}.")
+        return
+    for edge, _ in mounts_of(site, node):
+        draft.say(_OPTION, f"{edge.id}: the module keeps the data in /var/lib/mysql.")
 
 
 def _users(site: Site, draft: Draft, node: Database) -> None:

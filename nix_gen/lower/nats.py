@@ -13,6 +13,7 @@ from typing import Any
 
 from nix_gen.ir import Plain, force
 from nix_gen.lower.bus_rights import permissions, user_sets
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges.clusters import KIND
 from nix_gen.lower.forms import Form
@@ -20,8 +21,8 @@ from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, address_for, family_address, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import directory, mounts_of
-from nix_gen.lower.words import SECRETS, node_comment, tmpfiles_path
+from nix_gen.lower.storage import mounts_of
+from nix_gen.lower.words import SECRETS, node_comment
 from nix_gen.nodes import Host, MessageBus, TextFile
 
 QUORUM_COUNT = 3
@@ -51,15 +52,14 @@ def lower_nats(site: Site, draft: Draft, host: Host) -> None:
             "jetstream": node.jetstream,
         }
         comments = [node_comment(node)]
-        for edge, storage in mounts_of(site, node):
-            if storage.path is not None or storage.storage != "local":
-                path = options["dataDir"] = directory(site, storage)
-                rule = f"d {tmpfiles_path(path)} 0750 nats nats -"
-                draft.add(
-                    ("systemd", "tmpfiles", "rules"), [rule], f"{edge.id}: the server owns its directory."
-                )
-            else:
-                comments.append(f"{edge.id}: the module keeps the data in {_DATA_DIR}.")
+        own = data_directory(site, node)
+        if own is not None:
+            options["dataDir"] = own[1]
+            comments.append(f"{own[0].id}.")
+        else:
+            comments += [
+                f"{edge.id}: the module keeps the data in {_DATA_DIR}." for edge, _ in mounts_of(site, node)
+            ]
         draft.put(_OPTION, options, *comments)
         settings = _settings(site, node)
         settings["host"] = every_address(host) if is_reached_from_outside(site, node) else LOOPBACK

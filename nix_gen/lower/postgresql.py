@@ -12,6 +12,7 @@ import re
 
 from nix_gen.ir import Function, ListOf, Multiline, Plain, Ref, force
 from nix_gen.lower.access import access_sources
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
@@ -29,7 +30,6 @@ from nix_gen.lower.postgresql_replication import (
     replication_slots,
 )
 from nix_gen.lower.reach import is_reached_from_outside
-from nix_gen.lower.replicas import own_directory
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import mounts_of
@@ -169,11 +169,12 @@ def _rules(node: Database) -> list[str]:
 
 
 def _data_directory(site: Site, draft: Draft, node: Database) -> None:
-    for edge, storage in mounts_of(site, node):
-        if storage.path is not None or storage.storage != "local":
-            draft.put((*_OPTION, "dataDir"), own_directory(site, draft, storage, SUPERUSER), f"{edge.id}.")
-        else:
-            draft.say(_OPTION, f"{edge.id}: the module keeps the data below /var/lib/postgresql.")
+    found = data_directory(site, node)
+    if found is not None:
+        draft.put((*_OPTION, "dataDir"), found[1], f"{found[0].id}.")
+        return
+    for edge, _ in mounts_of(site, node):
+        draft.say(_OPTION, f"{edge.id}: the module keeps the data below /var/lib/postgresql.")
 
 
 def _roles(site: Site, draft: Draft, node: Database) -> None:

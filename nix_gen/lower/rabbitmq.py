@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 
 from nix_gen.ir import Multiline, Plain, Ref
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.edges.clusters import KIND
 from nix_gen.lower.forms import Form
@@ -18,8 +19,8 @@ from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK, address_for, is_reached_from_outside
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import directory, mounts_of
-from nix_gen.lower.words import node_comment, tmpfiles_path
+from nix_gen.lower.storage import mounts_of
+from nix_gen.lower.words import node_comment
 from nix_gen.nodes import BusUser, Host, MessageBus
 
 _OPTION = ("services", "rabbitmq")
@@ -60,12 +61,11 @@ def lower_rabbitmq(site: Site, draft: Draft, host: Host) -> None:
 
 
 def _data_directory(site: Site, draft: Draft, node: MessageBus) -> str:
-    for edge, storage in mounts_of(site, node):
-        if storage.path is not None or storage.storage != "local":
-            path = directory(site, storage)
-            rule = f"d {tmpfiles_path(path)} 0750 {_USER} {_USER} -"
-            draft.add(("systemd", "tmpfiles", "rules"), [rule], f"{edge.id}: the server owns its directory.")
-            return path
+    own = data_directory(site, node)
+    if own is not None:
+        draft.say(_OPTION, f"{own[0].id}.")
+        return own[1]
+    for edge, _ in mounts_of(site, node):
         draft.say(_OPTION, f"{edge.id}: the module keeps the data in {_DATA_DIR}.")
     return _DATA_DIR
 

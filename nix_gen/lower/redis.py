@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from nix_gen.edges import Replicates, ReplicationMode
 from nix_gen.ir import Multiline, Plain
+from nix_gen.lower.data_directories import bind_data
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.hardening import harden
@@ -15,8 +16,7 @@ from nix_gen.lower.reach import LOOPBACK, is_reached_from_outside
 from nix_gen.lower.replicas import address_of
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Copy, Site
-from nix_gen.lower.storage import mounts_of
-from nix_gen.lower.words import node_comment
+from nix_gen.lower.words import STATE, node_comment
 from nix_gen.nodes import Database, Host
 from nix_gen.replication import replicas, upstreams
 
@@ -34,10 +34,7 @@ def lower_redis(site: Site, draft: Draft, host: Host) -> None:
         reached = is_reached_from_outside(site, node)
         settings = _settings(site, draft, node, copy, reached=reached)
         comments = [node_comment(node)]
-        comments += [
-            f"{edge.id}: the module keeps the data in /var/lib/redis-{copy.name}."
-            for edge, _ in mounts_of(site, node)
-        ]
+        comments += filter(None, [bind_data(site, draft, node, f"{STATE}/redis-{copy.name}")])
         options: dict[str, Plain] = {
             "enable": True,
             "port": node.listen_port,

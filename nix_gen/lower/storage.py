@@ -24,10 +24,10 @@ PROVISIONED = "/srv"
 _KEEPERS = frozenset(
     {
         *(Form.POSTGRESQL, Form.MYSQL, Form.REDIS, Form.MONGODB, *BALANCERS),
-        *(Form.NATS, Form.KAFKA, Form.RABBITMQ),
+        *(Form.NATS, Form.KAFKA, Form.RABBITMQ, Form.PROMETHEUS, Form.GRAFANA, Form.LOKI),
     }
 )
-"""Forms whose module, or whose own lowering, makes the directory of its data."""
+"""Forms that have a directory of their own (`nix_gen.lower.data_directories`)."""
 _DOCKER_SOCKETS = frozenset({"/var/run/docker.sock", "/run/docker.sock"})
 
 
@@ -218,7 +218,7 @@ def mounting_units(site: Site, host: Host, storage: Storage) -> list[str]:
     units = set()
     for edge in site.graph.edges_to(storage.id):
         here = isinstance(edge, MountsVolume) and site.graph.host_of(edge.source) == host.id
-        if here and site.forms.get(edge.source) in {Form.CONTAINER, Form.SYSTEMD}:
+        if here:
             units |= {copy.unit.removesuffix(".service") for copy in site.copies(edge.source)}
     return sorted(units)
 

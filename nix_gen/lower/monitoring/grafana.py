@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from nix_gen.edges import ConnectsTo, DataFlow, Monitors
 from nix_gen.ir import Plain, RelativePath, value
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.dashboards import UID_MAX_CHARS, dashboards
@@ -38,9 +39,14 @@ def lower_grafana(site: Site, draft: Draft, host: Host) -> None:
     for node in site.of_form(host.id, Form.GRAFANA):
         assert isinstance(node, Monitoring)
         comments = [node_comment(node)]
-        comments += [
-            f"{edge.id}: the module keeps the data in /var/lib/grafana." for edge, _ in mounts_of(site, node)
-        ]
+        own = data_directory(site, node)
+        if own is not None:
+            draft.put((*_OPTION, "dataDir"), own[1], f"{own[0].id}.")
+        else:
+            comments += [
+                f"{edge.id}: the module keeps the data in /var/lib/grafana."
+                for edge, _ in mounts_of(site, node)
+            ]
         draft.put(
             _OPTION,
             {"enable": True, "settings": _settings(site, node, listen_address(site, host, node))},

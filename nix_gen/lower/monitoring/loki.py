@@ -10,13 +10,14 @@ shell script between apostrophes, where an apostrophe in a setting would run as 
 from __future__ import annotations
 
 from nix_gen.ir import Call, Plain, Ref, Str, attrs
+from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.words import listen_address, loki_duration
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import LOOPBACK
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import directory, mounts_of
+from nix_gen.lower.storage import mounts_of
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import Host, Monitoring
 
@@ -35,13 +36,14 @@ def lower_loki(site: Site, draft: Draft, host: Host) -> None:
         assert isinstance(node, Monitoring)
         folder, comments = DATA, [node_comment(node)]
         options: dict[str, Plain] = {"enable": True}
-        for edge, storage in mounts_of(site, node):
-            if storage.path is not None or storage.storage != "local":
-                folder = directory(site, storage)
-                options["dataDir"] = folder
-                comments.append(f"{edge.id}.")
-            else:
-                comments.append(f"{edge.id}: the module keeps the data in {DATA}.")
+        own = data_directory(site, node)
+        if own is not None:
+            folder = options["dataDir"] = own[1]
+            comments.append(f"{own[0].id}.")
+        else:
+            comments += [
+                f"{edge.id}: the module keeps the data in {DATA}." for edge, _ in mounts_of(site, node)
+            ]
         address = listen_address(site, host, node)
         text = Call(Ref(("builtins", "toJSON")), (attrs(configuration(site, node, folder, address)),))
         options["configFile"] = Call(Ref(("pkgs", "writeText")), (Str(CONFIG), text))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from nix_gen.edges import ConnectsTo, DataFlow, Replicates
 from nix_gen.ir import AttrSet, Binding, Call, Plain, Ref, value
+from nix_gen.lower.data_directories import bind_data
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.rules import rule_groups
@@ -21,8 +22,7 @@ from nix_gen.lower.monitoring.words import duration, flags, listen_address, sock
 from nix_gen.lower.order import start_after
 from nix_gen.lower.reach import address_for
 from nix_gen.lower.site import Site
-from nix_gen.lower.storage import mounts_of
-from nix_gen.lower.words import node_comment
+from nix_gen.lower.words import STATE, node_comment
 from nix_gen.nodes import MONITORING_PORTS, Host, Monitoring, MonitoringEngine
 
 _OPTION = ("services", "prometheus")
@@ -33,7 +33,7 @@ def lower_prometheus(site: Site, draft: Draft, host: Host) -> None:
     for node in site.of_form(host.id, Form.PROMETHEUS):
         assert isinstance(node, Monitoring)
         targets = targets_of(site, node)
-        draft.put(_OPTION, _options(site, host, node), node_comment(node), *_storage(site, node))
+        draft.put(_OPTION, _options(site, host, node), node_comment(node), *_storage(site, draft, node))
         jobs = sorted({target.job for target in targets})
         draft.put((*_OPTION, "scrapeConfigs"), [_job(name, targets) for name in jobs])
         groups = rule_groups(facts(site, targets)) if node.default_alerts else []
@@ -66,10 +66,9 @@ def _options(site: Site, host: Host, node: Monitoring) -> dict[str, Plain]:
     return options
 
 
-def _storage(site: Site, node: Monitoring) -> list[str]:
-    return [
-        f"{edge.id}: the module keeps the data in /var/lib/prometheus2." for edge, _ in mounts_of(site, node)
-    ]
+def _storage(site: Site, draft: Draft, node: Monitoring) -> list[str]:
+    said = bind_data(site, draft, node, f"{STATE}/prometheus2")
+    return [] if said is None else [said]
 
 
 def _alertmanagers(site: Site, node: Monitoring) -> list[str]:

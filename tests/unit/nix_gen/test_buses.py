@@ -287,7 +287,7 @@ def test_a_kafka_on_a_disk_of_its_own_keeps_clear_of_lost_and_found() -> None:
     disk = {"kind": "storage", "id": "disk", "storage": "block", "device": "/dev/vdb"}
     bus = {**BUS, "engine": "kafka"}
     host = options(bus, disk, edge("bus", "mounts_volume", "disk", path="/data"))
-    assert host["services"]["apache-kafka"]["settings"]["log.dirs"] == ["/var/lib/shop/disk/kafka"]
+    assert host["services"]["apache-kafka"]["settings"]["log.dirs"] == ["/var/lib/shop/disk/data"]
 
 
 def test_rabbitmq_members_share_a_cookie_that_is_nowhere_in_the_text() -> None:

@@ -267,15 +267,3 @@ def test_names_of_replicas_at_their_primary_are_short_and_never_the_same() -> No
     names = [replica_name(node) for node in graph.nodes if isinstance(node, Database)]
     assert len(set(names)) == len(ids)
     assert all(len(name) <= 32 and name.isidentifier() for name in names)
-
-
-def test_a_directory_of_its_own_is_made_for_a_server_and_a_fresh_disk_gets_one_inside() -> None:
-    mount = {"kind": "mounts_volume", "source": "db", "target": "store", "path": "/data"}
-    for storage, path in (
-        ({"path": "/big"}, "/big"),
-        ({"storage": "block", "device": "/dev/vdb"}, "/var/lib/shop/store/data"),
-    ):
-        store = {"kind": "storage", "id": "store", "host": "one", **storage}
-        host = options(*HOSTS, _db("db", "one"), store, mount, host="one")
-        assert host["services"]["postgresql"]["dataDir"] == path
-        assert f"d {path} 0700 postgres postgres -" in host["systemd"]["tmpfiles"]["rules"]

@@ -78,6 +78,7 @@ in
   };
 
   # Node bus-east (message_bus).
+  # bus-east -mounts_volume-> streams.
   services.nats = {
     enable = true;
     dataDir = "/srv/streams";
@@ -203,7 +204,7 @@ in
       ];
     };
 
-    # bus-east -mounts_volume-> streams: the server owns its directory.
+    # Storage streams.
     tmpfiles.rules = [ "d /srv/streams 0750 nats nats -" ];
   };
 

@@ -355,6 +355,30 @@ in
         };
       };
 
+      # Storage pictures: what lies on it is made once it is there.
+      shop-folders-pictures = {
+        description = "Directories on storage pictures";
+        before = [
+          "podman-shop-api.1.service"
+          "podman-shop-api.2.service"
+          "podman-shop-api.3.service"
+        ];
+        requiredBy = [
+          "podman-shop-api.1.service"
+          "podman-shop-api.2.service"
+          "podman-shop-api.3.service"
+        ];
+        script = ''
+          mkdir --parents /var/lib/shop/pictures/thumbs
+        '';
+        serviceConfig = hardened // {
+          ReadWritePaths = [ "/var/lib/shop/pictures" ];
+          RemainAfterExit = true;
+          Type = "oneshot";
+        };
+        unitConfig.RequiresMountsFor = [ "/var/lib/shop/pictures" ];
+      };
+
       # worker is restarted when 3 probes in a row fail.
       shop-health-worker = {
         description = "Health of worker";
