@@ -19,6 +19,10 @@ TRANSLATION = {
     "backup-by-hand": warning(
         "A database has a backup, and runs in a way from which no copy can be taken.", "Copy it yourself."
     ),
+    "backup-of-live-data": warning(
+        "A storage with a `backup` holds the data of a database, which changes while it is copied.",
+        "Put `backup` on the database.",
+    ),
     "backup-target": error(
         "A backup goes to a node that is no storage its host can reach.",
         "Name a storage of the same host, or an nfs or s3 storage.",
@@ -64,6 +68,10 @@ TRANSLATION = {
     "host-without-address": error(
         "An edge leads between two hosts, and one of them has no address that serves.",
         "Give the host an (IPv4) address.",
+    ),
+    "internal-network-only": error(
+        "A container is in internal networks alone, and is published or linked with another host.",
+        "Put it into one more network, which is not internal.",
     ),
     "manages-elsewhere": warning(
         "A node manages one of another host, where it gets no right.",

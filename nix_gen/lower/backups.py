@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from nix_gen.edges import MountsVolume
 from nix_gen.findings import Severity
 from nix_gen.ir import Multiline, Plain
 from nix_gen.lower.buckets import bucket_of, endpoint_of
@@ -18,7 +19,7 @@ from nix_gen.lower.hardening import harden
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import directory, is_podman_volume, is_served
-from nix_gen.lower.words import systemd_path, tmpfiles_path
+from nix_gen.lower.words import systemd_directory, systemd_path, tmpfiles_path
 from nix_gen.nodes import Backup, Database, Host, Storage, StorageKind
 
 COPIES = "/var/backup"
@@ -182,12 +183,30 @@ def _storage(site: Site, draft: Draft, host: Host, node: Storage, goal: _Goal) -
     if node.storage is StorageKind.S3:
         _by_hand(site, node)
         return
+    _refuse_live_data(site, node)
     path = directory(site, node, host.id)
     if is_podman_volume(site, node):
         path = f"{_VOLUMES}/{site.project}_{node.id}/_data"
     _restic(site, draft, node, goal, path)
+    unit = ("systemd", "services", f"restic-backups-{site.project}-{node.id}")
+    draft.add((*unit, "unitConfig", "RequiresMountsFor"), [systemd_path(path)])
+    if node.storage is not StorageKind.LOCAL and not (is_served(node) and node.host == host.id):
+        # `nofail` and automounts let a unit start without: an empty directory is no copy of anything.
+        draft.put((*unit, "unitConfig", "AssertPathIsMountPoint"), systemd_directory(path))
     if goal.repository is None and goal.mount is None:
         _folder(site, draft, goal.folder)
+
+
+def _refuse_live_data(site: Site, node: Storage) -> None:
+    """Warn of a storage whose files a database changes while they are copied."""
+    for edge in site.graph.edges_to(node.id):
+        if isinstance(edge, MountsVolume) and isinstance(site.graph.by_id.get(edge.source), Database):
+            site.warn(
+                "backup-of-live-data",
+                node.id,
+                f"{edge.source} keeps its data there, and files copied while they change may not be restored",
+                f"put `backup` on {edge.source}",
+            )
 
 
 def _restic(site: Site, draft: Draft, node: Database | Storage, goal: _Goal, path: str) -> None:

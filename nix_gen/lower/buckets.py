@@ -8,10 +8,12 @@ environment file (`MINIO_ROOT_USER`, `MINIO_ROOT_PASSWORD`; for clients `AWS_ACC
 from __future__ import annotations
 
 import re
+import shlex
 
 from nix_gen.ir import Multiline, Plain, Ref, Template
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.hardening import harden
+from nix_gen.lower.order import wait_unit
 from nix_gen.lower.reach import LOOPBACK, host_address
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import data_group, directory, is_served, mounting_units, used_on
@@ -167,6 +169,16 @@ def _make_buckets(site: Site, draft: Draft, served: list[Storage], credentials: 
     )
 
 
+def _server_there(site: Site, draft: Draft, host: Host, storage: Storage) -> str:
+    """The unit after which the S3 server of another host answers, if ever; of an outside one, the network."""
+    if storage.host is None or storage.listen_port is None:
+        return "network-online.target"
+    address = host_address(site, storage.host, storage.id, host.id)
+    if address is None:
+        return "network-online.target"
+    return wait_unit(site, draft, storage.id, address, storage.listen_port, after=["network-online.target"])
+
+
 def _mount(site: Site, draft: Draft, host: Host, storage: Storage, units: list[str]) -> None:
     """A service that mounts a bucket: s3fs needs its keys, which a mount unit could not give it."""
     endpoint = endpoint_of(site, host.id, storage)
@@ -176,8 +188,9 @@ def _mount(site: Site, draft: Draft, host: Host, storage: Storage, units: list[s
     data_group(draft)
     where = directory(site, storage, host.id)
     ours = storage.host == host.id and is_served(storage)
-    after = [f"{site.helper('buckets')}.service"] if ours else ["network-online.target"]
+    after = [f"{site.helper('buckets')}.service"] if ours else [_server_there(site, draft, host, storage)]
     users = [f"{unit}.service" for unit in units]
+    place = shlex.quote(where)
     words = f" {bucket_of(storage)} {where} -o url={endpoint},{_FUSE_OPTIONS}"
     draft.put(
         ("systemd", "services", name),
@@ -187,15 +200,22 @@ def _mount(site: Site, draft: Draft, host: Host, storage: Storage, units: list[s
             "wants": after,
             "before": users,
             "requiredBy": users,
+            "path": [Ref(("pkgs", "util-linux"))],
+            # s3fs goes to the background before it has asked for the bucket.
+            "postStart": Multiline(f"stat --file-system {place} > /dev/null\nmountpoint --quiet {place}\n"),
+            "unitConfig": {"StartLimitIntervalSec": 0},
             "serviceConfig": {
                 "Type": "forking",
                 "EnvironmentFile": site.secret_file(storage.credentials, f"{name}.service"),
                 "ExecStart": Template((Ref(("pkgs", "s3fs")), f"/bin/s3fs{words}")),
                 "ExecStop": Template((Ref(("pkgs", "util-linux")), f"/bin/umount {where}")),
                 "Restart": "on-failure",
+                # Whoever needs the bucket goes on waiting while this is tried again.
+                "RestartMode": "direct",
                 "RestartSec": 5,
             },
         },
         f"Storage {storage.id}: a bucket as files; slow for many small ones, and it knows no locks.",
+        "It is tried until the bucket is there, and what mounts it starts then.",
     )
     draft.add(("systemd", "tmpfiles", "rules"), [f"d {where} 0755 root root -"], f"Storage {storage.id}.")

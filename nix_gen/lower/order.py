@@ -139,7 +139,7 @@ def _units(site: Site, draft: Draft, target: Running, condition: Condition) -> l
     if form in _PROBED and condition is Condition.HEALTHY:
         port = readiness_port(target)
         if port is not None:
-            return [*units, _wait_unit(site, draft, target, LOOPBACK, port, after=units)]
+            return [*units, wait_unit(site, draft, target.id, LOOPBACK, port, after=units)]
     return units
 
 
@@ -167,20 +167,19 @@ def _remote_units(site: Site, draft: Draft, node: Running, target: Running) -> l
     port = readiness_port(target)
     if port is None or address is None or _is_sqlite(target):
         return ["network-online.target"]
-    return [_wait_unit(site, draft, target, address, port, after=["network-online.target"])]
+    return [wait_unit(site, draft, target.id, address, port, after=["network-online.target"])]
 
 
 def _is_sqlite(target: Running) -> bool:
     return isinstance(target, Database) and target.engine is DatabaseEngine.SQLITE
 
 
-def _wait_unit(
-    site: Site, draft: Draft, target: Running, address: str, port: int, *, after: list[str]
-) -> str:
-    name = site.helper("wait", target.id)
+def wait_unit(site: Site, draft: Draft, target_id: str, address: str, port: int, *, after: list[str]) -> str:
+    """Write the unit that waits, for a bounded time, until a node's port answers, and name it."""
+    name = site.helper("wait", target_id)
     script = (
         f"until (exec 3<> /dev/tcp/{address}/{port}) 2> /dev/null; do\n"
-        f'  echo "{target.id} does not answer yet at {address} port {port}"\n'
+        f'  echo "{target_id} does not answer yet at {address} port {port}"\n'
         "  sleep 1\n"
         "done\n"
     )
@@ -188,7 +187,7 @@ def _wait_unit(
     draft.put(
         ("systemd", "services", name),
         {
-            "description": f"Wait until {target.id} answers",
+            "description": f"Wait until {target_id} answers",
             "script": Multiline(script),
             "serviceConfig": {
                 "Type": "oneshot",

@@ -71,6 +71,12 @@ CASES: dict[str, list[Part]] = {
     "host-without-address": [
         H1, BARE, on("h2", RUN), on("h1", APP), edge("run", "connects_to", "app", port=80),
     ],
+    "internal-network-only": [
+        {
+            **APP, "ports": [{"port": 80, "published": 8080}],
+            "container": {"networks": [{"name": "inner", "internal": True}]},
+        },
+    ],
     "manages-elsewhere": [H1, H2, on("h1", RUN), on("h2", APP), edge("run", "manages", "app")],
     "manages-from-container": [APP, RUN, edge("app", "manages", "run")],
     "nfs-without-export": [APP, {**STORE, "storage": "nfs"}, MOUNT],
@@ -115,6 +121,7 @@ CASES: dict[str, list[Part]] = {
         for number in range(4)
     ],
     "owner-by-name": [{**APP, "user": "node"}, {**STORE, "path": "/srv/d"}, MOUNT],
+    "backup-of-live-data": [DB, {**STORE, "backup": {}}, edge("db", "mounts_volume", "store", path="/d")],
     "unsafe-name": [{**DB, "users": [{"name": 'a"b', "password": "s"}]}],
     "upstream-by-hand": [
         {**LB, "mounts": [{"kind": "anonymous", "target": "/x"}]}, APP,

@@ -137,3 +137,24 @@ def test_what_cannot_be_copied_is_said() -> None:
 def test_a_schedule_is_spelled_as_systemd_spells_one(schedule: str) -> None:
     with pytest.raises(ValueError, match="String should match pattern"):
         graph_of(_database(backup={"schedule": schedule}))
+
+
+def test_nothing_is_copied_of_a_storage_that_is_not_mounted() -> None:
+    disk: Node = {"kind": "storage", "id": "disk", "storage": "block", "device": "/dev/sdb", "backup": {}}
+    unit = options(disk)["systemd"]["services"]["restic-backups-shop-disk"]["unitConfig"]
+    assert unit == {
+        "AssertPathIsMountPoint": "/var/lib/shop/disk",
+        "RequiresMountsFor": ["/var/lib/shop/disk"],
+    }
+    own: Node = {"kind": "storage", "id": "disk", "path": "/srv/d", "backup": {}}
+    unit = options(own)["systemd"]["services"]["restic-backups-shop-disk"]["unitConfig"]
+    assert unit == {"RequiresMountsFor": ["/srv/d"]}
+
+
+def test_files_of_a_running_database_are_no_backup_of_it() -> None:
+    data: Node = {"kind": "storage", "id": "data", "backup": {}}
+    edge: Node = {"kind": "mounts_volume", "source": "db", "target": "data", "path": "/d"}
+    assert (
+        "warning backup-of-live-data: data: db keeps its data there, and files copied while they change may "
+        "not be restored; put `backup` on db"
+    ) in _texts({"kind": "database", "id": "db", "engine": "postgresql"}, data, edge)

@@ -160,3 +160,18 @@ def test_a_block_device_is_formatted_only_when_asked() -> None:
     disk: Node = {"kind": "storage", "id": "disk", "storage": "block", "device": "/dev/disk/by-label/data"}
     assert "autoFormat" not in options(disk)["fileSystems"]["/var/lib/shop/disk"]
     assert options({**disk, "format": True})["fileSystems"]["/var/lib/shop/disk"]["autoFormat"] is True
+
+
+def test_a_mounted_bucket_of_another_host_is_tried_until_it_is_there_and_only_then_counts_as_mounted() -> (
+    None
+):
+    units = options(A, B, BLOBS, WEB, _mount("web", "blobs"), host="b")["systemd"]["services"]
+    unit = units["shop-bucket-blobs"]
+    assert unit["after"] == unit["wants"] == ["shop-wait-blobs.service"]
+    assert "/dev/tcp/10.0.0.1/9000)" in units["shop-wait-blobs"]["script"]
+    assert (unit["serviceConfig"]["Restart"], unit["serviceConfig"]["RestartMode"]) == (
+        "on-failure",
+        "direct",
+    )
+    assert unit["unitConfig"] == {"StartLimitIntervalSec": 0}
+    assert unit["postStart"].endswith("mountpoint --quiet /var/lib/shop/blobs\n")
