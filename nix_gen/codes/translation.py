@@ -73,6 +73,10 @@ TRANSLATION = {
         "A container is in internal networks alone, and is published or linked with another host.",
         "Put it into one more network, which is not internal.",
     ),
+    "internal-network-only": error(
+        "A container is in internal networks alone, and is published or linked with another host.",
+        "Put it into one more network, which is not internal.",
+    ),
     "manages-elsewhere": warning(
         "A node manages one of another host, where it gets no right.",
         "Place an agent on that host, and let the two talk over their message bus.",

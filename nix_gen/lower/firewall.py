@@ -53,9 +53,12 @@ def lower_firewall(site: Site, draft: Draft, host: Host) -> None:
 
 def _publish(site: Site, draft: Draft, host: Host, node: Running, rules: list[str]) -> None:
     for binding in published(node):
-        if binding.published is None or is_loopback(binding.address):
+        if binding.published is None:
             continue
-        if binding.published != binding.port:
+        if is_loopback(binding.address):
+            if binding.published != binding.port:
+                _redirect_within(site, draft, node, binding)
+        elif binding.published != binding.port:
             _redirect(site, draft, node, binding)
             rules.append(
                 # The transport stands first: without it nft does not know what kind of port the other one is.
@@ -70,6 +73,20 @@ def _publish(site: Site, draft: Draft, host: Host, node: Running, rules: list[st
                 f"{nft_comment(f'{node.id} published')}"
             )
     _check_redirects(site, host, node)
+
+
+def _redirect_within(site: Site, draft: Draft, node: Running, binding: PortBinding) -> None:
+    """Another number on the loopback alone: packets of the host itself, which meet the output chain."""
+    assert binding.address is not None, "a loopback address"
+    table = ("networking", "nftables", "tables", site.helper("loopback"))
+    draft.put((*table, "family"), "inet")
+    content = (*table, "content")
+    if not draft.has(content):
+        draft.write(content, ["chain output {", "  type nat hook output priority -100;"])
+        draft.finish(content, ["}"])
+    rule = f"{binding.protocol} dport {binding.published} redirect to :{binding.port}"
+    label = nft_comment(f"{node.id} published")
+    draft.write(content, [f"  {_destination(binding.address)} {rule} {label}"])
 
 
 def _redirect(site: Site, draft: Draft, node: Running, binding: PortBinding) -> None:

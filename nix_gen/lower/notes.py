@@ -10,15 +10,36 @@ from nix_gen.lower.buses import lower_bus_notes
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.gaps import tell_gap
 from nix_gen.lower.site import Site
-from nix_gen.nodes import BusEngine, LoadBalancer, MessageBus, Node, Storage
+from nix_gen.nodes import BusEngine, Host, LoadBalancer, MessageBus, Node, Storage
 
 
 def lower_notes(site: Site) -> None:
     """Warn of every edge whose meaning goes beyond a connection and is not carried out."""
     lower_bus_notes(site)
+    for node in site.graph.nodes:
+        if site.networks.is_bridged(node.id) and site.networks.first_of(node.id).internal:
+            _cut_off(site, node)
     for edge in site.graph.edges:
         if edge.source in site.graph.by_id and edge.target in site.graph.by_id:
             _note(site, edge)
+
+
+def _cut_off(site: Site, node: Node) -> None:
+    """An internal network has no redirections and no way out: what the graph asks of them is an error."""
+    if isinstance(node, Host | Storage):
+        return
+    asked = [f"it is published on {one.published}" for one in node.ports if one.published is not None]
+    remote = [one for one in site.routes_to(node.id) if not site.is_local(one)]
+    asked += [f"{one.source.id} on another host connects to it" for one in remote]
+    remote = [one for one in site.routes_from(node.id) if not site.is_local(one)]
+    asked += [f"it connects to {one.target.id} on another host" for one in remote]
+    if asked:
+        site.find(
+            "internal-network-only",
+            node.id,
+            f"all of its networks are internal, which nothing enters or leaves, and {asked[0]}",
+            "put it into one more network, which is not internal",
+        )
 
 
 def _is_nats(node: Node) -> bool:

@@ -15,6 +15,7 @@ from nix_gen.lower.edges import listening
 from nix_gen.lower.forms import Form
 from nix_gen.lower.site import Route, Site
 from nix_gen.nodes import Agent, LoadBalancer, PortBinding, Running, Service, Storage
+from nix_gen.nodes.balancers import HTTP_PORT
 
 LOOPBACK = "127.0.0.1"
 HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
@@ -140,10 +141,18 @@ def remote_routes(site: Site, node: Running) -> list[Route]:
 
 
 def published(node: Running) -> tuple[PortBinding, ...]:
-    """The bindings of a node; a load balancer without any is published on what it listens on."""
-    if isinstance(node, LoadBalancer) and not node.ports:
+    """The bindings of a node; a load balancer without any is published on what it listens on.
+
+    An ACME authority asks at port 80, whatever other ports the graph publishes.
+    """
+    if not isinstance(node, LoadBalancer):
+        return node.ports
+    if not node.ports:
         return tuple(PortBinding(port=port, published=port) for port in node.listened)
-    return node.ports
+    asked = any(host.tls is not None and host.tls.acme for host in node.virtual_hosts)
+    if not asked or any(one.published == HTTP_PORT and one.address is None for one in node.ports):
+        return node.ports
+    return (*node.ports, PortBinding(port=HTTP_PORT, published=HTTP_PORT))
 
 
 def is_reached_from_outside(site: Site, node: Running) -> bool:

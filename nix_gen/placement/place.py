@@ -5,18 +5,21 @@ Pure: the same graph, in whatever order it is written, gives the same places.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from nix_gen.codes import finding
+from nix_gen.edges import MountsVolume
 from nix_gen.findings import Finding, finding_order
 from nix_gen.graph import Graph
-from nix_gen.nodes import Database, Host, MessageBus, Node, PlacementRules
+from nix_gen.nodes import Database, Host, MessageBus, Node, PlacementRules, Storage, StorageKind
 from nix_gen.placement.bundles import Bundle, Need, Survey, bundles, need_of, survey
 from nix_gen.placement.decisions import Decision, Placed
 from nix_gen.placement.packing import Packed, pack
 from nix_gen.placement.rooms import Rooms, mebibytes
 from nix_gen.placement.spread import Apart, rebuilt, spread_replicas
 
+_OF_ONE_HOST = frozenset({StorageKind.LOCAL, StorageKind.BLOCK})
 NAMED_MAX_COUNT = 4
 """How many hosts, or nodes, a message names one by one."""
 
@@ -156,10 +159,29 @@ def _narrow(seen: Survey, rooms: Rooms, apart: Apart) -> Iterator[Finding]:
         kept = group.removeprefix("replicas of ") in apart.copies or isinstance(
             seen.graph.by_id.get(ids[0]), Database | MessageBus
         )
-        crowded = rooms.crowded(group) if kept and several else []
+        held = Counter(rooms.where[node_id] for node_id in ids if node_id in rooms.where)
+        shared = {host_id for host_id, count in held.items() if count > 1}
+        crowded = sorted(shared.union(rooms.crowded(group))) if kept and several else []
         if crowded:
             message = f"{group}: {_named(sorted(ids))}; several of them stand on {_named(crowded)}"
-            yield finding("spread-narrow", min(ids), message, "add a host, or use fewer copies")
+            mend = "add a host, or use fewer copies"
+            tied = _tied_by(seen.graph, ids)
+            if tied is not None:
+                message += f", for they mount {tied.id}, which is {tied.storage} storage of one host"
+                mend = "let it be nfs or s3 storage, or give each copy its own"
+            yield finding("spread-narrow", min(ids), message, mend)
+
+
+def _tied_by(graph: Graph, ids: list[str]) -> Storage | None:
+    """A storage of one host that several of the nodes mount."""
+    mounts = Counter(
+        edge.target for node_id in ids for edge in graph.edges_from(node_id) if isinstance(edge, MountsVolume)
+    )
+    for storage_id, count in sorted(mounts.items()):
+        storage = graph.by_id.get(storage_id)
+        if count > 1 and isinstance(storage, Storage) and storage.storage in _OF_ONE_HOST:
+            return storage
+    return None
 
 
 def _decisions(seen: Survey, rooms: Rooms, wanted: list[Bundle], packed: Packed) -> Iterator[Decision]:

@@ -52,8 +52,17 @@ def _single(graph: Graph, node: Node) -> Iterator[Finding]:
                 message = "the container has no health check"
                 yield finding("missing-health-check", node.id, message, "add health_check")
         case Storage():
-            if not any(isinstance(edge, MountsVolume) for edge in graph.edges_to(node.id)):
+            mounted = any(isinstance(edge, MountsVolume) for edge in graph.edges_to(node.id))
+            if not mounted and not _holds_backups(graph, node):
                 yield finding("unmounted-storage", node.id, "nothing mounts it", "mount it or remove it")
+
+
+def _holds_backups(graph: Graph, storage: Storage) -> bool:
+    """Whether a node's backups go to a storage: then it needs no mount to be of use."""
+    return any(
+        isinstance(node, Database | Storage) and node.backup is not None and node.backup.to == storage.id
+        for node in graph.nodes
+    )
 
 
 def _is_job(graph: Graph, node: Service | Agent) -> bool:

@@ -77,6 +77,12 @@ CASES: dict[str, list[Part]] = {
             "container": {"networks": [{"name": "inner", "internal": True}]},
         },
     ],
+    "internal-network-only": [
+        {
+            **APP, "ports": [{"port": 80, "published": 8080}],
+            "container": {"networks": [{"name": "inner", "internal": True}]},
+        },
+    ],
     "manages-elsewhere": [H1, H2, on("h1", RUN), on("h2", APP), edge("run", "manages", "app")],
     "manages-from-container": [APP, RUN, edge("app", "manages", "run")],
     "nfs-without-export": [APP, {**STORE, "storage": "nfs"}, MOUNT],
