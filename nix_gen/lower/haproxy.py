@@ -32,12 +32,20 @@ from nix_gen.nodes import Algorithm, BalancerMode, Host, LoadBalancer, VirtualHo
 UNIT = "haproxy"
 METRICS_PORT = 8405
 """Where haproxy tells Prometheus of itself, under `/metrics`."""
+_METRICS = "metrics.prometheus"
+"""No id of a node has a dot in it."""
 WEIGHT_MAX = 256
 """Of haproxy; greater weights of a group are scaled down together."""
 CONNECT_TIMEOUT_MS = 5_000
 TUNNEL_TIMEOUT_MS = 3_600_000
 """A websocket may be silent for longer than a request."""
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_./:@%+=,*~-]+")
+_RULES_OF_FRONTENDS = (
+    *("acl", "tcp-request", "filter", "capture", "declare", "http-request", "redirect"),
+    *("http-response", "http-after-response", "monitor", "monitor-uri", "use_backend"),
+)
+"""Rules; haproxy refuses them in `defaults` that frontends and backends share. In the order it evaluates."""
+_RULES_OF_BACKENDS = ("tcp-response", "stick-table", "stick", "use-server")
 _BALANCE = {
     Algorithm.ROUND_ROBIN: "roundrobin",
     Algorithm.LEAST_CONNECTIONS: "leastconn",
@@ -101,11 +109,18 @@ def _defaults(node: LoadBalancer, groups: Groups) -> list[str]:
         lines.append(f"  timeout tunnel {_timeout(TUNNEL_TIMEOUT_MS)}")
     if not tcp:
         lines.append("  option forwardfor")
-    for name in sorted(node.settings):
-        given = node.settings[name]
+    rules = {*_RULES_OF_FRONTENDS, *_RULES_OF_BACKENDS}
+    return lines + _settings(node, sorted(node.settings.keys() - rules))
+
+
+def _settings(node: LoadBalancer, names: Iterable[str]) -> list[str]:
+    """The lines of the settings of these names, as far as there are any."""
+    lines = []
+    for name in names:
+        given = node.settings.get(name)
         if isinstance(given, bool):
             lines.append(f"  {name}" if given else f"  no {name}")
-        else:
+        elif given is not None:
             lines.append(f"  {' '.join(map(_word, directive(name, given)))}")
     return lines
 
@@ -122,6 +137,7 @@ def _tcp_frontends(node: LoadBalancer, groups: Groups) -> list[list[str]]:
             [
                 f"frontend {name} from {node.id}",
                 *_binds([port]),
+                *_settings(node, _RULES_OF_FRONTENDS),
                 f"  default_backend {groups.of_port(port).name}",
             ]
         )
@@ -151,6 +167,7 @@ def _frontend(
     tls = [port for port in ports if port in node.tls_ports]
     lines = _binds(port for port in ports if port not in tls)
     lines += [f"{bind} ssl {_certificates(hosts)} alpn h2,http/1.1" for bind in _binds(tls)]
+    lines += _settings(node, _RULES_OF_FRONTENDS[:2])
     lines.append("  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]")
     rules: list[tuple[tuple[int, int], str]] = []
     for index, host in enumerate(hosts, start=1):
@@ -169,6 +186,7 @@ def _frontend(
             test = " ".join(word for word in words if word)
             rule = f"use_backend {group.name} if {test}" if test else f"default_backend {group.name}"
             rules.append((_rank(host, path), f"  {rule}"))
+    lines += _settings(node, _RULES_OF_FRONTENDS[2:])
     return lines + [rule for _, rule in sorted(rules, key=lambda one: one[0])]
 
 
@@ -225,6 +243,7 @@ def _backend(node: LoadBalancer, group: Group) -> list[str]:
         f"backend {group.name} from {node.id}",
         f"  balance {_BALANCE[node.algorithm]}",
     ]
+    lines += _settings(node, _RULES_OF_BACKENDS)
     if node.check_path is not None and node.mode is BalancerMode.HTTP:
         lines.append(f"  option httpchk GET {_word(node.check_path)}")
     if sum(server.backup for server in group.servers) > 1:
@@ -248,11 +267,12 @@ def _server(server: Server, heaviest: int) -> str:
 def _metrics() -> list[str]:
     return [
         "# For Prometheus; the firewall says who may ask.",
-        "frontend metrics.prometheus",
+        f"defaults {_METRICS}",
         "  mode http",
+        "  timeout client 10s",
+        f"frontend {_METRICS} from {_METRICS}",
         f"  bind 0.0.0.0:{METRICS_PORT}",
         f"  bind [::]:{METRICS_PORT}",
-        "  timeout client 10s",
         "  http-request use-service prometheus-exporter if { path /metrics }",
         "  http-request deny deny_status 404",
     ]

@@ -92,6 +92,16 @@ def shared_address() -> Graph:
     return Graph.model_validate({"name": "shared", "nodes": nodes, "edges": edges})
 
 
+HAPROXY_RULES = {
+    "acl": "inside src 10.0.0.0/8",
+    "http-request": "deny deny_status 403 if !inside",
+    "http-response": "set-header X-Served-By %[env(HOSTNAME)]",
+    "stick-table": "type ip size 1k expire 30s",
+    "tcp-request": "connection reject if !inside",
+    "maxconn": 500,
+}
+
+
 def balancer_graphs() -> dict[str, Graph]:
     """Every way, by name."""
     graphs: dict[str, Graph] = {}
@@ -103,6 +113,9 @@ def balancer_graphs() -> dict[str, Graph]:
     graphs["http-haproxy-checked"] = http_balancer(
         "haproxy", algorithm="ip_hash", check_path="/health?a=b", settings={"maxconn": 500, "retries": "2"}
     )
+    graphs["http-haproxy-rules"] = http_balancer("haproxy", settings=HAPROXY_RULES)
+    tcp_rules = {name: HAPROXY_RULES[name] for name in ("acl", "stick-table", "tcp-request")}
+    graphs["tcp-haproxy-rules"] = tcp_balancer("haproxy", settings=tcp_rules)
     graphs["http-nginx-settings"] = http_balancer(
         "nginx",
         settings={

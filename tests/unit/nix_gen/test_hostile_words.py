@@ -10,7 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from nix_gen import Graph, loads, validate
+from tests.support.balancer_graphs import HAPROXY_RULES
 from tests.support.lowering import lowered, options
+from tests.support.native_checks import NativeProgram, run_native
 from tests.support.nats_server import nats_server_path
 
 SERVICE = {"kind": "service", "id": "web", "command": ["/bin/web"]}
@@ -152,3 +154,27 @@ def test_a_nats_container_reads_every_letter_of_its_settings(tmp_path: Path) -> 
         [nats_server_path(), "-t", "-c", file], capture_output=True, text=True, check=False, timeout=30
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("mode", ["http", "tcp"])
+def test_rules_of_haproxy_stand_where_they_are_evaluated_and_not_in_shared_defaults(
+    mode: str, tmp_path: Path, native_program: NativeProgram
+) -> None:
+    names = HAPROXY_RULES if mode == "http" else ("acl", "tcp-request", "stick-table")
+    rules = {name: HAPROXY_RULES[name] for name in names}
+    parts = [
+        {"kind": "load_balancer", "id": "lb", "engine": "haproxy", "mode": mode, "settings": rules},
+        {**SERVICE, "ports": [{"port": 8000}]},
+        {"kind": "monitoring", "id": "watch", "engine": "prometheus"},
+        {"kind": "load_balances", "source": "lb", "target": "web"},
+        {"kind": "monitors", "source": "watch", "target": "lb"},
+    ]
+    text = options(*parts)["services"]["haproxy"]["config"]
+    shared, _, _ = text.partition("frontend lb from lb")
+    assert "tcp-request" not in shared
+    assert "stick-table" not in shared
+    assert "frontend metrics.prometheus from metrics.prometheus\n" in text
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(text)
+    said = run_native([native_program("haproxy"), "-c", "-f", file])
+    assert "ALERT" not in said
