@@ -5,14 +5,13 @@ Pure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from nix_gen.codes import finding
 from nix_gen.edges import ConnectsTo, DataFlow, Edge, LoadBalances, Monitors, PublishesTo, SubscribesTo
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
-from nix_gen.nodes import Agent, ContainerOptions, Host, MountKind, Node, Running, Service, Storage
+from nix_gen.nodes import Agent, ContainerOptions, Host, MountKind, Running, Service, Storage
 from nix_gen.nodes.container_options import node_named
 
 POWERFUL = frozenset(
@@ -104,21 +103,17 @@ def _references(graph: Graph, node: Running, options: ContainerOptions) -> Itera
         )
 
 
-def _is_copy_of(node: Node, target_id: str) -> bool:
-    """Whether placement made a node of one of the target's replicas."""
-    return (
-        isinstance(node, Service | Agent)
-        and target_id in node.aliases
-        and re.fullmatch(rf"{re.escape(target_id)}-[0-9]+", node.id) is not None
-    )
+def _copies_of(graph: Graph, target_id: str) -> list[str]:
+    """The first two of the nodes that placement made of the replicas of a node, by id; none if it made none."""
+    names = (f"{target_id}-1", f"{target_id}-2")
+    found = [graph.by_id.get(name) for name in names]
+    return [one.id for one in found if isinstance(one, Service | Agent) and target_id in one.aliases]
 
 
 def _unfit(graph: Graph, node: Running, target_id: str, target: object) -> str | None:
     if target is None:
-        copies = sorted(one.id for one in graph.nodes if _is_copy_of(one, target_id))
-        return (
-            f"whose replicas stand apart, as {' and '.join(copies[:2])}" if copies else "which does not exist"
-        )
+        copies = _copies_of(graph, target_id)
+        return f"whose replicas stand apart, as {' and '.join(copies)}" if copies else "which does not exist"
     if isinstance(target, Host | Storage) or (
         isinstance(target, Service | Agent) and not target.is_container
     ):

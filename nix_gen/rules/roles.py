@@ -32,14 +32,15 @@ QUORUM_MIN_COUNT = 3
 
 def role_findings(graph: Graph) -> Iterator[Finding]:
     """Findings about single nodes and about clusters."""
+    goals = _backup_goals(graph)
     for node in sorted(graph.nodes, key=lambda one: one.id):
-        yield from _single(graph, node)
+        yield from _single(graph, node, goals)
         if not isinstance(node, Host | Storage):
             yield from _mounted_twice(graph, node)
     yield from _clusters(graph)
 
 
-def _single(graph: Graph, node: Node) -> Iterator[Finding]:
+def _single(graph: Graph, node: Node, goals: frozenset[str]) -> Iterator[Finding]:
     match node:
         case LoadBalancer():
             yield from _balancer(graph, node)
@@ -53,16 +54,14 @@ def _single(graph: Graph, node: Node) -> Iterator[Finding]:
                 yield finding("missing-health-check", node.id, message, "add health_check")
         case Storage():
             mounted = any(isinstance(edge, MountsVolume) for edge in graph.edges_to(node.id))
-            if not mounted and not _holds_backups(graph, node):
+            if not mounted and node.id not in goals:
                 yield finding("unmounted-storage", node.id, "nothing mounts it", "mount it or remove it")
 
 
-def _holds_backups(graph: Graph, storage: Storage) -> bool:
-    """Whether a node's backups go to a storage: then it needs no mount to be of use."""
-    return any(
-        isinstance(node, Database | Storage) and node.backup is not None and node.backup.to == storage.id
-        for node in graph.nodes
-    )
+def _backup_goals(graph: Graph) -> frozenset[str]:
+    """Ids of the storages that backups go to: they are of use without a mount."""
+    found = (node.backup for node in graph.nodes if isinstance(node, Database | Storage))
+    return frozenset(backup.to for backup in found if backup is not None and backup.to is not None)
 
 
 def _is_job(graph: Graph, node: Service | Agent) -> bool:
