@@ -104,7 +104,7 @@ def _references(graph: Graph, node: Running, options: ContainerOptions) -> Itera
 
 
 def _copies_of(graph: Graph, target_id: str) -> list[str]:
-    """The first two of the nodes that placement made of the replicas of a node, by id; none if it made none."""
+    """The first two of the nodes that placement made of the replicas of a node, if it made any."""
     names = (f"{target_id}-1", f"{target_id}-2")
     found = [graph.by_id.get(name) for name in names]
     return [one.id for one in found if isinstance(one, Service | Agent) and target_id in one.aliases]
