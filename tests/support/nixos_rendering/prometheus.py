@@ -59,8 +59,8 @@ def loki_json(nix: str, module: str) -> str:
     head, expression = module.split('configFile = pkgs.writeText "loki.json" (builtins.toJSON ', 1)
     indent = head.rsplit("\n", 1)[1]
     expression = expression.split(f"\n{indent}}});", 1)[0] + "}"
-    evaluate = [Path(nix).with_name("nix-instantiate"), "--eval", "--strict", "--json", "--expr"]
-    return _json(json.loads(run([*evaluate, expression])))
+    evaluator = Path(nix).with_name("nix-instantiate")
+    return _json(json.loads(run([evaluator, "--eval", "--strict", "--json", "--expr", expression])))
 
 
 def exporter(config: Config, name: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def test_a_package_is_no_keyword_of_nix(word: str) -> None:
     database = {"kind": "database", "id": "db", "engine": "postgresql", "extensions": [word]}
     with pytest.raises(ValidationError, match=f"'{word}' is a keyword of Nix and names no package"):
         Graph.model_validate({"nodes": [database]})
-    assert _graph(package=f"{word}-tools")
+    assert _graph(package=f"{word}-tools").nodes
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM\\", "TERM", "SIGTERM SIGINT", "0", "100", "sigint", "SIG", "%n"])
@@ -162,7 +162,7 @@ def test_rules_of_haproxy_stand_where_they_are_evaluated_and_not_in_shared_defau
 ) -> None:
     names = HAPROXY_RULES if mode == "http" else ("acl", "tcp-request", "stick-table")
     rules = {name: HAPROXY_RULES[name] for name in names}
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"kind": "load_balancer", "id": "lb", "engine": "haproxy", "mode": mode, "settings": rules},
         {**SERVICE, "ports": [{"port": 8000}]},
         {"kind": "monitoring", "id": "watch", "engine": "prometheus"},
