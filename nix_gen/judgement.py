@@ -11,6 +11,7 @@ from nix_gen.placement import Placed, place
 from nix_gen.rules import (
     bus_findings,
     container_findings,
+    host_findings,
     monitoring_findings,
     placement_findings,
     port_findings,
@@ -41,6 +42,7 @@ def judge(placed: Placed) -> tuple[Finding, ...]:
         structure_findings,
         start_findings,
         placement_findings,
+        host_findings,
         port_findings,
         role_findings,
         bus_findings,

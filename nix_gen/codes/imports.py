@@ -60,7 +60,6 @@ IMPORT = {
     "tag-applied": info(
         "`!reset` or `!override` was applied within one file.", "Merge override files first."
     ),
-    "unknown-key": warning("Compose does not know this key.", "Remove it or mend its name."),
     "unset-variable": warning("A variable has no value.", "Set it in `.env` beside the file."),
     "version-differs": warning(
         "A native service runs another version than the image had.",

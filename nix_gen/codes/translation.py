@@ -73,10 +73,6 @@ TRANSLATION = {
         "A container is in internal networks alone, and is published or linked with another host.",
         "Put it into one more network, which is not internal.",
     ),
-    "internal-network-only": error(
-        "A container is in internal networks alone, and is published or linked with another host.",
-        "Put it into one more network, which is not internal.",
-    ),
     "manages-elsewhere": warning(
         "A node manages one of another host, where it gets no right.",
         "Place an agent on that host, and let the two talk over their message bus.",
@@ -86,6 +82,10 @@ TRANSLATION = {
         "Let it run as a package or a command.",
     ),
     "nfs-without-export": error("An nfs storage names no server or no path.", "Set `server` and `path`."),
+    "no-administrator": error(
+        "A MongoDB has users, and none of them is a superuser with a password: nobody could make them.",
+        "Add a user with `superuser` and `password`.",
+    ),
     "no-form": error(
         "Neither a native module nor an image is there for a node.",
         "Give the node an image, or model it as a service.",

@@ -5,6 +5,11 @@ from __future__ import annotations
 from nix_gen.codes.facts import error, info, warning
 
 VALIDATION = {
+    "address-of-no-interface": warning(
+        "A host has fixed interfaces, and none of them has an address that others reach it at.",
+        "Add it to `interfaces`, or remove it.",
+    ),
+    "address-twice": error("Two hosts have one address.", "Give each host addresses of its own."),
     "bad-subject": error(
         "A subject of an edge to NATS is none: an empty word, or a wildcard inside a word.",
         "Write words between dots; `*` stands for one word, `>` for all that follow.",
@@ -111,6 +116,10 @@ VALIDATION = {
     "no-health-check": warning(
         "A node waits for another to be healthy that states no health check (its image may have one).",
         "Add `health_check` to the target, or use the condition `started`.",
+    ),
+    "nobody-logs-in": warning(
+        "A machine has an SSH server, which takes keys alone, and no admin has a key.",
+        "Give it a user with `admin` and `keys`.",
     ),
     "password-missing": warning(
         "A database user or a published redis has no password.", "Name a secret as its `password`."

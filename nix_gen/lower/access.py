@@ -6,10 +6,14 @@ server.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
+from nix_gen.lower.reach import is_loopback, published
 from nix_gen.lower.site import Site
 from nix_gen.nodes import Running
+
+_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,21 @@ def access_sources(site: Site, node: Running) -> list[Source]:
         for address in source_addresses(site, route.source.id, node.id):
             found.setdefault(address, route.label)
     return [Source(address=address, label=label) for address, label in found.items()]
+
+
+def open_networks(node: Running) -> tuple[str, ...]:
+    """The networks from which whoever has a password may log in, because a port of the node is published.
+
+    Which of its host's addresses a client came to, no access rule can ask; the firewall does.
+    """
+    bound = [
+        binding.address
+        for binding in published(node)
+        if binding.published is not None and not is_loopback(binding.address)
+    ]
+    versions = {ipaddress.ip_address(address).version for address in bound if address is not None}
+    everywhere = {4, 6} if None in bound else versions
+    return tuple(network for version, network in _EVERYWHERE.items() if version in everywhere)
 
 
 def source_addresses(site: Site, source_id: str, target_id: str) -> tuple[str, ...]:

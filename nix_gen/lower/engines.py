@@ -22,6 +22,7 @@ from nix_gen.nodes import (
 
 _LETS_IN = frozenset({"POSTGRES_HOST_AUTH_METHOD", "POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE"})
 """Variables of the image by which a graph says itself who gets in."""
+_MONGODB_ROOT = frozenset({"MONGO_INITDB_ROOT_USERNAME", "MONGO_INITDB_ROOT_USERNAME_FILE"})
 _REDIS_START = """\
 password=$(sed -e 's/[\\"]/\\\\&/g' {file})
 exec "$@" <<END
@@ -130,7 +131,16 @@ def _redis(node: Database, extras: Extras) -> None:
 
 
 def _mongodb(site: Site, node: Database, extras: Extras) -> None:
-    user = node.users[0] if node.users else None
+    user = next((user for user in node.users if user.superuser and user.password is not None), None)
+    given = {*node.environment, *(secret.env for secret in node.secrets)}
+    if user is None and node.users and not _MONGODB_ROOT & given:
+        site.find(
+            "no-administrator",
+            node.id,
+            "none of its users is an administrator, so nobody could make them, and the server would ask for "
+            "no password",
+            f"it needs a user with `superuser` and `password`, beside {node.users[0].name}",
+        )
     if user is not None and user.password is not None:
         extras.environment["MONGO_INITDB_ROOT_USERNAME"] = user.name
         extras.password("MONGO_INITDB_ROOT_PASSWORD_FILE", user.password)

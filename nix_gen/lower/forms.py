@@ -145,10 +145,10 @@ def _database(node: Database, ports: set[int]) -> Form | None:
         if node.listen_port in ports:
             return None
         ports.add(node.listen_port)
-    return None if form is Form.MONGODB and not _has_administrator(node) else form
+    return None if form is Form.MONGODB and not has_administrator(node) else form
 
 
-def _has_administrator(node: Database) -> bool:
+def has_administrator(node: Database) -> bool:
     """Whether the users of a MongoDB can be made anew on every start: one may do so, or there is none."""
     return not node.users or any(user.superuser and user.password is not None for user in node.users)
 

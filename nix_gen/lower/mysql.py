@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from nix_gen.ir import Multiline, Plain, Ref
-from nix_gen.lower.access import access_sources
+from nix_gen.lower.access import access_sources, open_networks
 from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
@@ -36,6 +36,7 @@ SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 """Names that mean themselves in SQL quotes and in the shell of the NixOS module."""
 _OPTION = ("services", "mysql")
 _ROOT = "root"
+_EVERYWHERE = "%"
 PACKAGES = {
     DatabaseEngine.MYSQL: ("mysql84", {"8.0": "mysql80", "8.4": "mysql84"}),
     DatabaseEngine.MARIADB: (
@@ -165,6 +166,7 @@ def _users(site: Site, draft: Draft, node: Database) -> None:
     addresses = [LOOPBACK]
     for member in lineage(site.graph, node):
         addresses += [source.address for source in access_sources(site, member)]
+        addresses += [_EVERYWHERE] * bool(open_networks(member))
     for user in users:
         assert user.password is not None
         secrets.add(user.password)
@@ -206,7 +208,9 @@ def _said(node: Database, script: str) -> list[str]:
     if _ROOT_BY_SOCKET in script:
         words.append(f"{node.id}: the module makes a root without a password, so only root may be it.")
     if script != _ROOT_BY_SOCKET:
-        words.append(f"{node.id}: logins with passwords, from the addresses of its clients only.")
+        is_open = f"@'{_EVERYWHERE}'" in script
+        whence = "anywhere, since it is published" if is_open else "the addresses of its clients only"
+        words.append(f"{node.id}: logins with passwords, from {whence}.")
     return words
 
 

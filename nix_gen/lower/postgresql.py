@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from nix_gen.ir import Function, ListOf, Multiline, Plain, Ref, force
-from nix_gen.lower.access import access_sources
+from nix_gen.lower.access import access_sources, open_networks
 from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
@@ -152,16 +152,28 @@ def _authentication(site: Site, draft: Draft, node: Database) -> None:
             lines.append(f"# {source.label}")
         lines += [f"host {rule} {source.network} scram-sha-256" for rule in rules]
     lines += replication_rules(site, node)
+    lines += _public_rules(site, node)
     if lines:
         draft.write((*_OPTION, "authentication"), lines)
 
 
+def _public_rules(site: Site, node: Database) -> list[str]:
+    """Lines of pg_hba.conf for clients from outside: whoever has a password, where a port is published."""
+    rules = _rules_of(origin(site.graph, node), with_password=True)
+    lines = [f"host {rule} {network} scram-sha-256" for network in open_networks(node) for rule in rules]
+    return [f"# {node.id} is published", *lines] if lines else []
+
+
 def _rules(node: Database) -> list[str]:
     """`database user` pairs of pg_hba.conf, quoted so that no name is a keyword."""
-    if not node.users:
-        return ["all all"]
+    return _rules_of(node, with_password=False) if node.users else ["all all"]
+
+
+def _rules_of(node: Database, *, with_password: bool) -> list[str]:
     rules = []
     for user in node.users:
+        if with_password and user.password is None:
+            continue
         owned = [name for name in user.owns if name in node.databases]
         databases = '"' + '","'.join(owned) + '"' if owned and not user.superuser else "all"
         rules.append(f'{databases} "{user.name}"')

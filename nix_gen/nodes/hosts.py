@@ -142,13 +142,13 @@ class Ssh(Part):
     sources: Annotated[
         tuple[Network, ...], Field(max_length=256), AfterValidator(lambda s: tuple(sorted(set(s))))
     ] = ()
-    """Networks from which it is reached. None given: from everywhere."""
+    """Networks from which it is reached. None given: from everywhere, or with `hosts` from those alone."""
     hosts: bool = False
     """Whether the other hosts of the graph reach it, besides `sources`."""
 
 
 class Interface(Part):
-    """A network interface with a fixed address."""
+    """A network interface with a fixed address; one with an IPv4 and an IPv6 address is there twice."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,15}$")]
     address: Address
@@ -213,10 +213,14 @@ class Host(NodeBase):
         for what, names in (
             ("mount point", mounts),
             ("user", [user.name for user in self.users]),
-            ("interface", [one.name for one in self.interfaces]),
         ):
             if len(set(names)) < len(names):
                 raise ValueError(f"a {what} is named twice")
+        if len({one.address for one in self.interfaces}) < len(self.interfaces):
+            raise ValueError("an interface has an address that is given twice")
+        families = {(one.name, ipaddress.ip_address(one.address).version) for one in self.interfaces}
+        if len(families) < len(self.interfaces):
+            raise ValueError("an interface is named twice for one family of addresses")
         routers = [ipaddress.ip_address(one.gateway).version for one in self.interfaces if one.gateway]
         if len(set(routers)) < len(routers):
             raise ValueError("one interface has the gateway")

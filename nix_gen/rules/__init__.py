@@ -3,6 +3,7 @@
 from nix_gen.rules.buses import bus_findings
 from nix_gen.rules.containers import container_findings
 from nix_gen.rules.database_settings import setting_findings
+from nix_gen.rules.hosts import host_findings
 from nix_gen.rules.monitoring import monitoring_findings
 from nix_gen.rules.placement import placement_findings
 from nix_gen.rules.ports import port_findings
@@ -16,6 +17,7 @@ from nix_gen.rules.structure import structure_findings
 __all__ = [
     "bus_findings",
     "container_findings",
+    "host_findings",
     "monitoring_findings",
     "placement_findings",
     "port_findings",

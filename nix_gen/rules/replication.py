@@ -8,7 +8,7 @@ from nix_gen.codes import finding
 from nix_gen.edges import Replicates, ReplicationMode
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
-from nix_gen.lower.forms import Form, forms_of
+from nix_gen.lower.forms import Form, forms_of, has_administrator
 from nix_gen.nodes import Database, DatabaseEngine, Host
 from nix_gen.replication import (
     AT_LEAST_AS_PRIMARY,
@@ -70,7 +70,14 @@ def _native(
     for node in (replica, primary):
         if forms.get(node.id, wanted) is not wanted:
             message = f"{node.id} does not run natively ({forms[node.id]}), so replication cannot be set up"
-            yield finding("replica-not-native", edge.id, message, f"give {node.id} {_ALONE}")
+            yield finding("replica-not-native", edge.id, message, f"give {node.id} {_lacks(node)}")
+
+
+def _lacks(node: Database) -> str:
+    """What a server would have to have to run natively."""
+    if node.engine is DatabaseEngine.MONGODB and not has_administrator(node):
+        return "a user with `superuser` and `password`, who makes the others"
+    return _ALONE
 
 
 def _lineage(graph: Graph, replica: Database) -> Iterator[Finding]:

@@ -55,6 +55,15 @@ REPLICATION_CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] 
         "error replica-not-native: b -replicates-> a: a does not run natively (container), so replication cannot be set up; give a a host of its own, without mounts of files and without options of a container",
     ),
     (
+        [
+            *_THREE,
+            _db("a", "h1", "mongodb"),
+            {**_db("b", "h2", "mongodb"), "users": [{"name": "x", "password": "s"}]},
+        ],
+        [_follows("b", "a")],
+        "error replica-not-native: b -replicates-> a: b does not run natively (container), so replication cannot be set up; give b a user with `superuser` and `password`, who makes the others",
+    ),
+    (
         [*_THREE, _db("a", "h1", "sqlite"), _db("b", "h2", "sqlite")],
         [_follows("b", "a")],
         "error replica-not-native: b -replicates-> a: sqlite is a file, and its copies do not follow it; use a database server",

@@ -77,12 +77,6 @@ CASES: dict[str, list[Part]] = {
             "container": {"networks": [{"name": "inner", "internal": True}]},
         },
     ],
-    "internal-network-only": [
-        {
-            **APP, "ports": [{"port": 80, "published": 8080}],
-            "container": {"networks": [{"name": "inner", "internal": True}]},
-        },
-    ],
     "manages-elsewhere": [H1, H2, on("h1", RUN), on("h2", APP), edge("run", "manages", "app")],
     "manages-from-container": [APP, RUN, edge("app", "manages", "run")],
     "nfs-without-export": [APP, {**STORE, "storage": "nfs"}, MOUNT],
@@ -128,6 +122,7 @@ CASES: dict[str, list[Part]] = {
     ],
     "owner-by-name": [{**APP, "user": "node"}, {**STORE, "path": "/srv/d"}, MOUNT],
     "backup-of-live-data": [DB, {**STORE, "backup": {}}, edge("db", "mounts_volume", "store", path="/d")],
+    "no-administrator": [{**DB, "engine": "mongodb", "users": [{"name": "x", "password": "s"}]}],
     "unsafe-name": [{**DB, "users": [{"name": 'a"b', "password": "s"}]}],
     "upstream-by-hand": [
         {**LB, "mounts": [{"kind": "anonymous", "target": "/x"}]}, APP,

@@ -77,3 +77,14 @@ def test_the_volume_of_a_bus_is_never_that_of_a_storage_with_a_similar_name() ->
     found = options(bus, store, app, mount)["virtualisation"]["oci-containers"]["containers"]
     assert "shop_q.jetstream:/data" in found["shop-q"]["volumes"]
     assert found["shop-app"]["volumes"] == ["shop_q-jetstream:/d"]
+
+
+def test_an_ordinary_user_of_a_mongodb_never_becomes_its_root() -> None:
+    plain = {"name": "x", "password": "one", "owns": ["x"]}
+    root = {"name": "admin", "password": "two", "superuser": True}
+    database = {"kind": "database", "id": "db", "engine": "mongodb", "mounts": [OWN]}
+    assert "no-administrator" in codes({**database, "users": [plain]})
+    parts = {**database, "users": [plain, root]}
+    assert "no-administrator" not in codes(parts)
+    container = options(parts)["virtualisation"]["oci-containers"]["containers"]["shop-db"]
+    assert container["environment"]["MONGO_INITDB_ROOT_USERNAME"] == "admin"

@@ -43,6 +43,34 @@ def test_disks_and_boot_loader_are_as_the_graph_says() -> None:
     assert found["boot"]["kernelModules"] == ["kvm-intel"]
 
 
+def test_an_interface_has_an_address_of_each_family() -> None:
+    both = [
+        {"name": "ens3", "address": "10.0.0.1", "prefix_length": 24},
+        {"name": "ens3", "address": "fd00::1", "prefix_length": 64},
+    ]
+    found = options({"kind": "host", "id": "a", "interfaces": both}, host="a")["networking"]["interfaces"]
+    assert found["ens3"]["ipv4"]["addresses"] == [{"address": "10.0.0.1", "prefixLength": 24}]
+    assert found["ens3"]["ipv6"]["addresses"] == [{"address": "fd00::1", "prefixLength": 64}]
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "problem"),
+    [
+        ("ens3", "10.0.0.2", "named twice for one family"),
+        ("ens4", "10.0.0.1", "an address that is given twice"),
+    ],
+)
+def test_an_interface_has_one_address_of_a_family_and_an_address_one_interface(
+    name: str, address: str, problem: str
+) -> None:
+    both = [
+        {"name": "ens3", "address": "10.0.0.1", "prefix_length": 24},
+        {"name": name, "address": address, "prefix_length": 24},
+    ]
+    with pytest.raises(ValueError, match=problem):
+        options({"kind": "host", "id": "a", "interfaces": both}, host="a")
+
+
 def test_an_interface_gets_its_address_and_dhcp_is_off() -> None:
     found = _host(
         interfaces=[
@@ -149,8 +177,8 @@ def test_a_service_must_not_run_as_a_person_nor_take_the_port_of_ssh() -> None:
         (
             {
                 "interfaces": [
-                    {"name": name, "address": "10.0.0.1", "prefix_length": 8, "gateway": "10.0.0.2"}
-                    for name in ("e", "f")
+                    {"name": f"e{n}", "address": f"10.0.0.{n}", "prefix_length": 8, "gateway": "10.0.0.9"}
+                    for n in (1, 2)
                 ]
             },
             "one interface has the gateway",

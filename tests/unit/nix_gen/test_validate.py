@@ -36,6 +36,21 @@ def published(node: dict[str, Any], port: int, **fields: Any) -> dict[str, Any]:
 MOUNT = edge("db", "mounts_volume", "data", path="/d")
 STORED = [DB, DATA]
 CASES: list[tuple[list[dict[str, Any]], list[dict[str, Any]], str]] = [
+    (
+        [{**H1, "interfaces": [{"name": "e", "address": "10.0.0.2", "prefix_length": 24}]}, APP],
+        [],
+        "warning address-of-no-interface: h1: no interface of it has its address 10.0.0.1; add it to `interfaces` or remove it",
+    ),
+    (
+        [H1, {**H2, "addresses": ["10.0.0.9", "10.0.0.1"]}],
+        [],
+        "error address-twice: h2: its address 10.0.0.1 is that of h1; give each host addresses of its own",
+    ),
+    (
+        [{**H1, "machine": "vm", "ssh": {}, "users": [{"name": "ann", "admin": True}]}],
+        [],
+        "warning nobody-logs-in: h1: it has an SSH server, which asks for a key, and no admin has one; give it a user with `admin` and `keys`",
+    ),
     ([LB], [], "error balancer-without-upstream: lb: it balances nothing; add a load_balances edge"),
     (
         [{**APP, "environment": {"DB_PASSWORD": "hunter2"}}],
