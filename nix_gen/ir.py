@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, get_args
 
 from nix_gen.errors import NixGenError, quoted
 from nix_gen.keywords import NIX_KEYWORDS
@@ -234,21 +235,14 @@ def value(plain: Plain) -> Value:
     Raises:
         NixValueError: an attribute name is reserved, a number too large, or a text holds NUL.
     """
+    make = _MAKERS.get(type(plain))  # a table of exact types: there are a million values
+    if make is not None:
+        return make(plain)
     match plain:
-        case str():  # what most values are comes first: there are a million of them
+        case str():
             typed: Value = Str(plain)
-        case None:
-            typed = Null()
-        case bool():
-            typed = Bool(plain)
         case int():
             typed = Int(plain)
-        case dict():
-            typed = attrs(plain)
-        case list() | tuple():
-            typed = ListOf(tuple(map(value, plain)))
-        case Str() | Multiline() | Call() | Ref() | Template() | AttrSet() | ListOf():
-            typed = plain
         case Mapping():
             typed = attrs(plain)
         case Sequence():
@@ -265,6 +259,22 @@ def attrs(plain: Mapping[str, Plain]) -> AttrSet:
         NixValueError: as `value`.
     """
     return AttrSet(tuple(Binding(name, value(plain[name])) for name in sorted(plain)))
+
+
+def _listed(plain: Sequence[Plain]) -> ListOf:
+    return ListOf(tuple(map(value, plain)))
+
+
+_MAKERS: dict[type, Callable[[Any], Value]] = {
+    str: Str,
+    bool: Bool,
+    int: Int,
+    type(None): lambda _: Null(),
+    dict: attrs,
+    list: _listed,
+    tuple: _listed,
+    **{kind: lambda typed: typed for kind in get_args(Value)},
+}
 
 
 def force(plain: Plain) -> Call:
