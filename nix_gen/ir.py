@@ -239,8 +239,10 @@ def value(plain: Plain) -> Value:
     if make is not None:
         return make(plain)
     match plain:
+        case None:
+            typed: Value = Null()
         case str():
-            typed: Value = Str(plain)
+            typed = Str(plain)
         case int():
             typed = Int(plain)
         case Mapping():
