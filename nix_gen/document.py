@@ -111,7 +111,7 @@ def loads(
     *,
     file: str = "<text>",
     environment: Mapping[str, str] | None = None,
-    reader: Reader = lambda _: None,
+    reader: Reader | None = None,
     folder: str = "",
     overrides: Sequence[tuple[str, str | bytes]] = (),
     profiles: Sequence[str] = (),
@@ -122,7 +122,7 @@ def loads(
         text: the whole file.
         file: its name, for messages and for the project name of a compose file.
         environment: variables for compose interpolation.
-        reader: gives files named by a compose file.
+        reader: gives files named by a compose file. None: there are none, and none is missed.
         folder: name of the folder the file lies in.
         overrides: name and text of further compose files.
         profiles: compose profiles to enable.

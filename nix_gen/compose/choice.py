@@ -35,6 +35,9 @@ _NGINX_CONFIG = "/etc/nginx"
 _REPLICATED = re.compile(
     r"(POSTGRESQL|MYSQL|MARIADB|REDIS|VALKEY)_(REPLICATION_|MASTER_HOST|GALERA_|SENTINEL_)"
 )
+_PASSWORD_METHODS = frozenset({"scram-sha-256", "md5", "password"})
+"""How PostgreSQL asks for passwords; the native server asks by scram-sha-256."""
+_EMPTY_PASSWORD = re.compile(r"(MYSQL|MARIADB)_ALLOW_EMPTY_(ROOT_)?PASSWORD")
 _ROUTES = ("--cluster=", "--cluster", "-cluster", "--routes", "-routes", "--routes=")
 _CONFIG = ("-c", "--config", "-config")
 
@@ -110,6 +113,7 @@ def _obstacle(source: ServiceSource, program: Program, *, balances: bool) -> str
         or _mount_obstacle(source, program)
         or _command_obstacle(source, program)
         or _name_obstacle(source, program)
+        or _login_obstacle(source, program)
     )
 
 
@@ -186,15 +190,32 @@ def _mount_obstacle(source: ServiceSource, program: Program) -> str | None:
     for target in [*targets, *(use.target for use, _ in source.configs)]:
         if not is_data(target, program) and target not in TIME_ZONES and program not in SERVERS:
             return f"it mounts {target}, which the native service would not read"
-    replicated = sorted(key for key in source.environment if _REPLICATED.match(key))
+    replicated = sorted(
+        key for key, entry in source.environment.items() if entry.value and _REPLICATED.match(key)
+    )
     return f"{replicated[0]} makes it a member of a cluster" if replicated else None
+
+
+def _login_obstacle(source: ServiceSource, program: Program) -> str | None:
+    """A server that lets users in without a password, which the native one does from its own host alone."""
+    if program not in SQL_KEYS:
+        return None
+    for key, entry in sorted(source.environment.items()):
+        if key == "POSTGRES_HOST_AUTH_METHOD" and entry.value not in {"", *_PASSWORD_METHODS}:
+            return f"{key}={entry.value} lets users in as the native service would not"
+        if _EMPTY_PASSWORD.fullmatch(key) and entry.value:
+            names = SQL_KEYS[program]["root_password"]
+            given = [source.environment.get(name) for root in names for name in (root, f"{root}_FILE")]
+            if not any(one is not None and (one.value or one.secret) for one in given):
+                return f"{key} lets root in without a password, and the native service would not"
+    return None
 
 
 def _name_obstacle(source: ServiceSource, program: Program) -> str | None:
     keys = SQL_KEYS.get(program, {})
     for kind in ("user", "database"):
         for key in keys.get(kind, ()):
-            if f"{key}_FILE" in source.environment:
+            if (named := source.environment.get(f"{key}_FILE")) is not None and named.value:
                 return f"{key}_FILE names a file of the container"
             entry = source.environment.get(key)
             if entry is not None and entry.secret and not entry.value:

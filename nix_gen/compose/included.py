@@ -86,7 +86,7 @@ def _read_together(item: Value, importing: Importing, depth: int) -> Entries | N
     for name in _names(item, importing):
         other = read_file(name, item.line, importing) if depth < INCLUDE_MAX_COUNT else None
         if other is None:
-            _not_read(name, item.line, importing)
+            _not_read(name, item.line, importing, within=depth < INCLUDE_MAX_COUNT)
         else:
             found = other if found is None else merged(found, other)
     return found
@@ -108,7 +108,17 @@ def _joined(own: Value | None, other: Value | None, importing: Importing) -> Ent
     return Entries({**below.entries, **above.entries}, above.line, above.column, lines)
 
 
-def _not_read(name: str, line: int, importing: Importing) -> None:
+def _not_read(name: str, line: int, importing: Importing, *, within: bool) -> None:
+    """Refuse a file that would lie below the folder and does not, or that leads in a circle; else warn."""
+    beside = not posixpath.normpath(name).startswith(("/", "..", "~")) and "://" not in name
+    if not within or importing.files_count > FILES_MAX_COUNT:
+        what = f"includes more than {FILES_MAX_COUNT} files, or more than {INCLUDE_MAX_COUNT} in one another"
+        importing.problem("include", what, "see whether they include one another", line=line)
+        importing.check()
+    if beside and importing.reads:
+        what = f"names the file {quoted(name)}, which cannot be read"
+        importing.problem("include", what, "put it beside this file, or remove it", line=line)
+        return
     importing.incomplete = True
     importing.note(
         "file-not-read",

@@ -17,6 +17,7 @@ from nix_gen.compose.keys import TOP_LEVEL
 from nix_gen.compose.known_secrets import gather_secrets
 from nix_gen.compose.mounts import TopLevel, read_top_level
 from nix_gen.compose.services import ServiceSource, read_service
+from nix_gen.compose.shapes import check_keys
 from nix_gen.compose.sharing import share_secrets
 from nix_gen.compose.source import Importing, host_name, identified
 from nix_gen.errors import quoted
@@ -32,13 +33,17 @@ USUAL_FOLDERS = frozenset(
     {"compose", "docker", "deploy", "deployment", "src", "app", "tmp", "data", "examples", ""}
 )
 """Folder names that say nothing about the project."""
+_COMMAND_VARIABLES = {
+    "COMPOSE_FILE": "name its files as overrides: 'conclave nix import FILE --override FILE'",
+    "COMPOSE_ENV_FILES": "put the variables into .env",
+}
 
 
 def import_compose(
     document: Document,
     *,
     environment: Mapping[str, str],
-    reader: Callable[[str], str | None],
+    reader: Callable[[str], str | None] | None,
     folder: str = "",
     overrides: Sequence[Document] = (),
 ) -> tuple[Graph, tuple[Finding, ...]]:
@@ -47,7 +52,8 @@ def import_compose(
     Args:
         document: the parsed file; its root is a mapping with `services`.
         environment: variables for interpolation.
-        reader: gives the text of a file named relative to the compose file, or None.
+        reader: gives the text of a file named relative to the compose file, or None. None: there is no
+            folder to read from, and what files would say is left open.
         folder: name of the folder the file lies in, for the project name.
         overrides: further compose files, each of which overrides what stands before it.
 
@@ -67,6 +73,7 @@ def import_compose(
     for override in overrides:
         root = overridden(root, override, importing)
     root = with_included(root, importing)
+    _env_notes(importing)
     importing.check()
     _top_level_notes(document, root, importing, alone=not overrides)
     top = read_top_level(root, importing)
@@ -100,19 +107,24 @@ def _project_name(documents: Sequence[Document], folder: str, importing: Importi
     return next(name for name in map(host_name, candidates) if name)
 
 
+def _env_notes(importing: Importing) -> None:
+    """Variables of `.env` that docker's own command line reads, and this import does not."""
+    for name, mend in _COMMAND_VARIABLES.items():
+        if importing.environment.get(name):
+            what = f"{name} in the environment or .env"
+            importing.dropped(importing.project, what, mend, line=1, warn=True)
+
+
 def _top_level_notes(document: Document, root: Entries, importing: Importing, *, alone: bool) -> None:
     place = importing.project
     for tag, line in document.tags if alone else ():
         what = f"the tag {tag} is applied within this file alone"
         importing.note("tag-applied", place, what, "name the files it overrides as well", line=line)
+    check_keys(root, TOP_LEVEL, "", importing)
     for key in sorted(root.entries):
         line = root.key_lines.get(key, root.line)
         if key == "models":
             importing.dropped(place, "'models'", "run the models as services", line=line, warn=True)
-        elif key not in TOP_LEVEL and not key.startswith("x-"):
-            message = f"the file has the top-level key {quoted(key)}, which compose does not know"
-            mend = f"{near(key, TOP_LEVEL)}remove it or mend its name"
-            importing.note("unknown-key", place, message, mend, line=line, severity=Severity.WARNING)
 
 
 def _enabled(services: Entries, importing: Importing) -> tuple[dict[str, Entries], set[str]]:

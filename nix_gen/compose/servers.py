@@ -127,7 +127,7 @@ def _monitor_obstacle(source: ServiceSource, program: Program) -> str | None:
         if name not in usual or usual[name] not in {None, held}:
             return f"its command says {name}, which has no field in the graph"
     if program is Program.GRAFANA:
-        if "GF_INSTALL_PLUGINS" in source.environment or "GF_PLUGINS_PREINSTALL" in source.environment:
+        if _has(source, "GF_INSTALL_PLUGINS", "GF_PLUGINS_PREINSTALL"):
             return "it fetches plugins when it starts"
         paths = [key for key, entry in source.environment.items() if entry.value.startswith("/")]
         if paths:

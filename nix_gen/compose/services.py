@@ -14,11 +14,11 @@ from nix_gen.compose.keys import HANDLED, KNOWN, WEIGHTY
 from nix_gen.compose.mounts import ConfigUse
 from nix_gen.compose.networks import NetworkPlace, read_place
 from nix_gen.compose.options import EnvironmentEntry
+from nix_gen.compose.shapes import check_keys, check_kinds
 from nix_gen.compose.source import Importing, left_open
 from nix_gen.compose.syntax import NotCarriedError, VolumeUse, published_ports, words
 from nix_gen.edges import Condition
 from nix_gen.errors import quoted
-from nix_gen.findings import Severity
 from nix_gen.graph_file import near
 from nix_gen.nodes import Build, HealthCheck, PortBinding, Resources, Restart, SecretRef, TextFile
 from nix_gen.nodes.workloads import STOP_SIGNAL_PATTERN
@@ -97,6 +97,8 @@ def read_service(
     source = ServiceSource(name=name, id=node_id, line=entries.line)
     given = entries.entries
     where = source.where
+    check_keys(entries, KNOWN, where, importing)
+    check_kinds(entries, where, importing)
     source.build = options.build(given.get("build"), node_id, where, importing)
     image = given.get("image")
     left_empty = isinstance(image, Scalar) and not image.text and bool(image.unset)
@@ -340,22 +342,10 @@ def _volumes_from(
 
 
 def _leftovers(source: ServiceSource, entries: Entries, importing: Importing) -> None:
-    for key in sorted(entries.entries.keys() - HANDLED):
+    for key in sorted(entries.entries.keys() & (KNOWN - HANDLED)):
         line = entries.key_lines.get(key, entries.line)
-        if key.startswith("x-"):
-            continue
         value = entries.entries[key]
         if isinstance(value, Scalar) and value.text.lower() in {"", "null", "~", "false"}:
             continue
-        if key in KNOWN:
-            mend = "add it to the host's configuration if the service needs it"
-            importing.dropped(source.id, f"'{key}' of {source.where}", mend, line=line, warn=key in WEIGHTY)
-        else:
-            importing.note(
-                "unknown-key",
-                source.id,
-                f"{source.where} has the key {quoted(key)}, which compose does not know",
-                f"{near(key, KNOWN)}remove it or mend its name",
-                line=line,
-                severity=Severity.WARNING,
-            )
+        mend = "add it to the host's configuration if the service needs it"
+        importing.dropped(source.id, f"'{key}' of {source.where}", mend, line=line, warn=key in WEIGHTY)

@@ -42,11 +42,13 @@ class Importing:
     """Collects notes, problems and names while a compose file is read."""
 
     def __init__(
-        self, file: str, environment: Mapping[str, str], reader: Callable[[str], str | None]
+        self, file: str, environment: Mapping[str, str], reader: Callable[[str], str | None] | None
     ) -> None:
         self.file = file
         self.environment = environment
-        self.reader = reader
+        self.reader = reader or (lambda _: None)
+        self.reads = reader is not None
+        """Whether there is a folder in which a file can be missing."""
         self.project = ""
         self.ids: frozenset[str] = frozenset()
         """Node ids of the services."""

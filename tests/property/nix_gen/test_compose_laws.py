@@ -36,10 +36,11 @@ def test_no_key_is_lost_whatever_the_service_becomes(key: str, image: str) -> No
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(services(without=("extends", "gpus", "profiles", "provider")))
+@given(services(without=("extends", "gpus", "links", "profiles", "provider")))
 def test_no_key_is_lost_among_others(service: dict[str, Any]) -> None:
     """A service that does not run at all (`profiles`, `provider`) is named in one note, not key by key; one
-    that extends another may say what that one says, and two keys may ask for the same GPU.
+    that extends another may say what that one says, and two keys may ask
+    for the same GPU or service (`links` and `depends_on`).
     """
     try:
         whole = seen(imported({"web": service}))
