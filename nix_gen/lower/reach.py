@@ -116,6 +116,8 @@ def name_entries(site: Site, node: Running) -> list[tuple[str, str]]:
     """Hosts entries (name, address) a node needs for what it connects to."""
     entries = []
     for route in site.routes_from(node.id):
+        if site.forms[route.target.id] is Form.SQLITE:
+            continue  # a file, which is found by its path
         address = address_for(site, route)
         if address is not None:
             entries += [(name, address) for name in names_of(site, route.target)]

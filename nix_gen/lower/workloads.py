@@ -20,10 +20,19 @@ from nix_gen.lower.order import is_awaited_healthy, is_job, start_after
 from nix_gen.lower.secrets import environment_file, load_credentials, lower_environment, secret_target
 from nix_gen.lower.site import Copy, Site
 from nix_gen.lower.storage import data_group, mounts_of, provide, source_of
-from nix_gen.lower.words import DATA_GROUP, STATE, node_comment, systemd_directory, systemd_path, systemd_word
-from nix_gen.nodes import Agent, HealthCheck, Host, MountKind, Restart, Service
+from nix_gen.lower.words import (
+    DATA_GROUP,
+    STATE,
+    node_comment,
+    systemd_directory,
+    systemd_path,
+    systemd_word,
+    tmpfiles_path,
+)
+from nix_gen.nodes import Agent, HealthCheck, Host, MountKind, Restart, Service, Storage
 
 PRIVILEGED_PORT_MAX = 1023
+_PLACES_FOR_WORK = ("/opt/", "/srv/", "/var/lib/")
 SAFE_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 """Names NixOS accepts for users and groups."""
 
@@ -51,6 +60,7 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
     )
     if node.working_dir is not None:
         service["WorkingDirectory"] = systemd_directory(node.working_dir)
+        service |= _made_directory(site, draft, node, service)
     if node.stop_signal is not None:
         service["KillSignal"] = node.stop_signal
     file = environment_file(site, node, podman=False)
@@ -61,7 +71,8 @@ def _service(site: Site, draft: Draft, node: Service | Agent, copy: Copy) -> Non
         "wantedBy": ["multi-user.target"],
         "serviceConfig": service,
     }
-    environment = variables(site, node, {**agent_environment(site, node), **node.environment})
+    home = {"HOME": f"{STATE}/{copy.name}"} if node.user not in {None, "root"} else {}
+    environment = variables(site, node, {**home, **agent_environment(site, node), **node.environment})
     if environment:
         options["environment"] = value(environment)
     check = node.health_check
@@ -107,6 +118,30 @@ def _identity(site: Site, draft: Draft, node: Service | Agent) -> dict[str, Plai
     if DATA_GROUP in {node.user, group}:
         data_group(draft)
     return {"User": node.user, "Group": group}
+
+
+def _made_directory(
+    site: Site, draft: Draft, node: Service | Agent, service: dict[str, Plain]
+) -> dict[str, Plain]:
+    """Make the working directory of a service that nothing else makes; a static user's is its own.
+
+    Elsewhere than below /opt, /srv and /var/lib directories are the system's.
+    """
+    path = node.working_dir
+    if path is None or not path.startswith(_PLACES_FOR_WORK):
+        return {}
+    others = [edge.path for edge, _ in mounts_of(site, node)] + [mount.target for mount in node.mounts]
+    others += [storage.path for storage in site.graph.nodes if isinstance(storage, Storage) and storage.path]
+    others += [f"{STATE}/{copy.name}" for copy in site.copies(node.id)] + [f"{STATE}/{site.project}"]
+    if any(path == other or path.startswith(f"{other}/") for other in others):
+        return {}
+    owner = f"{service['User']} {service['Group']}" if "Group" in service else "root root"
+    rights = "0755" if owner == "root root" else "0750"
+    rule = f"d {tmpfiles_path(path)} {rights} {owner} -"
+    draft.add(("systemd", "tmpfiles", "rules"), [rule], f"{node.id}: where it works.")
+    given = service.get("ReadWritePaths", [])
+    assert isinstance(given, list), "paths are a list"
+    return {"ReadWritePaths": sorted([*given, systemd_path(path)])} if "Group" in service else {}
 
 
 def _restart(node: Service | Agent, *, job: bool) -> dict[str, Plain]:

@@ -12,6 +12,15 @@ from conclave.commands.nix.reading import told
 from conclave.commands.options import json_option
 
 _FILE: Final = click.Path(path_type=Path)
+_ENDINGS: Final = {
+    "": "mermaid",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mermaid": "mermaid",
+    ".mmd": "mermaid",
+    ".svg": "svg",
+}
+"""Format of a picture by the ending of its file."""
 _file: Final = click.argument("file", type=_FILE)
 
 
@@ -150,8 +159,12 @@ def draw_command(*, file: Path, picture_format: str | None, out: Path | None) ->
 
     SVG and Mermaid need no other program. The exit status is 2 if FILE cannot be read.
     """
-    ending = "" if out is None else out.suffix
-    chosen = picture_format or {".svg": "svg", ".dot": "dot", ".gv": "dot"}.get(ending, "mermaid")
+    ending = "" if out is None else out.suffix.lower()
+    if picture_format is None and ending not in _ENDINGS:
+        listed = ", ".join(sorted(name for name in _ENDINGS if name))
+        message = f"nothing is drawn as {ending}; end the name in one of {listed}, or say --format"
+        raise click.BadParameter(message, param_hint="'-o' / '--out'")
+    chosen = picture_format or _ENDINGS[ending]
     with told():
         from conclave.commands.nix.drawing import draw  # noqa: PLC0415 - not for --help
 

@@ -6,7 +6,7 @@ files beside the host's module: Grafana reads them, and nobody edits them in the
 
 from __future__ import annotations
 
-from nix_gen.edges import ConnectsTo, DataFlow, Monitors
+from nix_gen.edges import ConnectsTo, DataFlow, LoadBalances, Monitors
 from nix_gen.ir import Plain, RelativePath, value
 from nix_gen.lower.data_directories import data_directory
 from nix_gen.lower.draft import Draft
@@ -21,7 +21,7 @@ from nix_gen.lower.secrets import environment_file, load_credentials, lower_envi
 from nix_gen.lower.site import Site
 from nix_gen.lower.storage import mounts_of
 from nix_gen.lower.words import node_comment, short
-from nix_gen.nodes import Host, Monitoring, MonitoringEngine
+from nix_gen.nodes import Host, LoadBalancer, Monitoring, MonitoringEngine
 
 FOLDER = "dashboards"
 SOURCES = {
@@ -65,7 +65,7 @@ def _settings(site: Site, node: Monitoring, address: str) -> dict[str, Plain]:
             "admin_password": f"$__file{{{credential(_UNIT, password)}}}",
             "secret_key": f"$__file{{{credential(_UNIT, secret_key)}}}",
         },
-        "server": {"http_addr": address.strip("[]"), "http_port": node.listen_port},
+        "server": {"http_addr": address.strip("[]"), "http_port": node.listen_port, **_below(site, node)},
         "users": {"allow_sign_up": False},
     }
     for name in sorted(node.settings):
@@ -80,6 +80,23 @@ def _settings(site: Site, node: Monitoring, address: str) -> dict[str, Plain]:
             continue
         sections.setdefault(section, {})[key] = node.settings[name]
     return {section: value(entries) for section, entries in sections.items()}
+
+
+def _below(site: Site, node: Monitoring) -> dict[str, Plain]:
+    """What a grafana has to know of the path below which a balancer shows it; the balancer passes it on."""
+    for edge in site.graph.edges_to(node.id):
+        if not isinstance(edge, LoadBalances) or edge.path == "/":
+            continue
+        path = f"{edge.path.rstrip('/')}/"
+        root = "%(protocol)s://%(domain)s"
+        balancer = site.graph.by_id.get(edge.source)
+        hosts = balancer.virtual_hosts if isinstance(balancer, LoadBalancer) else ()
+        for host in hosts:
+            if host.name != "_" and edge.virtual_host in {None, host.name, *host.aliases}:
+                root = f"{'http' if host.tls is None else 'https'}://{host.name}"
+                break
+        return {"root_url": f"{root}{path}", "serve_from_sub_path": True}
+    return {}
 
 
 def _secrets(node: Monitoring) -> tuple[str, str]:

@@ -267,6 +267,14 @@ def test_draw_takes_the_format_from_the_name_of_the_file(tmp_path: Path) -> None
     assert "cannot be written: No such file or directory; choose another name" in done.stderr
 
 
+def test_draw_refuses_a_name_whose_ending_it_cannot_draw(tmp_path: Path) -> None:
+    done = run("draw", CLUSTER, "-o", tmp_path / "a.pdf")
+    assert done.exit_code == 2
+    assert "nothing is drawn as .pdf" in done.stderr
+    assert not (tmp_path / "a.pdf").exists()
+    assert run("draw", CLUSTER, "--format", "dot", "-o", tmp_path / "a.txt").exit_code == 0
+
+
 def test_schema_prints_the_published_schema() -> None:
     assert run("schema").stdout == graph_schema_text()
 

@@ -1,4 +1,4 @@
-"""Whose the directories are that containers mount."""
+"""Whose the directories are that containers mount, and those that services work in."""
 
 from typing import Any
 
@@ -73,3 +73,45 @@ def test_a_file_database_is_written_by_members_of_its_group() -> None:
     app = {"kind": "service", "id": "app", "image": "example/app", "user": "1000"}
     edge = {"kind": "connects_to", "source": "app", "target": "files"}
     assert _flags("app", app, database, edge) == FLAGS
+
+
+def test_a_service_works_in_a_directory_of_its_own_and_has_a_home() -> None:
+    run = {"kind": "service", "id": "run", "package": "hello", "user": "shop", "working_dir": "/srv/shop"}
+    found = options(run)["systemd"]
+    assert found["tmpfiles"]["rules"] == ["d /srv/shop 0750 shop shop -"]
+    unit = found["services"]["shop-app-run"]
+    assert unit["serviceConfig"]["ReadWritePaths"] == ["/srv/shop"]
+    assert unit["environment"]["HOME"] == "/var/lib/shop-app-run"
+
+
+@pytest.mark.parametrize("place", ["/etc/app", "/tmp", "/var/lib/shop-app-run/work", "/srv/d/work"])
+def test_a_directory_that_others_make_is_not_made_for_work(place: str) -> None:
+    run, mount = _app("run", "shop", image=None, package="hello", working_dir=place)
+    data = {**DATA, "path": "/srv/d"}
+    rules = options(data, run, {**mount, "path": "/srv/d"})["systemd"]["tmpfiles"]["rules"]
+    assert rules == [GROUP]
+
+
+def test_a_file_database_needs_no_name_among_the_hosts_of_a_container() -> None:
+    database = {"kind": "database", "id": "files", "engine": "sqlite"}
+    app = {"kind": "service", "id": "app", "image": "example/app"}
+    edge = {"kind": "connects_to", "source": "app", "target": "files"}
+    container = options(app, database, edge)["virtualisation"]["oci-containers"]["containers"]["shop-app"]
+    assert not any("--add-host" in option for option in container["extraOptions"])
+
+
+@pytest.mark.parametrize(
+    ("hosts", "root"),
+    [
+        ([], "%(protocol)s://%(domain)s/grafana/"),
+        ([{"name": "shop.example.org"}], "http://shop.example.org/grafana/"),
+    ],
+)
+def test_a_grafana_below_a_path_of_a_balancer_knows_it(hosts: list[Node], root: str) -> None:
+    grafana = {"kind": "monitoring", "id": "board", "engine": "grafana"}
+    balancer = {"kind": "load_balancer", "id": "lb", "virtual_hosts": hosts}
+    edge = {"kind": "load_balances", "source": "lb", "target": "board", "path": "/grafana/"}
+    server = options(grafana, balancer, edge)["services"]["grafana"]["settings"]["server"]
+    assert (server["root_url"], server["serve_from_sub_path"]) == (root, True)
+    alone = options(grafana, balancer, {**edge, "path": "/"})["services"]["grafana"]["settings"]["server"]
+    assert "root_url" not in alone
