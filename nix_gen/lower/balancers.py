@@ -184,9 +184,7 @@ def balanced_port(target: Node, edge: LoadBalances) -> int | None:
     return next((port for port, protocol in ports if protocol is Protocol.TCP), None)
 
 
-def _servers(
-    site: Site, routes: Mapping[str, Route], edges: tuple[LoadBalances, ...]
-) -> tuple[Server, ...]:
+def _servers(site: Site, routes: Mapping[str, Route], edges: tuple[LoadBalances, ...]) -> tuple[Server, ...]:
     """Servers by address; a backup is one only while there is something to back up."""
     found: dict[str, Server] = {}
     has_first = any(not edge.backup for edge in edges)

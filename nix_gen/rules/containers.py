@@ -193,14 +193,14 @@ def _conversation(graph: Graph, edge: Edge) -> Iterator[Finding]:
 
 def _networks(graph: Graph, node: Running) -> frozenset[str] | None:
     """Names of the networks a container is in; None for the host's own."""
-    if node.container is None:
+    options = node.container
+    if options is None:
         return _DEFAULT_ALONE
     for _ in range(len(graph.nodes)):
-        options = node.container or _DEFAULTS
         shared = None if options.network_node is None else graph.by_id.get(options.network_node)
         if shared is None or isinstance(shared, Host | Storage):
             break
-        node = shared
+        options = shared.container or _DEFAULTS
     if options.network == "host" or options.network_node is not None:
         return None
     if options.network == "none":

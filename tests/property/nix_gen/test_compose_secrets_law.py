@@ -45,8 +45,8 @@ def documents(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     }
     made = document({"web": web})
     owner = draw(st.sampled_from(["postgres:17", "mariadb:11", "app:1"]))
-    key = {"postgres:17": "POSTGRES_PASSWORD", "mariadb:11": "MARIADB_ROOT_PASSWORD", "app:1": "X_PASSWORD"}
-    made["services"]["keeper"] = {"image": owner, "environment": {key[owner]: secret}}
+    names = {"postgres:17": "POSTGRES_PASSWORD", "mariadb:11": "MARIADB_ROOT_PASSWORD", "app:1": "X_PASSWORD"}
+    made["services"]["keeper"] = {"image": owner, "environment": {names[owner]: secret}}
     made["configs"]["conf"]["content"] = draw(st.sampled_from(["a = b\n", f"a b {secret}\n"]))
     return secret, made
 
