@@ -22,6 +22,7 @@ _SHAPES: Final = {
     "storage": "folder",
 }
 _STYLES: Final = {
+    "cluster": "arrowhead=none",
     "depends_on": "style=dashed",
     "load_balances": "penwidth=2",
     "manages": "style=dotted",

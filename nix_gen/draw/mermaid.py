@@ -22,6 +22,7 @@ _SHAPES: Final = {
     "storage": ('[/"', '"/]'),
 }
 _LINKS: Final = {
+    "cluster": "---",
     "connects_to": "-->",
     "data_flow": "-->",
     "depends_on": "-.->",

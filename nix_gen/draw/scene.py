@@ -5,12 +5,13 @@ Pure. Nodes are shown where placement puts them; edges that dangle are not shown
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
 from nix_gen.graph import Graph
 from nix_gen.lower.reach import published
-from nix_gen.nodes import Host, Node, Storage
+from nix_gen.nodes import Host, MessageBus, Node, Storage
 from nix_gen.placement import place
 
 NODE_WORDS: Final = {
@@ -23,7 +24,10 @@ NODE_WORDS: Final = {
     "storage": "storage",
 }
 """Kinds of node that are drawn, in the order of the legend."""
+CLUSTER: Final = "cluster"
+"""Kind of the arrow between members of a message bus's cluster that no edge joins."""
 EDGE_WORDS: Final = {
+    CLUSTER: "is in a cluster with",
     "connects_to": "connects to",
     "data_flow": "sends data to",
     "depends_on": "starts after",
@@ -138,6 +142,16 @@ def _program(node: Node) -> str:
     return str(package or (command[0].rpartition("/")[2] if command else "") or NODE_WORDS.get(node.kind, ""))
 
 
+def _clustered(graph: Graph, drawn: set[str]) -> list[tuple[str, str]]:
+    """Neighbours among the members of each cluster that has a name, by id."""
+    pairs: set[tuple[str, str]] = set()
+    for node in graph.nodes:
+        if isinstance(node, MessageBus) and node.cluster is not None:
+            members = [member.id for member in graph.bus_members(node.id) if member.id in drawn]
+            pairs |= set(itertools.pairwise(members))
+    return sorted(pairs)
+
+
 def _arrows(graph: Graph, drawn: set[str]) -> tuple[Arrow, ...]:
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for edge in graph.edges:
@@ -145,6 +159,9 @@ def _arrows(graph: Graph, drawn: set[str]) -> tuple[Arrow, ...]:
         if {*ends} <= drawn and edge.source != edge.target:
             kinds = counts.setdefault(ends, {})
             kinds[edge.kind] = kinds.get(edge.kind, 0) + 1
+    for ends in _clustered(graph, drawn):
+        if not any("replicates" in counts.get(pair, {}) for pair in (ends, ends[::-1])):
+            counts.setdefault(ends, {})[CLUSTER] = 1
     arrows = []
     for (source, target), kinds in sorted(counts.items()):
         waits = "depends_on" in kinds and len(kinds) > 1

@@ -14,6 +14,7 @@ NODE_COLOURS: Final = {
     "storage": "#8a6d1c",
 }
 EDGE_COLOURS: Final = {
+    "cluster": "#3a78d0",
     "connects_to": "#5b6b7f",
     "data_flow": "#2f7fbf",
     "depends_on": "#8b95a5",

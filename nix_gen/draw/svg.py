@@ -25,12 +25,18 @@ _LEGEND_ROW: Final = 26.0
 _ID_MAX_CHARS = 20
 _DETAIL_MAX_CHARS = 27
 _RELATIONS: Final = {
+    "cluster": Relation.LEVEL,
     "manages": Relation.FREE,
     "monitors": Relation.FREE,
     "replicates": Relation.LEVEL,
 }
 """Kinds of edge that do not say who stands above whom."""
-_HEADS: Final = {"mounts_volume": (), "replicates": ("start", "end"), "subscribes_to": ("start",)}
+_HEADS: Final = {
+    "cluster": (),
+    "mounts_volume": (),
+    "replicates": ("start", "end"),
+    "subscribes_to": ("start",),
+}
 """Ends with an arrow head: where data goes. Of other kinds, the end."""
 _DASHES: Final = {"depends_on": "5 4", "manages": "2 3", "monitors": "2 3"}
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from nix_gen.edges import Monitors
 from nix_gen.lower.balancers import (
     DEFAULT_NAME,
     IDLE_TIMEOUT_MS,
@@ -24,6 +25,7 @@ from nix_gen.lower.balancers import (
 )
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
+from nix_gen.lower.reach import LOOPBACK
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
 from nix_gen.lower.words import node_comment
@@ -71,7 +73,7 @@ def lower_haproxy(site: Site, draft: Draft, host: Host) -> None:
         sections += [_defaults(node, groups), *frontends, *backends]
         secrets |= _secrets(node)
     if any(is_monitored(site, node) for node in nodes):
-        sections.append(_metrics())
+        sections.append(_metrics(is_asked_from_outside=_is_asked_from_outside(site, host, nodes)))
     lines = [line for section in sections for line in (*section, "")]
     draft.write((*option, "config"), lines[:-1])
     credentials = load_credentials(site, f"{UNIT}.service", secrets)
@@ -264,15 +266,23 @@ def _server(server: Server, heaviest: int) -> str:
     return f"  {' '.join(words)}"
 
 
-def _metrics() -> list[str]:
+def _is_asked_from_outside(site: Site, host: Host, nodes: list[LoadBalancer]) -> bool:
+    """Whether a prometheus watches from another host, or from within a container network."""
+    watching = {
+        edge.source for node in nodes for edge in site.graph.edges_to(node.id) if isinstance(edge, Monitors)
+    }
+    return any(site.graph.host_of(one) != host.id or site.networks.is_bridged(one) for one in watching)
+
+
+def _metrics(*, is_asked_from_outside: bool) -> list[str]:
+    addresses = ("0.0.0.0", "[::]") if is_asked_from_outside else (LOOPBACK,)  # noqa: S104
     return [
         "# For Prometheus; the firewall says who may ask.",
         f"defaults {_METRICS}",
         "  mode http",
         "  timeout client 10s",
         f"frontend {_METRICS} from {_METRICS}",
-        f"  bind 0.0.0.0:{METRICS_PORT}",
-        f"  bind [::]:{METRICS_PORT}",
+        *(f"  bind {address}:{METRICS_PORT}" for address in addresses),
         "  http-request use-service prometheus-exporter if { path /metrics }",
         "  http-request deny deny_status 404",
     ]

@@ -101,8 +101,13 @@ def test_haproxy_tells_its_metrics_only_to_whom_an_edge_leads() -> None:
     watch = {"kind": "monitoring", "id": "watch", "engine": "prometheus"}
     edge = {"kind": "monitors", "source": "watch", "target": "lb"}
     host = options(APP, balancer, watch, _to("app"), edge)
-    assert "  bind 0.0.0.0:8405\n" in host["services"]["haproxy"]["config"]
+    assert "  bind 127.0.0.1:8405\n" in host["services"]["haproxy"]["config"]
+    assert ":8405\n" not in host["services"]["haproxy"]["config"].replace("127.0.0.1:8405", "")
     assert 8405 not in host["networking"]["firewall"]["allowedTCPPorts"]
+    hosts = [{"kind": "host", "id": f"h{n}", "addresses": [f"10.0.0.{n}"]} for n in (1, 2)]
+    placed = [{**APP, "host": "h1"}, {**balancer, "host": "h1"}, {**watch, "host": "h2"}]
+    far = options(*hosts, *placed, _to("app"), edge, host="h1")["services"]["haproxy"]["config"]
+    assert "  bind 0.0.0.0:8405\n  bind [::]:8405\n" in far
 
 
 def test_nginx_in_tcp_mode_is_a_stream() -> None:

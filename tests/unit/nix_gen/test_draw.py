@@ -114,3 +114,20 @@ def test_a_graph_without_nodes_on_a_host_is_a_picture_too() -> None:
     empty = Graph.model_validate({"nodes": [{"kind": "host", "id": "one"}]})
     assert 'class="frame"' in svg(empty)
     assert mermaid(empty).startswith("flowchart TB\n")
+
+
+def test_members_of_a_cluster_are_joined_where_no_edge_joins_them() -> None:
+    members = [
+        {"kind": "message_bus", "id": name, "host": f"h-{name}", "cluster": {"name": "mesh"}}
+        for name in "abc"
+    ]
+    hosts = [
+        {"kind": "host", "id": f"h-{name}", "addresses": [f"10.0.0.{n}"]} for n, name in enumerate("abc")
+    ]
+    edge = {"kind": "replicates", "source": "b", "target": "a"}
+    graph = Graph.model_validate({"name": "g", "nodes": [*hosts, *members], "edges": [edge]})
+    kinds = {(arrow.source, arrow.target): arrow.kind for arrow in scene_of(graph).arrows}
+    assert kinds == {("b", "a"): "replicates", ("b", "c"): "cluster"}
+    assert "is in a cluster with" in dot(graph)
+    assert "is in a cluster with" in mermaid(graph)
+    assert "b is in a cluster with c" in svg(graph)
