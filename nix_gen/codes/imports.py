@@ -5,7 +5,7 @@ from __future__ import annotations
 from nix_gen.codes.facts import either, info, warning
 
 IMPORT = {
-    "connection-assumed": info(
+    "connection-assumed": warning(
         "No file says who uses a server, so every service on its networks is taken to.",
         "Name the server in the environment of the services that use it.",
     ),

@@ -116,7 +116,7 @@ class Assembly:
         importing = self._importing
         if use.type == "bind":
             name = _bind_name(source, use)
-            fields: dict[str, object] = {"path": bind_source(source, use.source, line, importing)}
+            fields: dict[str, object] = {"path": bind_source(source, use, line, importing)}
         elif use.source in self._top.volumes:
             name = use.source
             fields = (
@@ -216,6 +216,7 @@ class Assembly:
                 f"nothing says who uses {server.where}; {named} on its networks are taken to",
                 "name it in the environment of the services that use it",
                 line=server.line,
+                severity=Severity.WARNING,
             )
 
     def _reaches(self, source: ServiceSource, target: str) -> bool:

@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 
@@ -18,6 +19,8 @@ from nix_gen.errors import quoted
 from nix_gen.findings import Severity
 from nix_gen.nodes import Mount, MountKind, PortBinding, SecretRef, Service
 
+_FILE_NAME = re.compile(r"[^.]\.(?!d$)[A-Za-z][A-Za-z0-9_-]{0,11}$|[a-z]file$|^\.env", re.IGNORECASE)
+"""Names of files: with an extension (`conf.d` is none), `Caddyfile`, `.env`."""
 _SLUG = re.compile(r"[^a-z0-9_.-]+")
 
 
@@ -208,7 +211,8 @@ def own_mounts(source: ServiceSource, importing: Importing) -> list[Mount]:
             continue
         fields: dict[str, object] = {"kind": use.type, "target": use.target, "read_only": use.read_only}
         if use.type == "bind":
-            fields["source"] = bind_source(source, use.source, line, importing)
+            fields["source"] = placed = bind_source(source, use, line, importing)
+            fields["directory"] = placed != use.source.rstrip("/") and is_directory(use, importing)
         elif use.type == "tmpfs":
             fields["size_bytes"] = use.size_bytes
         elif use.type not in set(MountKind):
@@ -222,15 +226,30 @@ def own_mounts(source: ServiceSource, importing: Importing) -> list[Mount]:
     return found
 
 
-def bind_source(source: ServiceSource, path: str, line: int, importing: Importing) -> str:
+def is_directory(use: VolumeUse, importing: Importing) -> bool:
+    """Whether the source of a bind mount beside the compose file is a directory, by its look.
+
+    docker makes a directory of what is not there. A name that ends like a file's is taken for a file that its
+    operator forgot, and so is what is mounted at such a name.
+    """
+    if use.source.endswith("/"):
+        return True
+    names = (posixpath.basename(use.source), posixpath.basename(use.target))
+    return not any(_FILE_NAME.search(name) for name in names) and importing.reader(use.source) is None
+
+
+def bind_source(source: ServiceSource, use: VolumeUse, line: int, importing: Importing) -> str:
     """Where a bind mount lies on the host; says so where the path was relative to the compose file."""
+    path = use.source
     placed = host_path(path, importing.project)
     if placed != path.rstrip("/") and path != "/":
         importing.note(
             "file-to-bring",
             source.id,
             f"{quoted(path)} beside the compose file is mounted from {placed}",
-            f"bring it to {placed} on the host",
+            f"bring what it holds to {placed} on the host, which makes it, empty"
+            if is_directory(use, importing)
+            else f"bring it to {placed} on the host",
             line=line,
         )
     return placed

@@ -252,6 +252,9 @@ def _unit(site: Site, draft: Draft, node: Running, copy: Copy) -> None:
     restart_with_files(draft, node, unit)
     lower_unit_options(draft, node, unit)
     start_after(site, draft, node, unit, containers_too=False)
+    joined = sorted(copy.unit for target in joined_nodes(node) for copy in site.copies(target)[:1])
+    if joined:
+        draft.add((*unit, "bindsTo"), joined, "It lives in what that container lends, and ends with it.")
     service = (*unit, "serviceConfig")
     if is_job(site, node):
         draft.put((*service, "Type"), force("oneshot"))

@@ -33,6 +33,21 @@ _ENGINE_IMAGES = {
 }
 
 
+_ENGINE_VERSIONS = {
+    DatabaseEngine.POSTGRESQL: "17",
+    DatabaseEngine.MYSQL: "8.4",
+    DatabaseEngine.MARIADB: "11.4",
+    DatabaseEngine.REDIS: "8",
+    DatabaseEngine.MONGODB: "8",
+    BusEngine.KAFKA: "4.0.0",
+    BusEngine.NATS: "2",
+    BusEngine.RABBITMQ: "4",
+    BalancerEngine.NGINX: "1.28",
+    BalancerEngine.HAPROXY: "3.2",
+}
+"""Tags of a node without a version: releases with long support, as of 2025; `latest` changes by itself."""
+
+
 def full_image(image: str, default_registry: str = "docker.io") -> str:
     """An image reference with its registry: `postgres:16` is `docker.io/library/postgres:16`."""
     first, slash, _ = image.partition("/")
@@ -57,4 +72,4 @@ def image_of(node: Running, project: str) -> str:
     assert isinstance(node, Database | MessageBus | LoadBalancer), (
         "forms_of gives no container without an image"
     )
-    return f"{_ENGINE_IMAGES[node.engine]}:{node.version or 'latest'}"
+    return f"{_ENGINE_IMAGES[node.engine]}:{node.version or _ENGINE_VERSIONS[node.engine]}"

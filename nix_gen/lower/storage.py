@@ -96,6 +96,8 @@ def container_volumes(site: Site, draft: Draft, node: Running) -> list[str]:
             assert mount.source is not None
             specs.append(f"{mount.source}:{mount.target}{':ro' if mount.read_only else ''}")
             provide(site, draft, mount.source)
+            if mount.directory:
+                _rules(draft, [f"d {tmpfiles_path(mount.source)} 0755 root root -"])
         elif mount.kind is MountKind.ANONYMOUS:
             specs.append(mount.target)
     specs += [f"{path}:{path}" for path in _sqlite_directories(site, node)]

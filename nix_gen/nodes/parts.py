@@ -74,11 +74,15 @@ class Mount(Part):
     read_only: bool = False
     size_bytes: SizeBytes | None = None
     """Upper limit; for `tmpfs` only."""
+    directory: bool = False
+    """Whether the source is a directory that the host makes if it is missing; for `bind` only."""
 
     @model_validator(mode="after")
     def _source_for_bind_only(self) -> Mount:
         if (self.kind is MountKind.BIND) != (self.source is not None):
             raise ValueError("a bind mount needs a source, and no other kind has one")
+        if self.directory and self.kind is not MountKind.BIND:
+            raise ValueError("only a bind mount has a directory to make")
         return self
 
 

@@ -39,7 +39,9 @@ def test_a_service_extends_one_of_another_file() -> None:
     )
     assert (node(loaded, "web")["image"], node(loaded, "web")["command"]) == ("other", ["run"])
     assert node(loaded, "two")["environment"] == {"A": "1", "B": "2"}
-    assert node(loaded, "two")["mounts"] == [{"source": "/srv/shop/deep/html", "target": "/html"}]
+    assert node(loaded, "two")["mounts"] == [
+        {"source": "/srv/shop/deep/html", "target": "/html", "directory": True}
+    ]
     assert node(loaded, "two")["build"]["context"] == "./deep"
 
 

@@ -31,16 +31,24 @@ def web(loaded: Loaded) -> dict[str, Any]:
         (
             "volumes: ['${UPLOADS}:/data']",
             "mounts",
-            [{"source": "/srv/shop/uploads", "target": "/data"}],
+            [{"source": "/srv/shop/uploads", "target": "/data", "directory": True}],
         ),
         (
             "volumes: [{type: bind, source: '$UPLOADS', target: /data}]",
             "mounts",
-            [{"source": "/srv/shop/uploads", "target": "/data"}],
+            [{"source": "/srv/shop/uploads", "target": "/data", "directory": True}],
         ),
         ("tmpfs: '/t:mode=755,size=1m'", "mounts", [{"kind": "tmpfs", "target": "/t", "size_bytes": 2**20}]),
-        ("volumes: ['$PWD/x:/data']", "mounts", [{"source": "/srv/shop/x", "target": "/data"}]),
-        ("volumes: ['${HOME}/x:/data']", "mounts", [{"source": "/srv/shop/home/x", "target": "/data"}]),
+        (
+            "volumes: ['$PWD/x:/data']",
+            "mounts",
+            [{"source": "/srv/shop/x", "target": "/data", "directory": True}],
+        ),
+        (
+            "volumes: ['${HOME}/x:/data']",
+            "mounts",
+            [{"source": "/srv/shop/home/x", "target": "/data", "directory": True}],
+        ),
         ("container_name: '${COMPOSE_PROJECT_NAME}_1'", "aliases", ["shop_1"]),
     ],
 )

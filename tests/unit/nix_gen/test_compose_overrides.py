@@ -46,7 +46,11 @@ def web(*overrides: str, node: str = "web", base: str = BASE) -> dict[str, Any]:
         ),
         ("ports: !override ['81:81']", "ports", [{"port": 81, "published": 81}]),
         ("ports: !reset null", "ports", None),
-        ("volumes: ['./b:/etc/a']", "mounts", [{"source": "/srv/shop/b", "target": "/etc/a"}]),
+        (
+            "volumes: ['./b:/etc/a']",
+            "mounts",
+            [{"source": "/srv/shop/b", "target": "/etc/a", "directory": True}],
+        ),
         ("healthcheck: {test: [CMD, b]}", "health_check", {"command": ["b"], "retries": 5}),
         ("deploy: {replicas: 3}", "resources", {"cpu_limit_milli": 1000}),
         ("deploy: {replicas: 3}", "replicas", 3),
