@@ -5,7 +5,7 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nix_gen.compose.connections import mentions
@@ -23,6 +23,7 @@ from nix_gen.findings import Severity
 from nix_gen.nodes import Storage
 
 USUAL_HTTP_PORT = 80
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class Assembly:
@@ -188,6 +189,8 @@ class Assembly:
         for target, port in mentions(source, hosts):
             if target != source.id and self._reaches(source, target):
                 found.setdefault(target, set()).add(port if port is not None else self._usual_port(target))
+        for target, inner in self._through_the_host(source):
+            found.setdefault(target, set()).add(inner)
         for dependency in (*source.links, *source.depends_on):
             target = self._ids[dependency.name]
             uses = dependency in source.links or target in self._natives
@@ -196,6 +199,21 @@ class Assembly:
         for target, ports in sorted(found.items()):
             for port in sorted(ports - {None} or {None}, key=lambda one: one or 0):
                 self._edges.append(ConnectsTo(source=source.id, target=target, port=port))
+
+    def _through_the_host(self, source: ServiceSource) -> Iterator[tuple[str, int]]:
+        """Services that one in its host's network reaches at `127.0.0.1`, with the port of each."""
+        if source.place.mode != "host":
+            return
+        published = {
+            binding.port if other.place.mode == "host" else binding.published: (other.id, binding.port)
+            for other in self._sources
+            for binding in other.ports
+            if binding.protocol == "tcp"
+        }
+        for _, port in mentions(source, dict.fromkeys(_LOOPBACK, source.id)):
+            target = None if port is None else published.get(port)
+            if target is not None and target[0] != source.id:
+                yield target
 
     def _assumed(self, server: ServiceSource) -> None:
         """Connections to a server that nobody names: whoever shares a network with it is taken to use it."""

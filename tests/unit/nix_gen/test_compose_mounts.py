@@ -6,6 +6,7 @@ from nix_gen import loads, translate
 from nix_gen.compose.source import Importing
 from nix_gen.compose.syntax import VolumeUse
 from nix_gen.compose.workloads import is_directory
+from nix_gen.edges import ConnectsTo
 from nix_gen.lower.images import image_of
 from nix_gen.nodes import Database, MessageBus
 
@@ -50,6 +51,26 @@ def test_a_container_in_the_network_of_another_ends_and_restarts_with_it() -> No
     )
     text = str(translate(loaded.graph).files["hosts/shop/default.nix"])
     assert 'bindsTo = [ "podman-shop-vpn.service" ];' in text
+
+
+@pytest.mark.parametrize(
+    ("environment", "port"),
+    [
+        ("{DB_URL: 'postgres://app@127.0.0.1:5433/app'}", 5432),
+        ("{DB_HOST: localhost, DB_PORT: '5433'}", 5432),
+        ("{DB_URL: 'postgres://app@127.0.0.1:5432/app'}", None),
+    ],
+)
+def test_a_container_in_its_host_s_network_reaches_what_is_published_there(
+    environment: str, port: int | None
+) -> None:
+    loaded = loads(
+        f"services: {{web: {{image: app, network_mode: host, ports: ['80'], environment: {environment}}}, "
+        "db: {image: my/db, ports: ['5433:5432']}}",
+        file="shop.yaml",
+    )
+    ports = [edge.port for edge in loaded.graph.edges if isinstance(edge, ConnectsTo)]
+    assert ports == ([] if port is None else [port])
 
 
 def test_engines_without_a_version_run_a_known_one() -> None:
