@@ -31,7 +31,7 @@ SERVICE_KEYS = {
     "cpus": "`resources`",
     "cpuset": _OPTION,
     "credential_spec": _NOT_CARRIED,
-    "depends_on": "`depends_on` edges with their condition",
+    "depends_on": "`depends_on` edges with their condition; a required one restarts its dependents",
     "deploy": "`replicas`, `resources`, `restart`, devices; a note names the rest",
     "develop": _NOT_CARRIED,
     "device_cgroup_rules": _OPTION,

@@ -242,12 +242,17 @@ def _depends_on(value: Value | None, where: str, importing: Importing) -> list[D
         if stated not in _CONDITIONS:
             mend = f"{near(stated, _CONDITIONS)}write one of {', '.join(_CONDITIONS)}"
             importing.problem(f"{where}.{name}", f"{quoted(stated)} is not a condition", mend, line=line)
-        required = options_of.get("required")
+        said = options_of.get("required")
+        required = said is None or importing.boolean(said, f"{where}.{name}.required")
+        if importing.boolean(options_of.get("restart"), f"{where}.{name}.restart") and not required:
+            # One that is required needs no word: systemd restarts with a unit all that require it.
+            what, mend = f"'restart' of {where}.{name}", "make the dependency required"
+            importing.dropped(importing.project, what, mend, line=line, warn=True)
         found.append(
             Dependency(
                 name=name,
                 condition=_CONDITIONS.get(stated, Condition.STARTED),
-                required=required is None or importing.boolean(required, f"{where}.{name}.required"),
+                required=required,
                 line=line,
             )
         )

@@ -73,6 +73,19 @@ def test_a_container_in_its_host_s_network_reaches_what_is_published_there(
     assert ports == ([] if port is None else [port])
 
 
+@pytest.mark.parametrize("required", [True, False])
+def test_a_required_dependency_restarts_its_dependents_and_another_is_said_not_to(*, required: bool) -> None:
+    loaded = loads(
+        "services: {db: {image: my/db}, web: {image: app, depends_on: "
+        f"{{db: {{condition: service_started, restart: true, required: {str(required).lower()}}}}}}}}}",
+        file="shop.yaml",
+    )
+    text = str(translate(loaded.graph).files["hosts/shop/default.nix"])
+    assert ('dependsOn = [ "shop-db" ];' in text) is required
+    left = ["'restart' of service 'web', depends_on.db is not carried over"] * (not required)
+    assert [note.message for note in loaded.notes] == left
+
+
 def test_engines_without_a_version_run_a_known_one() -> None:
     assert image_of(Database(id="db", engine="mongodb"), "shop") == "docker.io/library/mongo:8"
     assert image_of(MessageBus(id="bus", engine="kafka"), "shop") == "docker.io/apache/kafka:4.0.0"
