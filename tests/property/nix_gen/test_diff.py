@@ -45,6 +45,11 @@ def pairs(draw: st.DrawFn) -> tuple[Graph, Graph]:
     return old, new
 
 
+def placed_pairs() -> st.SearchStrategy[tuple[Graph, Graph]]:
+    """Pairs whose nodes all have a place: else the second graph keeps the places that the first had."""
+    return pairs().map(lambda pair: (settle(pair[0]).site.graph, settle(pair[1]).site.graph))
+
+
 def actions(changes: Changes) -> Counter[tuple[str, str, Action]]:
     nodes = [("node", node.id, node.action) for host in changes.hosts for node in host.nodes]
     edges = [("edge", edge.id, edge.action) for edge in changes.edges]
@@ -63,7 +68,7 @@ def test_a_graph_does_not_differ_from_itself(graph: Graph) -> None:
     assert len(describe(changes)) == 1
 
 
-@given(pair=pairs())
+@given(pair=placed_pairs())
 @settings(max_examples=25, deadline=None)
 def test_the_way_back_undoes_the_way_there(pair: tuple[Graph, Graph]) -> None:
     there, back = compare(*pair), compare(pair[1], pair[0])
@@ -79,7 +84,7 @@ def test_the_way_back_undoes_the_way_there(pair: tuple[Graph, Graph]) -> None:
     }
 
 
-@given(pair=pairs())
+@given(pair=placed_pairs())
 @settings(max_examples=25, deadline=None)
 def test_every_field_that_differs_is_named_and_no_other(pair: tuple[Graph, Graph]) -> None:
     old, new = pair
@@ -99,7 +104,7 @@ def test_every_field_that_differs_is_named_and_no_other(pair: tuple[Graph, Graph
             assert named.get(name, set()) == differing
 
 
-@given(pair=pairs())
+@given(pair=placed_pairs())
 @settings(max_examples=25, deadline=None)
 def test_applying_the_named_changes_leads_from_the_old_nodes_and_edges_to_the_new(
     pair: tuple[Graph, Graph],
