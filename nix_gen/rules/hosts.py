@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from nix_gen.codes import finding
 from nix_gen.findings import Finding
@@ -15,7 +16,8 @@ def host_findings(graph: Graph) -> Iterator[Finding]:
     """address-twice, address-of-no-interface, nobody-logs-in."""
     first: dict[str, str] = {}
     for host in sorted(graph.hosts, key=lambda one: one.id):
-        for address in dict.fromkeys(host.addresses):
+        # Loopback is everybody's own: a trial of several hosts on one machine is spelled so.
+        for address in dict.fromkeys(one for one in host.addresses if not ip_address(one).is_loopback):
             owner = first.setdefault(address, host.id)
             if owner != host.id:
                 message = f"its address {address} is that of {owner}"

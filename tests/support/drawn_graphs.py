@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis.strategies import SearchStrategy
 
-from nix_gen import Severity, validate
+from nix_gen import Severity, check
 from nix_gen.graph import Graph
 
 
@@ -19,7 +19,7 @@ def drawn_graphs(count: int, strategy: SearchStrategy[Graph]) -> list[Graph]:
     )  # fmt: skip
     @given(strategy)
     def collect(graph: Graph) -> None:
-        assume(all(finding.severity is not Severity.ERROR for finding in validate(graph)))
+        assume(all(finding.severity is not Severity.ERROR for finding in check(graph)))
         found[graph.digest()] = graph
 
     collect()

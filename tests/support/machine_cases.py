@@ -8,6 +8,7 @@ from nix_gen.graph import Graph
 from tests.support.lowering import Node, graph_of
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO37rmfhCI8e1aflMe1AlfK3zf9tXPHjV9dCb1FBupWt me@home"
+KEEPER = {"name": "keeper", "password": "pw"}
 A: Node = {"kind": "host", "id": "a", "addresses": ["10.0.0.1"]}
 B: Node = {"kind": "host", "id": "b", "addresses": ["10.0.0.2", "fd00::2"]}
 SHARE: Node = {"kind": "storage", "id": "share", "storage": "nfs", "host": "a", "path": "/srv/my share"}
@@ -70,7 +71,7 @@ def _backups() -> list[Node]:
         database("ledger", "mysql", "b", "outside", databases=["m"]),
         database("papers", "mongodb", "b", users=[{"name": "root", "superuser": True, "password": "pw"}]),
         database("notes", "sqlite", "b", "share"),
-        database("old", "postgresql", "b", port=5433, **foreign),
+        database("old", "postgresql", "b", port=5433, users=[KEEPER], **foreign),
         database("all", "postgresql", "b", "outside"),
     ]
 

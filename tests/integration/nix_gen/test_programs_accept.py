@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nix_gen import Severity, load, translate, validate
+from nix_gen import Severity, check, load, translate
 from nix_gen.flake import Flake
 from nix_gen.graph import Graph, SecretProvider
 from tests.support.balancer_graphs import balancer_graphs
@@ -71,7 +71,7 @@ def configs(nix: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """Options of every host of every graph, by `<graph>-<host>`: one evaluation for all."""
     flakes: dict[str, Flake] = {}
     for name, graph in _graphs(shared).items():
-        if all(finding.severity is not Severity.ERROR for finding in validate(graph)):
+        if all(finding.severity is not Severity.ERROR for finding in check(graph)):
             flakes[name] = translate(_plain_secrets(graph))
     assert len(flakes) > GRAPHS_COUNT
     folder = tmp_path_factory.mktemp("flakes")

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 
-from nix_gen import Graph, Severity, validate
+from nix_gen import Graph, Severity, check
 from nix_gen.lower import lower
 from tests.support.graphs import graphs
 from tests.support.lowering import graph_of, plain
@@ -31,7 +31,7 @@ def _open_to(host: Any, address: str) -> set[int]:
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_every_target_on_another_host_is_open_to_the_prometheus_that_asks_it(graph: Graph) -> None:
-    assume(all(finding.severity is not Severity.ERROR for finding in validate(graph)))
+    assume(all(finding.severity is not Severity.ERROR for finding in check(graph)))
     _check(graph)
 
 
@@ -57,7 +57,7 @@ def _check(graph: Graph) -> int:
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_no_exporter_listens_beyond_loopback_that_nobody_beyond_it_may_ask(graph: Graph) -> None:
-    assume(all(finding.severity is not Severity.ERROR for finding in validate(graph)))
+    assume(all(finding.severity is not Severity.ERROR for finding in check(graph)))
     lowered = lower(graph)
     for module in lowered.modules:
         exporters = plain(module.body.body).get("services", {}).get("prometheus", {}).get("exporters", {})
