@@ -18,6 +18,7 @@ from nix_gen.errors import GraphFileError, Problem, quoted
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.graph_file import graph_from, near
+from nix_gen.pause import collector_paused
 from nix_gen.places import Document, Listing, Scalar, parse
 from nix_gen.places import Mapping as PlacedMapping
 
@@ -106,6 +107,7 @@ def _override_beside(path: Path) -> list[Path]:
     return [path.with_name(name) for name in names if path.with_name(name).is_file()][:1]
 
 
+@collector_paused()
 def loads(
     text: str | bytes,
     *,
