@@ -138,8 +138,8 @@ def test_a_placement_found_once_stays_when_it_is_given_as_the_earlier_one(data: 
     assert after == before
 
 
-# The same examples each time: once in many runs a drawn graph kept this law busy for two minutes, and which is
-# not known yet.
+# The same examples each time: once in many runs a drawn graph kept this law busy for two minutes, and
+# which is not known yet.
 @settings(deadline=None, max_examples=60, derandomize=True, database=None)
 @given(node_links())
 def test_placing_is_total_and_leaves_nothing_to_place_twice(data: dict[str, Any]) -> None:
