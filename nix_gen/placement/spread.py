@@ -12,7 +12,7 @@ from nix_gen.codes import finding
 from nix_gen.edges import Edge
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
-from nix_gen.nodes import Agent, Node, Service, Spread
+from nix_gen.nodes import Agent, Host, Node, Service, Spread
 from nix_gen.scalars import EDGES_MAX_COUNT, NODES_MAX_COUNT
 
 ID_MAX_CHARS = 63
@@ -51,7 +51,8 @@ def spread_replicas(graph: Graph) -> Apart:
             findings.append(
                 finding("spread-impossible", node.id, f"the id {taken} of a replica {why}", "rename the node")
             )
-    nodes = tuple(copy for node in graph.nodes for copy in _copied(node, copies.get(node.id)))
+    renamed = (_renamed(node, copies) for node in graph.nodes)
+    nodes = tuple(copy for node in renamed for copy in _copied(node, copies.get(node.id)))
     edges = tuple(copy for edge in graph.edges for copy in _copied_edge(edge, copies))
     if len(nodes) > NODES_MAX_COUNT or len(edges) > EDGES_MAX_COUNT:
         message = f"the replicas make {len(nodes):,} nodes and {len(edges):,} edges"
@@ -69,6 +70,20 @@ def _spreads(node: Node) -> bool:
         and node.placement is not None
         and node.placement.spread is not Spread.NONE
     )
+
+
+def _renamed(node: Node, copies: dict[str, tuple[str, ...]]) -> Node:
+    """A node whose placement names the copies where it named what they come from."""
+    if isinstance(node, Host) or node.placement is None:
+        return node
+    rules = node.placement
+    if copies.keys().isdisjoint((*rules.apart_from, *rules.together_with)):
+        return node
+    update = {
+        rule: tuple(sorted({copy for name in names for copy in copies.get(name, (name,))}))
+        for rule, names in (("apart_from", rules.apart_from), ("together_with", rules.together_with))
+    }
+    return node.model_copy(update={"placement": rules.model_copy(update=update)})
 
 
 def _copied(node: Node, names: tuple[str, ...] | None) -> list[Node]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nix_gen import Graph, place
-from nix_gen.nodes import Host
+from nix_gen.nodes import Host, Service
 from nix_gen.placement.bundles import module_of, need_of
 from nix_gen.rules.ports import claims
 from tests.property.nix_gen.strategies import node_links
@@ -138,14 +138,27 @@ def test_a_placement_found_once_stays_when_it_is_given_as_the_earlier_one(data: 
     assert after == before
 
 
-# The same examples each time: once in many runs a drawn graph kept this law busy for two minutes, and
-# which is not known yet.
-@settings(deadline=None, max_examples=60, derandomize=True, database=None)
+@settings(deadline=None, max_examples=60)
 @given(node_links())
 def test_placing_is_total_and_leaves_nothing_to_place_twice(data: dict[str, Any]) -> None:
     for node in data["nodes"][::2]:
         node.pop("host", None)
     found = place(Graph.model_validate(data))
     again = place(found.graph)
-    assert again.graph.digest() == found.graph.digest()
-    assert {one.node: one.host for one in again.decisions} == {one.node: one.host for one in found.decisions}
+    first, second = ({one.node: one.host for one in each.decisions} for each in (found, again))
+    assert first.items() <= second.items()
+    # Copies that could not be placed are plain nodes by now, which nothing keeps apart any more.
+    if not any(one.code == "does-not-fit" for one in found.findings):
+        assert again.graph.digest() == found.graph.digest()
+
+
+def test_rules_that_name_a_spread_node_name_its_copies_afterwards() -> None:
+    hosts = [{"id": f"h{n}", "kind": "host", "addresses": [f"10.0.0.{n}"]} for n in (1, 2, 3)]
+    spread = {"id": "web", "kind": "service", "image": "web", "replicas": 2, "placement": {"spread": "host"}}
+    alone = {"id": "job", "kind": "service", "image": "job", "placement": {"apart_from": ["web"]}}
+    found = place(Graph.model_validate({"nodes": [*hosts, spread, alone], "edges": []}))
+    job = found.graph.by_id["job"]
+    assert isinstance(job, Service)
+    assert job.placement is not None
+    assert job.placement.apart_from == ("web-1", "web-2")
+    assert len({one.host for one in found.decisions}) == 3

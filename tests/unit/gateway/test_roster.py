@@ -195,8 +195,9 @@ async def test_it_begins_anew_with_a_registry_that_was_set_up_anew(followed: Fol
     followed.registry.agents.clear()
     followed.registry.changes.clear()
     followed.registry.change("registered", "z")
-    await wait_until(lambda: followed.statuses == {"z": "online"})
-    assert set("abcz") <= set().union(*followed.concerned)
+    # Those concerned are told after the roster has changed.
+    await wait_until(lambda: set("abcz") <= set().union(*followed.concerned))
+    assert followed.statuses == {"z": "online"}
     following.cancel()
 
 
