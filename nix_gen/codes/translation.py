@@ -50,6 +50,10 @@ TRANSLATION = {
         "A RabbitMQ has clients and no users; its guest is let in from its own host only.",
         "Name `users` with their passwords.",
     ),
+    "data-directory-twice": error(
+        "Two native servers would keep their data in one directory, or one inside the other's.",
+        "Give each mount a `subpath` of its own.",
+    ),
     "database-open": error(
         "A PostgreSQL runs as a container, whose image would let in whoever reaches it.",
         "Name a secret as the password of its first user.",
@@ -138,6 +142,10 @@ TRANSLATION = {
     ),
     "storage-elsewhere": error(
         "A node mounts local storage of another host.", "Place both on one host, or use nfs."
+    ),
+    "storage-not-used": warning(
+        "A native program mounts a storage, and its module keeps no data there.",
+        "Remove the edge, or let the node run as a container.",
     ),
     "subjects-not-enforced": warning(
         "A Kafka or RabbitMQ does not hold a client to the subjects of its edge.",

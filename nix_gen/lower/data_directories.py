@@ -60,6 +60,16 @@ class _Owned:
     mode: str = "0755"
 
 
+def keeps_data(form: Form) -> bool:
+    """Whether a native server keeps its data where the storages it mounts say."""
+    return form in _USERS or form is Form.REDIS
+
+
+def is_without_place(storage: Storage) -> bool:
+    """Whether a storage is on its host's disk at no place of its own: any directory serves as well."""
+    return storage.storage is StorageKind.LOCAL and storage.path is None
+
+
 def data_directory(site: Site, node: Running) -> tuple[MountsVolume, str] | None:
     """The edge and the directory by which a native server keeps its data on a storage it mounts.
 
@@ -67,7 +77,7 @@ def data_directory(site: Site, node: Running) -> tuple[MountsVolume, str] | None
         None where the module's own directory serves as well: on the host's disk, at a place of no name.
     """
     for edge, storage in mounts_of(site, node):
-        if storage.storage is StorageKind.LOCAL and storage.path is None:
+        if is_without_place(storage):
             continue
         base = source_of(site, edge, storage)
         if edge.subpath:
@@ -151,7 +161,7 @@ def _wanted(site: Site, host: Host, storage: Storage) -> dict[str, _Owned]:
     if is_podman_volume(site, storage):
         return found
     for edge, node, form in _mounts(site, host, storage):
-        own = data_directory(site, node) if form in _USERS or form is Form.REDIS else None
+        own = data_directory(site, node) if keeps_data(form) else None
         if own is not None and own[0] == edge:
             user = _USERS.get(form) or site.copies(node.id)[0].unit.removesuffix(".service")
             found[own[1]] = _Owned(owner=user, group=user, mode="0750")

@@ -10,12 +10,14 @@ from nix_gen.lower.buses import lower_bus_notes
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.gaps import tell_gap
 from nix_gen.lower.site import Site
+from nix_gen.lower.storage_notes import lower_storage_notes
 from nix_gen.nodes import BusEngine, Host, LoadBalancer, MessageBus, Node, Storage
 
 
 def lower_notes(site: Site) -> None:
     """Warn of every edge whose meaning goes beyond a connection and is not carried out."""
     lower_bus_notes(site)
+    lower_storage_notes(site)
     for node in site.graph.nodes:
         if site.networks.is_bridged(node.id) and site.networks.first_of(node.id).internal:
             _cut_off(site, node)

@@ -58,6 +58,10 @@ CASES: dict[str, list[Part]] = {
     "bucket-without-credentials": [APP, BUCKET, MOUNT],
     "bus-open": [BUS, RUN, edge("run", "publishes_to", "bus")],
     "bus-without-users": [{**BUS, "engine": "rabbitmq"}, RUN, edge("run", "publishes_to", "bus")],
+    "data-directory-twice": [
+        DB, {**DB, "id": "kv", "engine": "redis"}, {**STORE, "storage": "block", "device": "/dev/vdb"},
+        edge("db", "mounts_volume", "store", path="/d"), edge("kv", "mounts_volume", "store", path="/d"),
+    ],
     "database-open": [{**DB, "image": "postgres:16", "mounts": [{"source": "/x", "target": "/y"}]}],
     "export-for-database": [
         H1, H2, on("h2", DB), on("h1", STORE, storage="nfs"), edge("db", "mounts_volume", "store", path="/d"),
@@ -108,6 +112,7 @@ CASES: dict[str, list[Part]] = {
         {**BUS, "mounts": [{"kind": "bind", "source": "/n", "target": "/nats-server.conf"}],
          "settings": {"max_payload": 1}},
     ],
+    "storage-not-used": [LB, {**STORE, "path": "/srv/d"}, edge("lb", "mounts_volume", "store", path="/d")],
     "storage-elsewhere": [H1, H2, on("h1", APP), on("h2", STORE, storage="block", device="/dev/vdb"), MOUNT],
     "subjects-not-enforced": [
         {**BUS, "engine": "kafka", "image": "kafka:1", "mounts": [{"kind": "anonymous", "target": "/x"}]},

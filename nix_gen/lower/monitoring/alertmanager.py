@@ -7,17 +7,21 @@ configuration.
 from __future__ import annotations
 
 from nix_gen.ir import Plain
+from nix_gen.lower.data_directories import is_without_place
 from nix_gen.lower.draft import Draft
 from nix_gen.lower.forms import Form
 from nix_gen.lower.monitoring.words import credential, flags, listen_address
 from nix_gen.lower.order import start_after
 from nix_gen.lower.secrets import load_credentials
 from nix_gen.lower.site import Site
-from nix_gen.lower.words import node_comment
+from nix_gen.lower.storage import mounts_of
+from nix_gen.lower.words import STATE, node_comment
 from nix_gen.nodes import MONITORING_PORTS, Email, Host, Monitoring, Receiver
 
 _OPTION = ("services", "prometheus", "alertmanager")
 _UNIT = "alertmanager"
+DATA_DIR = f"{STATE}/alertmanager"
+"""Where the module keeps silences and what was sent; it has no option for it."""
 NOBODY = "nobody"
 """The receiver of alerts that no route leads to anybody."""
 
@@ -35,7 +39,12 @@ def lower_alertmanager(site: Site, draft: Draft, host: Host) -> None:
         }
         if node.listen_port != MONITORING_PORTS[node.engine]:
             options["port"] = node.listen_port
-        draft.put(_OPTION, options, node_comment(node))
+        kept = (
+            f"{edge.id}: the module keeps the data in {DATA_DIR}."
+            for edge, storage in mounts_of(site, node)
+            if is_without_place(storage)
+        )
+        draft.put(_OPTION, options, node_comment(node), *kept)
         secrets = _secrets(node)
         if secrets:
             service = ("systemd", "services", _UNIT, "serviceConfig")
