@@ -26,6 +26,7 @@ from nix_gen.lower.site import Site
 from nix_gen.lower.words import node_comment
 from nix_gen.nodes import (
     MONITORING_PORTS,
+    BalancerMode,
     Database,
     DatabaseEngine,
     Host,
@@ -267,9 +268,16 @@ def _nginx(site: Site, draft: Draft, host: Host, exporter: Exporter) -> dict[str
 
 
 def _nginx_has_http(site: Site, host: Host) -> bool:
-    """Whether nginx serves port 80 already, where its module's status page stands."""
-    balancers = site.of_form(host.id, Form.NGINX)
-    return any(isinstance(node, LoadBalancer) and HTTP_PORT in node.listen for node in balancers)
+    """Whether nginx serves port 80 in plain HTTP already, where its module's status page stands.
+
+    A balancer in tcp mode takes the port whole; then, or where another program may have it, the page goes
+    elsewhere.
+    """
+    for node in site.of_form(host.id, Form.NGINX):
+        assert isinstance(node, LoadBalancer)
+        if node.mode is BalancerMode.HTTP and any(HTTP_PORT in node.plain_ports(one) for one in node.hosts):
+            return True
+    return False
 
 
 def _blackbox(site: Site, draft: Draft, host: Host, exporter: Exporter) -> dict[str, Plain]:  # noqa: ARG001

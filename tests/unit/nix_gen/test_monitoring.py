@@ -134,6 +134,31 @@ def test_nginx_shows_its_status_on_a_port_of_its_own_where_it_does_not_serve_80(
     assert scraped == "http://127.0.0.1:8090/nginx_status"
 
 
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"mode": "tcp"},
+        {"virtual_hosts": [{"name": "x.example.org", "listen": [8080]}]},
+    ],
+)
+def test_the_status_page_stands_elsewhere_where_port_80_is_not_served_in_http(gate: dict[str, Any]) -> None:
+    web = {"kind": "service", "id": "web", "command": ["/x"], "ports": [{"port": 8000}]}
+    balancer = {"kind": "load_balancer", "id": "gate", **gate}
+    edges = [{"kind": "load_balances", "source": "gate", "target": "web"}, watches("watch", "gate")]
+    nginx = options(web, balancer, WATCH, *edges)["services"]["nginx"]
+    assert "statusPage" not in nginx
+    assert nginx["virtualHosts"]["nginx-status"]["listen"] == [{"addr": "127.0.0.1", "port": 8090}]
+
+
+def test_the_status_page_stands_beside_what_answers_an_acme_authority() -> None:
+    web = {"kind": "service", "id": "web", "command": ["/x"], "ports": [{"port": 8000}]}
+    tls = {"acme": True, "email": "ops@example.org"}
+    gate = {"listen": [443], "virtual_hosts": [{"name": "x.example.org", "tls": tls}]}
+    balancer = {"kind": "load_balancer", "id": "gate", **gate}
+    edges = [{"kind": "load_balances", "source": "gate", "target": "web"}, watches("watch", "gate")]
+    assert options(web, balancer, WATCH, *edges)["services"]["nginx"]["statusPage"] is True
+
+
 def test_path_interval_and_port_of_an_edge_reach_its_target_alone() -> None:
     web = {"kind": "service", "id": "web", "command": ["/x"], "ports": [{"port": 8000}]}
     api = {**web, "id": "api", "ports": [{"port": 8001}]}
