@@ -283,8 +283,9 @@ def _claims(site: Site, host: Host) -> dict[tuple[int, Protocol], str]:
     """Ports of the host's own address that are taken: by node, as the validator counts them."""
     own = host.addresses[:1]
     claimed: dict[tuple[int, Protocol], str] = {}
-    for node, _ in site.running(host.id):
-        for port, protocol, address in sorted(claims(node), key=str):
+    for node, form in site.running(host.id):
+        taken = claims(node, contained=form is Form.CONTAINER)
+        for port, protocol, address in sorted(taken, key=str):
             if address is None or address in own:
                 claimed.setdefault((port, protocol), node.id)
     return claimed

@@ -6,7 +6,7 @@ from nix_gen.rules.database_settings import setting_findings
 from nix_gen.rules.hosts import host_findings
 from nix_gen.rules.monitoring import monitoring_findings
 from nix_gen.rules.placement import placement_findings
-from nix_gen.rules.ports import port_findings
+from nix_gen.rules.port_clashes import port_findings
 from nix_gen.rules.replication import replication_findings
 from nix_gen.rules.roles import role_findings
 from nix_gen.rules.secrets import secret_findings

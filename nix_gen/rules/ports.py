@@ -1,16 +1,10 @@
-"""Which ports a node takes of its host, and where two take the same. Pure."""
+"""Which ports a node takes of its host, and at which others reach it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from nix_gen.codes import finding
-from nix_gen.findings import Finding
-from nix_gen.graph import Graph
 from nix_gen.nodes import (
     Agent,
     Database,
-    Host,
     LoadBalancer,
     MessageBus,
     Monitoring,
@@ -54,8 +48,14 @@ def _own_ports(node: Running) -> set[int]:
             return set()
 
 
-def claims(node: Placed) -> set[Claim]:
-    """Ports a node takes of its host. A container of its own network takes only what it publishes."""
+def claims(node: Placed, *, contained: bool = False) -> set[Claim]:
+    """Ports a node takes of its host. A container of its own network takes only what it publishes.
+
+    Args:
+        node: what stands on a host.
+        contained: whether a database, bus, balancer or monitor runs as a container and not natively, which
+            its host decides (`nix_gen.lower.forms`). Services and agents say it themselves.
+    """
     if isinstance(node, Storage):
         return set()
     taken: set[Claim] = {
@@ -63,41 +63,13 @@ def claims(node: Placed) -> set[Claim]:
         for binding in node.ports
         if binding.published is not None
     }
+    in_host = node.container is not None and node.container.network == "host"
     if isinstance(node, Service | Agent):
-        if not node.is_container or (node.container is not None and node.container.network == "host"):
+        if not node.is_container or in_host:
             taken |= {(binding.port, binding.protocol, binding.address) for binding in node.ports}
+        return taken
+    # A balancer that says nothing of its ports is published on all of them.
+    if contained and not in_host and not isinstance(node, LoadBalancer):
         return taken
     published = {port for port, _, _ in taken}
     return taken | {(port, Protocol.TCP, None) for port in _own_ports(node) if port not in published}
-
-
-def port_findings(graph: Graph) -> Iterator[Finding]:
-    """port-clash, replicas-share-port. Complexity: linear in ports."""
-    for host in graph.hosts:
-        holders: dict[tuple[int, Protocol], dict[str | None, str]] = {}
-        for node in graph.nodes_on(host.id):
-            if isinstance(node, Host):
-                continue
-            for port, protocol, address in sorted(
-                claims(node), key=lambda claim: (claim[0], claim[1], claim[2] or "")
-            ):
-                held = holders.setdefault((port, protocol), {})
-                place = None if address in _EVERYWHERE else address
-                other = (
-                    held.get(place)
-                    or held.get(None)
-                    or (next(iter(held.values()), None) if place is None else None)
-                )
-                if other is not None and other != node.id:
-                    message = f"port {port}/{protocol} of host {host.id} is already taken by {other}"
-                    yield finding("port-clash", node.id, message, f"give {node.id} or {other} another port")
-                held.setdefault(place, node.id)
-    for node in graph.nodes:
-        shared = isinstance(node, Service | Agent) and node.replicas > 1
-        if (
-            isinstance(node, Service | Agent)
-            and shared
-            and any(one.published is not None for one in node.ports)
-        ):
-            message = f"{node.replicas} replicas publish the same host port"
-            yield finding("replicas-share-port", node.id, message, "publish through a load balancer instead")
