@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +19,9 @@ from nix_gen.errors import GraphFileError, Problem, quoted
 from nix_gen.findings import Finding
 from nix_gen.graph import Graph
 from nix_gen.graph_file import graph_from, near
+from nix_gen.json_text import JsonDocument, decoded
 from nix_gen.pause import collector_paused
-from nix_gen.places import Document, Listing, Scalar, parse
+from nix_gen.places import Document, Listing, Scalar, parse, plain
 from nix_gen.places import Mapping as PlacedMapping
 
 FILE_MAX_BYTES = 4 * 1024 * 1024
@@ -43,7 +45,7 @@ class Loaded:
     notes: tuple[Finding, ...] = ()
     """What an import did not carry over or decided by itself, in the order of the file."""
     lines: Mapping[str, int] = field(default_factory=dict)
-    """Where each node and edge stands in the file, from 1, by its id."""
+    """Where each node and edge stands in the file, from 1, by its id. Of a JSON file found when asked for."""
 
 
 def load(
@@ -134,6 +136,10 @@ def loads(
     """
     if isinstance(text, bytes):
         text = _decoded(text, file)
+    in_json = decoded(text, file)
+    if in_json is not None and "nodes" in in_json.given and not overrides:
+        graph = graph_from(in_json.given, in_json)
+        return Loaded(graph=graph, origin="graph", lines=_LinesWhenAsked(in_json))
     document = parse(text, file)
     root = document.root
     if not isinstance(root, PlacedMapping):
@@ -142,7 +148,8 @@ def loads(
         if overrides:
             what, mend = "is a graph, which no file overrides", "change the graph itself"
             raise GraphFileError(Problem(file=file, what=what, mend=mend))
-        return Loaded(graph=graph_from(document), origin="graph", lines=_lines(document))
+        _refuse_tags(document)
+        return Loaded(graph=graph_from(plain(root), document), origin="graph", lines=_lines(document))
     if "services" in root.entries or "include" in root.entries:
         from nix_gen.compose.project import import_compose  # noqa: PLC0415 - large, and not for a graph
 
@@ -160,6 +167,37 @@ def loads(
         lines = dict(services.key_lines) if isinstance(services, PlacedMapping) else {}
         return Loaded(graph=graph, origin="compose", notes=notes, lines=lines)
     raise GraphFileError(_no_graph(document))
+
+
+def _refuse_tags(document: Document) -> None:
+    if document.tags:
+        tag, line = document.tags[0]
+        what = f"has the tag {quoted(tag)}, which only compose files have"
+        raise GraphFileError(Problem(file=document.file, line=line, what=what, mend="remove the tag"))
+
+
+class _LinesWhenAsked(Mapping[str, int]):
+    """As `_lines`, for a file that was read without its places: only findings need them."""
+
+    def __init__(self, document: JsonDocument) -> None:
+        self._document = document
+
+    @cached_property
+    def _found(self) -> dict[str, int]:
+        try:
+            with collector_paused():
+                return _lines(self._document.placed)
+        except GraphFileError:
+            return {}  # JSON that is no YAML: sound, without lines
+
+    def __getitem__(self, name: str) -> int:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def _lines(document: Document) -> dict[str, int]:

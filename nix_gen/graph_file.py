@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -16,7 +16,6 @@ from nix_gen.edges import EDGE_KINDS
 from nix_gen.errors import GraphFileError, Problem, quoted
 from nix_gen.graph import Graph
 from nix_gen.nodes import NODE_KINDS
-from nix_gen.places import Document, plain
 from nix_gen.scalars import HOST_PATTERN, ID_PATTERN, PORT_MAX
 
 Path = tuple[str | int, ...]
@@ -29,19 +28,24 @@ def near(given: str, known: Iterable[str]) -> str:
     return f"did you mean '{found[0]}'? " if found else ""
 
 
-def graph_from(document: Document) -> Graph:
-    """Read a graph out of a parsed file.
+class Places(Protocol):
+    """Where the values of a file stand: a `nix_gen.places.Document`, or what finds the places when asked."""
+
+    file: str
+
+    def line_of(self, path: Path) -> int:
+        """Line of the value at a path, from 1."""
+        ...
+
+
+def graph_from(given: Any, document: Places) -> Graph:
+    """Read a graph out of the values of a file.
 
     Raises:
         GraphFileError: with every problem of the file: wrong types and limits, unknown kinds and fields,
         node ids used
             twice, edges and placements that name no node.
     """
-    given = plain(document.root)
-    if document.tags:
-        tag, line = document.tags[0]
-        what = f"has the tag {quoted(tag)}, which only compose files have"
-        raise GraphFileError(Problem(file=document.file, line=line, what=what, mend="remove the tag"))
     problems = [*_identity_problems(given, document)]
     if problems:
         raise GraphFileError(*problems)
@@ -65,7 +69,7 @@ def _edges_key(given: Mapping[str, Any]) -> str:
     return "links" if "links" in given and "edges" not in given else "edges"
 
 
-def _identity_problems(given: Mapping[str, Any], document: Document) -> Iterable[Problem]:
+def _identity_problems(given: Mapping[str, Any], document: Places) -> Iterable[Problem]:
     """Kinds that do not exist and node ids used twice: what would make every later message confusing."""
     if given.get("nodes") == []:
         yield _problem(document, given, ("nodes",), "is empty", "write at least one node")
@@ -84,14 +88,13 @@ def _identity_problems(given: Mapping[str, Any], document: Document) -> Iterable
         name = node.get("id")
         if not isinstance(name, str):
             continue
-        line = document.line_of(("nodes", index, "id"))
-        if name in seen:
-            what = f"has an id that is already used (line {seen[name]})"
+        first = seen.setdefault(name, index)
+        if first != index:
+            what = f"has an id that is already used (line {document.line_of(('nodes', first, 'id'))})"
             yield _problem(document, given, ("nodes", index, "id"), what, "give each node its own id")
-        seen.setdefault(name, line)
 
 
-def _reference_problems(given: Mapping[str, Any], document: Document) -> Iterable[Problem]:
+def _reference_problems(given: Mapping[str, Any], document: Places) -> Iterable[Problem]:
     """Edges and `host` fields that name a node which is not there."""
     ids = {
         node["id"]: node.get("kind")
@@ -115,7 +118,7 @@ def _reference_problems(given: Mapping[str, Any], document: Document) -> Iterabl
             yield _problem(document, given, ("nodes", index, "host"), what, mend)
 
 
-def _problem(document: Document, given: Any, path: Path, what: str, mend: str) -> Problem:
+def _problem(document: Places, given: Any, path: Path, what: str, mend: str) -> Problem:
     return Problem(
         file=document.file, line=document.line_of(path), where=_where(given, path), what=what, mend=mend
     )
@@ -147,7 +150,7 @@ def _edge_where(edge: Any, key: str, index: int) -> str:
     return f"edge '{source} -{kind}-> {target}'"
 
 
-def _translated(error: ValidationError, given: Any, document: Document) -> list[Problem]:
+def _translated(error: ValidationError, given: Any, document: Places) -> list[Problem]:
     problems: dict[tuple[Path, str], Problem] = {}
     for detail in error.errors(include_url=False, include_context=True):
         path, beyond = _file_path(detail["loc"], given)
