@@ -18,6 +18,7 @@ from conclave.agent.context import (
     TaskContext,
 )
 from conclave.agent.duty import Duty
+from conclave.agent.environment import deployed_capabilities, deployed_max_tasks
 from conclave.agent.handler import Handler, caller_namespace
 from conclave.agent.messages import Messages
 from conclave.agent.part import Part
@@ -57,24 +58,25 @@ class Agent:
     Args:
         agent_id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit; no service's name.
         capabilities: What it can do beside what its task handlers say, each name once; a name alone is one of
-            version 1.0.0.
+            version 1.0.0. None: those of the variable ``CONCLAVE_CAPABILITIES``, if it is set.
         labels: What describes it, such as ``{"region": "eu"}``.
-        max_tasks: Tasks it works on at a time, 0 to 1000.
+        max_tasks: Tasks it works on at a time, 0 to 1000. None: the number in the variable
+            ``CONCLAVE_MAX_TASKS``, else 1.
         description: One line for people.
         metadata: Any further JSON about it, at most 16 KiB and 8 levels deep.
         drain_s: How long it lets running handlers finish when it stops, before they are cancelled.
 
     Raises:
-        UsageError: An argument is not valid.
+        UsageError: An argument, or a variable that stands in for one, is not valid.
     """
 
     def __init__(
         self,
         agent_id: str,
         *,
-        capabilities: Iterable[Capability | str] = (),
+        capabilities: Iterable[Capability | str] | None = None,
         labels: Mapping[str, str] | None = None,
-        max_tasks: int = 1,
+        max_tasks: int | None = None,
         description: str = "",
         metadata: Mapping[str, JsonValue] | None = None,
         drain_s: float = DRAIN_S,
@@ -83,9 +85,9 @@ class Agent:
         self._drain_s = drain_time(drain_s)
         self._parts: dict[type[Part], Part] = {}
         self._profile = profile(
-            capabilities=declared(capabilities),
+            capabilities=deployed_capabilities() if capabilities is None else declared(capabilities),
             labels=mapping(labels, "labels"),
-            max_tasks=max_tasks,
+            max_tasks=deployed_max_tasks() if max_tasks is None else max_tasks,
             description=description,
             metadata=mapping(metadata, "metadata"),
         )

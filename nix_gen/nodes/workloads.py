@@ -13,16 +13,18 @@ from nix_gen.nodes.base import RunningBase
 from nix_gen.nodes.identity import UserNkey
 from nix_gen.nodes.parts import Build
 from nix_gen.scalars import (
-    ITEMS_MAX_COUNT,
     REPLICAS_MAX_COUNT,
     AbsolutePath,
     Arguments,
-    Count,
     Name,
     PackageRef,
 )
 
 STOP_SIGNAL_PATTERN = r"^(SIG[A-Z0-9]{2,8}([+-][0-9]{1,2})?|[1-9][0-9]?)$"
+CAPABILITIES_MAX_COUNT = 64
+TASKS_MAX_COUNT = 1_000
+CapabilityName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+"""As Conclave's registry takes it, and no more of them, nor more tasks, than it takes."""
 StopSignal = Annotated[str, StringConstraints(pattern=STOP_SIGNAL_PATTERN)]
 
 
@@ -80,6 +82,10 @@ class Agent(WorkloadBase):
 
     kind: Literal["agent"] = "agent"
     capabilities: Annotated[
-        tuple[Name, ...], Field(max_length=ITEMS_MAX_COUNT), AfterValidator(lambda c: tuple(sorted(set(c))))
+        tuple[CapabilityName, ...],
+        Field(max_length=CAPABILITIES_MAX_COUNT),
+        AfterValidator(lambda c: tuple(sorted(set(c)))),
     ] = ()
-    max_tasks_count: Annotated[Count, Field(ge=1)] = 1
+    """What it can do beside what its handlers say; its program gets them in `CONCLAVE_CAPABILITIES`."""
+    max_tasks_count: Annotated[int, Field(strict=True, ge=1, le=TASKS_MAX_COUNT)] = 1
+    """Tasks it works on at a time, where its program does not say; in `CONCLAVE_MAX_TASKS`."""

@@ -15,6 +15,7 @@ HOST_IDS = st.sampled_from(["north", "south", "h1", "h_2", "with", "n-3", "null"
 PORTS = st.integers(1, 65_535)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 NAMES = st.sampled_from([*WORDS, "orders", "user_1", "in", "let", "$x", "a.b"])
+CAPABILITIES = st.sampled_from([*WORDS, "text.upper", "gpu-24_gb"])
 PATHS = st.sampled_from(["/", "/a", "/data", "/var/lib/x", "/a b", "/srv/${x}", "/run/secrets/p", "/\u00e9"])
 VARIABLES = st.sampled_from(["A", "B_C", "_D", "discovery.type", "X-Y", "PATH", "lower"])
 SECRETS = st.sampled_from(["s", "db.password", "api-key", "a_b", "0"])
@@ -93,7 +94,7 @@ NODES: dict[str, list[st.SearchStrategy[dict[str, Any]]]] = {
             package=st.sampled_from(["hello", "python3Packages.gunicorn"]),
         ),
     ],
-    "agent": [some({**CONTAINER, "capabilities": st.lists(NAMES, max_size=3)}, image=IMAGES)],
+    "agent": [some({**CONTAINER, "capabilities": st.lists(CAPABILITIES, max_size=3)}, image=IMAGES)],
     "database": [
         some(
             {

@@ -306,6 +306,7 @@ in
           "shop-wait-db.service"
         ];
         environment = {
+          CONCLAVE_CAPABILITIES = "[{\"name\": \"shipping\"}]";
           CONCLAVE_URL = "nats://bus2:4222";
           RATE = "50%%";
         };
