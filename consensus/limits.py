@@ -33,3 +33,24 @@ MAX_TICK_VOTERS: Final = 2 * MAX_ELECTORATE
 
 MAX_PAGE: Final = 1000
 """Items in one reply."""
+
+MAX_CONDITIONS: Final = 16
+MAX_CONDITION_CHARS: Final = 512
+"""Of one vote; a decision lists those of all votes in favour."""
+
+MAX_REASON_CHARS: Final = 2 * 1024
+"""Of a veto, a cancellation or an amendment."""
+
+MAX_NOTE_CHARS: Final = 2 * 1024
+"""Of the receipt of an execution."""
+
+MAX_OPTIONS: Final = 64
+MAX_OPTION_CHARS: Final = 64
+"""Of an option's id."""
+
+MAX_NONCE_CHARS: Final = 64
+MAX_SIGNATURE_CHARS: Final = 128
+"""Of a signature, and of a public key."""
+
+MAX_TOPIC_CHARS: Final = 128
+"""Of the knowledge topic that weights come from."""
