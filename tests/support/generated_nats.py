@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tests.support.nats_server import die_with_parent, nats_server_path
 from tests.support.processes import free_port
+from tests.support.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 _START_TIMEOUT_S = 30.0
@@ -85,18 +84,18 @@ class GeneratedServer:
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - it only calls prctl
             )
 
-    def wait(self) -> None:
+    async def wait(self) -> None:
         """Return when it is healthy: its JetStream has found its peers."""
-        give_up_s = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < give_up_s:
-            assert self._process is not None
-            assert self._process.poll() is None, self.log()[-2000:]
-            try:
-                with urllib.request.urlopen(f"{self._monitoring_url}/healthz", timeout=5):
-                    return
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.02)
-        raise AssertionError(self.log()[-4000:])
+        await wait_until(self._is_healthy, timeout_s=_START_TIMEOUT_S)
+
+    def _is_healthy(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()[-2000:]
+        try:
+            with urllib.request.urlopen(f"{self._monitoring_url}/healthz", timeout=5):
+                return True
+        except OSError:  # what urllib raises is one, too
+            return False
 
     def routes(self) -> list[dict[str, Any]]:
         """The connections to other members."""

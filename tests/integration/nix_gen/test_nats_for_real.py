@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import json
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import nats.errors
 import nats.js.errors
 import pytest
+import pytest_asyncio
 from nats.js.api import ConsumerConfig, StreamConfig
 from nats.js.client import JetStreamContext
 
@@ -62,29 +63,31 @@ def documents(graph: Graph, shared: Path, folder: Path) -> dict[str, dict[str, A
     return found
 
 
-@contextlib.contextmanager
-def running(documents: Mapping[str, dict[str, Any]], folder: Path) -> Iterator[list[GeneratedServer]]:
+@contextlib.asynccontextmanager
+async def running(
+    documents: Mapping[str, dict[str, Any]], folder: Path
+) -> AsyncIterator[list[GeneratedServer]]:
     servers = [GeneratedServer(one, folder / f"{address}.json") for address, one in documents.items()]
     try:
         for server in servers:
             server.check()
             server.start()
         for server in servers:
-            server.wait()
+            await server.wait()
         yield servers
     finally:
         for server in servers:
             server.stop()
 
 
-@pytest.fixture(scope="module")
-def cluster(nix: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(nix: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
     del nix  # nixcheck finds it itself
     folder = tmp_path_factory.mktemp("mesh")
     seeds = {name: new_credentials() for name in CLIENTS}
     graph = mesh({name: seed.public_key for name, seed in seeds.items()})
     found = on_loopback(documents(graph, shared, folder / "flake"), folder)
-    with running(found, folder) as servers:
+    async with running(found, folder) as servers:
         yield Mesh(servers, seeds)
 
 
@@ -185,7 +188,7 @@ async def test_a_stream_of_three_copies_outlives_the_loss_of_a_member(
     seeds = {name: new_credentials() for name in ("shop", "archive", "steward")}
     graph = mesh({name: seed.public_key for name, seed in seeds.items()})
     found = on_loopback(documents(graph, shared, tmp_path / "flake"), tmp_path)
-    with running(found, tmp_path) as servers:
+    async with running(found, tmp_path) as servers:
         cluster = Mesh(servers, seeds)
         async with cluster.client("steward") as steward:
             js = await _stream(steward)
@@ -263,7 +266,7 @@ async def test_members_with_certificates_let_in_no_stranger(nix: str, shared: Pa
     trusted = _with_certificates(text, known)
     stranger = _with_certificates(text, strange)[ADDRESSES["h3"]]
     del trusted[ADDRESSES["h3"]]
-    with running(trusted, tmp_path) as servers:
+    async with running(trusted, tmp_path) as servers:
         await wait_until(lambda: all(server.routes() for server in servers))
         intruder = GeneratedServer({**stranger, "jetstream": False}, tmp_path / "stranger.json")
         intruder.start()
