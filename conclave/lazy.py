@@ -1,4 +1,4 @@
-"""Imports the package's public names when they are first used (PEP 562).
+"""The package's public names, imported when they are first used.
 
 Importing the SDK with all its services takes most of a second; ``conclave --help`` and the TAB key need none
 of it.
@@ -6,9 +6,9 @@ of it.
 
 from __future__ import annotations
 
-import importlib
-import sys
-from typing import Any, Final
+from typing import Final
+
+from conclave.deferred import deferred
 
 PLACES: Final = {
     "Agent": "conclave.agent",
@@ -38,21 +38,4 @@ PLACES: Final = {
 }
 """Public name -> the module that has it."""
 
-
-def __getattr__(name: str) -> Any:
-    """The public name `name` of the package `conclave`, imported now and kept there.
-
-    Raises:
-        AttributeError: There is no such name.
-    """
-    place = PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"module 'conclave' has no attribute {name!r}")
-    value = getattr(importlib.import_module(place), name)
-    setattr(sys.modules["conclave"], name, value)
-    return value
-
-
-def __dir__() -> list[str]:
-    """What the package has to offer, used already or not."""
-    return sorted({*vars(sys.modules["conclave"]), *PLACES})
+__getattr__, __dir__ = deferred("conclave", PLACES)

@@ -1,4 +1,4 @@
-"""Imports the package's public names when they are first used (PEP 562).
+"""The package's public names, imported when they are first used.
 
 pytest imports the plugin in this package whenever it starts, wherever Conclave is installed; the services and
 the server must cost nothing until a test wants them.
@@ -6,11 +6,10 @@ the server must cost nothing until a test wants them.
 
 from __future__ import annotations
 
-import importlib
-import sys
-from typing import Any, Final
+from typing import Final
 
-_PACKAGE: Final = "conclave.testing"
+from conclave.deferred import deferred
+
 PLACES: Final = {
     "Failure": "conclave.testing.errors",
     "HandlersFailedError": "conclave.testing.errors",
@@ -26,21 +25,4 @@ PLACES: Final = {
 }
 """Public name -> the module that has it."""
 
-
-def __getattr__(name: str) -> Any:
-    """The public name `name` of the package, imported now and kept there.
-
-    Raises:
-        AttributeError: There is no such name.
-    """
-    place = PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"module {_PACKAGE!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(place), name)
-    setattr(sys.modules[_PACKAGE], name, value)
-    return value
-
-
-def __dir__() -> list[str]:
-    """What the package has to offer, used already or not."""
-    return sorted({*vars(sys.modules[_PACKAGE]), *PLACES})
+__getattr__, __dir__ = deferred("conclave.testing", PLACES)
