@@ -11,6 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nix_gen.compose.syntax import image_name
+from nix_gen.nodes import (
+    BUS_PORTS,
+    DATABASE_PORTS,
+    MONITORING_PORTS,
+    BusEngine,
+    DatabaseEngine,
+    MonitoringEngine,
+)
+from nix_gen.nodes.balancers import HTTP_PORT
 
 
 class Program(StrEnum):
@@ -47,80 +56,80 @@ class ProgramFacts:
 
 FACTS = {
     Program.POSTGRESQL: ProgramFacts(
-        port=5432,
+        port=DATABASE_PORTS[DatabaseEngine.POSTGRESQL],
         module="services.postgresql",
         servers=frozenset({"postgres"}),
         data=("/var/lib/postgresql", "/bitnami/postgresql"),
     ),
     Program.MYSQL: ProgramFacts(
-        port=3306,
+        port=DATABASE_PORTS[DatabaseEngine.MYSQL],
         module="services.mysql",
         servers=frozenset({"mysqld", "mysqld_safe"}),
         data=("/var/lib/mysql", "/bitnami/mysql"),
     ),
     Program.MARIADB: ProgramFacts(
-        port=3306,
+        port=DATABASE_PORTS[DatabaseEngine.MARIADB],
         module="services.mysql",
         servers=frozenset({"mysqld", "mariadbd", "mysqld_safe"}),
         data=("/var/lib/mysql", "/bitnami/mariadb"),
     ),
     Program.REDIS: ProgramFacts(
-        port=6379,
+        port=DATABASE_PORTS[DatabaseEngine.REDIS],
         module="services.redis",
         servers=frozenset({"redis-server", "valkey-server"}),
         data=("/data", "/bitnami/redis", "/bitnami/valkey"),
     ),
     Program.NATS: ProgramFacts(
-        port=4222,
+        port=BUS_PORTS[BusEngine.NATS],
         module="services.nats",
         servers=frozenset({"nats-server", "/nats-server"}),
         data=("/data", "/nats", "/tmp/nats"),  # noqa: S108
     ),
-    Program.NGINX: ProgramFacts(port=80, module="services.nginx", servers=frozenset({"nginx"})),
+    Program.NGINX: ProgramFacts(port=HTTP_PORT, module="services.nginx", servers=frozenset({"nginx"})),
     Program.MONGODB: ProgramFacts(
-        port=27017,
+        port=DATABASE_PORTS[DatabaseEngine.MONGODB],
         module="services.mongodb",
         servers=frozenset({"mongod"}),
         data=("/data/db", "/data/configdb", "/bitnami/mongodb"),
     ),
     Program.RABBITMQ: ProgramFacts(
-        port=5672,
+        port=BUS_PORTS[BusEngine.RABBITMQ],
         module="services.rabbitmq",
         servers=frozenset({"rabbitmq-server"}),
         data=("/var/lib/rabbitmq",),
     ),
     Program.KAFKA: ProgramFacts(
-        port=9092,
+        port=BUS_PORTS[BusEngine.KAFKA],
         module="services.apache-kafka",
         servers=frozenset({"/etc/kafka/docker/run"}),
         data=("/var/lib/kafka/data", "/tmp/kafka-logs", "/tmp/kraft-combined-logs"),  # noqa: S108
     ),
     Program.PROMETHEUS: ProgramFacts(
-        port=9090,
+        port=MONITORING_PORTS[MonitoringEngine.PROMETHEUS],
         module="services.prometheus",
         servers=frozenset({"prometheus", "/bin/prometheus"}),
         data=("/prometheus",),
     ),
     Program.ALERTMANAGER: ProgramFacts(
-        port=9093,
+        port=MONITORING_PORTS[MonitoringEngine.ALERTMANAGER],
         module="services.prometheus.alertmanager",
         servers=frozenset({"alertmanager", "/bin/alertmanager"}),
         data=("/alertmanager",),
     ),
     Program.GRAFANA: ProgramFacts(
-        port=3000,
+        port=MONITORING_PORTS[MonitoringEngine.GRAFANA],
         module="services.grafana",
         servers=frozenset({"grafana-server", "/run.sh"}),
         data=("/var/lib/grafana",),
     ),
     Program.LOKI: ProgramFacts(
-        port=3100,
+        port=MONITORING_PORTS[MonitoringEngine.LOKI],
         module="services.loki",
         servers=frozenset({"loki", "/usr/bin/loki"}),
         data=("/loki",),
     ),
     Program.NODE_EXPORTER: ProgramFacts(
-        port=9100,
+        port=MONITORING_PORTS[MonitoringEngine.NODE_EXPORTER],
         module="services.prometheus.exporters.node",
         servers=frozenset({"node_exporter", "/bin/node_exporter"}),
     ),
