@@ -12,7 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from nix_gen.errors import NixGenError, quoted
 from nix_gen.keywords import NIX_KEYWORDS
@@ -139,9 +139,11 @@ class ListOf:
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """One attribute and the comment that stands above it, line by line."""
+class Binding(NamedTuple):
+    """One attribute and the comment that stands above it, line by line.
+
+    A tuple, as there are more of these than of anything else.
+    """
 
     name: str
     value: Value
@@ -155,7 +157,8 @@ class AttrSet:
     bindings: tuple[Binding, ...]
 
     def __post_init__(self) -> None:
-        names = [_text(binding.name) for binding in self.bindings]
+        names = [binding.name for binding in self.bindings]
+        _text("".join(names))
         if not RESERVED_NAMES.isdisjoint(names):
             reserved = min(RESERVED_NAMES.intersection(names))
             raise NixValueError(f"the attribute name {quoted(reserved)} is reserved by Nix")

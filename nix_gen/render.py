@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from nix_gen.ir import (
@@ -44,6 +45,7 @@ FORMALS_IN_LINE_MAX_COUNT = 2
 _STEP = "  "
 _FIRST = ("imports", "enable", "description")
 """Attributes that stand before the others of their set, where people look for them."""
+_FIRST_SET = frozenset(_FIRST)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL = re.compile(r'["\\\n\r\t]|\$(?=\{)')
 _SPECIAL_INDENTED = re.compile(r"'(?='|\$\{)|(?<=')'|\$(?=\{)")
@@ -51,6 +53,10 @@ _WORDS = (Str, Int, Bool, Null, Ref, RelativePath, Template)
 """What may share its line with brackets around it."""
 _IN_PARENTHESES = (Call, Function, Let, Update)
 """What must not stand bare as an argument or in a list."""
+_BELOW_THEIR_NAME = (Function, Let)
+_BELOW_A_LONG_NAME = (Call, Ref, Update)
+NAMES_CACHE_COUNT = 8_192
+"""Attribute names kept as they are written: a deployment has a few hundred, over and over."""
 
 
 def render_file(body: Value, *, header: Sequence[str] = ()) -> str:
@@ -176,7 +182,7 @@ def _attrs(body: AttrSet, indent: str) -> str:
     bindings = body.bindings
     if not bindings:
         return "{ }"
-    if any(binding.name in _FIRST for binding in bindings):
+    if not _FIRST_SET.isdisjoint(binding.name for binding in bindings):
         bindings = tuple(sorted(bindings, key=_rank))
     return f"{{\n{_bindings(bindings, indent + _STEP, apart=not indent)}\n{indent}}}"
 
@@ -189,42 +195,46 @@ def _bindings(bindings: Sequence[Binding], indent: str, *, apart: bool) -> str:
     """Bindings, one after another; a commented one, or each if `apart`, has a blank line on either side."""
     lines: list[str] = []
     commented = False
-    for index, binding in enumerate(bindings):
-        folded, path, said = _folded(binding)
-        comments = _comments(said, indent) if said else []
-        if index and (apart or comments or commented):
+    for binding in bindings:
+        held, path, said = _folded(binding)
+        if lines and (apart or said or commented):
             lines.append("")
-        lines += comments
-        lines.append(_binding(path, folded, indent))
-        commented = bool(comments)
+        if said:
+            lines += _comments(said, indent)
+        lines.append(_binding(path, held, indent))
+        commented = bool(said)
     return "\n".join(lines)
 
 
-def _folded(binding: Binding) -> tuple[Value, str, list[str]]:
+def _folded(binding: Binding) -> tuple[Value, str, tuple[str, ...]]:
     """The value, dotted path and comments of a binding: a set with one member is folded into the path."""
-    names, held, said = [binding.name], binding.value, list(binding.comments)
+    path, held, said = _name(binding.name), binding.value, binding.comments
     while isinstance(held, AttrSet) and len(held.bindings) == 1:
-        (member,) = held.bindings
-        names.append(member.name)
+        member = held.bindings[0]
+        path = f"{path}.{_name(member.name)}"
         said += member.comments
         held = member.value
-    path = ".".join(name if is_identifier(name) else f'"{_escaped(name)}"' for name in names)
     return held, path, said
 
 
+@lru_cache(maxsize=NAMES_CACHE_COUNT)
+def _name(name: str) -> str:
+    """An attribute name as it stands in a path."""
+    return name if is_identifier(name) else f'"{_escaped(name)}"'
+
+
 def _binding(path: str, held: Value, indent: str) -> str:
-    if isinstance(held, Function | Let):
+    if isinstance(held, _BELOW_THEIR_NAME):
         inner = indent + _STEP
         return f"{indent}{path} =\n{inner}{render(held, inner)};"
     text = render(held, indent)
-    line = f"{path} = {text};"
-    if len(line) > LINE_MAX_COLUMNS and "\n" not in text:
+    if len(path) + len(text) + len(" = ;") > LINE_MAX_COLUMNS and "\n" not in text:
         if isinstance(held, ListOf) and held.items:
             (item,) = held.items
             return f"{indent}{path} = [\n{indent}{_STEP}{render(item, indent + _STEP)}\n{indent}];"
-        if '"' in path or isinstance(held, Call | Ref | Update):
+        if '"' in path or isinstance(held, _BELOW_A_LONG_NAME):
             return f"{indent}{path} =\n{indent}{_STEP}{text};"
-    return f"{indent}{line}"
+    return f"{indent}{path} = {text};"
 
 
 def _function(function: Function, indent: str) -> str:

@@ -7,6 +7,7 @@ at once.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 
 from nix_gen.ir import AttrSet, Binding, Let, ListOf, Multiline, Plain, Ref, Update, Value
@@ -14,9 +15,12 @@ from nix_gen.ir import value as typed
 
 Path = tuple[str, ...]
 """Where an option stands: `("services", "nginx", "enable")`."""
+_NAME = operator.itemgetter(0)
 
 
 class _Branch:
+    """A set, a list or lines that are still being added to."""
+
     __slots__ = ("base", "comments", "items", "last_lines", "lines", "members")
 
     def __init__(self) -> None:
@@ -26,6 +30,50 @@ class _Branch:
         self.items: list[Value] = []
         self.lines: list[str] = []
         self.last_lines: list[str] = []
+
+    def below(self, name: str) -> _Branch:
+        """The branch of a name, which is made if there is none."""
+        member = self.members.get(name)
+        if member is None:
+            member = self.members[name] = _Branch()
+        assert isinstance(member, _Branch), f"something is put below {name}, which is a value"
+        return member
+
+    def put(self, name: str, plain: Plain) -> None:
+        """Set a member, or the members of a member."""
+        if isinstance(plain, dict) and plain:
+            branch = self.below(name)
+            for inner, member in plain.items():
+                branch.put(inner, member)
+            return
+        new = typed(plain)
+        old = self.members.setdefault(name, new)
+        assert old is new or old == new, f"{name} is set twice"
+
+    def closed(self) -> Value:
+        """The value, now that nothing is added any more."""
+        assert bool(self.members) + bool(self.items) + bool(self.lines) <= 1, "a set, a list or lines"
+        if self.items:
+            return ListOf(tuple(dict.fromkeys(self.items)))
+        if self.lines:
+            return Multiline("".join(f"{line}\n" for line in self.lines + self.last_lines))
+        if self.base is None:
+            return self.closed_set()
+        return Update((self.base, self.closed_set())) if self.members else self.base
+
+    def closed_set(self) -> AttrSet:
+        """The members, sorted, each below its comments."""
+        comments = self.comments
+        return AttrSet(
+            tuple(
+                Binding(
+                    name,
+                    member.closed() if isinstance(member, _Branch) else member,
+                    tuple(comments[name]) if name in comments else (),
+                )
+                for name, member in sorted(self.members.items(), key=_NAME)
+            )
+        )
 
 
 class Draft:
@@ -49,16 +97,7 @@ class Draft:
 
     def put(self, path: Path, plain: Plain, *comments: str) -> None:
         """Set an option; a mapping is set member by member, so that several concerns can fill one set."""
-        if isinstance(plain, dict) and plain:
-            self.say(path, *comments)
-            for name, member in plain.items():
-                self.put((*path, name), member)
-            return
-        holder = self._branch(path[:-1])
-        new = typed(plain)
-        old = holder.members.get(path[-1])
-        assert old is None or old == new, f"{'.'.join(path)} is set twice"
-        holder.members[path[-1]] = new
+        self._branch(path[:-1]).put(path[-1], plain)
         self.say(path, *comments)
 
     def add(self, path: Path, items: Iterable[Plain], *comments: str) -> None:
@@ -91,37 +130,12 @@ class Draft:
         Raises:
             NixValueError: a name from the graph is one that Nix would execute.
         """
-        options = _members(self._root)
+        options = self._root.closed_set()
         named = tuple(self.lets[name] for name in sorted(self.lets))
         return Let(named, options) if named else options
 
     def _branch(self, path: Path) -> _Branch:
         branch = self._root
         for name in path:
-            member = branch.members.get(name)
-            if member is None:
-                member = branch.members[name] = _Branch()
-            assert isinstance(member, _Branch), f"{'.'.join(path)} lies below a value"
-            branch = member
+            branch = branch.below(name)
         return branch
-
-
-def _members(branch: _Branch) -> AttrSet:
-    bindings = []
-    for name in sorted(branch.members):
-        member = branch.members[name]
-        comments = tuple(branch.comments.get(name, ()))
-        bindings.append(Binding(name, _closed(member) if isinstance(member, _Branch) else member, comments))
-    return AttrSet(tuple(bindings))
-
-
-def _closed(branch: _Branch) -> Value:
-    filled = [bool(branch.members), bool(branch.items), bool(branch.lines)]
-    assert sum(filled) <= 1, "a branch is a set, a list or lines"
-    if branch.items:
-        return ListOf(tuple(dict.fromkeys(branch.items)))
-    if branch.lines:
-        return Multiline("".join(f"{line}\n" for line in branch.lines + branch.last_lines))
-    if branch.base is not None:
-        return Update((branch.base, _members(branch))) if branch.members else branch.base
-    return _members(branch)
