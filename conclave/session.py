@@ -10,12 +10,13 @@ from pathlib import Path
 from conclave.address import find_url
 from conclave.identity.lookup import find_credentials
 from consensus.client import ConsensusClient
+from consensus.signing import CredentialsSigner, Signer
 from coordination.artifacts.client import ArtifactsClient
 from coordination.registry.client import RegistryClient
 from coordination.runtime.bus import Bus, NatsBus
 from coordination.runtime.client import PATIENCE_S, Caller
 from coordination.runtime.clock import Clock, SystemClock
-from coordination.runtime.credentials import Credentials
+from coordination.runtime.credentials import SEED_BYTES, Credentials
 from coordination.runtime.names import Subjects, require_id
 from coordination.tasks.client import TasksClient
 from dialog.client import DialogClient
@@ -38,6 +39,8 @@ class Session:
         patience_s: How long a call is repeated, under one command id, while a service is away.
         clock: What time it is; the machine's clock by default.
         entropy: Where ids and jitter come from; the system's randomness by default.
+        credentials: The agent's own, with which it signs its votes. Without, where the server asks for no
+            proof either, a key is made for this session.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Session:
         patience_s: float = PATIENCE_S,
         clock: Clock | None = None,
         entropy: random.Random | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.agent = agent
         self.bus = bus
@@ -59,6 +63,10 @@ class Session:
             bus, agent=agent, subjects=self.subjects, patience_s=patience_s, entropy=self.entropy
         )
         """To call services that have no client here."""
+        self.signer: Signer = CredentialsSigner(
+            credentials or Credentials.generate(self.entropy.randbytes(SEED_BYTES))
+        )
+        """Signs in the agent's name."""
         self.registry: RegistryClient = RegistryClient(self.caller)
         self.tasks: TasksClient = TasksClient(self.caller)
         self.dialog: DialogClient = DialogClient(self.caller)
@@ -108,6 +116,6 @@ async def connect(
     found = find_credentials(require_id(agent), credentials)
     bus = await NatsBus.connect(find_url(url), agent=agent, credentials=found)
     try:
-        yield Session(bus, agent=agent, subjects=subjects, patience_s=patience_s)
+        yield Session(bus, agent=agent, subjects=subjects, patience_s=patience_s, credentials=found)
     finally:
         await bus.close()

@@ -59,18 +59,21 @@ class Entropy(Protocol):
 class CredentialsSigner:
     """Signs with the credentials of a NATS user.
 
+    Whoever asks for the key first and for signatures next gets signatures by that key, even while the
+    credential is being replaced: only `public_key` looks for a new one.
+
     Args:
-        credentials: As of the beginning; a rotation needs a new signer.
+        credentials: The agent's own.
     """
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._public_key = credentials.public_key
 
     @property
     def public_key(self) -> str:
-        """The agent's nkey."""
-        return self._public_key
+        """The agent's nkey, as of the credential file now: an agent outlives the rotation of its seed."""
+        self._credentials = self._credentials.current()
+        return self._credentials.public_key
 
     def sign(self, data: bytes) -> str:
         """Signature of `data`, base64url without padding."""

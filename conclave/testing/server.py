@@ -127,4 +127,5 @@ class ServerMesh(Mesh):
         return await NatsBus.connect(self.url, agent=agent, credentials=minted[agent])
 
     def _session(self, bus: Bus, agent: str, patience_s: float) -> Session:
-        return Session(bus, agent=agent, subjects=self.subjects, patience_s=patience_s)
+        minted = Credentials.read(self._server.identities.path(agent))
+        return Session(bus, agent=agent, subjects=self.subjects, patience_s=patience_s, credentials=minted)

@@ -18,6 +18,7 @@ import nkeys  # type: ignore[import-untyped]
 
 from coordination.runtime.errors import UsageError
 
+SEED_BYTES: Final = 32
 _SEED_CHARS: Final = 58
 _MAX_FILE_BYTES: Final = 4096
 
@@ -52,8 +53,8 @@ class Credentials:
 
     @classmethod
     def generate(cls, random_bytes: bytes) -> Credentials:
-        """New credentials made of 32 `random_bytes`, which must come from ``os.urandom``."""
-        assert len(random_bytes) == 32
+        """New credentials of `SEED_BYTES` `random_bytes`: from ``os.urandom``, unless they are for a test."""
+        assert len(random_bytes) == SEED_BYTES
         return cls(nkeys.encode_seed(random_bytes, nkeys.PREFIX_BYTE_USER).decode())
 
     @classmethod

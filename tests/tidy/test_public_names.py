@@ -21,7 +21,7 @@ OF_AN_AGENT = """
 decision id joined message on part prompt proposal run running serve task
 """
 OF_A_SESSION = """
-agent artifacts bus caller clock consensus dialog entropy knowledge registry replica subjects tasks
+agent artifacts bus caller clock consensus dialog entropy knowledge registry replica signer subjects tasks
 """
 
 
