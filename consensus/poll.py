@@ -1,0 +1,218 @@
+"""One vote from its opening to its count: who may cast what, where it stands, what is certain. Pure, exact.
+
+A poll is built from the snapshot taken when voting opened, and changed by ballots and by electors that are
+released or restored; the same calls in the same order give the same poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consensus import certainty
+from consensus.ballot import Ballot, Scope
+from consensus.casting import Books, FractionalBooks, OverridableBooks, Problem, Votes
+from consensus.certainty import Sides
+from consensus.rules import Rules, Tally, Verdict
+
+
+class PollError(ValueError):
+    """A poll that cannot be, or a ballot that `Poll.problem` refuses."""
+
+
+class Poll:
+    """The state of one vote.
+
+    A *released* elector is one that is away and whose weight nobody has cast: its weight is left out of the
+    electorate for quorum and thresholds. As weight once cast never becomes uncast, whoever has voted (itself,
+    or through a delegate that has) is not released any more, and never again; so the electorate is never
+    smaller than what was cast. The weight of an elector is its own; where delegations are final
+    (`Rules.is_fractional`) it is all that it may spend, and one that has delegated has none to release.
+
+    Invariants: for + against + abstain + uncast == eligible; released electors' weight is part of the uncast.
+
+    Complexity: `cast` the length of the delegation chain, amortised; all else of a binary protocol constant.
+    """
+
+    def __init__(
+        self, rules: Rules, weights: Mapping[str, int], delegations: Mapping[str, str], seed: str
+    ) -> None:
+        """Open a vote.
+
+        Args:
+            rules: Of the proposal.
+            weights: Elector -> weight, at least 0.
+            delegations: Elector -> the elector that stands in for it, without cycles (`delegations.resolve`).
+            seed: What lots are drawn from: the id of the proposal.
+
+        Raises:
+            PollError: A weight is negative, or a delegation names somebody that is no elector.
+            DelegationError: The delegations hold a cycle.
+        """
+        negative = next((agent for agent, weight in weights.items() if weight < 0), None)
+        if negative is not None:
+            raise PollError(f"the weight of {negative} is {weights[negative]}; it must be at least 0")
+        for agent, delegate in delegations.items():
+            if agent not in weights or delegate not in weights:
+                raise PollError(f"{agent} delegates to {delegate}: both must be electors")
+        if not rules.is_binary:
+            raise PollError(f"{rules.protocol} chooses among options, which is counted elsewhere")
+        self.rules = rules
+        self.eligible_votes = sum(weights.values())
+        self._weights = dict(weights)
+        self._seed = seed
+        books = FractionalBooks if rules.is_fractional else OverridableBooks
+        self._books: Books = books(self._weights, dict(delegations), may_change_vote=rules.may_change_vote)
+        self._released: dict[str, int] = {}
+        self._released_votes = 0
+
+    def problem(self, ballot: Ballot) -> Problem | None:
+        """Why a ballot cannot be cast: code and message, or None if it can.
+
+        Args:
+            ballot: Its choice is in normal form (`ballot.normalised`).
+
+        Returns:
+            ``not_in_electorate``, ``delegated_away``, ``already_voted``, ``nothing_to_cast``, ``overspent``
+            or ``invalid_choice`` (of a scope that the rules do not know).
+        """
+        if ballot.voter not in self._weights:
+            return "not_in_electorate", f"{ballot.voter} does not vote on this proposal"
+        return self._books.problem(ballot)
+
+    def cast(self, ballot: Ballot) -> None:
+        """Count a ballot; released electors whose weight it casts are released no longer.
+
+        Raises:
+            PollError: The ballot has a `problem`; nothing has changed.
+        """
+        problem = self.problem(ballot)
+        if problem is not None:
+            raise PollError(f"{problem[0]}: {problem[1]}")
+        self._books.cast(ballot)
+        if self._released:
+            for agent in self._books.covered_by(ballot):
+                self.restore(agent)
+
+    def weight_of(self, voter: str, scope: Scope = "all") -> int:
+        """The weight that a vote of `voter` with this scope would cast now; 0 for whoever is no elector.
+
+        Of a fractional vote: what is left to spend. Where votes may be changed, what the voter has cast
+        already is included.
+        """
+        return self._books.weight_of(voter, scope) if voter in self._weights else 0
+
+    def weight_cast_by(self, ballot: Ballot) -> int:
+        """The weight that this ballot would cast now: less than `weight_of` if it spends only a part."""
+        if self.rules.is_binary and isinstance(ballot.choice, Mapping):
+            return sum(ballot.choice.values())
+        return self.weight_of(ballot.voter, ballot.scope)
+
+    def has_voted(self, agent: str) -> bool:
+        """Whether `agent` itself has cast a vote, in any scope."""
+        return self._books.has_voted(agent)
+
+    def favours(self, voter: str, scope: Scope = "all") -> bool:
+        """Whether something that `voter` cast, in this scope, counts in favour: for, or any option.
+
+        A vote whose weight others have taken back entirely counts for nothing.
+        """
+        return self._books.favours(voter, scope)
+
+    def is_releasable(self, agent: str) -> bool:
+        """Whether `release` would leave `agent` out.
+
+        That is: the rules release who goes offline, `agent` is an elector and not released yet, nobody has
+        cast its weight, and at least `Rules.minimum_electorate` electors remain without it.
+        """
+        return (
+            self.rules.offline_voters == "release"
+            and agent in self._weights
+            and agent not in self._released
+            and self._books.is_uncast(agent)
+            and len(self._weights) - len(self._released) > self.rules.minimum_electorate
+        )
+
+    def release(self, agent: str) -> bool:
+        """Leave the weight of an elector that is away out of the electorate.
+
+        Returns:
+            Whether it was; nothing happens unless `is_releasable`.
+        """
+        if not self.is_releasable(agent):
+            return False
+        weight = self._books.weight_at_hand(agent)
+        self._released[agent] = weight
+        self._released_votes += weight
+        return True
+
+    def restore(self, agent: str) -> bool:
+        """Count a released elector's weight toward the electorate again.
+
+        Returns:
+            Whether it was released.
+        """
+        weight = self._released.pop(agent, None)
+        if weight is None:
+            return False
+        self._released_votes -= weight
+        return True
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """The electors that are left out at present, in the order in which they were released."""
+        return tuple(self._released)
+
+    def tally(self) -> Tally:
+        """Where the vote stands."""
+        fixed, lent = _sides(self._books.fixed), _sides(self._books.lent)
+        sides = Sides(
+            for_votes=fixed.for_votes + lent.for_votes,
+            against_votes=fixed.against_votes + lent.against_votes,
+            abstain_votes=fixed.abstain_votes + lent.abstain_votes,
+        )
+        return certainty.tally_of(
+            self.rules, sides, eligible_votes=self.eligible_votes, released_votes=self._released_votes
+        )
+
+    def verdict(self) -> Verdict:
+        """What the vote comes to if no further vote is cast."""
+        return certainty.verdict(self.rules, self.tally())
+
+    def has_super_quorum(self) -> bool:
+        """Whether the super-quorum makes a success of this vote at once.
+
+        By rule, as in Governor, not because nothing could change any more.
+        """
+        return certainty.has_super_quorum(self.rules, self.tally()) and self.verdict().is_won
+
+    def outlook(self) -> Verdict | None:
+        """What is certain already, however the vote goes on; None while anything is open.
+
+        Nothing is, while votes may be changed. It says nothing of a super-quorum (`has_super_quorum`) and
+        does not ask for `Rules.is_early_decision`; see `early_verdict`.
+        """
+        if self.rules.may_change_vote:
+            return None
+        return certainty.outlook(
+            self.rules, _sides(self._books.fixed), _sides(self._books.lent), self.eligible_votes
+        )
+
+    def early_verdict(self) -> Verdict | None:
+        """The verdict that ends the vote now, before its deadline; None if it goes on.
+
+        Either the super-quorum is reached and the vote won otherwise, or the rules ask for early decisions
+        and the result is certain.
+        """
+        if self.rules.super_quorum is not None and self.has_super_quorum():
+            return self.verdict()
+        return self.outlook() if self.rules.is_early_decision else None
+
+
+def _sides(votes: Votes) -> Sides:
+    """Any option counts as for."""
+    against_votes, abstain_votes = votes.of("against"), votes.of("abstain")
+    return Sides(
+        for_votes=votes.total - against_votes - abstain_votes,
+        against_votes=against_votes,
+        abstain_votes=abstain_votes,
+    )
