@@ -146,11 +146,15 @@ def new_nonce(entropy: Entropy) -> str:
     return base64.urlsafe_b64encode(entropy.randbytes(16)).rstrip(b"=").decode()
 
 
-@lru_cache(maxsize=_KEYS_REMEMBERED)
 def _key_bytes(text: Any) -> bytes | None:
-    """The Ed25519 key in an nkey; nkeys itself has no function for it, and reads no checksums."""
     if not isinstance(text, str) or len(text) != PUBLIC_KEY_CHARS or not text.isascii():
         return None
+    return _decoded_key(text)
+
+
+@lru_cache(maxsize=_KEYS_REMEMBERED)
+def _decoded_key(text: str) -> bytes | None:
+    """The Ed25519 key in an nkey; nkeys itself has no function for it, and reads no checksums."""
     try:
         raw = base64.b32decode(text)
     except binascii.Error:
