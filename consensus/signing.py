@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from coordination.runtime.credentials import Credentials
 
 PURPOSE: Final = "conclave.vote.1"
+ATTESTATION_PURPOSE: Final = "conclave.trail.1"
 PUBLIC_KEY_CHARS: Final = 56
 SIGNATURE_CHARS: Final = 86
 NONCE_CHARS: Final = 22
@@ -115,6 +116,19 @@ def signed_bytes(
             "rationale": rationale,
             "nonce": nonce,
         }
+    )
+
+
+def attested_bytes(*, proposal_id: str, sequence: int, head: str) -> bytes:
+    """What the service signs to vouch for a trail.
+
+    Args:
+        proposal_id: Whose trail it is.
+        sequence: Of its newest entry.
+        head: The hash of that entry.
+    """
+    return canonical(
+        {"purpose": ATTESTATION_PURPOSE, "proposal_id": proposal_id, "sequence": sequence, "hash": head}
     )
 
 

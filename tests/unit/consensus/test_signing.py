@@ -17,6 +17,7 @@ from consensus.signing import (
     NONCE_CHARS,
     NONCE_PATTERN,
     CredentialsSigner,
+    attested_bytes,
     is_public_key,
     new_nonce,
     signed_bytes,
@@ -239,3 +240,9 @@ def test_points_are_signed_whatever_order_they_were_written_in() -> None:
     one = signed_bytes(**{**VOTE, "choice": {"a": 1, "b": 2}})
     assert one == signed_bytes(**{**VOTE, "choice": {"b": 2, "a": 1}})
     assert json.loads(one)["choice"] == {"a": 1, "b": 2}
+
+
+def test_an_attestation_is_no_vote_and_names_all_that_it_is_about() -> None:
+    assert attested_bytes(proposal_id="p-1", sequence=7, head="ab" * 32) == (
+        b'{"hash":"' + b"ab" * 32 + b'","proposal_id":"p-1","purpose":"conclave.trail.1","sequence":7}'
+    )
