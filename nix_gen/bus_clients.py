@@ -59,8 +59,8 @@ def are_copies(one: BusClient, other: BusClient) -> bool:
 def buses(graph: Graph, engine: BusEngine) -> Iterator[tuple[MessageBus, ...]]:
     """The buses of an engine: each cluster once, by the first id of its members."""
     seen: set[str] = set()
-    for node in sorted(graph.nodes, key=lambda one: one.id):
-        if isinstance(node, MessageBus) and node.engine is engine and node.id not in seen:
+    for node in graph.nodes_of(MessageBus):
+        if node.engine is engine and node.id not in seen:
             members = graph.bus_members(node.id)
             seen.update(member.id for member in members)
             yield members

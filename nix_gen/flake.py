@@ -107,7 +107,7 @@ def _files(lowered: Lowered, given: Graph) -> dict[str, str]:
     files = {
         FLAKE_FILE: render_file(_flake(graph), header=header),
         "flake.lock": lock_text(_pins(graph)),
-        GRAPH_FILE: _json(json.loads(given.canonical_json())),
+        GRAPH_FILE: _spaced(json.loads(given.canonical_json())),
         "plan.nix": render_file(_plan_package(), header=header),
     }
     for module in lowered.modules:
@@ -122,7 +122,11 @@ def _files(lowered: Lowered, given: Graph) -> dict[str, str]:
 
 def _json(plain: Any) -> str:
     """As `json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False)` writes it, ten times as fast."""
-    ordered = json.loads(json.dumps(plain, sort_keys=True))
+    return _spaced(json.loads(json.dumps(plain, sort_keys=True)))
+
+
+def _spaced(ordered: Any) -> str:
+    """Data as JSON for people, in the order it has."""
     return to_json(ordered, indent=2).decode() + "\n"
 
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import networkx as nx
 
 DEFAULT_NAME = "deployment"
+E = TypeVar("E")
+N = TypeVar("N")
 _SETTABLE = ("kind", "id", "source", "target")
 """Fields that stand in the canonical form even where they equal their default."""
 
@@ -107,12 +110,25 @@ class Graph(Part):
         return {node.id: node for node in self.nodes}
 
     @cached_property
+    def nodes_in_order(self) -> tuple[Node, ...]:
+        """Nodes, sorted by id."""
+        return tuple(sorted(self.nodes, key=_id))
+
+    @cached_property
+    def _by_kind(self) -> dict[type, list[Any]]:
+        found: dict[type, list[Any]] = {}
+        for node in self.nodes_in_order:
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    def nodes_of(self, kind: type[N]) -> Sequence[N]:
+        """Nodes of one kind, by id."""
+        return self._by_kind.get(kind, ())
+
+    @cached_property
     def hosts(self) -> tuple[Host, ...]:
         """Host nodes by id; the implicit host, named after the graph, where the graph has none."""
-        explicit = tuple(
-            sorted((node for node in self.nodes if isinstance(node, Host)), key=lambda host: host.id)
-        )
-        return explicit or (Host(id=self.name),)
+        return tuple(self.nodes_of(Host)) or (Host(id=self.name),)
 
     @cached_property
     def _mounters(self) -> dict[str, list[str]]:
@@ -154,19 +170,32 @@ class Graph(Part):
     @cached_property
     def _placement(self) -> dict[str, tuple[Node, ...]]:
         placed: dict[str, list[Node]] = {}
-        for node in sorted(self.nodes, key=lambda one: one.id):
+        for node in self.nodes_in_order:
             host = self.host_of(node.id)
             if host is not None and not isinstance(node, Host):
                 placed.setdefault(host, []).append(node)
         return {host: tuple(nodes) for host, nodes in placed.items()}
 
     @cached_property
-    def _by_end(self) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
+    def _by_end(self) -> tuple[dict[str, tuple[Edge, ...]], dict[str, tuple[Edge, ...]]]:
         outgoing: dict[str, list[Edge]] = {}
         incoming: dict[str, list[Edge]] = {}
         for edge in self._in_order:
             outgoing.setdefault(edge.source, []).append(edge)
             incoming.setdefault(edge.target, []).append(edge)
+        return (
+            {node_id: tuple(edges) for node_id, edges in outgoing.items()},
+            {node_id: tuple(edges) for node_id, edges in incoming.items()},
+        )
+
+    @cached_property
+    def _by_end_and_kind(self) -> tuple[dict[tuple[str, type], list[Any]], dict[tuple[str, type], list[Any]]]:
+        outgoing: dict[tuple[str, type], list[Any]] = {}
+        incoming: dict[tuple[str, type], list[Any]] = {}
+        for edge in self._in_order:
+            kind = type(edge)
+            outgoing.setdefault((edge.source, kind), []).append(edge)
+            incoming.setdefault((edge.target, kind), []).append(edge)
         return outgoing, incoming
 
     @cached_property
@@ -181,11 +210,19 @@ class Graph(Part):
 
     def edges_from(self, node_id: str) -> tuple[Edge, ...]:
         """Edges whose source is the node, in canonical order."""
-        return tuple(self._by_end[0].get(node_id, ()))
+        return self._by_end[0].get(node_id, ())
 
     def edges_to(self, node_id: str) -> tuple[Edge, ...]:
         """Edges whose target is the node, in canonical order."""
-        return tuple(self._by_end[1].get(node_id, ()))
+        return self._by_end[1].get(node_id, ())
+
+    def kind_from(self, node_id: str, kind: type[E]) -> Sequence[E]:
+        """Those of `edges_from` that are of one kind."""
+        return self._by_end_and_kind[0].get((node_id, kind), ())
+
+    def kind_to(self, node_id: str, kind: type[E]) -> Sequence[E]:
+        """Those of `edges_to` that are of one kind."""
+        return self._by_end_and_kind[1].get((node_id, kind), ())
 
     @cached_property
     def lineages(self) -> Lineages:
@@ -201,7 +238,7 @@ class Graph(Part):
 
     @cached_property
     def _bus_members(self) -> dict[str, tuple[MessageBus, ...]]:
-        buses = {node.id: node for node in self.nodes if isinstance(node, MessageBus)}
+        buses = {node.id: node for node in self.nodes_of(MessageBus)}
         first: dict[tuple[str, str], str] = {}
         joined = [
             (bus.id, first.setdefault((bus.engine, bus.cluster.name), bus.id))
@@ -230,7 +267,7 @@ class Graph(Part):
             "directed": True,
             "multigraph": True,
             "graph": attributes,
-            "nodes": [_plain(node) for node in sorted(self.nodes, key=lambda node: node.id)],
+            "nodes": [_plain(node) for node in self.nodes_in_order],
             "edges": [_plain(edge) for edge in self._in_order],
         }
 
@@ -292,10 +329,12 @@ def _without_key(edge: Any) -> Any:
 
 def _plain(part: Part) -> dict[str, Any]:
     fields: dict[str, Any] = part.model_dump(mode="json", exclude_defaults=True)
-    for name in _SETTABLE:
-        if name in type(part).model_fields:
-            fields[name] = getattr(part, name)
-    return fields
+    held = vars(part)
+    return fields | {name: held[name] for name in _SETTABLE if name in held}
+
+
+def _id(node: Node) -> str:
+    return node.id
 
 
 def _ends(edge: Edge) -> tuple[str, str, str]:

@@ -12,11 +12,14 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, get_args
 
 from nix_gen.errors import NixGenError, quoted
 from nix_gen.keywords import NIX_KEYWORDS
 
+NAMES_CACHE_COUNT = 8_192
+"""Names that are remembered: a deployment has a few hundred, over and over."""
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 RESERVED_NAMES = frozenset({"_type", "outPath", "__toString", "__functor", "_module"})
 """Names with a meaning of their own: `{ _type = "if"; … }` *is* an `mkIf` to the module system."""
@@ -28,6 +31,7 @@ class NixValueError(NixGenError):
     """A value that Nix cannot hold, or that would not stay data: our caller's mistake, or a hostile graph."""
 
 
+@lru_cache(maxsize=NAMES_CACHE_COUNT)
 def is_identifier(name: str) -> bool:
     """Whether a name may stand bare as an attribute name."""
     return _IDENTIFIER.fullmatch(name) is not None and name not in NIX_KEYWORDS

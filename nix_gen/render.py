@@ -19,6 +19,7 @@ from typing import Any
 
 from nix_gen.ir import (
     INT_MIN,
+    NAMES_CACHE_COUNT,
     AttrSet,
     Binding,
     Bool,
@@ -55,8 +56,6 @@ _IN_PARENTHESES = (Call, Function, Let, Update)
 """What must not stand bare as an argument or in a list."""
 _BELOW_THEIR_NAME = (Function, Let)
 _BELOW_A_LONG_NAME = (Call, Ref, Update)
-NAMES_CACHE_COUNT = 8_192
-"""Attribute names kept as they are written: a deployment has a few hundred, over and over."""
 
 
 def render_file(body: Value, *, header: Sequence[str] = ()) -> str:

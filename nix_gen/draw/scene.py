@@ -101,7 +101,7 @@ def scene_of(given: Graph) -> Scene:
     graph = place(given).graph
     figures: dict[str, list[Figure]] = {host.id: [] for host in graph.hosts}
     drawn: set[str] = set()
-    for node in sorted(graph.nodes, key=lambda one: one.id):
+    for node in graph.nodes_in_order:
         if not isinstance(node, Host):
             home = graph.host_of(node.id)
             figures.setdefault(home if home in figures else "", []).append(_figure(node))

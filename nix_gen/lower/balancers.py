@@ -73,7 +73,7 @@ class Groups:
         self._node = node
         self._found: dict[tuple[LoadBalances, ...], Group] = {}
         self._routes = {route.target.id: route for route in site.routes_from(node.id)}
-        self.edges = tuple(edge for edge in site.graph.edges_from(node.id) if isinstance(edge, LoadBalances))
+        self.edges = tuple(site.graph.kind_from(node.id, LoadBalances))
 
     @property
     def found(self) -> tuple[Group, ...]:
@@ -140,7 +140,7 @@ def has_safe_names(virtual: VirtualHost) -> bool:
 
 def is_monitored(site: Site, node: LoadBalancer) -> bool:
     """Whether a monitoring node watches it."""
-    return any(isinstance(edge, Monitors) for edge in site.graph.edges_to(node.id))
+    return bool(site.graph.kind_to(node.id, Monitors))
 
 
 def lower_unit(site: Site, draft: Draft, nodes: list[LoadBalancer], unit: str) -> None:

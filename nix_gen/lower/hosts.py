@@ -81,9 +81,9 @@ def _reserved(site: Site) -> bool:
     """Refuse names of the graph that become attribute names and that Nix would execute."""
     before = len(site.findings)
     for node in site.graph.nodes:
-        given = {*node.labels, getattr(node, "user", None), getattr(node, "group", None)}
-        for field in ("environment", "settings"):
-            given |= set(getattr(node, field, {}))
+        fields = vars(node)  # a model looks long for a field it has not
+        given = {*node.labels, fields.get("user"), fields.get("group")}
+        given.update(fields.get("environment", ()), fields.get("settings", ()))
         for name in sorted(RESERVED_NAMES & given):
             site.find(
                 "reserved-name",

@@ -23,8 +23,9 @@ _RULES = ("security", "polkit", "extraConfig")
 
 def manager_user(site: Site, node: Service | Agent) -> str | None:
     """The name of the dynamic user of a manager; None for who manages nothing, or names a user."""
-    manages = any(isinstance(edge, Manages) for edge in site.graph.edges_from(node.id))
-    if node.user is not None or not manages or site.forms.get(node.id) is not Form.SYSTEMD:
+    if node.user is not None or site.forms.get(node.id) is not Form.SYSTEMD:
+        return None
+    if not site.graph.kind_from(node.id, Manages):
         return None
     return short(f"agent-{node.id}", USER_MAX_CHARS)
 
@@ -34,7 +35,9 @@ def lower_management(site: Site, draft: Draft, host: Host) -> None:
     for node in site.graph.nodes_on(host.id):
         if not isinstance(node, Service | Agent):
             continue
-        edges = [edge for edge in site.graph.edges_from(node.id) if isinstance(edge, Manages)]
+        edges = site.graph.kind_from(node.id, Manages)
+        if not edges:
+            continue
         units = sorted({unit for edge in edges for unit in _units(site, host, node, edge)})
         user = node.user or manager_user(site, node)
         if units and user is not None and user != "root":

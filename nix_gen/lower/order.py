@@ -37,9 +37,9 @@ _PROBED = frozenset(
 
 def _dependencies(site: Site, node: Running) -> list[tuple[DependsOn, Running]]:
     found = []
-    for edge in site.graph.edges_from(node.id):
+    for edge in site.graph.kind_from(node.id, DependsOn):
         target = site.graph.by_id.get(edge.target)
-        if isinstance(edge, DependsOn) and target is not None and edge.target in site.forms:
+        if target is not None and edge.target in site.forms:
             assert not isinstance(target, Storage) or site.forms[edge.target] is Form.STORAGE
             if not isinstance(target, Storage) and target.kind != "host" and target.id != node.id:
                 found.append((edge, target))
@@ -48,18 +48,12 @@ def _dependencies(site: Site, node: Running) -> list[tuple[DependsOn, Running]]:
 
 def is_job(site: Site, node: Running) -> bool:
     """Whether somebody waits for this node to finish: then it runs once, to its end."""
-    return any(
-        isinstance(edge, DependsOn) and edge.condition is Condition.COMPLETED
-        for edge in site.graph.edges_to(node.id)
-    )
+    return any(edge.condition is Condition.COMPLETED for edge in site.graph.kind_to(node.id, DependsOn))
 
 
 def is_awaited_healthy(site: Site, node: Running) -> bool:
     """Whether somebody waits for this node to be healthy."""
-    return any(
-        isinstance(edge, DependsOn) and edge.condition is Condition.HEALTHY
-        for edge in site.graph.edges_to(node.id)
-    )
+    return any(edge.condition is Condition.HEALTHY for edge in site.graph.kind_to(node.id, DependsOn))
 
 
 def container_dependencies(site: Site, node: Running) -> list[str]:

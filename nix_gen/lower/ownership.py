@@ -33,7 +33,7 @@ def owner_of(site: Site, storage: Storage) -> tuple[str, str] | None:
     Returns:
         None where they are several, or one whose number is unknown: then the directory is shared.
     """
-    mounting = {edge.source for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)}
+    mounting = {edge.source for edge in site.graph.kind_to(storage.id, MountsVolume)}
     containers = [site.graph.by_id[source] for source in sorted(mounting)]
     users = {user_of(node) for node in containers}
     owners, groups = {user for user, _ in users}, {group for _, group in users}

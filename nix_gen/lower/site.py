@@ -64,6 +64,8 @@ class Route:
     ports: Ports
     kinds: tuple[str, ...]
     """Kinds of the edges, sorted."""
+    is_local: bool
+    """Whether both ends stand on one host."""
 
     @property
     def label(self) -> str:
@@ -164,7 +166,7 @@ class Site:
     def backups_to(self) -> dict[str, tuple[str, ...]]:
         """Ids of the nodes whose backups go to a node, by its id."""
         found: dict[str, list[str]] = {}
-        for node in sorted(self.graph.nodes, key=lambda one: one.id):
+        for node in self.graph.nodes_in_order:
             if (
                 isinstance(node, Database | Storage)
                 and node.backup is not None
@@ -261,7 +263,7 @@ class Site:
 
     def is_local(self, route: Route) -> bool:
         """Whether both ends stand on one host."""
-        return self.graph.host_of(route.source.id) == self.graph.host_of(route.target.id)
+        return route.is_local
 
     @cached_property
     def start_circles(self) -> dict[str, str]:
@@ -319,7 +321,10 @@ class Site:
             source, target = self.graph.by_id[source_id], self.graph.by_id[target_id]
             if isinstance(source, Storage | Host) or isinstance(target, Storage | Host):
                 continue
-            route = Route(source=source, target=target, ports=_ports(wanted), kinds=_kinds(wanted))
+            local = self.graph.host_of(source_id) == self.graph.host_of(target_id)
+            route = Route(
+                source=source, target=target, ports=_ports(wanted), kinds=_kinds(wanted), is_local=local
+            )
             outgoing.setdefault(source_id, []).append(route)
             incoming.setdefault(target_id, []).append(route)
         return (
@@ -403,16 +408,20 @@ def _is_waited_for(target: Node | None) -> bool:
     return is_broker or isinstance(target, Database)
 
 
-def _ports(wanted: Iterable[Connection]) -> Ports:
+def _ports(wanted: list[Connection]) -> Ports:
+    if len(wanted) == 1:
+        return wanted[0].ports
     return tuple(sorted({port for one in wanted for port in one.ports}))
 
 
-def _kinds(wanted: Iterable[Connection]) -> tuple[str, ...]:
+def _kinds(wanted: list[Connection]) -> tuple[str, ...]:
+    if len(wanted) == 1:
+        return (wanted[0].kind,)
     return tuple(sorted({one.kind for one in wanted}))
 
 
 def _names(project: str, node: Running) -> list[str]:
-    replicas_count = getattr(node, "replicas", 1)
+    replicas_count = vars(node).get("replicas", 1)
     base = f"{project}-{node.id}"
     return [base] if replicas_count == 1 else [f"{base}.{index}" for index in range(1, replicas_count + 1)]
 

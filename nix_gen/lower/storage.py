@@ -39,9 +39,9 @@ def is_served(storage: Storage) -> bool:
 def mounts_of(site: Site, node: Running) -> list[tuple[MountsVolume, Storage]]:
     """The storage nodes a node mounts."""
     found = []
-    for edge in site.graph.edges_from(node.id):
+    for edge in site.graph.kind_from(node.id, MountsVolume):
         target = site.graph.by_id.get(edge.target)
-        if isinstance(edge, MountsVolume) and isinstance(target, Storage):
+        if isinstance(target, Storage):
             found.append((edge, target))
     return found
 
@@ -52,7 +52,7 @@ def is_podman_volume(site: Site, storage: Storage) -> bool:
         return False
     if storage.id in site.backups_to:
         return False
-    edges = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
+    edges = site.graph.kind_to(storage.id, MountsVolume)
     return all(site.forms.get(edge.source) is Form.CONTAINER and not edge.subpath for edge in edges)
 
 
@@ -160,7 +160,7 @@ def _is_shared(site: Site, storage: Storage) -> bool:
         return storage.storage in {StorageKind.NFS, StorageKind.S3}
     if is_podman_volume(site, storage):
         return False
-    edges = [edge for edge in site.graph.edges_to(storage.id) if isinstance(edge, MountsVolume)]
+    edges = site.graph.kind_to(storage.id, MountsVolume)
     by_services = any(site.forms.get(edge.source) is Form.SYSTEMD for edge in edges)
     return by_services or owner_of(site, storage) is None
 
@@ -218,9 +218,8 @@ def _is_remote(storage: Storage) -> bool:
 def mounting_units(site: Site, host: Host, storage: Storage) -> list[str]:
     """The units of a host's workloads that mount a storage, without suffix; sorted."""
     units = set()
-    for edge in site.graph.edges_to(storage.id):
-        here = isinstance(edge, MountsVolume) and site.graph.host_of(edge.source) == host.id
-        if here:
+    for edge in site.graph.kind_to(storage.id, MountsVolume):
+        if site.graph.host_of(edge.source) == host.id:
             units |= {copy.unit.removesuffix(".service") for copy in site.copies(edge.source)}
     return sorted(units)
 
@@ -236,11 +235,7 @@ def _local(site: Site, draft: Draft, host: Host, storage: Storage) -> None:
     if _is_elsewhere(site, host, storage) or is_podman_volume(site, storage):
         return
     path = directory(site, storage)
-    forms = {
-        site.forms.get(edge.source)
-        for edge in site.graph.edges_to(storage.id)
-        if isinstance(edge, MountsVolume)
-    }
+    forms = {site.forms.get(edge.source) for edge in site.graph.kind_to(storage.id, MountsVolume)}
     if forms and forms <= _KEEPERS:
         return  # the module that keeps its data there makes the directory, with its own owner
     owner = None if Form.SYSTEMD in forms else owner_of(site, storage)

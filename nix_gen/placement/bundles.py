@@ -107,7 +107,7 @@ def _matters(graph: Graph, node: Node) -> bool:
     if not isinstance(node, Storage):
         return True
     return node.storage in _BESIDE and any(
-        isinstance(edge, MountsVolume) and edge.source in graph.by_id for edge in graph.edges_to(node.id)
+        edge.source in graph.by_id for edge in graph.kind_to(node.id, MountsVolume)
     )
 
 

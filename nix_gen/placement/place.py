@@ -55,7 +55,7 @@ def place(graph: Graph, *, previous: Mapping[str, str] | None = None) -> Placed:
 def _stand_where_named(seen: Survey, rooms: Rooms) -> None:
     graph = seen.graph
     only = next(iter(rooms.by_host)) if len(rooms.by_host) == 1 else None
-    for node in sorted(graph.nodes, key=lambda one: one.id):
+    for node in graph.nodes_in_order:
         if isinstance(node, Host):
             continue
         host_id = node.host or only

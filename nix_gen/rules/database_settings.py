@@ -64,7 +64,7 @@ def setting_findings(graph: Graph) -> Iterator[Finding]:
     """setting-refused; a container has settings of its own, and may set what it likes."""
     suspects = [
         (node, reasons)
-        for node in sorted(graph.nodes, key=lambda one: one.id)
+        for node in graph.nodes_in_order
         if isinstance(node, Database) and (reasons := _refused(graph, node))
     ]
     if not suspects:

@@ -40,13 +40,13 @@ _WATCHED = {
 
 def monitoring_findings(graph: Graph) -> Iterator[Finding]:
     """exposed-monitoring, watches-nothing, shows-nothing, tells-nobody, cannot-watch, exporter-elsewhere."""
-    for node in sorted(graph.nodes, key=lambda one: one.id):
-        if isinstance(node, Monitoring) and not node.mounts:
+    for node in graph.nodes_of(Monitoring):
+        if not node.mounts:
             yield from _purpose(graph, node)
             yield from _exposed(node)
-            for edge in graph.edges_from(node.id):
+            for edge in graph.kind_from(node.id, Monitors):
                 target = graph.by_id.get(edge.target)
-                if isinstance(edge, Monitors) and target is not None and target.id != node.id:
+                if target is not None and target.id != node.id:
                     yield from _fitting(graph, edge, node, target)
 
 

@@ -58,7 +58,7 @@ def placement_findings(graph: Graph) -> Iterator[Finding]:
     """reserved-name, unknown-host, engine-twice, cross-host-mount, unreachable-dependency."""
     hosts = {host.id: host for host in graph.hosts}
     modules: dict[tuple[str, str], str] = {}
-    for node in sorted(graph.nodes, key=lambda one: one.id):
+    for node in graph.nodes_in_order:
         yield from _reserved(node)
         if isinstance(node, Host):
             continue

@@ -33,7 +33,7 @@ QUORUM_MIN_COUNT = 3
 def role_findings(graph: Graph) -> Iterator[Finding]:
     """Findings about single nodes and about clusters."""
     goals = _backup_goals(graph)
-    for node in sorted(graph.nodes, key=lambda one: one.id):
+    for node in graph.nodes_in_order:
         yield from _single(graph, node, goals)
         if not isinstance(node, Host | Storage):
             yield from _mounted_twice(graph, node)
@@ -53,7 +53,7 @@ def _single(graph: Graph, node: Node, goals: frozenset[str]) -> Iterator[Finding
                 message = "the container has no health check"
                 yield finding("missing-health-check", node.id, message, "add health_check")
         case Storage():
-            mounted = any(isinstance(edge, MountsVolume) for edge in graph.edges_to(node.id))
+            mounted = bool(graph.kind_to(node.id, MountsVolume))
             if not mounted and node.id not in goals:
                 yield finding("unmounted-storage", node.id, "nothing mounts it", "mount it or remove it")
 
@@ -66,16 +66,13 @@ def _backup_goals(graph: Graph) -> frozenset[str]:
 
 def _is_job(graph: Graph, node: Service | Agent) -> bool:
     """Whether others wait for it to end: a job is not watched for health."""
-    return any(
-        isinstance(edge, DependsOn) and edge.condition is Condition.COMPLETED
-        for edge in graph.edges_to(node.id)
-    )
+    return any(edge.condition is Condition.COMPLETED for edge in graph.kind_to(node.id, DependsOn))
 
 
 def _clusters(graph: Graph) -> Iterator[Finding]:
     members: dict[str, list[str]] = {}
-    for node in graph.nodes:
-        if isinstance(node, MessageBus) and node.cluster is not None:
+    for node in graph.nodes_of(MessageBus):
+        if node.cluster is not None:
             members.setdefault(node.cluster.name, []).append(node.id)
     for name, ids in sorted(members.items()):
         if len(ids) < QUORUM_MIN_COUNT or len(ids) % 2 == 0:
@@ -84,7 +81,7 @@ def _clusters(graph: Graph) -> Iterator[Finding]:
 
 
 def _balancer(graph: Graph, node: LoadBalancer) -> Iterator[Finding]:
-    edges = [edge for edge in graph.edges_from(node.id) if isinstance(edge, LoadBalances)]
+    edges = graph.kind_from(node.id, LoadBalances)
     if not edges:
         yield finding("balancer-without-upstream", node.id, "it balances nothing", "add a load_balances edge")
     names = Counter(
@@ -115,7 +112,7 @@ def _listens_on_tcp(node: Placed) -> bool:
 
 
 def _database(graph: Graph, node: Database) -> Iterator[Finding]:
-    if not any(isinstance(edge, MountsVolume) for edge in graph.edges_from(node.id)):
+    if not graph.kind_from(node.id, MountsVolume):
         message = "no storage is mounted, so its data lies in the module's own directory"
         yield finding(
             "database-without-volume", node.id, message, "add a storage node and a mounts_volume edge"
@@ -144,8 +141,8 @@ def _exposed(node: Database | MessageBus) -> Iterator[Finding]:
 
 
 def _mounted_twice(graph: Graph, node: Running) -> Iterator[Finding]:
-    paths = Counter(mount.target for mount in node.mounts)
-    paths.update(edge.path for edge in graph.edges_from(node.id) if isinstance(edge, MountsVolume))
-    for path, count in sorted(paths.items()):
+    paths = [mount.target for mount in node.mounts]
+    paths += [edge.path for edge in graph.kind_from(node.id, MountsVolume)]
+    for path, count in sorted(Counter(paths).items()) if len(paths) > 1 else ():
         if count > 1:
             yield finding("mount-path-twice", node.id, f"{count} mounts at {path}", "use different paths")

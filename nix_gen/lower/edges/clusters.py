@@ -18,9 +18,7 @@ KIND = "cluster"
 
 def cluster_connections(graph: Graph) -> Iterator[Connection]:
     """The connections among the members of every cluster, by source."""
-    for node in sorted(graph.nodes, key=lambda one: one.id):
-        if not isinstance(node, MessageBus):
-            continue
+    for node in graph.nodes_of(MessageBus):
         for peer in graph.bus_members(node.id):
             if peer.id != node.id and peer.peer_ports:
                 ports = tuple((port, Protocol.TCP) for port in peer.peer_ports)

@@ -52,9 +52,13 @@ def listening(node: Node) -> Ports:
     return tuple(sorted(ports))
 
 
+def _own_port(node: Node) -> int | None:
+    return node.listen_port if isinstance(node, Database | MessageBus | Monitoring | Storage) else None
+
+
 def first_tcp(node: Node) -> Ports:
     """The port that shows whether a node is there: its protocol's, else the first TCP port it listens on."""
-    port = getattr(node, "listen_port", None)
+    port = _own_port(node)
     if port is not None:
         return ((port, Protocol.TCP),)
     return tuple(port for port in listening(node) if port[1] is Protocol.TCP)[:1]
@@ -62,7 +66,7 @@ def first_tcp(node: Node) -> Ports:
 
 def client_port(node: Node) -> Ports:
     """The port of a server's own protocol; all that it listens on where there is no such port."""
-    port = getattr(node, "listen_port", None)
+    port = _own_port(node)
     return listening(node) if port is None else ((port, Protocol.TCP),)
 
 

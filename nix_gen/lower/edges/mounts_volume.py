@@ -21,7 +21,7 @@ def connections(graph: Graph, edge: MountsVolume) -> Iterable[Connection]:
 
 def backup_connections(graph: Graph) -> Iterable[Connection]:
     """The connections that backups ask for, by node; a field with the meaning of an edge."""
-    for node in sorted(graph.nodes, key=lambda one: one.id):
+    for node in graph.nodes_in_order:
         if isinstance(node, Database | Storage) and node.backup is not None and node.backup.to is not None:
             yield from _to_server(graph, node.id, node.backup.to, "backup")
 

@@ -188,10 +188,10 @@ class Metrics:
     @cached_property
     def _edges(self) -> dict[MonitoringEngine, tuple[tuple[Monitors, Monitoring], ...]]:
         found: dict[MonitoringEngine, list[tuple[Monitors, Monitoring]]] = {}
-        for node in sorted(self._graph.nodes, key=lambda one: one.id):
-            if isinstance(node, Monitoring) and node.id in self._forms:
-                for edge in self._graph.edges_from(node.id):
-                    if isinstance(edge, Monitors) and edge.target in self._graph.by_id:
+        for node in self._graph.nodes_of(Monitoring):
+            if node.id in self._forms:
+                for edge in self._graph.kind_from(node.id, Monitors):
+                    if edge.target in self._graph.by_id:
                         found.setdefault(node.engine, []).append((edge, node))
         return {engine: tuple(pairs) for engine, pairs in found.items()}
 
@@ -243,8 +243,8 @@ class Metrics:
                 wanted.setdefault(key, set()).add(edge.target)
                 is_open[key] = is_open.get(key, False) or not self._is_neighbour(source, key[0])
         for key, node in named.items():
-            for own in self._graph.edges_from(node.id):
-                if isinstance(own, Monitors) and self._watched(own) == key:
+            for own in self._graph.kind_from(node.id, Monitors):
+                if self._watched(own) == key:
                     wanted[key].add(own.target)
         return {
             key: Exporter(
@@ -261,10 +261,9 @@ class Metrics:
     @cached_property
     def _named(self) -> dict[tuple[str, MonitoringEngine], Monitoring]:
         found: dict[tuple[str, MonitoringEngine], Monitoring] = {}
-        for node in sorted(self._graph.nodes, key=lambda one: one.id):
+        for node in self._graph.nodes_of(Monitoring):
             host = self._graph.host_of(node.id)
-            native = self._forms.get(node.id) is Form.EXPORTER
-            if isinstance(node, Monitoring) and host is not None and native:
+            if host is not None and self._forms.get(node.id) is Form.EXPORTER:
                 found.setdefault((host, node.engine), node)
         return found
 
@@ -316,7 +315,7 @@ class Metrics:
         """The database whose roles a database has: its primary's if it is a replica, or its own."""
         seen = {node_id}
         while True:
-            follows = [edge for edge in self._graph.edges_from(node_id) if isinstance(edge, Replicates)]
+            follows = self._graph.kind_from(node_id, Replicates)
             if not follows or follows[0].target in seen:
                 return node_id
             node_id = follows[0].target

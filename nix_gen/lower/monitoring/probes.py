@@ -53,7 +53,7 @@ def blackbox_options() -> dict[str, Plain]:
 
 def probes_of(site: Site, exporter: Monitoring) -> list[Probe]:
     """The probes the edges of a blackbox exporter ask for."""
-    edges = [edge for edge in site.graph.edges_from(exporter.id) if isinstance(edge, Monitors)]
+    edges = site.graph.kind_from(exporter.id, Monitors)
     probes = [_probe(site, edge) for edge in edges if edge.target in site.graph.by_id]
     return [probe for probe in probes if probe is not None]
 
