@@ -1,0 +1,137 @@
+"""A count as text for people: aligned tables, the winner, and how ties were broken. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from consensus.counting.choices import Method
+from consensus.counting.election import Election
+from consensus.counting.exported import agrees, decimal
+from consensus.counting.outcome import IMMATERIAL, Count, Tie
+from consensus.counting.snapshot import Published
+
+_NAME_CHARS: Final = 40
+_MATRIX_OPTIONS: Final = 20
+"""More than that do not fit a screen; --json has them."""
+
+
+def printed(
+    counted: Count, election: Election, published: Published | None, *, places: int, with_rounds: bool
+) -> str:
+    """The whole report, ending with a newline."""
+    names = [_name(option) for option in counted.options]
+    parts = [_head(counted, election)]
+    if with_rounds and counted.rounds:
+        parts.append(_rounds(counted, names, places))
+    else:
+        parts.append(_scores(counted, names, places))
+    if counted.pairwise is not None and len(names) <= _MATRIX_OPTIONS:
+        parts.append(_matrix(counted, names, places))
+    parts += [_tie(tie, names) for tie in counted.ties]
+    parts.append(_end(counted, names))
+    if published is not None:
+        parts.append(_published(published, election))
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _name(option: str) -> str:
+    clean = "".join(character if character.isprintable() else "?" for character in option)
+    return clean if len(clean) <= _NAME_CHARS else f"{clean[: _NAME_CHARS - 1]}…"
+
+
+def _head(counted: Count, election: Election) -> str:
+    papers = counted.papers
+    weight = (
+        "" if papers.valid_weight == papers.valid_count else f", weight {decimal(papers.valid_weight, 6)}"
+    )
+    spoilt = f"{papers.blank_count} blank, {papers.invalid_count} invalid"
+    counts = f"{papers.valid_count} valid ballots{weight}, {spoilt}"
+    return f"{_name(election.title) or 'Ballots'} ({election.form}), {counted.method}: {counts}"
+
+
+def _scores(counted: Count, names: Sequence[str], places: int) -> str:
+    shown = [option for group in counted.ranking for option in group]
+    rows = [[names[option], decimal(counted.scores[option], places)] for option in shown]
+    rows += [[names[option], "withdrawn"] for option in counted.withdrawn]
+    return table([["", "last round" if counted.method is Method.RANKED_CHOICE else "score"], *rows])
+
+
+def _rounds(counted: Count, names: Sequence[str], places: int) -> str:
+    header = ["", *(f"round {number}" for number in range(1, len(counted.rounds) + 1))]
+    rows = [
+        [names[option]]
+        + [
+            "" if (score := each.scores[option]) is None else decimal(score, places)
+            for each in counted.rounds
+        ]
+        for group in counted.ranking
+        for option in group
+    ]
+    exhausted = ["exhausted", *(decimal(each.exhausted, places) for each in counted.rounds)]
+    out = [
+        f"after round {number}, out: {', '.join(names[option] for option in each.eliminated)}"
+        for number, each in enumerate(counted.rounds, start=1)
+        if each.eliminated
+    ]
+    return "\n".join([table([header, *rows, exhausted]), *out])
+
+
+def _matrix(counted: Count, names: Sequence[str], places: int) -> str:
+    """Who is preferred to whom, and by how much."""
+    assert counted.pairwise is not None, "asked for only where there is one"
+    standing = [option for group in counted.ranking for option in group]
+    header = ["preferred (margin) over", *(names[option] for option in standing)]
+    rows = [
+        [names[one]]
+        + [
+            ""
+            if one == other
+            else f"{decimal(counted.pairwise[one][other], places)} "
+            f"({decimal(counted.pairwise[one][other] - counted.pairwise[other][one], places)})"
+            for other in standing
+        ]
+        for one in standing
+    ]
+    return table([header, *rows])
+
+
+def _tie(tie: Tie, names: Sequence[str]) -> str:
+    level = ", ".join(names[option] for option in tie.options)
+    where = f" in round {tie.round_number}" if tie.round_number else ""
+    about = "for the win" if tie.purpose == "win" else "for elimination"
+    chosen = ", ".join(names[option] for option in tie.chosen)
+    if not tie.chosen:
+        return f"tie {about}{where} between {level}: not broken (rule {tie.rule})"
+    if tie.rule == IMMATERIAL:
+        return f"tie {about}{where} between {level}: {chosen} out; the winner is the same whoever it is"
+    outcome = "wins" if tie.purpose == "win" else "out"
+    return f"tie {about}{where} between {level}: {chosen} {outcome} (rule {tie.rule})"
+
+
+def _end(counted: Count, names: Sequence[str]) -> str:
+    if counted.winners:
+        return f"winner: {names[counted.winners[0]]}"
+    if not counted.papers.valid_weight:
+        return "no winner: no valid ballot has any weight"
+    return "no winner: a tie; choose --tie-rule first_listed, last_listed or lot to break it"
+
+
+def _published(published: Published, election: Election) -> str:
+    said = agrees(published, election)
+    if said is None:
+        return ""
+    return "the published scores agree" if said else "the published scores DO NOT agree with this count"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned: the first to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
