@@ -19,6 +19,9 @@ Scope = Literal["all", "own", "delegated"]
 """Which weight a vote casts: all that the voter has at hand; its own only, which overrides its delegate; or
 only what others delegated to it."""
 NOMINAL: Final = ("for", "against", "abstain")
+MAX_SPLIT_POINTS: Final = 1_000
+"""Of one ballot of a weighted split. Its weight is divided by their sum; bounded sums keep the common
+denominator of exact scores below 440 digits however many vote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,10 @@ def _points(rules: Rules, choice: Any) -> Choice:
             raise ChoiceError(
                 f"the votes cost {spent} credits, their squares added up; a ballot has {rules.credits}"
             )
+    if rules.protocol == "weighted_split" and sum(amounts.values()) > MAX_SPLIT_POINTS:
+        raise ChoiceError(
+            f"the points add up to {sum(amounts.values())}; a ballot has at most {MAX_SPLIT_POINTS}"
+        )
     return amounts
 
 

@@ -14,6 +14,7 @@ Weight once cast never becomes uncast again; it only changes sides.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from copy import copy
 from typing import Final, Literal, Protocol
 
 from consensus.ballot import Ballot, Choice, Scope
@@ -50,6 +51,13 @@ class Votes:
         self.by_key: dict[ChoiceKey, int] = {}
         self.total = 0
 
+    def copy(self) -> Votes:
+        """The same votes, to go on with apart from these."""
+        other = Votes()
+        other.by_key = self.by_key.copy()
+        other.total = self.total
+        return other
+
     def add(self, key: ChoiceKey, weight: int) -> None:
         """More weight (or less, if negative) for a choice."""
         left = self.by_key.get(key, 0) + weight
@@ -72,6 +80,9 @@ class Books(Protocol):
     """Cast by its owner, or by a delegate for good."""
     lent: Votes
     """Cast by a delegate, while its owner may still take it back by a vote of its own."""
+
+    def copy(self) -> Books:
+        """The same books, to go on with apart from these."""
 
     def problem(self, ballot: Ballot) -> Problem | None:
         """Why the ballot of an elector cannot be cast; None if it can."""
@@ -102,9 +113,9 @@ class OverridableBooks:
     """Delegations that every elector may override.
 
     Invariants:
-        `_held[x]` is the weight that a vote of `x` with scope ``delegated`` casts: that of all below `x` in
-        the tree whose owner has not cast it and below no nearer agent that has voted with that scope. If
-        `x` has voted with it, exactly that much is in `lent` for its choice.
+        `held_votes[x]` is the weight that a vote of `x` with scope ``delegated`` casts: that of all below
+        `x` in the tree whose owner has not cast it and below no nearer agent that has voted with that
+        scope. If `x` has voted with it, exactly that much is in `lent` for its choice.
 
     Complexity: a vote costs the way up to the nearest agent that has voted for those below it.
     """
@@ -115,26 +126,36 @@ class OverridableBooks:
         self._weights = weights
         self._delegations = delegations
         self._may_change_vote = may_change_vote
-        self._own: dict[str, ChoiceKey] = {}
-        self._delegated: dict[str, ChoiceKey] = {}
-        self._held: dict[str, int] = {}
+        self.own_choices: dict[str, ChoiceKey] = {}
+        self.delegated_choices: dict[str, ChoiceKey] = {}
+        self.held_votes: dict[str, int] = {}
         self._followers: dict[str, list[str]] = {}
         self.fixed = Votes()
         self.lent = Votes()
         for agent in from_the_leaves(delegations):
             delegate = delegations[agent]
             self._followers.setdefault(delegate, []).append(agent)
-            below = self._held.get(agent, 0) + weights[agent]
-            self._held[delegate] = self._held.get(delegate, 0) + below
+            below = self.held_votes.get(agent, 0) + weights[agent]
+            self.held_votes[delegate] = self.held_votes.get(delegate, 0) + below
+
+    def copy(self) -> OverridableBooks:
+        """See `Books`."""
+        other = copy(self)
+        other.own_choices = self.own_choices.copy()
+        other.delegated_choices = self.delegated_choices.copy()
+        other.held_votes = self.held_votes.copy()
+        other.fixed = self.fixed.copy()
+        other.lent = self.lent.copy()
+        return other
 
     def problem(self, ballot: Ballot) -> Problem | None:
         """See `Books`."""
         voter = ballot.voter
         if not self._may_change_vote:
             done: list[Scope] = []
-            if voter in self._own:
+            if voter in self.own_choices:
                 done.append("own")
-            if voter in self._delegated:
+            if voter in self.delegated_choices:
                 done.append("delegated")
             if any(part in done for part in PARTS[ballot.scope]):
                 return _already_voted(voter, done)
@@ -152,20 +173,20 @@ class OverridableBooks:
 
     def _cast_own(self, voter: str, key: ChoiceKey) -> None:
         weight = self._weights[voter]
-        if voter in self._own:
-            self.fixed.add(self._own[voter], -weight)
+        if voter in self.own_choices:
+            self.fixed.add(self.own_choices[voter], -weight)
         else:
             self._take(voter, weight)
-        self._own[voter] = key
+        self.own_choices[voter] = key
         self.fixed.add(key, weight)
 
     def _cast_delegated(self, voter: str, key: ChoiceKey) -> None:
-        weight = self._held.get(voter, 0)
-        if voter in self._delegated:
-            self.lent.add(self._delegated[voter], -weight)
+        weight = self.held_votes.get(voter, 0)
+        if voter in self.delegated_choices:
+            self.lent.add(self.delegated_choices[voter], -weight)
         else:
             self._take(voter, weight)
-        self._delegated[voter] = key
+        self.delegated_choices[voter] = key
         self.lent.add(key, weight)
 
     def _take(self, agent: str, weight: int) -> None:
@@ -174,16 +195,16 @@ class OverridableBooks:
             return
         above = self._delegations.get(agent)
         while above is not None:
-            self._held[above] -= weight
-            if above in self._delegated:
-                self.lent.add(self._delegated[above], -weight)
+            self.held_votes[above] -= weight
+            if above in self.delegated_choices:
+                self.lent.add(self.delegated_choices[above], -weight)
                 return
             above = self._delegations.get(above)
 
     def weight_of(self, voter: str, scope: Scope) -> int:
         """See `Books`."""
         own = self._weights[voter] if scope != "delegated" else 0
-        return own + (self._held.get(voter, 0) if scope != "own" else 0)
+        return own + (self.held_votes.get(voter, 0) if scope != "own" else 0)
 
     def weight_at_hand(self, agent: str) -> int:
         """Its own weight: those that delegated to it may vote themselves."""
@@ -191,11 +212,11 @@ class OverridableBooks:
 
     def is_uncast(self, agent: str) -> bool:
         """See `Books`."""
-        if agent in self._own:
+        if agent in self.own_choices:
             return False
         above = self._delegations.get(agent)
         while above is not None:
-            if above in self._delegated:
+            if above in self.delegated_choices:
                 return False
             above = self._delegations.get(above)
         return True
@@ -208,21 +229,21 @@ class OverridableBooks:
             below = list(self._followers.get(ballot.voter, ()))
             for agent in below:  # grows while it is read
                 yield agent
-                if agent not in self._delegated:
+                if agent not in self.delegated_choices:
                     below.extend(self._followers.get(agent, ()))
 
     def has_voted(self, agent: str) -> bool:
         """See `Books`."""
-        return agent in self._own or agent in self._delegated
+        return agent in self.own_choices or agent in self.delegated_choices
 
     def favours(self, voter: str, scope: Scope) -> bool:
         """See `Books`."""
         parts = PARTS[scope]
-        own = "own" in parts and voter in self._own and favours_key(self._own[voter])
+        own = "own" in parts and voter in self.own_choices and favours_key(self.own_choices[voter])
         if own and self._weights[voter] > 0:
             return True
-        delegated = "delegated" in parts and voter in self._delegated
-        return delegated and favours_key(self._delegated[voter]) and self._held.get(voter, 0) > 0
+        delegated = "delegated" in parts and voter in self.delegated_choices
+        return delegated and favours_key(self.delegated_choices[voter]) and self.held_votes.get(voter, 0) > 0
 
 
 class FractionalBooks:
@@ -237,12 +258,19 @@ class FractionalBooks:
         self._delegations = delegations
         self._may_change_vote = may_change_vote
         self._power = dict(weights)
-        self._spent: dict[str, dict[str, int]] = {}
+        self.spent_votes: dict[str, dict[str, int]] = {}
         self.fixed = Votes()
         self.lent = Votes()  # always empty
         for agent in from_the_leaves(delegations):
             self._power[delegations[agent]] += self._power[agent]
             self._power[agent] = 0
+
+    def copy(self) -> FractionalBooks:
+        """See `Books`."""
+        other = copy(self)
+        other.spent_votes = {voter: spent.copy() for voter, spent in self.spent_votes.items()}
+        other.fixed = self.fixed.copy()
+        return other
 
     def problem(self, ballot: Ballot) -> Problem | None:
         """See `Books`."""
@@ -272,9 +300,9 @@ class FractionalBooks:
             assert isinstance(choice, str), "a fractional vote among options"
             amounts = {choice: left}
         if self._may_change_vote:
-            for side, amount in self._spent.pop(voter, {}).items():
+            for side, amount in self.spent_votes.pop(voter, {}).items():
                 self.fixed.add(side, -amount)
-        spent = self._spent.setdefault(voter, {})
+        spent = self.spent_votes.setdefault(voter, {})
         for side, amount in amounts.items():
             spent[side] = spent.get(side, 0) + amount
             self.fixed.add(side, amount)
@@ -283,7 +311,7 @@ class FractionalBooks:
         """What `voter` has left to spend; nothing in other scopes than ``all``."""
         if scope != "all":
             return 0
-        spent = 0 if self._may_change_vote else sum(self._spent.get(voter, {}).values())
+        spent = 0 if self._may_change_vote else sum(self.spent_votes.get(voter, {}).values())
         return self._power[voter] - spent
 
     def weight_at_hand(self, agent: str) -> int:
@@ -292,7 +320,7 @@ class FractionalBooks:
 
     def is_uncast(self, agent: str) -> bool:
         """See `Books`. The weight of those that delegated is another's to cast."""
-        return agent not in self._delegations and agent not in self._spent
+        return agent not in self._delegations and agent not in self.spent_votes
 
     def covered_by(self, ballot: Ballot) -> Iterator[str]:
         """See `Books`."""
@@ -300,11 +328,11 @@ class FractionalBooks:
 
     def has_voted(self, agent: str) -> bool:
         """See `Books`."""
-        return agent in self._spent
+        return agent in self.spent_votes
 
     def favours(self, voter: str, scope: Scope) -> bool:
         """See `Books`."""
-        return scope == "all" and self._spent.get(voter, {}).get("for", 0) > 0
+        return scope == "all" and self.spent_votes.get(voter, {}).get("for", 0) > 0
 
 
 def _already_voted(voter: str, done: list[Scope]) -> Problem:

@@ -7,11 +7,15 @@ released or restored; the same calls in the same order give the same poll.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
+from itertools import chain
 
-from consensus import certainty
+from consensus import certainty, choosing
 from consensus.ballot import Ballot, Scope
 from consensus.casting import Books, FractionalBooks, OverridableBooks, Problem, Votes
 from consensus.certainty import Sides
+from consensus.counting import Count
 from consensus.rules import Rules, Tally, Verdict
 
 
@@ -31,6 +35,7 @@ class Poll:
     Invariants: for + against + abstain + uncast == eligible; released electors' weight is part of the uncast.
 
     Complexity: `cast` the length of the delegation chain, amortised; all else of a binary protocol constant.
+    Of a choice among options `tally` and `verdict` count once after each change, `outlook` when it matters.
     """
 
     def __init__(
@@ -54,16 +59,26 @@ class Poll:
         for agent, delegate in delegations.items():
             if agent not in weights or delegate not in weights:
                 raise PollError(f"{agent} delegates to {delegate}: both must be electors")
-        if not rules.is_binary:
-            raise PollError(f"{rules.protocol} chooses among options, which is counted elsewhere")
         self.rules = rules
         self.eligible_votes = sum(weights.values())
         self._weights = dict(weights)
         self._seed = seed
-        books = FractionalBooks if rules.is_fractional else OverridableBooks
-        self._books: Books = books(self._weights, dict(delegations), may_change_vote=rules.may_change_vote)
-        self._released: dict[str, int] = {}
+        books = FractionalBooks if rules.is_fractional and rules.is_binary else OverridableBooks
+        self.books: Books = books(self._weights, dict(delegations), may_change_vote=rules.may_change_vote)
+        self.released_weights: dict[str, int] = {}
         self._released_votes = 0
+        self._count: Count | None = None
+        self._lead = choosing.Lead(winner=None, next_free_votes=self.eligible_votes)
+
+    def copy(self) -> Poll:
+        """A poll that stands where this one does and goes its own way from here.
+
+        Complexity: linear in votes, by copying references.
+        """
+        other = copy(self)
+        other.books = self.books.copy()
+        other.released_weights = self.released_weights.copy()
+        return other
 
     def problem(self, ballot: Ballot) -> Problem | None:
         """Why a ballot cannot be cast: code and message, or None if it can.
@@ -77,7 +92,7 @@ class Poll:
         """
         if ballot.voter not in self._weights:
             return "not_in_electorate", f"{ballot.voter} does not vote on this proposal"
-        return self._books.problem(ballot)
+        return self.books.problem(ballot)
 
     def cast(self, ballot: Ballot) -> None:
         """Count a ballot; released electors whose weight it casts are released no longer.
@@ -88,9 +103,10 @@ class Poll:
         problem = self.problem(ballot)
         if problem is not None:
             raise PollError(f"{problem[0]}: {problem[1]}")
-        self._books.cast(ballot)
-        if self._released:
-            for agent in self._books.covered_by(ballot):
+        self.books.cast(ballot)
+        self._count = None
+        if self.released_weights:
+            for agent in self.books.covered_by(ballot):
                 self.restore(agent)
 
     def weight_of(self, voter: str, scope: Scope = "all") -> int:
@@ -99,7 +115,7 @@ class Poll:
         Of a fractional vote: what is left to spend. Where votes may be changed, what the voter has cast
         already is included.
         """
-        return self._books.weight_of(voter, scope) if voter in self._weights else 0
+        return self.books.weight_of(voter, scope) if voter in self._weights else 0
 
     def weight_cast_by(self, ballot: Ballot) -> int:
         """The weight that this ballot would cast now: less than `weight_of` if it spends only a part."""
@@ -109,14 +125,14 @@ class Poll:
 
     def has_voted(self, agent: str) -> bool:
         """Whether `agent` itself has cast a vote, in any scope."""
-        return self._books.has_voted(agent)
+        return self.books.has_voted(agent)
 
     def favours(self, voter: str, scope: Scope = "all") -> bool:
         """Whether something that `voter` cast, in this scope, counts in favour: for, or any option.
 
         A vote whose weight others have taken back entirely counts for nothing.
         """
-        return self._books.favours(voter, scope)
+        return self.books.favours(voter, scope)
 
     def is_releasable(self, agent: str) -> bool:
         """Whether `release` would leave `agent` out.
@@ -127,9 +143,9 @@ class Poll:
         return (
             self.rules.offline_voters == "release"
             and agent in self._weights
-            and agent not in self._released
-            and self._books.is_uncast(agent)
-            and len(self._weights) - len(self._released) > self.rules.minimum_electorate
+            and agent not in self.released_weights
+            and self.books.is_uncast(agent)
+            and len(self._weights) - len(self.released_weights) > self.rules.minimum_electorate
         )
 
     def release(self, agent: str) -> bool:
@@ -140,8 +156,8 @@ class Poll:
         """
         if not self.is_releasable(agent):
             return False
-        weight = self._books.weight_at_hand(agent)
-        self._released[agent] = weight
+        weight = self.books.weight_at_hand(agent)
+        self.released_weights[agent] = weight
         self._released_votes += weight
         return True
 
@@ -151,7 +167,7 @@ class Poll:
         Returns:
             Whether it was released.
         """
-        weight = self._released.pop(agent, None)
+        weight = self.released_weights.pop(agent, None)
         if weight is None:
             return False
         self._released_votes -= weight
@@ -160,11 +176,11 @@ class Poll:
     @property
     def released(self) -> tuple[str, ...]:
         """The electors that are left out at present, in the order in which they were released."""
-        return tuple(self._released)
+        return tuple(self.released_weights)
 
-    def tally(self) -> Tally:
-        """Where the vote stands."""
-        fixed, lent = _sides(self._books.fixed), _sides(self._books.lent)
+    def turnout(self) -> Tally:
+        """Where the vote stands, without the scores of options: always constant in cost."""
+        fixed, lent = _sides(self.books.fixed), _sides(self.books.lent)
         sides = Sides(
             for_votes=fixed.for_votes + lent.for_votes,
             against_votes=fixed.against_votes + lent.against_votes,
@@ -174,28 +190,71 @@ class Poll:
             self.rules, sides, eligible_votes=self.eligible_votes, released_votes=self._released_votes
         )
 
+    def tally(self) -> Tally:
+        """Where the vote stands."""
+        turnout = self.turnout()
+        return turnout if self.rules.is_binary else replace(turnout, scores=choosing.scores(self.count()))
+
+    @property
+    def is_quorum_reached(self) -> bool:
+        """Whether enough have taken part so far."""
+        return self.turnout().is_quorum_reached
+
+    def count(self) -> Count:
+        """All that is to be known of the count of a choice among options, such as rounds and pairs."""
+        assert not self.rules.is_binary, "a vote by for and against is not counted by options"
+        if self._count is None:
+            votes = chain(self.books.fixed.by_key.items(), self.books.lent.by_key.items())
+            self._count = choosing.count(self.rules, votes, self._seed)
+        return self._count
+
     def verdict(self) -> Verdict:
         """What the vote comes to if no further vote is cast."""
-        return certainty.verdict(self.rules, self.tally())
+        turnout = self.turnout()
+        if self.rules.is_binary:
+            return certainty.verdict(self.rules, turnout)
+        return choosing.verdict(turnout, self.count())
 
     def has_super_quorum(self) -> bool:
         """Whether the super-quorum makes a success of this vote at once.
 
-        By rule, as in Governor, not because nothing could change any more.
+        By rule, as in Governor, not because nothing could change any more. Of a choice among options: so much
+        weight has chosen any of them, and one wins.
         """
-        return certainty.has_super_quorum(self.rules, self.tally()) and self.verdict().is_won
+        return certainty.has_super_quorum(self.rules, self.turnout()) and self.verdict().is_won
 
     def outlook(self) -> Verdict | None:
         """What is certain already, however the vote goes on; None while anything is open.
 
-        Nothing is, while votes may be changed. It says nothing of a super-quorum (`has_super_quorum`) and
-        does not ask for `Rules.is_early_decision`; see `early_verdict`.
+        Free is what nobody has cast, or a delegate has whose word is not final: it may be cast in any way or
+        not at all, and electors may be released or restored. The outlook never differs from the verdict in
+        the end, whatever becomes of that (but for the reason of a loss, which is the one at best). A vote by
+        for and against is decided as early as can be; a choice among options where its method allows a
+        simple proof (`choosing.lead`).
+
+        Nothing is certain while votes may be changed. It says nothing of a super-quorum (`has_super_quorum`)
+        and does not ask for `Rules.is_early_decision`; see `early_verdict`.
         """
         if self.rules.may_change_vote:
             return None
-        return certainty.outlook(
-            self.rules, _sides(self._books.fixed), _sides(self._books.lent), self.eligible_votes
-        )
+        fixed, lent = _sides(self.books.fixed), _sides(self.books.lent)
+        if self.rules.is_binary:
+            return certainty.outlook(self.rules, fixed, lent, self.eligible_votes)
+        prospect = certainty.quorum_prospect(self.rules, fixed, lent, self.eligible_votes)
+        if prospect is False:
+            return Verdict(is_won=False, reason="no_quorum")
+        free_votes = self.eligible_votes - fixed.total
+        if not free_votes:
+            return self.verdict()
+        if prospect is None or not self._is_led(free_votes):
+            return None
+        return Verdict(is_won=True, reason="majority", winner=self._lead.winner)
+
+    def _is_led(self, free_votes: int) -> bool:
+        """Whether an option is out of reach; counts only if enough has been fixed since it last did."""
+        if self._lead.winner is None and free_votes <= self._lead.next_free_votes:
+            self._lead = choosing.lead(self.rules, self.books.fixed.by_key.items(), free_votes, self._seed)
+        return self._lead.winner is not None
 
     def early_verdict(self) -> Verdict | None:
         """The verdict that ends the vote now, before its deadline; None if it goes on.
