@@ -14,6 +14,7 @@ import coordination.registry.service
 import coordination.tasks.service
 import dialog.service
 import knowledge.service
+from consensus.signing import CredentialsSigner
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.concurrency import one_error
 from coordination.runtime.credentials import Credentials
@@ -123,7 +124,9 @@ class Deployment:
         self.ready.set()
 
     def _runner(self, name: str, bus: NatsBus) -> Runner:
-        shell = Shell.of(bus, service=name, subjects=self._subjects)
+        credentials = self._credentials.get(name)
+        signer = None if credentials is None else CredentialsSigner(credentials)
+        shell = Shell.of(bus, service=name, subjects=self._subjects, signer=signer)
         definition = SERVICES[name](shell, bus)
         journals = []
         if definition.model is not None:

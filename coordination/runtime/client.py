@@ -64,6 +64,11 @@ class Caller:
         self._patience_s = patience_s
         self._entropy = entropy or random.SystemRandom()
 
+    @property
+    def entropy(self) -> random.Random:
+        """Where this caller's ids come from; for whoever needs more of them."""
+        return self._entropy
+
     async def command(
         self, service: str, verb: str, request: BaseModel, reply: type[R], *, command_id: str | None = None
     ) -> R:

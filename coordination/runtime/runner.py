@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from coordination.runtime.bus import Bus
 from coordination.runtime.client import Caller
@@ -30,6 +30,17 @@ from coordination.runtime.wire import to_json
 _log = get_logger(__name__)
 
 
+class Signer(Protocol):
+    """Signs in the name of a service."""
+
+    @property
+    def public_key(self) -> str:
+        """Its nkey: 56 characters that begin with ``U``. To be read before `sign`: it decides for the key."""
+
+    def sign(self, data: bytes) -> str:
+        """Ed25519 signature of `data`: base64url without padding."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
     """The outside world of one service: everything that is not its model."""
@@ -41,6 +52,8 @@ class Shell:
     clock: Clock
     entropy: random.Random
     """Where ids and jitter come from; a simulation gives it a seed."""
+    signer: Signer | None = None
+    """Signs with the service's own credentials; None where the server asks for none."""
 
     @classmethod
     def of(
@@ -51,11 +64,19 @@ class Shell:
         subjects: Subjects,
         clock: Clock | None = None,
         entropy: random.Random | None = None,
+        signer: Signer | None = None,
     ) -> Shell:
         """The shell of `service` on `bus`."""
         source = entropy or random.SystemRandom()
         caller = Caller(bus, agent=service, subjects=subjects, entropy=source)
-        return cls(bus=bus, subjects=subjects, caller=caller, clock=clock or SystemClock(), entropy=source)
+        return cls(
+            bus=bus,
+            subjects=subjects,
+            caller=caller,
+            clock=clock or SystemClock(),
+            entropy=source,
+            signer=signer,
+        )
 
     async def deliver(self, service: str, message: Push | Notice) -> None:
         """Send a push or a notice of `service`."""

@@ -1,0 +1,86 @@
+"""What callers of the client write, brought into the forms of `consensus.wire`. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any, get_args
+
+from consensus import rules, wire
+from coordination.runtime.asking import items
+from coordination.runtime.errors import UsageError
+
+
+def electorate_of(given: Iterable[str] | Mapping[str, Any] | wire.Electorate) -> Any:
+    """Agents, or what leads to them.
+
+    Raises:
+        UsageError: It is a bare text, or no electorate at all.
+    """
+    if isinstance(given, (Mapping, wire.Electorate)):
+        return given
+    return {"agents": items("electorate", given, of="agent ids")}
+
+
+def options_of(given: Iterable[str | Mapping[str, str] | rules.Option | wire.Option]) -> Any:
+    """Options, some of them as their bare ids.
+
+    Raises:
+        UsageError: It is no list.
+    """
+    listed = items("options", given, of="options")
+    return tuple(
+        wire.Option(option=each.option, title=each.title, artifact_sha256=each.artifact_sha256)
+        if isinstance(each, rules.Option)
+        else each
+        for each in listed
+    )
+
+
+def threshold_of(given: Fraction | float | str | rules.Threshold | wire.Threshold | None) -> Any:
+    """A share of the votes; a fraction is inclusive.
+
+    Raises:
+        UsageError: It is neither a number nor a text, or not finite.
+    """
+    match given:
+        case None | str() | wire.Threshold():
+            return given
+        case rules.Threshold():
+            return {
+                "numerator": given.numerator,
+                "denominator": given.denominator,
+                "inclusive": given.is_inclusive,
+                "of": given.of,
+            }
+        case Fraction():
+            return {"numerator": given.numerator, "denominator": given.denominator}
+        case int() | float() if not isinstance(given, bool) and math.isfinite(given):
+            return given
+    raise UsageError('threshold is a Fraction or a text: Fraction(2, 3), ">2/3" or ">1/2 of eligible"')
+
+
+def level_of(name: str, given: float | Fraction | str | rules.Level | wire.Level) -> Any:
+    """A count, or a fraction of the weight of the electorate.
+
+    Raises:
+        UsageError: It is neither a number nor a text, or not finite.
+    """
+    match given:
+        case str() | wire.Level():
+            return given
+        case rules.Level(denominator=None):
+            return {"count": given.numerator}
+        case rules.Level() | Fraction():
+            return {"numerator": given.numerator, "denominator": given.denominator}
+        case int() | float() if not isinstance(given, bool) and math.isfinite(given):
+            return given
+    raise UsageError(f"{name} is a number of votes or a Fraction of the electorate: Fraction(1, 2)")
+
+
+def statuses_of(given: wire.Status | Iterable[wire.Status] | None) -> Any:
+    """The statuses asked for; none for all."""
+    if given is None:
+        return ()
+    return (given,) if given in get_args(wire.Status) or isinstance(given, str) else tuple(given)
