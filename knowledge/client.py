@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
-from coordination.runtime.asking import request
+from coordination.runtime.asking import items, request
 from coordination.runtime.client import Caller
 from knowledge import wire
 
@@ -51,6 +52,15 @@ class KnowledgeClient:
             wire.QueryRequest, topic=topic, subject=subject, predicate=predicate, source=source, limit=limit
         )
         return await self._caller.query("knowledge", "query", body, wire.QueryReply)
+
+    async def trust(self, topic: str, agents: Iterable[str]) -> dict[str, int]:
+        """How far each of `agents` is trusted, in thousandths: 500 for one that nobody rated in `topic`.
+
+        To rate an agent, assert a fact about it: predicate ``trust``, object
+        ``{"positive": 8, "negative": 1}``. The latest one of each rater counts.
+        """
+        body = request(wire.TrustRequest, topic=topic, agents=items("agents", agents, of="agent ids"))
+        return (await self._caller.query("knowledge", "trust", body, wire.TrustReply)).weights
 
     async def topics(self) -> wire.TopicsReply:
         """All topics of the space."""

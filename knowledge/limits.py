@@ -85,6 +85,12 @@ MAX_HEARD_BYTES: Final = 8 * 1024 * 1024
 CHANGE_OVERHEAD_BYTES: Final = 256
 """Counted for each change beside its content: sequence, topic, signer and punctuation."""
 
+MAX_TRUST_EVIDENCE: Final = 10**6
+"""Positive, or negative, evidence in one rating."""
+
+MAX_RATED_AGENTS: Final = 4096
+"""Agents whose trust is asked for at once; more than any electorate has."""
+
 assert MAX_SUBJECT_BYTES + MAX_PREDICATE_BYTES + MAX_OBJECT_BYTES < MAX_FACT_BYTES < MAX_CHANGE_BYTES
 assert MAX_TOPIC_FACTS < MAX_REPLICATED_FACTS <= MAX_TOPIC_CHANGES
 assert MAX_PENDING_CHANGES_PER_SIGNER < MAX_PENDING_CHANGES

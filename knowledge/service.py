@@ -16,6 +16,7 @@ from knowledge.facts import Fact, Pattern
 from knowledge.feed import Feed, ReadableStream
 from knowledge.gate import KNOWLEDGE_AGENT
 from knowledge.replica import Replica
+from knowledge.trust import PREDICATE, trust
 
 NAME: Final = "knowledge"
 assert NAME == KNOWLEDGE_AGENT
@@ -90,6 +91,12 @@ def define_over(shell: Shell, stream: OwnStream) -> ServiceDefinition:
             quarantined_count=replica.quarantined_count,
         )
 
+    async def trusted(_: Call, request: wire.TrustRequest) -> wire.TrustReply:
+        _require(current)
+        ratings = replica.query(request.topic, Pattern(predicate=PREDICATE))
+        fused = trust(ratings, request.agents)
+        return wire.TrustReply(weights={agent: evidence.weight for agent, evidence in fused.items()})
+
     async def publish(call: Call, request: wire.PublishRequest) -> wire.PublishReply:
         _require_space(request.space, is_open)
         await stream.publish(request.topic, call.caller, request.content)
@@ -104,14 +111,14 @@ def define_over(shell: Shell, stream: OwnStream) -> ServiceDefinition:
         version="0.2.0",
         description="Facts that agents share, replicated as Automerge documents.",
         companions=(follow,),
-        endpoints=(*_endpoints(state, query, topics), *_for_replicas(publish, changes)),
+        endpoints=(*_endpoints(state, query, topics, trusted), *_for_replicas(publish, changes)),
     )
 
 
 _Act = Callable[[Call, Any], Awaitable[Any]]
 
 
-def _endpoints(state: _Act, query: _Act, topics: _Act) -> tuple[Action, ...]:
+def _endpoints(state: _Act, query: _Act, topics: _Act, trusted: _Act) -> tuple[Action, ...]:
     return (
         Action(
             verb="assert",
@@ -134,6 +141,13 @@ def _endpoints(state: _Act, query: _Act, topics: _Act) -> tuple[Action, ...]:
             request=wire.TopicsRequest,
             reply=wire.TopicsReply,
             act=topics,
+        ),
+        Action(
+            verb="trust",
+            description="How far some agents are trusted, by what others said of them in a topic.",
+            request=wire.TrustRequest,
+            reply=wire.TrustReply,
+            act=trusted,
         ),
     )
 

@@ -18,7 +18,13 @@ from coordination.runtime.content import Base64
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Body
 from knowledge.facts import Fact
-from knowledge.limits import MAX_CHANGES_PAGE, MAX_PREDICATE_BYTES, MAX_SAFE_INTEGER, MAX_SUBJECT_BYTES
+from knowledge.limits import (
+    MAX_CHANGES_PAGE,
+    MAX_PREDICATE_BYTES,
+    MAX_RATED_AGENTS,
+    MAX_SAFE_INTEGER,
+    MAX_SUBJECT_BYTES,
+)
 
 MAX_PAGE: Final = 1000
 DEFAULT_SPACE: Final = "main"
@@ -110,6 +116,21 @@ class TopicsReply(Body):
     topics: tuple[Topic, ...]
     quarantined_count: int
     """Changes refused since the service started; each is named in its log."""
+
+
+class TrustRequest(Body):
+    """Ask how far some agents are trusted, by what others said of them in a topic."""
+
+    topic: Id
+    agents: Annotated[tuple[Id, ...], Field(max_length=MAX_RATED_AGENTS)]
+
+
+class TrustReply(Body):
+    """The trust in each agent that was asked for."""
+
+    weights: dict[Id, int]
+    """Agent -> expected probability that it is right, in thousandths, rounded down: 0 to 999. 500 for one of
+    which nobody said anything."""
 
 
 Sequence = Annotated[int, Field(ge=0, le=2**63)]

@@ -90,3 +90,14 @@ async def test_what_cannot_be_a_fact_is_refused_with_its_reason(
     with pytest.raises(RejectedError) as refused:
         await client._caller.command(NAME, "assert", request, wire.AssertReply)
     assert refused.value.code == code
+
+
+async def test_trust_is_fused_from_what_agents_said_of_each_other(
+    client: KnowledgeClient, connect: Connect, subjects: Subjects
+) -> None:
+    other = KnowledgeClient(Caller(await connect("bob"), agent="bob", subjects=subjects))
+    await client.assert_fact("ratings", "ada", "trust", {"positive": 3, "negative": 0})
+    await other.assert_fact("ratings", "ada", "trust", {"positive": 5, "negative": 0})
+    await other.assert_fact("ratings", "bob", "trust", {"positive": 1000, "negative": 0})
+    assert await client.trust("ratings", ["ada", "bob", "cyd"]) == {"ada": 900, "bob": 500, "cyd": 500}
+    assert await client.trust("elsewhere", ["ada"]) == {"ada": 500}
