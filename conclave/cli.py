@@ -32,11 +32,24 @@ COMMANDS: Final = {
     "completion": Place(
         "conclave.commands.completion", "completion_command", "Complete words in your shell."
     ),
+    "delegate": Place(
+        "conclave.commands.delegate", "delegate_command", "Choose who votes for you when you do not."
+    ),
     "demo": Place("conclave.commands.demo", "demo_command", "Review, vote on and build a deployment graph."),
     "find": Place("conclave.commands.find", "find_command", "Find the agents that can do something."),
     "nix": Place("conclave.commands.nix.group", "nix_command", "From a deployment graph to a NixOS flake."),
+    "proposal": Place(
+        "conclave.commands.proposal",
+        "proposal_command",
+        "Show, watch, amend, stop or execute one proposal.",
+    ),
+    "proposals": Place(
+        "conclave.commands.proposals", "proposals_command", "List the proposals, or watch them live."
+    ),
+    "propose": Place("conclave.commands.propose", "propose_command", "Put something to the vote."),
     "serve": Place("conclave.commands.serve", "serve_command", "Run chosen services alone."),
     "up": Place("conclave.commands.up", "up_command", "Start nats-server and all services."),
+    "vote": Place("conclave.commands.vote", "vote_command", "Vote on a proposal."),
 }
 """Every command. Loaded when called: services start without the translator's libraries."""
 

@@ -10,9 +10,11 @@ from typing import Final
 
 import click
 import structlog
+from click.shell_completion import CompletionItem
 
 from conclave.address import LOCAL_STORE
 from conclave.commands.access import OPERATOR, Access
+from conclave.commands.tables import printable
 from conclave.identity import Identities
 from conclave.identity.identities import CREDENTIALS_DIRECTORY
 from coordination.runtime.errors import ConclaveError
@@ -28,14 +30,7 @@ def registered(ctx: click.Context, incomplete: str) -> list[str]:
     from conclave.commands.reach import registry  # noqa: PLC0415 - static words need no network
 
     _be_silent()
-    subjects = ctx.params.get("subjects")
-    access = Access(
-        url=ctx.params.get("url"),
-        credentials=ctx.params.get("credentials"),
-        subjects=subjects if isinstance(subjects, Subjects) else Subjects(),
-        agent=ctx.params.get("agent") or OPERATOR,
-        timeout_s=PATIENCE_S,
-    )
+    access = _access(ctx, ctx.params.get("agent") or OPERATOR)
 
     async def names() -> list[str]:
         found: list[str] = []
@@ -50,6 +45,45 @@ def registered(ctx: click.Context, incomplete: str) -> list[str]:
         return asyncio.run(names())
     except (ConclaveError, TimeoutError, OSError):
         return []
+
+
+def proposals(ctx: click.Context, incomplete: str, *, to_vote: bool = False) -> list[CompletionItem]:
+    """Numbers of proposals, the newest first, asked as the options on the line say.
+
+    Args:
+        ctx: The command line.
+        incomplete: What stands there already.
+        to_vote: Only those that wait for the vote of the agent.
+    """
+    from conclave.commands.booth import consensus  # noqa: PLC0415
+
+    _be_silent()
+    access = _access(ctx, ctx.params.get("agent") or OPERATOR)
+
+    async def numbers() -> list[CompletionItem]:
+        async with asyncio.timeout(PATIENCE_S), consensus(access) as (client, _):
+            page = await client.page(newest_first=True, limit=MAX_CANDIDATES, to_vote=to_vote)
+        return [
+            CompletionItem(str(each.number), help=f"{each.status}  {printable(each.title)}")
+            for each in page.proposals
+            if str(each.number).startswith(incomplete)
+        ]
+
+    try:
+        return asyncio.run(numbers())
+    except (ConclaveError, TimeoutError, OSError):
+        return []
+
+
+def _access(ctx: click.Context, agent: str) -> Access:
+    subjects = ctx.params.get("subjects")
+    return Access(
+        url=ctx.params.get("url"),
+        credentials=ctx.params.get("credentials"),
+        subjects=subjects if isinstance(subjects, Subjects) else Subjects(),
+        agent=agent,
+        timeout_s=PATIENCE_S,
+    )
 
 
 def credentialed(store: Path | None, incomplete: str) -> list[str]:

@@ -1,10 +1,11 @@
-"""Gets a command to the registry, or says in one line why it cannot and what to do."""
+"""Gets a command to a service, or says in one line why it cannot and what to do."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 from conclave.address import find_url
 from conclave.commands.access import Access
@@ -13,6 +14,8 @@ from coordination.registry.client import RegistryClient
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import AuthorizationError, UnavailableError
+
+_CALLED: Final = {"consensus": "consensus service"}
 
 
 @contextlib.asynccontextmanager
@@ -23,12 +26,16 @@ async def registry(access: Access) -> AsyncIterator[RegistryClient]:
 
 
 @contextlib.asynccontextmanager
-async def calling(access: Access) -> AsyncIterator[Caller]:
+async def calling(access: Access, service: str = "registry") -> AsyncIterator[Caller]:
     """A way to the services for the length of the block.
+
+    Args:
+        access: Where they are, and as whom.
+        service: The one that is missing if none answers.
 
     Raises:
         UsageError: The credential cannot be read.
-        UnavailableError: No server or no registry answers in time; says where, and what to do.
+        UnavailableError: No server or no service answers in time; says where, and what to do.
         AuthorizationError: The server does not let us in; says as whom, and what to do.
     """
     url = find_url(access.url)
@@ -37,7 +44,7 @@ async def calling(access: Access) -> AsyncIterator[Caller]:
         async with asyncio.timeout(access.timeout_s):
             bus = await NatsBus.connect(url, agent=access.agent, credentials=credentials)
     try:
-        with _saying_what_is_missing(access, url):
+        with _saying_what_is_missing(access, url, service):
             yield Caller(bus, agent=access.agent, subjects=access.subjects, patience_s=access.timeout_s)
     finally:
         await bus.close()
@@ -70,12 +77,12 @@ def _saying_how_to_get_in(access: Access, url: str, *, has_credential: bool) -> 
 
 
 @contextlib.contextmanager
-def _saying_what_is_missing(access: Access, url: str) -> Iterator[None]:
+def _saying_what_is_missing(access: Access, url: str, service: str) -> Iterator[None]:
     try:
         yield
     except UnavailableError as error:
         prefix = access.subjects.prefix
         raise UnavailableError(
-            f"no registry answers at {url} under the prefix {prefix!r} ({error}); "
-            "start one with: conclave up, or conclave serve registry"
+            f"no {_CALLED.get(service, service)} answers at {url} under the prefix {prefix!r} ({error}); "
+            f"start one with: conclave up, or conclave serve {service}"
         ) from None

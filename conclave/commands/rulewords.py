@@ -1,18 +1,15 @@
-"""The rules of a proposal as people write them in options, and as sentences that they read. Pure."""
+"""The rules of a proposal as sentences that people read. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 from conclave.commands.durations import duration_text
-from consensus.rules import ElectorateSpec, Level, Rules, Threshold
+from consensus.replies import ElectorateView, LevelView, RulesView
 
-_FRACTION: Final = re.compile(r"([0-9]{1,15})\s*/\s*([0-9]{1,15})")
-_PERCENT: Final = re.compile(r"([0-9]{1,3})(?:\.([0-9]{1,9}))?\s*%")
-_COUNT: Final = re.compile(r"[0-9]{1,15}")
-_THRESHOLD: Final = re.compile(r"(>=|>|)\s*(.+?)(?:\s+of\s+(cast|eligible))?")
+BINARY: Final = frozenset({"simple_majority", "qualified_majority", "unanimous", "weighted"})
+"""Protocols whose choices are for, against and abstain."""
 _PROTOCOLS: Final = {
     "simple_majority": "simple majority: more weight for than against; a tie fails",
     "weighted": "weighted majority: more weight for than against; a tie fails",
@@ -31,59 +28,12 @@ _TIES: Final = {
 }
 
 
-class RuleWordsError(ValueError):
-    """A text is no such rule; says what is."""
+def level_text(level: LevelView) -> str:
+    """A level as the option takes it: ``5``, ``1/2``."""
+    return str(level.count) if level.count is not None else f"{level.numerator}/{level.denominator}"
 
 
-def _fraction(text: str) -> tuple[int, int] | None:
-    if match := _FRACTION.fullmatch(text):
-        return int(match[1]), int(match[2])
-    if match := _PERCENT.fullmatch(text):
-        decimals = match[2] or ""
-        return int(match[1] + decimals), 100 * 10 ** len(decimals)
-    return None
-
-
-def read_level(text: str) -> Level:
-    """An amount of weight: ``5``, ``1/2`` or ``50%`` of the electorate.
-
-    Raises:
-        RuleWordsError: It is none.
-    """
-    text = text.strip()
-    if _COUNT.fullmatch(text):
-        return Level(numerator=int(text))
-    if (fraction := _fraction(text)) is None:
-        raise RuleWordsError(f"{text[:40]!r} is neither a number of votes such as 5 nor a share: 1/2, 50%")
-    return Level(numerator=fraction[0], denominator=fraction[1])
-
-
-def read_threshold(text: str) -> Threshold:
-    """A share of the votes: ``>2/3``, ``>=60%``, ``>1/2 of eligible``; without a sign it is ``>=``.
-
-    Raises:
-        RuleWordsError: It is none.
-    """
-    match = _THRESHOLD.fullmatch(text.strip())
-    fraction = _fraction(match[2]) if match else None
-    if match is None or fraction is None:
-        raise RuleWordsError(
-            f"{text[:40]!r} is no share of the votes such as '>2/3', '>=60%' or '>1/2 of eligible'"
-        )
-    return Threshold(
-        numerator=fraction[0],
-        denominator=fraction[1],
-        is_inclusive=match[1] != ">",
-        of="eligible" if match[3] == "eligible" else "cast",
-    )
-
-
-def level_text(level: Level) -> str:
-    """A level as `read_level` reads it."""
-    return str(level.numerator) if level.denominator is None else f"{level.numerator}/{level.denominator}"
-
-
-def electorate_sentence(electorate: ElectorateSpec) -> str:
+def electorate_sentence(electorate: ElectorateView) -> str:
     """Who may vote, and with what weight."""
     if electorate.agents:
         who = f"{len(electorate.agents)} named agents" if len(electorate.agents) > 1 else "one named agent"
@@ -100,19 +50,19 @@ def electorate_sentence(electorate: ElectorateSpec) -> str:
             return f"{who}, one vote each"
 
 
-def rule_sentences(rules: Rules) -> Iterator[tuple[str, str]]:
+def rule_sentences(rules: RulesView) -> Iterator[tuple[str, str]]:
     """Every rule that says something, as (name, sentence); in the order in which they come to count."""
     yield "protocol", _protocol_sentence(rules)
     yield "quorum", _quorum_sentence(rules)
-    if not rules.is_binary:
+    if rules.protocol not in BINARY:
         yield "tie", _TIES[rules.tie_rule]
-    if rules.is_fractional:
+    if rules.fractional:
         yield "fractional", "a voter may split its weight, in several votes; delegations are final"
     yield "ends", _ends_sentence(rules)
-    if rules.may_change_vote:
+    if rules.vote_changes:
         yield "changes", "the last vote of each voter counts"
     if rules.minimum_electorate > 1:
-        yield "electorate", f"defeated with fewer than {rules.minimum_electorate} electors"
+        yield "minimum", f"defeated with fewer than {rules.minimum_electorate} electors"
     if rules.offline_voters == "release":
         yield "offline", "electors that are offline and have not voted do not count until they are back"
     if rules.veto_holders:
@@ -122,37 +72,43 @@ def rule_sentences(rules: Rules) -> Iterator[tuple[str, str]]:
     if rules.timelock_ms is not None:
         yield "timelock", f"{duration_text(rules.timelock_ms)} between success and execution"
     yield "execution", f"within {duration_text(rules.execution_window_ms)}, then it expires"
-    yield "signatures", "every vote is signed" if rules.are_signatures_required else "optional"
+    yield "signatures", "every vote is signed" if rules.signatures == "required" else "optional"
 
 
-def _protocol_sentence(rules: Rules) -> str:
+def protocol_name(rules: RulesView) -> str:
+    """The protocol in a few words: ``simple majority``, ``qualified majority > 2/3``."""
+    name = rules.protocol.replace("_", " ")
+    if rules.threshold is None:
+        return name
+    sign = ">=" if rules.threshold.inclusive else ">"
+    whole = " of eligible" if rules.threshold.of == "eligible" else ""
+    return f"{name} {sign} {rules.threshold.numerator}/{rules.threshold.denominator}{whole}"
+
+
+def _protocol_sentence(rules: RulesView) -> str:
     if rules.protocol == "quadratic":
         return f"quadratic: n votes cost n² of the {rules.credits} credits of each voter"
-    if rules.protocol != "qualified_majority":
-        return _PROTOCOLS[rules.protocol]
     if rules.threshold is None:
-        return "qualified majority"
-    sign = "at least" if rules.threshold.is_inclusive else "more than"
+        return _PROTOCOLS.get(rules.protocol, protocol_name(rules))
+    sign = "at least" if rules.threshold.inclusive else "more than"
     share = f"{rules.threshold.numerator}/{rules.threshold.denominator}"
-    whole = "all weight" if rules.threshold.of == "eligible" else "for and against"
-    return f"qualified majority: {sign} {share} of {whole} for"
+    whole = "all weight" if rules.threshold.of == "eligible" else "the weight for and against"
+    return f"qualified majority: {sign} {share} of {whole} is for"
 
 
-def _quorum_sentence(rules: Rules) -> str:
+def _quorum_sentence(rules: RulesView) -> str:
     level = level_text(rules.quorum)
-    amount = f"{level} votes" if rules.quorum.denominator is None else f"{level} of all weight"
-    counted = "naming an option, or abstaining" if not rules.is_binary else _COUNTED[rules.quorum_counts]
-    if not rules.is_binary and rules.quorum_counts == "for":
-        counted = "naming an option"
-    return f"{amount}, voting {counted}"
+    amount = f"{level} votes" if rules.quorum.count is not None else f"{level} of all weight"
+    if rules.protocol in BINARY:
+        return f"{amount}, voting {_COUNTED[rules.quorum_counts]}"
+    return f"{amount}, naming an option{'' if rules.quorum_counts == 'for' else ' or abstaining'}"
 
 
-def _ends_sentence(rules: Rules) -> str:
-    parts = ["as soon as the result is certain" if rules.is_early_decision else "at its deadline"]
+def _ends_sentence(rules: RulesView) -> str:
+    parts = ["as soon as the result is certain" if rules.early_decision else "at its deadline"]
     if rules.super_quorum is not None:
         parts.append(f"at once with {level_text(rules.super_quorum)} in favour")
     if rules.late_quorum_extension_ms:
-        parts.append(
-            f"not before {duration_text(rules.late_quorum_extension_ms)} after the quorum is reached"
-        )
+        extension = duration_text(rules.late_quorum_extension_ms)
+        parts.append(f"not before {extension} after the quorum is reached")
     return "; ".join(parts)
