@@ -214,14 +214,34 @@ class Server:
             draw_id = partial(self._draw_id_on, shard)
         call = Call(caller=request.caller, draw_id=draw_id, traceparent=delivery.headers.get(HEADER_TRACE))
         request.reply_type = served.reply_type
+        host = self._hosts[shard or _NEVER_SHARDED]
         if isinstance(endpoint, Query):
             answer, request.is_query = endpoint.answer, True
             request.run = lambda model, now_ms: answer(model, call, body, now_ms)
+            host.submit(request)
+            return
+        assert isinstance(endpoint, Command)
+        preparing = endpoint.prepare(host, call, body) if endpoint.prepare is not None else None
+        if preparing is None:
+            _submit(request, endpoint, call, body, host)
         else:
-            assert isinstance(endpoint, Command)
-            command = endpoint.build(call, body)
-            request.run = lambda model, now_ms: model.decide(command, now_ms)
-        self._hosts[shard or _NEVER_SHARDED].submit(request)
+            self.own_task(self._prepare(preparing, request, endpoint, call, body, host))
+
+    async def _prepare(
+        self,
+        preparing: Coroutine[Any, Any, None],
+        request: _ServedRequest,
+        endpoint: Command,
+        call: Call,
+        body: Any,
+        host: Host[Any],
+    ) -> None:
+        """Have the command decided once `preparing` has succeeded."""
+        try:
+            await preparing
+            _submit(request, endpoint, call, body, host)
+        except Exception as error:  # noqa: BLE001 - as in `_take`
+            await request.respond(error)
 
     def _shard_of(self, request: _ServedRequest, endpoint: Endpoint, body: Any) -> int:
         if endpoint.shard_by is not None:
@@ -397,6 +417,13 @@ class _ServedRequest(Request):
     def _trace(self) -> dict[str, str] | None:
         trace = self.delivery.headers.get(HEADER_TRACE)
         return {HEADER_TRACE: trace} if trace and len(trace) <= MAX_TRACE_CHARS else None
+
+
+def _submit(request: _ServedRequest, endpoint: Command, call: Call, body: Any, host: Host[Any]) -> None:
+    """Queue a command for its host."""
+    command = endpoint.build(call, body)
+    request.run = lambda model, now_ms: model.decide(command, now_ms)
+    host.submit(request)
 
 
 def _undecided(model: Any, now_ms: int) -> Any:  # noqa: ARG001
