@@ -35,9 +35,9 @@ def printed(
     return "\n".join(part for part in parts if part) + "\n"
 
 
-def _name(option: str) -> str:
+def _name(option: str, chars_count: int = _NAME_CHARS) -> str:
     clean = "".join(character if character.isprintable() else "?" for character in option)
-    return clean if len(clean) <= _NAME_CHARS else f"{clean[: _NAME_CHARS - 1]}…"
+    return clean if len(clean) <= chars_count else f"{clean[: chars_count - 1]}…"
 
 
 def _head(counted: Count, election: Election) -> str:
@@ -47,7 +47,7 @@ def _head(counted: Count, election: Election) -> str:
     )
     spoilt = f"{papers.blank_count} blank, {papers.invalid_count} invalid"
     counts = f"{papers.valid_count} valid ballots{weight}, {spoilt}"
-    return f"{_name(election.title) or 'Ballots'} ({election.form}), {counted.method}: {counts}"
+    return f"{_name(election.title, 100) or 'Ballots'} ({election.form}), {counted.method}: {counts}"
 
 
 def _scores(counted: Count, names: Sequence[str], places: int) -> str:
