@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,43 +12,35 @@ from conclave.commands.durations import DurationError, read_duration_ms
 from coordination.runtime.names import is_id
 
 
-class _Duration(click.ParamType[int]):
+def read_duration(_: click.Context, __: click.Parameter, given: str | None) -> int | None:
     """A length of time, in ms."""
+    if given is None:
+        return None
+    try:
+        return read_duration_ms(given)
+    except DurationError as error:
+        raise click.BadParameter(str(error)) from None
 
-    name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """See `read_duration_ms`."""
-        if isinstance(value, int):
-            return value
+def read_threshold(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """A share of the votes; only its form is looked at, the service reads it."""
+    return _formed(given, "threshold_form")
+
+
+def read_level(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """A number of votes, or a share of the weight; only its form is looked at, the service reads it."""
+    return _formed(given, "level_form")
+
+
+def _formed(given: str | None, form: str) -> str | None:
+    from consensus import forms  # noqa: PLC0415 - not for --help
+
+    if given is not None:
         try:
-            return read_duration_ms(value)
-        except DurationError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Share(click.ParamType[str]):
-    """Text that the service reads; here only its form is looked at."""
-
-    name = "share"
-
-    def __init__(self, form: str) -> None:
-        self._form = form
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text as it is."""
-        from consensus import forms  # noqa: PLC0415 - not for --help
-
-        try:
-            getattr(forms, self._form)(value)
+            getattr(forms, form)(given)
         except ValueError as error:
-            self.fail(f"{value[:40]!r}: {error}", param, ctx)
-        return value
-
-
-DURATION: Final = _Duration()
-THRESHOLD: Final = _Share("threshold_form")
-LEVEL: Final = _Share("level_form")
+            raise click.BadParameter(f"{given[:40]!r}: {error}") from None
+    return given
 
 
 def read_names(_: click.Context, __: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:

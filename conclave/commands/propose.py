@@ -11,11 +11,11 @@ import click
 
 from conclave.commands.access import Access, ask, asks
 from conclave.commands.electing import (
-    DURATION,
-    LEVEL,
-    THRESHOLD,
+    read_duration,
+    read_level,
     read_names,
     read_options,
+    read_threshold,
     read_weights,
 )
 from conclave.commands.options import json_option, refuse_together
@@ -112,10 +112,18 @@ _OPTIONS: Final = (
         help="Something to choose, with an artifact of its own if FILE is given. Two or more.",
     ),
     click.option(
-        "--threshold", type=THRESHOLD, help="Of qualified_majority: '>2/3', '>=60%', '>1/2 of eligible'."
+        "--threshold",
+        metavar="SHARE",
+        callback=read_threshold,
+        help="Of qualified_majority: '>2/3', '>=60%', '>1/2 of eligible'.",
     ),
     click.option(
-        "--quorum", type=LEVEL, default="1/2", show_default=True, help="How much must take part: 1/2 or 5."
+        "--quorum",
+        metavar="SHARE",
+        callback=read_level,
+        default="1/2",
+        show_default=True,
+        help="How much must take part: 1/2 or 5.",
     ),
     click.option(
         "--quorum-counts",
@@ -124,27 +132,57 @@ _OPTIONS: Final = (
         show_default=True,
         help="What counts toward the quorum.",
     ),
-    click.option("--super-quorum", type=LEVEL, help="In favour at least this: succeeds at once."),
+    click.option(
+        "--super-quorum",
+        metavar="SHARE",
+        callback=read_level,
+        help="In favour at least this: succeeds at once.",
+    ),
     click.option("--tie", "tie_rule", type=click.Choice(("fails", "first_listed", "lot")), default="fails"),
     click.option("--credits", "credits_", type=click.IntRange(1), help="Of quadratic.  [default: 100]"),
     click.option("--fractional", is_flag=True, help="Let voters split their weight."),
     click.option("--vote-changes", is_flag=True, help="Let voters vote again; the last vote counts."),
     # --- when
     click.option(
-        "--delay", type=DURATION, default="0", show_default=True, help="Discuss so long, then vote."
+        "--delay",
+        metavar="TIME",
+        callback=read_duration,
+        default="0",
+        show_default=True,
+        help="Discuss so long, then vote.",
     ),
-    click.option("--period", type=DURATION, default="1h", show_default=True, help="Take votes so long."),
+    click.option(
+        "--period",
+        metavar="TIME",
+        callback=read_duration,
+        default="1h",
+        show_default=True,
+        help="Take votes so long.",
+    ),
     click.option("--no-early", is_flag=True, help="Wait for the deadline although the result is certain."),
     click.option(
-        "--late-quorum", type=DURATION, default="0", help="Time left, at least, when the quorum is reached."
+        "--late-quorum",
+        metavar="TIME",
+        callback=read_duration,
+        default="0",
+        help="Time left, at least, when the quorum is reached.",
     ),
     # --- what then
     click.option(
         "--veto", multiple=True, metavar="AGENT", callback=read_names, help="May stop it, saying why."
     ),
     click.option("--guardian", metavar="AGENT", help="May cancel it until it is executed."),
-    click.option("--timelock", type=DURATION, help="Time between success and execution."),
-    click.option("--window", type=DURATION, default="14d", show_default=True, help="Execute it within."),
+    click.option(
+        "--timelock", metavar="TIME", callback=read_duration, help="Time between success and execution."
+    ),
+    click.option(
+        "--window",
+        metavar="TIME",
+        callback=read_duration,
+        default="14d",
+        show_default=True,
+        help="Execute it within.",
+    ),
     click.option(
         "--signatures",
         type=click.Choice(("required", "optional")),
