@@ -1,8 +1,8 @@
 """The states of a proposal and what leads from one to another. Pure.
 
-Names and order are OpenZeppelin Governor's: ``pending`` (discussion) -> ``active`` (voting) -> ``succeeded`` or
-``defeated``; ``succeeded`` -> ``queued`` (timelock) -> ``executed`` or ``expired``; ``canceled`` and ``vetoed`` at
-any stage before that.
+Names and order are OpenZeppelin Governor's: ``pending`` (discussion) -> ``active`` (voting) -> ``succeeded``
+or ``defeated``; ``succeeded`` -> ``queued`` (timelock) -> ``executed`` or ``expired``; ``canceled`` and
+``vetoed`` at any stage before that.
 """
 
 from __future__ import annotations

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-MAX_ELECTORATE: Final = 2_000
-"""Agents that may vote on one proposal. Their ids stand in one journal event."""
+MAX_ELECTORATE: Final = 1_500
+"""Agents that may vote on one proposal. Ids, weights and delegations stand in one journal event, which a
+command may persist (``MAX_COMMAND_EVENTS_BYTES``) however long the ids are."""
+
+MAX_IMMEDIATE_ELECTORATE: Final = 500
+"""With more electors, voting without a discussion period opens by the tick right after the command that
+proposes, because both events together might not fit into one command's."""
+
+MAX_WEIGHT: Final = 2**53 - 1
+"""Of an electorate in sum: what every JSON reader can hold exactly."""
 
 MAX_TITLE_CHARS: Final = 256
 MAX_DESCRIPTION_CHARS: Final = 8 * 1024
@@ -14,9 +22,30 @@ MAX_COMMENT_CHARS: Final = 4 * 1024
 
 MAX_COMMENTS: Final = 1_000
 """Comments on one proposal."""
+MAX_COMMENTS_PER_AGENT: Final = 200
+"""Comments of one agent on one proposal, so that nobody takes the word from the others."""
+
+MAX_AMENDMENTS: Final = 100
+"""Amendments of one proposal."""
+
+MAX_VOTES_PER_VOTER: Final = 50
+"""Votes of one voter on one proposal: changes of mind, or parts of a split weight."""
+
+MAX_RELEASES_PER_ELECTOR: Final = 16
+"""How often one elector is left out of one vote for being offline; later it stays in, so that an agent that
+comes and goes does not fill the trail."""
 
 MAX_PROPOSALS: Final = 5_000
 """Proposals held; beyond it the longest settled one is archived."""
+
+MAX_TRAIL_ENTRIES: Final = 250_000
+"""Events held in all trails together; beyond it the longest settled proposals are archived."""
+
+MAX_ARCHIVED: Final = 64
+"""Proposals archived to make room for one new one."""
+
+MAX_DELEGATIONS: Final = 100_000
+"""Standing delegations."""
 
 MAX_VOTING_DELAY_MS: Final = 30 * 24 * 3600 * 1000
 """Longest discussion period."""
@@ -27,9 +56,18 @@ MAX_VOTING_PERIOD_MS: Final = 30 * 24 * 3600 * 1000
 MAX_QUORUM_TERM: Final = 2**53 - 1
 """Largest count, numerator or denominator: what every JSON reader can hold exactly."""
 
+MAX_TIMELOCK_MS: Final = 30 * 24 * 3600 * 1000
+"""Longest wait between success and execution."""
+
+MAX_EXECUTION_WINDOW_MS: Final = 366 * 24 * 3600 * 1000
+"""Longest time in which an approval may be redeemed."""
+
 MAX_TICK_PROPOSALS: Final = 256
-MAX_TICK_VOTERS: Final = 2 * MAX_ELECTORATE
+MAX_TICK_VOTERS: Final = MAX_ELECTORATE + 1_000
 """What one tick takes up; the rest stays due. Keeps its events within one record."""
+
+MAX_PRESENCE_EVENTS: Final = 1_000
+"""Electors released and restored by one command."""
 
 MAX_PAGE: Final = 1000
 """Items in one reply."""
@@ -37,6 +75,10 @@ MAX_PAGE: Final = 1000
 MAX_CONDITIONS: Final = 16
 MAX_CONDITION_CHARS: Final = 512
 """Of one vote; a decision lists those of all votes in favour."""
+MAX_PROPOSAL_CONDITIONS: Final = 64
+MAX_PROPOSAL_CONDITIONS_BYTES: Final = 32 * 1024
+"""Different conditions of all votes on one proposal, as JSON: whoever executes names each of them twice in a
+request, in the token and as met."""
 
 MAX_REASON_CHARS: Final = 2 * 1024
 """Of a veto, a cancellation or an amendment."""
@@ -44,7 +86,8 @@ MAX_REASON_CHARS: Final = 2 * 1024
 MAX_NOTE_CHARS: Final = 2 * 1024
 """Of the receipt of an execution."""
 
-MAX_OPTIONS: Final = 64
+MAX_OPTIONS: Final = 32
+"""Of one proposal."""
 MAX_OPTION_CHARS: Final = 64
 """Of an option's id."""
 
@@ -54,3 +97,9 @@ MAX_SIGNATURE_CHARS: Final = 128
 
 MAX_TOPIC_CHARS: Final = 128
 """Of the knowledge topic that weights come from."""
+
+MAX_VETO_HOLDERS: Final = 32
+"""Agents that may veto one proposal."""
+
+MAX_EXECUTION_ID_CHARS: Final = 128
+"""Of the id that an executor chooses."""

@@ -77,8 +77,6 @@ class Proposal:
     opened: VotingOpened | None = None
     poll: Poll | None = None
     """None before voting opens."""
-    released: set[str] = field(default_factory=set)
-    """Electors left out at present because they are offline."""
     release_counts: dict[str, int] = field(default_factory=dict)
     """Elector -> how often it has been released."""
     votes: list[VoteCast] = field(default_factory=list)
@@ -92,7 +90,7 @@ class Proposal:
     conditions: tuple[str, ...] = ()
     """Named in votes so far, each once, in order; once it has succeeded: those the approval stands under."""
     was_quorum_reached: bool = False
-    """Whether it was after some vote; the late-quorum extension is given only the first time."""
+    """Whether it was after some vote; kept only where that extends the deadline, which it does once."""
     decision: ProposalDecided | None = None
     eta_ms: int | None = None
     """End of the timelock, of a proposal that was queued."""
@@ -123,6 +121,11 @@ class Proposal:
     def electors(self) -> tuple[str, ...]:
         """Who may vote, as far as that is known: before the snapshot only an explicit list is."""
         return tuple(self.weights) if self.opened is not None else self.created.electorate.agents
+
+    @property
+    def released(self) -> tuple[str, ...]:
+        """Electors left out at present because they are offline."""
+        return self.poll.released if self.poll is not None else ()
 
     @property
     def tally(self) -> Tally | None:
@@ -200,7 +203,6 @@ class Proposal:
         other.amendments = self.amendments.copy()
         other.comments = self.comments.copy()
         other.poll = self.poll.copy() if self.poll is not None else None
-        other.released = self.released.copy()
         other.release_counts = self.release_counts.copy()
         other.votes = self.votes.copy()
         other.latest = self.latest.copy()
@@ -248,7 +250,8 @@ def evolve(record: Proposal, event: ProposalEvent) -> None:
         case ElectorReleased():
             _release(record, event.agent)
         case ElectorRestored():
-            _restore(record, event.agent)
+            assert record.poll is not None, "electors are restored while voting is open"
+            record.poll.restore(event.agent)
         case _:
             _end(record, event)
 
@@ -294,41 +297,21 @@ def _open(record: Proposal, event: VotingOpened) -> None:
     record.opened = event
     record.deadline_ms = event.deadline_ms
     record.poll = Poll(record.rules, event.weights, event.delegations, record.proposal_id)
-    if record.rules.offline_voters == "release":
-        for agent in event.offline:
-            if may_release(record, agent):
-                _release(record, agent)
-
-
-def may_release(record: Proposal, agent: str) -> bool:
-    """Whether `agent`, being offline, is left out: not if it voted, or too few electors would be left."""
-    assert record.poll is not None
-    return (
-        agent in record.weights
-        and agent not in record.released
-        and not record.poll.has_voted(agent)
-        and len(record.weights) - len(record.released) > record.rules.minimum_electorate
-    )
+    for agent in event.offline:
+        if record.poll.is_releasable(agent):
+            _release(record, agent)
 
 
 def _release(record: Proposal, agent: str) -> None:
     assert record.poll is not None, "electors are released while voting is open"
-    record.released.add(agent)
     record.release_counts[agent] = record.release_counts.get(agent, 0) + 1
     record.poll.release(agent)
-
-
-def _restore(record: Proposal, agent: str) -> None:
-    assert record.poll is not None, "electors are restored while voting is open"
-    record.released.remove(agent)
-    record.poll.restore(agent)
 
 
 def _vote(record: Proposal, event: VoteCast) -> None:
     assert record.poll is not None, "votes are cast while voting is open"
     assert event.sequence == len(record.votes) + 1
     record.poll.cast(Ballot(voter=event.voter, choice=event.choice, scope=event.scope))
-    record.released.discard(event.voter)
     record.votes.append(event)
     for part in PARTS[event.scope]:
         record.latest[event.voter, part] = event
@@ -337,7 +320,7 @@ def _vote(record: Proposal, event: VoteCast) -> None:
         record.nonces.add((event.voter, event.nonce))
     if event.conditions:
         record.conditions = tuple(dict.fromkeys((*record.conditions, *event.conditions)))
-    if not record.was_quorum_reached:
+    if record.rules.late_quorum_extension_ms and not record.was_quorum_reached:
         record.was_quorum_reached = record.poll.tally().is_quorum_reached
 
 

@@ -199,6 +199,7 @@ DecisionReason = Literal[
     "no_quorum",
     "no_winner",
     "electorate_too_small",
+    "electorate_too_large",
     "empty_electorate",
 ]
 """Why a proposal succeeded (``majority``: what its protocol asks for was reached) or was defeated."""

@@ -1,0 +1,149 @@
+"""One command's or tick's effect on one proposal, as it is decided step by step. Pure.
+
+A `Change` sees the proposal as of *now*: what time alone has led to is decided first, whether the tick that
+would have done it has run or not. So no outcome hangs on how busy the service was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from consensus.events import (
+    CommentAdded,
+    DeadlineExtended,
+    ElectorReleased,
+    ElectorRestored,
+    ExecutionReported,
+    ProposalAmended,
+    ProposalCanceled,
+    ProposalCreated,
+    ProposalDecided,
+    ProposalEvent,
+    ProposalExecuted,
+    ProposalExpired,
+    ProposalQueued,
+    ProposalVetoed,
+    VoteCast,
+    VotingOpened,
+)
+from consensus.record import Proposal, created_record, evolve
+from consensus.views import announcement_view, decision_view, execution_view, receipt_view, summary_view
+from coordination.runtime.model import Notice, Outcome, Push
+
+_NAMES = {
+    ProposalCreated: "created",
+    CommentAdded: "commented",
+    ProposalAmended: "amended",
+    VotingOpened: "opened",
+    VoteCast: "voted",
+    DeadlineExtended: "extended",
+    ElectorReleased: "released",
+    ElectorRestored: "restored",
+    ProposalDecided: "decided",
+    ProposalQueued: "queued",
+    ProposalExecuted: "executed",
+    ExecutionReported: "reported",
+    ProposalExpired: "expired",
+    ProposalCanceled: "canceled",
+    ProposalVetoed: "vetoed",
+}
+"""Under which name others are told of an event."""
+
+
+class Change:
+    """Events for one proposal, with the record that they lead to and the messages that follow from them.
+
+    Args:
+        record: The proposal in the state, which stays as it is; None for one that is made by the first event.
+    """
+
+    def __init__(self, record: Proposal | None) -> None:
+        self._record = record
+        self._is_ended = False
+        self.events: list[ProposalEvent] = []
+        self._messages: list[Push | Notice] = []
+
+    @property
+    def record(self) -> Proposal:
+        """The proposal with all events so far; only for reading."""
+        assert self._record is not None, "the first event makes the proposal"
+        return self._record
+
+    def add(self, event: ProposalEvent) -> None:
+        """Let `event` happen next."""
+        if isinstance(event, ProposalCreated):
+            assert self._record is None, "a proposal is made once"
+            self._record = created_record(event)
+        else:
+            if not self.events:
+                self._record = self.record.branch()
+            evolve(self.record, event)
+        self.events.append(event)
+        self._tell(event)
+
+    def outcome(self, reply: Any = None) -> Outcome:
+        """All that was decided; whoever was concerned by an end hears of it once."""
+        messages = self._messages.copy()
+        if self._is_ended:
+            body = decision_view(self.record)
+            assert body is not None, "it has ended"
+            concerned = dict.fromkeys((*self.record.electors, self.record.created.proposer))
+            messages += _pushes("decision", body, concerned)
+        return Outcome(events=tuple(self.events), reply=reply, messages=tuple(messages))
+
+    def _tell(self, event: ProposalEvent) -> None:
+        record = self.record
+        notice = Notice(event=_NAMES[type(event)], aggregate=record.proposal_id, body=_body(record, event))
+        self._messages.append(notice)
+        match event:
+            case ProposalCreated():
+                # With no discussion period the opening, which follows at once, is announced alone.
+                if event.voting_delay_ms:
+                    self._announce()
+            case ProposalAmended() | VotingOpened():
+                self._announce()
+            case ProposalDecided() | ProposalQueued() | ProposalCanceled() | ProposalVetoed():
+                self._is_ended = True
+
+    def _announce(self) -> None:
+        """To all electors that are known. Those who delegated hear of it as well: they may override."""
+        self._messages += _pushes("proposal", announcement_view(self.record), self.record.electors)
+
+
+def _body(record: Proposal, event: ProposalEvent) -> dict[str, Any]:
+    """What a notice says of an event; small, whatever the electorate."""
+    body: dict[str, Any] | None
+    match event:
+        case CommentAdded():
+            body = {
+                "proposal_id": event.proposal_id,
+                "sequence": len(record.comments),
+                "agent": event.agent,
+            }
+        case VoteCast():
+            body = {
+                "proposal_id": event.proposal_id,
+                "sequence": event.sequence,
+                "voter": event.voter,
+                "scope": event.scope,
+                "choice": event.choice,
+                "weight": event.weight,
+                "trail_hash": record.head,
+            }
+        case ElectorReleased() | ElectorRestored():
+            body = {"proposal_id": event.proposal_id, "agent": event.agent}
+        case ProposalDecided() | ProposalQueued() | ProposalCanceled() | ProposalVetoed():
+            body = decision_view(record)
+        case ProposalExecuted():
+            body = execution_view(record)
+        case ExecutionReported():
+            body = receipt_view(record)
+        case _:
+            body = summary_view(record)
+    assert body is not None, "the event has just happened"
+    return body
+
+
+def _pushes(kind: str, body: dict[str, Any], agents: Iterable[str]) -> tuple[Push, ...]:
+    return tuple(Push(agent=agent, kind=kind, body=body) for agent in agents)
