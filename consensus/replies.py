@@ -35,6 +35,15 @@ class ThresholdView(Reply):
     of: str
     """``cast`` or ``eligible``."""
 
+    def as_threshold(self) -> Threshold:
+        """The same as plain data."""
+        return Threshold(
+            numerator=self.numerator,
+            denominator=self.denominator,
+            is_inclusive=self.inclusive,
+            of=cast("Any", self.of),
+        )
+
 
 class LevelView(Reply):
     """A count, or a fraction of the weight of the electorate."""
@@ -83,23 +92,16 @@ class RulesView(Reply):
 
     def as_rules(self) -> Rules:
         """The same as the plain data that choices are judged by."""
-        threshold, super_quorum = self.threshold, self.super_quorum
         return Rules(
             protocol=cast("Any", self.protocol),
             options=tuple(
                 Option(option=each.option, title=each.title, artifact_sha256=each.artifact_sha256)
                 for each in self.options
             ),
-            threshold=threshold
-            and Threshold(
-                numerator=threshold.numerator,
-                denominator=threshold.denominator,
-                is_inclusive=threshold.inclusive,
-                of=cast("Any", threshold.of),
-            ),
+            threshold=None if self.threshold is None else self.threshold.as_threshold(),
             quorum=self.quorum.as_level(),
             quorum_counts=cast("Any", self.quorum_counts),
-            super_quorum=super_quorum and super_quorum.as_level(),
+            super_quorum=None if self.super_quorum is None else self.super_quorum.as_level(),
             late_quorum_extension_ms=self.late_quorum_extension_ms,
             is_early_decision=self.early_decision,
             may_change_vote=self.vote_changes,
@@ -194,7 +196,8 @@ class Decision(Reply):
     status: Literal["succeeded", "defeated", "canceled", "vetoed"]
     reason: str
     """``majority``, ``tie``, ``below_threshold``, ``not_unanimous``, ``no_quorum``, ``no_winner``,
-    ``electorate_too_small`` or ``empty_electorate``; of a cancellation or veto what its agent said."""
+    ``electorate_too_small``, ``electorate_too_large`` or ``empty_electorate``; of a cancellation or veto
+    what its agent said."""
     agent: Id | None = None
     """Who canceled or vetoed it."""
     winner: str | None = None
@@ -253,7 +256,8 @@ class Proposal(ProposalAnnounced):
     voting_delay_ms: int
     voting_period_ms: int
     waiting_for: str = ""
-    """``registry`` or ``knowledge`` while voting cannot open because that service has not answered yet."""
+    """``registry`` or ``knowledge`` while voting cannot open because that service has not answered yet; or
+    the code with which the snapshot was refused."""
     opened_at_ms: int | None
     weights: dict[Id, int]
     """Elector -> weight, fixed when voting opened; empty before."""

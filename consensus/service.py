@@ -1,47 +1,65 @@
-"""Binds the endpoints of consensus to commands."""
+"""Binds the endpoints of consensus to commands, and waiting proposals to the registry's agents."""
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel
 
 from consensus import wire
+from consensus.commands import (
+    Amend,
+    CancelProposal,
+    CastVote,
+    Discuss,
+    ExecuteProposal,
+    Propose,
+    ReportExecution,
+    SetDelegate,
+    VetoProposal,
+)
 from consensus.model import ConsensusModel
-from consensus.proposal import CancelProposal, CastVote, Discuss, Proposal, Propose
-from consensus.tally import Quorum
-from consensus.views import full_view, summary_view
-from coordination.runtime.errors import RejectedError
-from coordination.runtime.model import Rejected
+from consensus.reading import Reading
+from consensus.rules import ElectorateSpec, Level, Option, Rules, Threshold
+from consensus.snapshots import Snapshots
 from coordination.runtime.runner import Shell
-from coordination.runtime.service import Call, Command, Endpoint, Query, ServiceDefinition
-from coordination.runtime.wire import page
+from coordination.runtime.service import Call, Command, Endpoint, ServiceDefinition
 
 NAME: Final = "consensus"
+R = TypeVar("R", bound=BaseModel)
 
 
-def define(shell: Shell) -> ServiceDefinition:  # noqa: ARG001
+def define(shell: Shell) -> ServiceDefinition:
     """The consensus service; `shell` is its outside world."""
+    snapshots = Snapshots(shell)
     return ServiceDefinition(
         name=NAME,
-        version="0.1.0",
-        description="Proposals, discussed and voted on, and what was decided.",
+        version="0.2.0",
+        description="Proposals, discussed and voted on, what was decided and how that can be checked.",
         model=ConsensusModel,
-        endpoints=(*_commands(), *_queries()),
+        companions=(snapshots.open_votes, snapshots.attendance.follow),
+        endpoints=(
+            *_proposer_commands(snapshots.look),
+            *_voter_commands(),
+            *_ending_commands(),
+            *Reading(shell.signer, snapshots.waiting).endpoints(),
+        ),
     )
 
 
-def _commands() -> tuple[Endpoint, ...]:
+def _proposer_commands(look: Callable[[], None]) -> tuple[Endpoint, ...]:
     return (
         Command(
             verb="propose",
             description="Put an artifact, named by its hash, to the vote of an electorate.",
             request=wire.ProposeRequest,
             reply=wire.ProposalSummary,
-            build=_propose,
+            build=_looking(look, _propose),
         ),
         Command(
             verb="discuss",
-            description="Comment on a proposal that is not settled yet.",
+            description="Comment on a proposal that is not decided yet.",
             request=wire.DiscussRequest,
             reply=wire.Comment,
             build=lambda call, request: Discuss(
@@ -49,53 +67,84 @@ def _commands() -> tuple[Endpoint, ...]:
             ),
         ),
         Command(
+            verb="amend",
+            description="Put another artifact in the place of the caller's own; the discussion begins anew.",
+            request=wire.AmendRequest,
+            reply=wire.ProposalSummary,
+            build=_looking(look, _amend),
+        ),
+    )
+
+
+def _voter_commands() -> tuple[Endpoint, ...]:
+    return (
+        Command(
             verb="vote",
-            description="Vote for, against or abstain; once.",
+            description="Vote, signed with the voter's nkey unless the proposal makes that optional.",
             request=wire.VoteRequest,
             reply=wire.VoteReply,
             build=_vote,
         ),
         Command(
+            verb="delegate",
+            description="Choose who stands in for the caller in votes that open later, or nobody any more.",
+            request=wire.DelegateRequest,
+            reply=wire.Delegation,
+            build=lambda call, request: SetDelegate(
+                agent=call.caller, delegate=request.delegate, kind=request.kind
+            ),
+        ),
+    )
+
+
+def _ending_commands() -> tuple[Endpoint, ...]:
+    return (
+        Command(
             verb="cancel",
-            description="Take back a proposal of the caller's before voting opens.",
+            description="Stop a proposal: its proposer before voting opens, its guardian until execution.",
             request=wire.CancelRequest,
             reply=wire.Decision,
-            build=lambda call, request: CancelProposal(proposal_id=request.proposal_id, agent=call.caller),
+            build=lambda call, request: CancelProposal(
+                proposal_id=request.proposal_id, agent=call.caller, reason=request.reason
+            ),
+        ),
+        Command(
+            verb="veto",
+            description="Stop a proposal as one of its veto holders, who must say why.",
+            request=wire.VetoRequest,
+            reply=wire.Decision,
+            build=lambda call, request: VetoProposal(
+                proposal_id=request.proposal_id, agent=call.caller, reason=request.reason
+            ),
+        ),
+        Command(
+            verb="execute",
+            description="Redeem the approval of a proposal that succeeded, once and for its artifact only.",
+            request=wire.ExecuteRequest,
+            reply=wire.Execution,
+            build=_execute,
+        ),
+        Command(
+            verb="report",
+            description="Say what came of an execution that was the caller's.",
+            request=wire.ReportRequest,
+            reply=wire.Receipt,
+            build=_report,
         ),
     )
 
 
-def _queries() -> tuple[Endpoint, ...]:
-    return (
-        Query(
-            verb="get",
-            description="One proposal with its electorate, tally and decision.",
-            request=wire.GetRequest,
-            reply=wire.Proposal,
-            answer=_get,
-        ),
-        Query(
-            verb="list",
-            description="A page of all proposals, ordered by number.",
-            request=wire.ListRequest,
-            reply=wire.ListReply,
-            answer=_list,
-        ),
-        Query(
-            verb="votes",
-            description="The votes cast on a proposal, in order, with their rationale.",
-            request=wire.HistoryRequest,
-            reply=wire.VotesReply,
-            answer=_votes,
-        ),
-        Query(
-            verb="comments",
-            description="The comments on a proposal, in order.",
-            request=wire.HistoryRequest,
-            reply=wire.CommentsReply,
-            answer=_comments,
-        ),
-    )
+def _looking(look: Callable[[], None], build: Callable[[Call, R], Any]) -> Callable[[Call, R], Any]:
+    """Build a command after which there may be a snapshot to take."""
+
+    def build_and_look(call: Call, request: R) -> Any:
+        command = build(call, request)
+        # The command enters the host's queue before the companion runs, so the companion's query,
+        # which enters behind it, sees its effect.
+        look()
+        return command
+
+    return build_and_look
 
 
 def _propose(call: Call, request: wire.ProposeRequest) -> Propose:
@@ -106,20 +155,89 @@ def _propose(call: Call, request: wire.ProposeRequest) -> Propose:
         kind=request.kind,
         description=request.description,
         artifact_sha256=request.artifact_sha256,
-        electorate=request.electorate,
+        electorate=_electorate(request),
+        rules=_rules(request),
         voting_delay_ms=request.voting_delay_ms,
         voting_period_ms=request.voting_period_ms,
-        quorum=_quorum(request.quorum),
-        is_early_decision=request.early_decision,
         conversation_id=request.conversation_id,
     )
 
 
-def _quorum(quorum: wire.Quorum) -> Quorum:
-    if quorum.count is not None:
-        return Quorum(numerator=quorum.count)
-    assert quorum.numerator is not None, "the contract demands one of the two forms"
-    return Quorum(numerator=quorum.numerator, denominator=quorum.denominator)
+def _electorate(request: wire.ProposeRequest) -> ElectorateSpec:
+    electorate = request.electorate
+    weights: Literal["equal", "given", "trust"] = "equal"
+    given: dict[str, int] = {}
+    trust_topic = ""
+    match request.weights:
+        case {"trust": str(topic)}:
+            weights, trust_topic = "trust", topic
+        case dict(by_agent):
+            weights, given = "given", {agent: int(weight) for agent, weight in by_agent.items()}
+    return ElectorateSpec(
+        agents=electorate.agents or (),
+        requirement="" if electorate.requirement is None else str(electorate.requirement),
+        role=electorate.role or "",
+        weights=weights,
+        given=given,
+        trust_topic=trust_topic,
+    )
+
+
+def _rules(request: wire.ProposeRequest) -> Rules:
+    return Rules(
+        protocol=request.protocol,
+        options=_options(request.options),
+        threshold=None if request.threshold is None else _threshold(request.threshold),
+        quorum=_level(request.quorum),
+        quorum_counts=request.quorum_counts,
+        super_quorum=None if request.super_quorum is None else _level(request.super_quorum),
+        late_quorum_extension_ms=request.late_quorum_extension_ms,
+        is_early_decision=request.early_decision,
+        may_change_vote=request.vote_changes,
+        is_fractional=request.fractional,
+        tie_rule=request.tie_rule,
+        credits=request.credits,
+        minimum_electorate=request.minimum_electorate,
+        offline_voters=request.offline_voters,
+        veto_holders=request.veto_holders,
+        guardian=request.guardian,
+        timelock_ms=request.timelock_ms,
+        execution_window_ms=request.execution_window_ms,
+        are_signatures_required=request.signatures == "required",
+    )
+
+
+def _options(options: tuple[wire.Option, ...]) -> tuple[Option, ...]:
+    return tuple(
+        Option(option=each.option, title=each.title, artifact_sha256=each.artifact_sha256) for each in options
+    )
+
+
+def _threshold(threshold: wire.Threshold) -> Threshold:
+    return Threshold(
+        numerator=threshold.numerator,
+        denominator=threshold.denominator,
+        is_inclusive=threshold.inclusive,
+        of=threshold.of,
+    )
+
+
+def _level(level: wire.Level) -> Level:
+    if level.count is not None:
+        return Level(numerator=level.count)
+    assert level.numerator is not None, "the contract demands one of the two forms"
+    return Level(numerator=level.numerator, denominator=level.denominator)
+
+
+def _amend(call: Call, request: wire.AmendRequest) -> Amend:
+    return Amend(
+        proposal_id=request.proposal_id,
+        agent=call.caller,
+        artifact_sha256=request.artifact_sha256,
+        description=request.description,
+        options=None if request.options is None else _options(request.options),
+        reason=request.reason,
+    )
 
 
 def _vote(call: Call, request: wire.VoteRequest) -> CastVote:
@@ -127,41 +245,32 @@ def _vote(call: Call, request: wire.VoteRequest) -> CastVote:
         proposal_id=request.proposal_id,
         voter=call.caller,
         choice=request.choice,
+        scope=request.scope,
+        conditions=request.conditions,
         rationale=request.rationale,
+        artifact_sha256=request.artifact_sha256,
+        nonce=request.nonce,
+        public_key=request.public_key,
+        signature=request.signature,
     )
 
 
-def _get(model: ConsensusModel, call: Call, request: wire.GetRequest, now_ms: int) -> wire.Proposal:
-    del call, now_ms
-    return wire.Proposal.model_validate(full_view(_found(model, request.proposal_id)))
+def _execute(call: Call, request: wire.ExecuteRequest) -> ExecuteProposal:
+    return ExecuteProposal(
+        proposal_id=request.proposal_id,
+        executor=call.caller,
+        execution_id=request.execution_id,
+        artifact_sha256=request.artifact_sha256,
+        conditions_met=request.conditions_met,
+        token=request.token,
+    )
 
 
-def _list(model: ConsensusModel, call: Call, request: wire.ListRequest, now_ms: int) -> wire.ListReply:
-    del call, now_ms
-    proposals = islice(model.page(request.after_number, request.status), request.limit)
-    return wire.ListReply(proposals=page(wire.ProposalSummary(**summary_view(each)) for each in proposals))
-
-
-def _votes(model: ConsensusModel, call: Call, request: wire.HistoryRequest, now_ms: int) -> wire.VotesReply:
-    del call, now_ms
-    proposal = _found(model, request.proposal_id)
-    later = [vote for vote in proposal.votes.values() if vote.sequence > request.after_sequence]
-    votes = page(wire.Vote.model_validate(vote, from_attributes=True) for vote in later[: request.limit])
-    return wire.VotesReply(votes=votes, is_complete=len(votes) == len(later))
-
-
-def _comments(
-    model: ConsensusModel, call: Call, request: wire.HistoryRequest, now_ms: int
-) -> wire.CommentsReply:
-    del call, now_ms
-    proposal = _found(model, request.proposal_id)
-    later = [comment for comment in proposal.comments if comment.sequence > request.after_sequence]
-    shown = page(wire.Comment.model_validate(each, from_attributes=True) for each in later[: request.limit])
-    return wire.CommentsReply(comments=shown, is_complete=len(shown) == len(later))
-
-
-def _found(model: ConsensusModel, proposal_id: str) -> Proposal:
-    found = model.find(proposal_id)
-    if isinstance(found, Rejected):
-        raise RejectedError(found.code, found.message)
-    return found
+def _report(call: Call, request: wire.ReportRequest) -> ReportExecution:
+    return ReportExecution(
+        proposal_id=request.proposal_id,
+        executor=call.caller,
+        is_success=request.success,
+        note=request.note,
+        result_sha256=request.result_sha256,
+    )

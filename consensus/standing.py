@@ -18,6 +18,8 @@ class StandingDelegations:
 
     def __init__(self) -> None:
         self._by_kind: dict[str, dict[str, DelegationSet]] = {}
+        self._naming: dict[str, dict[tuple[str, str], DelegationSet]] = {}
+        """Delegate -> (kind, agent) -> the delegation to it."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -32,9 +34,16 @@ class StandingDelegations:
     def set(self, event: DelegationSet) -> None:
         """Take over what an agent chose."""
         of_kind = self._by_kind.setdefault(event.kind, {})
-        self._count -= of_kind.pop(event.agent, None) is not None
+        before = of_kind.pop(event.agent, None)
+        if before is not None and before.delegate is not None:
+            self._count -= 1
+            naming = self._naming[before.delegate]
+            del naming[event.kind, event.agent]
+            if not naming:
+                del self._naming[before.delegate]
         if event.delegate is not None:
             of_kind[event.agent] = event
+            self._naming.setdefault(event.delegate, {})[event.kind, event.agent] = event
             self._count += 1
         if not of_kind:
             del self._by_kind[event.kind]
@@ -42,6 +51,10 @@ class StandingDelegations:
     def of(self, agent: str, kind: str) -> DelegationSet | None:
         """What `agent` chose for exactly this kind; None if nobody stands in for it."""
         return self._by_kind.get(kind, {}).get(agent)
+
+    def naming(self, delegate: str) -> list[DelegationSet]:
+        """The delegations to `delegate`, the longest standing first; after a restart by kind and agent."""
+        return list(self._naming.get(delegate, {}).values())
 
     def followed(self, kind: str) -> Mapping[str, DelegationSet]:
         """Agent -> its delegation in votes of `kind`: the one for the kind, else the one for all kinds."""

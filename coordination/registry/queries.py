@@ -131,7 +131,8 @@ class Queries:
         unexplained = len(agents) - len(explanations) if request.explain else 0
         return ReadyJson(
             f'{{"agents":[{found_agents}],"matched":{found.matched},'
-            f'"explanations":{_EXPLANATIONS.dump_json(explanations).decode()},"unexplained":{unexplained}}}'
+            f'"explanations":{_EXPLANATIONS.dump_json(explanations).decode()},"unexplained":{unexplained},'
+            f'"revision":{model.state.revision}}}'
         )
 
     def _list(self, model: RegistryModel, _: Call, request: wire.ListRequest, __: int) -> ReadyJson:

@@ -298,6 +298,8 @@ class FindReply(Reply):
     """Only if asked for: of `agents`, in their order; then of those that do not match, the nearest first."""
     unexplained: int = 0
     """Agents that were left out of `explanations`; 0 if none were asked for."""
+    revision: int = 0
+    """Of the state that this answer is from."""
 
 
 class WatchRequest(Body):
