@@ -1,0 +1,1 @@
+"""Audits: what a proposal leaves behind, and how anybody checks it without a server."""
