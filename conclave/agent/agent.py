@@ -203,8 +203,9 @@ class Agent:
         """Decorator: be told of proposals on which the agent may vote.
 
         One parameter gets the `ProposalAnnounced`; one annotated with it gets the `ProposalContext`. What the
-        handler returns is the agent's vote: ``for``, ``against``, ``abstain``, a `Ballot` with a rationale,
-        or None for no vote.
+        handler returns is the agent's vote: ``for``, ``against``, ``abstain``; of options ``["a", "b"]`` or
+        ``{"a": 3}``; a `Ballot` with a rationale and conditions; or None for no vote. An amendment of the
+        proposal calls it again, with the new artifact.
 
         Args:
             stage: ``active``: when voting opens. ``pending``: when discussion begins, where there is one.
@@ -221,7 +222,7 @@ class Agent:
         return function
 
     def decision(self, handler: F, /) -> F:
-        """Decorator: be told how proposals ended that the agent made or could vote on.
+        """Decorator: be told how proposals ended that the agent made or could vote on, whichever way.
 
         One parameter gets the `Decision`; one annotated with it gets the `DecisionContext`.
 

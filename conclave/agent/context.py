@@ -11,12 +11,12 @@ from conclave.agent.binding import HandlerContext
 from conclave.agent.cancellation import Cancellation
 from conclave.agent.results import message_content
 from conclave.session import Session
-from consensus.wire import Choice, Comment, Decision, ProposalAnnounced, VoteReply
+from consensus.wire import Comment, Decision, ProposalAnnounced, Scope, VoteReply
 from coordination.runtime.errors import UsageError
 from coordination.runtime.trace import TraceContext
 from coordination.tasks.wire import TaskOffer
 from dialog.limits import MAX_CONTENT_BYTES
-from dialog.wire import Message, Performative, SayReply
+from dialog.wire import Conversation, Message, Performative, SayReply
 
 T = TypeVar("T")
 Tell = Callable[[float | None, str], Awaitable[None]]
@@ -190,13 +190,40 @@ class ProposalContext(Context):
         super().__init__(session, log=log, trace=trace)
         self.proposal = proposal
 
-    async def vote(self, choice: Choice, *, rationale: str = "") -> VoteReply:
-        """Vote, once; instead of returning the choice from the handler. Errors as for every call."""
-        return await self.session.consensus.vote(self.proposal.proposal_id, choice, rationale=rationale)
+    async def vote(
+        self,
+        choice: Any,
+        *,
+        rationale: str = "",
+        conditions: Iterable[str] = (),
+        scope: Scope = "all",
+    ) -> VoteReply:
+        """Vote; instead of returning the choice from the handler.
+
+        The vote is about the artifact that was announced: if the proposal has been amended since, it is
+        refused as ``stale_artifact``, and the handler is called with the new one. Errors as for every call.
+        """
+        return await self.session.consensus.vote(
+            self.proposal.proposal_id,
+            choice,
+            scope=scope,
+            conditions=conditions,
+            rationale=rationale,
+            proposal=self.proposal,
+        )
+
+    async def artifact(self) -> bytes:
+        """The bytes that the proposal is about, if they are stored. Errors as for every call."""
+        return await self.session.artifacts.get(self.proposal.artifact_sha256)
 
     async def discuss(self, text: str) -> Comment:
         """Comment on the proposal. Errors as for every call."""
         return await self.session.consensus.discuss(self.proposal.proposal_id, text)
+
+    async def conversation(self) -> Conversation | None:
+        """The dialog in which the proposal is discussed; None if there is none. Errors as for every call."""
+        identity = self.proposal.conversation_id
+        return None if identity is None else await self.session.dialog.get(identity)
 
 
 class DecisionContext(Context):

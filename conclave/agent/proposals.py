@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -13,9 +13,12 @@ from conclave.agent.context import DecisionContext, ProposalContext
 from conclave.agent.duty import Duty, Lanes
 from conclave.agent.handler import Handler
 from conclave.agent.part import Part
+from consensus.ballot import normalised
+from consensus.forms import choice_form
 from consensus.limits import MAX_RATIONALE_CHARS
-from consensus.wire import Choice, Decision, ProposalAnnounced
-from coordination.runtime.errors import ConclaveError, UsageError
+from consensus.wire import Decision, ProposalAnnounced, Scope
+from coordination.runtime.asking import items
+from coordination.runtime.errors import ConclaveError, RejectedError, UsageError
 from coordination.runtime.failures import log_failure
 
 Stage = Literal["pending", "active"]
@@ -24,30 +27,36 @@ MAX_AT_ONCE: Final = 16
 """Proposals that an agent thinks about at the same time."""
 _MAX_REMEMBERED: Final = 1024
 """Announcements remembered, because pushes may come twice."""
-_CHOICES: Final = get_args(Choice)
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """Returned by a proposal handler: a choice, and why.
+    """Returned by a proposal handler: a choice, and what goes with it.
 
     Raises:
-        UsageError: There is no such choice.
+        UsageError: It is no choice, whatever the protocol, or another field is not what it must be.
     """
 
-    choice: Choice
-    """``for``, ``against`` or ``abstain``."""
+    choice: Any
+    """``"for"``, ``"against"``, ``"abstain"``; of options ``["a", ["b", "c"]]``, best first and equals
+    together, or points ``{"a": 3}``."""
     rationale: str = ""
     """Why; what is longer than 2048 characters is cut."""
+    conditions: Iterable[str] = ()
+    """Of a vote in favour: what must be met before the decision is executed."""
+    scope: Scope = "all"
+    """Which weight it casts: all at hand, ``own`` only (overrides one's delegate), or only what others
+    have ``delegated``."""
 
     def __post_init__(self) -> None:
-        """Refuse a choice that nobody has."""
-        _require_choice(self.choice, "Ballot")
-
-
-def _require_choice(choice: object, what: str) -> None:
-    if not isinstance(choice, str) or choice not in _CHOICES:
-        raise UsageError(f"{what}: no choice {choice!r:.66}; there are: {', '.join(_CHOICES)}")
+        """Refuse what no proposal takes."""
+        try:
+            choice_form(self.choice)
+        except ValueError as error:
+            raise UsageError(f"Ballot: no choice {self.choice!r:.66}; {error}") from None
+        if self.scope not in get_args(Scope):
+            raise UsageError(f"Ballot: scope is {', '.join(get_args(Scope))}, not {self.scope!r:.66}")
+        object.__setattr__(self, "conditions", items("conditions", self.conditions, of="texts"))
 
 
 def _taking(handler: Handler, body: type) -> str | None:
@@ -84,11 +93,10 @@ class _Seen:
     """What was announced before; the oldest is forgotten first."""
 
     def __init__(self) -> None:
-        self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, ...], None] = OrderedDict()
 
-    def is_new(self, proposal_id: str, status: str) -> bool:
+    def is_new(self, *key: str) -> bool:
         """Whether this is the first time; it is not the next time."""
-        key = (proposal_id, status)
         if key in self._keys:
             return False
         self._keys[key] = None
@@ -137,14 +145,18 @@ class _Booth:
 
     async def handle(self, announced: ProposalAnnounced) -> None:
         taker = self._takers.get(announced.status)
-        if taker is None or not self._seen.is_new(announced.proposal_id, announced.status):
+        if taker is None:
+            return
+        # An amendment begins the discussion anew, perhaps of another artifact: it is thought about again.
+        about = (announced.artifact_sha256, str(announced.snapshot_ms))
+        if not self._seen.is_new(announced.proposal_id, announced.status, *about):
             return
         with self._duty.scope("", proposal=announced.proposal_id) as (trace, log):
             context = ProposalContext(self._duty.session, log=log, trace=trace, proposal=announced)
             try:
                 said = await taker.handler.call(taker.arguments(announced, context), self._duty.run_sync)
                 with contained():
-                    ballot = None if said is None else _ballot(said)
+                    ballot = None if said is None else _ballot(said, announced)
             except Exception:  # noqa: BLE001 - whatever it is, the agent has no opinion
                 log_failure(log.bind(handler=taker.handler.name), "no vote: the handler failed")
                 return
@@ -157,23 +169,37 @@ class _Booth:
             context.log.warning("no vote: voting has not opened")
             return
         try:
-            await context.vote(ballot.choice, rationale=ballot.rationale)
+            await context.vote(
+                ballot.choice,
+                rationale=ballot.rationale,
+                conditions=ballot.conditions,
+                scope=ballot.scope,
+            )
         except ConclaveError as error:
-            context.log.warning("vote not counted", error=str(error))
+            code = error.code if isinstance(error, RejectedError) else ""
+            context.log.warning("vote not counted", error=str(error), code=code)
 
 
-def _ballot(said: Any) -> Ballot:
-    """A choice, or anything with a choice and a rationale, as a ballot.
+def _ballot(said: Any, announced: ProposalAnnounced) -> Ballot:
+    """A choice, or anything with a choice and perhaps more of a ballot's fields, as a ballot.
 
     Raises:
-        UsageError: It is neither, or there is no such choice.
+        UsageError: It is neither, or no choice under the rules of the proposal.
     """
-    choice: Any = said if isinstance(said, str) else getattr(said, "choice", said)
-    _require_choice(choice, "the handler returned no vote")
+    choice = said if isinstance(said, (str, list, tuple, Mapping)) else getattr(said, "choice", said)
+    try:
+        normalised(announced.rules.as_rules(), choice_form(choice))
+    except ValueError as error:  # a ChoiceError is one, too
+        raise UsageError(f"the handler returned no vote: no choice {choice!r:.66}; {error}") from None
     rationale = str(getattr(said, "rationale", "") or "")
     if len(rationale) > MAX_RATIONALE_CHARS:
         rationale = f"{rationale[: MAX_RATIONALE_CHARS - 1]}…"
-    return Ballot(choice, rationale)
+    return Ballot(
+        choice,
+        rationale,
+        conditions=getattr(said, "conditions", ()) or (),
+        scope=getattr(said, "scope", "all") or "all",
+    )
 
 
 class Decisions(Part):

@@ -15,6 +15,7 @@ from conclave import (
     DecisionContext,
     ProposalContext,
     PushContext,
+    RejectedError,
     Session,
     SupersededError,
     UnavailableError,
@@ -85,14 +86,22 @@ async def test_what_the_handler_returns_is_the_vote(memory_mesh: MemoryMesh) -> 
     assert len(cast[3][2]) == 2048
     (failure,) = memory_mesh.take_failures()
     assert str(failure.error) == (
-        "the handler returned no vote: no choice 'maybe'; there are: for, against, abstain"
+        "the handler returned no vote: no choice 'maybe'; "
+        "a choice is one of for, against, abstain, not 'maybe'"
     )
 
 
-@pytest.mark.parametrize("choice", ["yes", "", None, ["for"]])
-def test_a_ballot_with_a_choice_that_nobody_has_is_refused_when_it_is_made(choice: Any) -> None:
-    with pytest.raises(UsageError, match=r"Ballot: no choice .*; there are: for, against, abstain"):
+@pytest.mark.parametrize("choice", [7, None, True, [["a", ["b"]]], b"for"])
+def test_a_ballot_with_what_is_no_choice_anywhere_is_refused_when_it_is_made(choice: Any) -> None:
+    with pytest.raises(UsageError, match=r'Ballot: no choice .*; a choice is "for", a list such as '):
         Ballot(choice)
+
+
+def test_a_ballot_says_what_else_is_wrong_with_it() -> None:
+    with pytest.raises(UsageError, match=r"Ballot: scope is all, own, delegated, not 'mine'"):
+        Ballot("for", scope="mine")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"conditions is a list of texts, not one text"):
+        Ballot("for", conditions="tests pass")
 
 
 @pytest.mark.parametrize("returned", ["yes", 7, True, {"choice": "for"}, Opinion("yes")])
@@ -241,3 +250,146 @@ async def test_an_agent_without_a_registry_does_not_pretend_to_take_part(memory_
         with pytest.raises(UnavailableError, match=r"nobody serves elsewhere.call.registry.register.lonely"):
             async with Agent("lonely").joined(session):
                 pytest.fail("it joined nothing")
+
+
+async def test_a_handler_ranks_approves_and_gives_points(memory_mesh: MemoryMesh) -> None:
+    returned: dict[str, Any] = {
+        "ranked_choice": ["b", ["a", "c"]],
+        "approval": ["a", "b"],
+        "quadratic": {"a": 3},
+    }
+    agent = Agent("voter")
+
+    @agent.proposal
+    def choose(proposal: ProposalAnnounced) -> Any:
+        assert [each.option for each in proposal.rules.options] == ["a", "b", "c"]
+        return returned[proposal.rules.protocol]
+
+    async with memory_mesh.join(agent), memory_mesh.connect("chair") as chair:
+        for protocol, choice in (
+            ("ranked_choice", [["b"], ["a", "c"]]),
+            ("approval", [["a", "b"]]),
+            ("quadratic", {"a": 3}),
+        ):
+            proposal = await chair.consensus.propose(
+                "Tea",
+                artifact_sha256=DIGEST,
+                electorate=["voter"],
+                protocol=protocol,  # type: ignore[arg-type]
+                options=["a", "b", "c"],
+            )
+            await chair.consensus.decision(proposal.proposal_id, timeout_s=90)
+            (vote,) = (await chair.consensus.votes(proposal.proposal_id)).votes
+            assert vote.choice == choice
+
+
+async def test_conditions_of_a_ballot_stand_in_the_decision(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    agent.proposal(always(Ballot("for", conditions=["tests pass", "Ada is told"])))
+    async with memory_mesh.join(agent), memory_mesh.connect("chair") as chair:
+        proposal = await chair.consensus.propose("Tea", artifact_sha256=DIGEST, electorate=["voter"])
+        decision = await chair.consensus.decision(proposal.proposal_id, timeout_s=90)
+        assert decision.conditions == ("tests pass", "Ada is told")
+
+
+async def test_an_amendment_is_thought_about_anew(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    seen: list[tuple[str, str]] = []
+
+    @agent.proposal("pending")
+    def consider(proposal: ProposalAnnounced) -> None:
+        seen.append((proposal.status, proposal.artifact_sha256[:2]))
+
+    @agent.proposal
+    def vote(proposal: ProposalAnnounced) -> str:
+        seen.append((proposal.status, proposal.artifact_sha256[:2]))
+        return "for"
+
+    async with memory_mesh.join(agent), memory_mesh.connect("chair") as chair:
+        made = await chair.consensus.propose(
+            "Tea", artifact_sha256=DIGEST, electorate=["voter"], voting_delay_ms=5_000
+        )
+        for other in ("cd" * 32, DIGEST):
+            await pass_time(1)
+            await chair.consensus.amend(made.proposal_id, other)
+        await pass_time(10)
+        assert (await chair.consensus.get(made.proposal_id)).status == "succeeded"
+    assert seen == [("pending", "ab"), ("pending", "cd"), ("pending", "ab"), ("active", "ab")]
+
+
+async def test_a_vote_on_what_was_amended_since_does_not_count(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    refused: list[str] = []
+    old: list[ProposalContext] = []
+
+    @agent.proposal("pending")
+    def keep(context: ProposalContext) -> None:
+        old.append(context)
+
+    @agent.proposal
+    async def vote(context: ProposalContext) -> str:
+        try:
+            await old[0].vote("for")
+        except RejectedError as error:
+            refused.append(error.code)
+        return "against"
+
+    async with memory_mesh.join(agent), memory_mesh.connect("chair") as chair:
+        made = await chair.consensus.propose(
+            "Tea", artifact_sha256=DIGEST, electorate=["voter"], voting_delay_ms=5_000
+        )
+        await chair.consensus.amend(made.proposal_id, "cd" * 32)
+        await pass_time(10)
+        (vote_cast,) = (await chair.consensus.votes(made.proposal_id)).votes
+    assert (refused, vote_cast.choice) == (["stale_artifact"], "against")
+
+
+async def test_a_handler_reads_the_artifact_and_the_dialog(memory_mesh: MemoryMesh) -> None:
+    agent = Agent("voter")
+    seen: list[Any] = []
+
+    @agent.proposal
+    async def vote(context: ProposalContext) -> str:
+        conversation = await context.conversation()
+        seen.append((await context.artifact(), conversation and conversation.topic))
+        return "for"
+
+    async with memory_mesh.join(agent), memory_mesh.connect("chair") as chair:
+        digest = await chair.artifacts.put(b"tea")
+        for talk in (None, await chair.dialog.open("Which tea?", ["voter"])):
+            made = await chair.consensus.propose(
+                "Tea",
+                artifact_sha256=digest,
+                electorate=["voter"],
+                conversation_id=talk and talk.conversation_id,
+            )
+            await chair.consensus.decision(made.proposal_id, timeout_s=90)
+    assert seen == [(b"tea", None), (b"tea", "Which tea?")]
+
+
+async def test_proposer_and_electors_hear_how_a_proposal_was_stopped(memory_mesh: MemoryMesh) -> None:
+    proposer, voter = Agent("proposer"), Agent("voter")
+    seen: list[tuple[str, str, str | None, str]] = []
+
+    def hearing(name: str) -> Callable[[Decision], None]:
+        def hear(decision: Decision) -> None:
+            seen.append((name, decision.status, decision.agent, decision.reason))
+
+        return hear
+
+    proposer.decision(hearing("proposer"))
+    voter.decision(hearing("voter"))
+    async with (
+        memory_mesh.join(proposer) as session,
+        memory_mesh.join(voter),
+        memory_mesh.connect("warden") as warden,
+    ):
+        made = await session.consensus.propose(
+            "Tea", artifact_sha256=DIGEST, electorate=["voter"], veto_holders=["warden"]
+        )
+        await warden.consensus.veto(made.proposal_id, "coffee")
+        await memory_mesh.until(lambda: len(seen) == 2)
+    assert sorted(seen) == [
+        ("proposer", "vetoed", "warden", "coffee"),
+        ("voter", "vetoed", "warden", "coffee"),
+    ]
