@@ -61,10 +61,10 @@ class Poll:
                 raise PollError(f"{agent} delegates to {delegate}: both must be electors")
         self.rules = rules
         self.eligible_votes = sum(weights.values())
-        self._weights = dict(weights)
+        self.weights = dict(weights)
         self._seed = seed
         books = FractionalBooks if rules.is_fractional and rules.is_binary else OverridableBooks
-        self.books: Books = books(self._weights, dict(delegations), may_change_vote=rules.may_change_vote)
+        self.books: Books = books(self.weights, dict(delegations), may_change_vote=rules.may_change_vote)
         self.released_weights: dict[str, int] = {}
         self._released_votes = 0
         self._count: Count | None = None
@@ -90,7 +90,7 @@ class Poll:
             ``not_in_electorate``, ``delegated_away``, ``already_voted``, ``nothing_to_cast``, ``overspent``
             or ``invalid_choice`` (of a scope that the rules do not know).
         """
-        if ballot.voter not in self._weights:
+        if ballot.voter not in self.weights:
             return "not_in_electorate", f"{ballot.voter} does not vote on this proposal"
         return self.books.problem(ballot)
 
@@ -115,7 +115,7 @@ class Poll:
         Of a fractional vote: what is left to spend. Where votes may be changed, what the voter has cast
         already is included.
         """
-        return self.books.weight_of(voter, scope) if voter in self._weights else 0
+        return self.books.weight_of(voter, scope) if voter in self.weights else 0
 
     def weight_cast_by(self, ballot: Ballot) -> int:
         """The weight that this ballot would cast now: less than `weight_of` if it spends only a part."""
@@ -142,10 +142,10 @@ class Poll:
         """
         return (
             self.rules.offline_voters == "release"
-            and agent in self._weights
+            and agent in self.weights
             and agent not in self.released_weights
             and self.books.is_uncast(agent)
-            and len(self._weights) - len(self.released_weights) > self.rules.minimum_electorate
+            and len(self.weights) - len(self.released_weights) > self.rules.minimum_electorate
         )
 
     def release(self, agent: str) -> bool:
