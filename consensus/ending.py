@@ -140,19 +140,21 @@ def _already_settled(record: Proposal) -> Rejected:
 
 
 def execute(change: Change, command: ExecuteProposal, now_ms: int) -> Outcome | Rejected:
-    """Redeem the approval; who did so may ask again under the same id and gets the same answer."""
+    """Redeem the approval; who did so may ask the same again under the same id, and gets the same answer."""
     record = change.record
+    approval = approval_of(record)
     if record.executed is not None:
-        if _is_same(record.executed, command):
-            return Outcome(reply=execution_view(record))
         executed = record.executed
+        if _is_same(executed, command):
+            assert approval is not None, "what was executed was approved"
+            # Else an executor that was killed could, by its own id, be made to act on something else.
+            return _misfit(approval, command) or Outcome(reply=execution_view(record))
         return refused(
             "already_executed",
             f"{executed.executor} executed it at {executed.executed_at_ms} (Unix ms); "
             "an approval is good for one execution",
             details={"executor": executed.executor, "executed_at_ms": executed.executed_at_ms},
         )
-    approval = approval_of(record)
     refusal = _not_executable(record, approval, now_ms)
     if refusal is not None:
         return refusal
@@ -190,7 +192,6 @@ def _not_executable(record: Proposal, approval: Approval | None, now_ms: int) ->
         return refused(
             "timelock_pending",
             f"it is queued; it may be executed from {approval.not_before_ms} (Unix ms) on",
-            retryable=True,
             details={"eta_ms": approval.not_before_ms},
         )
     return None
