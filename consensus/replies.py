@@ -275,7 +275,8 @@ class Proposal(ProposalAnnounced):
     decision: Decision | None
     """None while it is pending or active."""
     approval: Approval | None
-    """Once it has succeeded, until it is stopped, executed or expired."""
+    """Once it has succeeded, unless it is stopped or expires. After its execution it is spent, and good only
+    for whoever executed to ask again."""
     execution: Execution | None
     receipt: Receipt | None
 

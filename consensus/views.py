@@ -229,8 +229,8 @@ def decision_view(record: Proposal) -> dict[str, Any] | None:
 
 
 def approval_view(record: Proposal) -> dict[str, Any] | None:
-    """What a success entitles to; None unless it can still be executed, now or later."""
-    approval = approval_of(record) if record.status in ("succeeded", "queued") else None
+    """What a success entitles to; None unless it was executed, or still can be, now or later."""
+    approval = approval_of(record) if record.status in ("succeeded", "queued", "executed") else None
     return None if approval is None else asdict(approval)
 
 
