@@ -94,7 +94,7 @@ class ConsensusModel:
             case SetDelegate():
                 return self._delegate(command, now_ms)
             case NotePresence():
-                return note_presence(command, self._index, lambda each: Change(self.proposals[each]), now_ms)
+                return note_presence(command, self._index, lambda each: self._open(each, now_ms), now_ms)
             case _:
                 handle = _OF_ONE_PROPOSAL.get(type(command))
                 assert handle is not None, f"not a consensus command: {type(command).__name__}"
@@ -258,6 +258,12 @@ class ConsensusModel:
         """The proposal as of now."""
         record = self.find(proposal_id)
         return record if isinstance(record, Rejected) else self._lapsed(record, now_ms)
+
+    def _open(self, proposal_id: str, now_ms: int) -> Change | None:
+        """An active proposal, unless its time to vote is over."""
+        record = self.proposals[proposal_id]
+        due_ms = record.due_ms
+        return None if due_ms is not None and due_ms <= now_ms else Change(record)
 
     def _lapsed(self, record: Proposal, now_ms: int) -> Change:
         """What time alone has led to."""

@@ -31,7 +31,7 @@ class PresenceNoted:
 class _Notes:
     """What one command leads to, within its bounds."""
 
-    find: Callable[[str], Change]
+    find: Callable[[str], Change | None]
     changes: dict[str, Change] = field(default_factory=dict)
     """By proposal; each with at least one event."""
     event_count: int = 0
@@ -41,6 +41,8 @@ class _Notes:
     def release(self, proposal_id: str, agent: str, now_ms: int) -> None:
         """Leave `agent` out, unless it takes part already or was left out too often."""
         change = self._change(proposal_id)
+        if change is None:
+            return
         record = change.record
         is_restless = record.release_counts.get(agent, 0) >= MAX_RELEASES_PER_ELECTOR
         if record.poll is not None and record.poll.is_releasable(agent) and not is_restless:
@@ -49,10 +51,10 @@ class _Notes:
     def restore(self, proposal_id: str, agent: str, now_ms: int) -> None:
         """Count `agent` again, if it was left out."""
         change = self._change(proposal_id)
-        if agent in change.record.released:
+        if change is not None and agent in change.record.released:
             self._add(change, ElectorRestored(proposal_id=proposal_id, agent=agent, restored_at_ms=now_ms))
 
-    def _change(self, proposal_id: str) -> Change:
+    def _change(self, proposal_id: str) -> Change | None:
         return self.changes.get(proposal_id) or self.find(proposal_id)
 
     def _add(self, change: Change, event: ElectorReleased | ElectorRestored) -> None:
@@ -76,7 +78,7 @@ def note_presence(command: NotePresence, index: Index, find: Callable[[str], Cha
     Args:
         command: Who is where.
         index: Of the model.
-        find: Gives the change of an active proposal.
+        find: Gives the change of an active proposal; None once its time to vote is over.
         now_ms: Unix ms.
     """
     notes = _Notes(find)
