@@ -79,6 +79,32 @@ def level_of(name: str, given: float | Fraction | str | rules.Level | wire.Level
     raise UsageError(f"{name} is a number of votes or a Fraction of the electorate: Fraction(1, 2)")
 
 
+def won_by(
+    protocol: wire.Protocol,
+    options: Iterable[str | Mapping[str, str] | rules.Option | wire.Option],
+    threshold: Fraction | float | str | rules.Threshold | wire.Threshold | None,
+) -> dict[str, Any]:
+    """The fields of a proposal that say what wins."""
+    return {
+        "protocol": protocol,
+        "options": options_of(options),
+        "threshold": threshold_of(threshold),
+    }
+
+
+def quorums(
+    quorum: float | Fraction | str | rules.Level | wire.Level,
+    counts: rules.QuorumCounts,
+    super_quorum: float | Fraction | str | rules.Level | wire.Level | None,
+) -> dict[str, Any]:
+    """The fields of a proposal that say how many must take part."""
+    return {
+        "quorum": level_of("quorum", quorum),
+        "quorum_counts": counts,
+        "super_quorum": None if super_quorum is None else level_of("super_quorum", super_quorum),
+    }
+
+
 def statuses_of(given: wire.Status | Iterable[wire.Status] | None) -> Any:
     """The statuses asked for; none for all."""
     if given is None:

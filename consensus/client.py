@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from pydantic import JsonValue, ValidationError
 
 from consensus import rules, wire
-from consensus.asking import electorate_of, level_of, options_of, statuses_of, threshold_of
+from consensus.asking import electorate_of, options_of, quorums, statuses_of, won_by
 from consensus.ballot import ChoiceError, normalised
 from consensus.signing import Signer, new_nonce, signed_bytes
 from coordination.runtime.asking import items, mapping, request
@@ -125,12 +125,8 @@ class ConsensusClient:
             weights=dict(weights) if isinstance(weights, Mapping) else weights,
             kind=kind,
             description=description,
-            protocol=protocol,
-            options=options_of(options),
-            threshold=threshold_of(threshold),
-            quorum=level_of("quorum", quorum),
-            quorum_counts=quorum_counts,
-            super_quorum=None if super_quorum is None else level_of("super_quorum", super_quorum),
+            **won_by(protocol, options, threshold),
+            **quorums(quorum, quorum_counts, super_quorum),
             late_quorum_extension_ms=late_quorum_extension_ms,
             early_decision=early_decision,
             vote_changes=vote_changes,

@@ -9,11 +9,11 @@ from typing import Final, TypeVar, get_args
 from pydantic import BaseModel
 
 from consensus import wire
-from consensus.canonical import canonical, plain
+from consensus.canonical import plain
 from consensus.limits import MAX_PAGE
 from consensus.model import ConsensusModel
 from consensus.record import Link, Proposal
-from consensus.signing import Signer
+from consensus.signing import Signer, attested_bytes
 from consensus.views import (
     comment_view,
     delegation_view,
@@ -27,8 +27,6 @@ from coordination.runtime.model import Rejected
 from coordination.runtime.service import Call, Query
 from coordination.runtime.wire import page
 
-PURPOSE: Final = "conclave.trail.1"
-"""What the service signs when it vouches for the head of a trail."""
 _KINDS: Final = ("", *get_args(wire.Kind))
 B = TypeVar("B", bound=BaseModel)
 T = TypeVar("T")
@@ -131,14 +129,7 @@ class Reading:
         if signer is None:
             return None
         public_key = signer.public_key  # first: it decides which key signs
-        data = canonical(
-            {
-                "purpose": PURPOSE,
-                "proposal_id": record.proposal_id,
-                "sequence": len(record.trail),
-                "hash": record.head,
-            }
-        )
+        data = attested_bytes(proposal_id=record.proposal_id, sequence=len(record.trail), head=record.head)
         return wire.Attestation(
             sequence=len(record.trail), hash=record.head, public_key=public_key, signature=signer.sign(data)
         )

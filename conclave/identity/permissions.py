@@ -164,6 +164,9 @@ def _extra_subscribe(service: str, subjects: Subjects) -> tuple[str, ...]:
             return (subjects.presence("*"),)
         case "tasks":  # what a worker held is taken back when it comes as a new incarnation, or leaves
             return tuple(subjects.event("registry", kind, "*") for kind in ("registered", "deregistered"))
+        case "consensus":  # who is offline is left out of votes that say so
+            kinds = ("registered", "deregistered", "online", "offline")
+            return tuple(subjects.event("registry", kind, "*") for kind in kinds)
         case "gateway":
             return (
                 *(f"agents.{verb}.{FOREIGN_AGENT}.{subjects.prefix}.*" for verb in ("prompt", "status")),

@@ -159,8 +159,12 @@ def test_a_service_hears_of_changes_of_the_registry_only_what_it_acts_on(
     service: str, agent: str, kind: str
 ) -> None:
     permissions = service_permissions(service, SUBJECTS)
-    for each in (kind, "registered", "deregistered"):
-        acts_on_it = service == "gateway" or (service == "tasks" and each in ("registered", "deregistered"))
+    acted_on = {
+        "tasks": ("registered", "deregistered"),
+        "consensus": ("registered", "deregistered", "online", "offline"),
+    }
+    for each in (kind, "registered", "deregistered", "online", "offline", "suspect", "expired"):
+        acts_on_it = service == "gateway" or each in acted_on.get(service, ())
         assert subscribes(permissions, SUBJECTS.event("registry", each, agent)) == acts_on_it
     assert not subscribes(permissions, SUBJECTS.event("tasks", kind, agent))
 
