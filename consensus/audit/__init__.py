@@ -1,1 +1,8 @@
 """Audits: what a proposal leaves behind, and how anybody checks it without a server."""
+
+from consensus.audit.checking import check
+from consensus.audit.form import FORMAT, export
+from consensus.audit.reading import UnreadableError, event_of
+from consensus.audit.report import Problem, Report
+
+__all__ = ["FORMAT", "Problem", "Report", "UnreadableError", "check", "event_of", "export"]

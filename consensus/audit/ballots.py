@@ -5,7 +5,8 @@ from __future__ import annotations
 from consensus.audit.findings import Finding, Findings, impossible, must_be
 from consensus.ballot import Ballot, ChoiceError, normalised
 from consensus.events import ElectorReleased, ElectorRestored, VoteCast
-from consensus.record import Proposal
+from consensus.limits import MAX_RELEASES_PER_ELECTOR, MAX_VOTES_PER_VOTER
+from consensus.record import Proposal, favours
 from consensus.signing import signed_bytes, verify
 
 
@@ -31,6 +32,10 @@ def of_vote(record: Proposal, event: VoteCast, sequence: int) -> Findings:
     except ChoiceError as error:
         yield impossible("invalid_choice", f"choice: {error!s:.200}")
         return
+    if event.conditions and not favours(event.choice):
+        yield Finding("invalid_conditions", "conditions of a vote that is not in favour")
+    if record.vote_counts.get(event.voter, 0) >= MAX_VOTES_PER_VOTER:
+        yield Finding("too_many_votes", f"{event.voter:.80} has voted {MAX_VOTES_PER_VOTER} times already")
     ballot = Ballot(voter=event.voter, choice=event.choice, scope=event.scope)
     problem = record.poll.problem(ballot)
     if problem is not None:
@@ -41,9 +46,12 @@ def of_vote(record: Proposal, event: VoteCast, sequence: int) -> Findings:
 
 def _of_signature(record: Proposal, event: VoteCast) -> Findings:
     """How a vote is signed: over the artifact that was voted on at that moment."""
-    if not (event.public_key or event.signature or event.nonce):
-        if record.rules.are_signatures_required:
-            yield Finding("signature_required", f"the vote of {event.voter:.80} is not signed")
+    if event.nonce and (event.voter, event.nonce) in record.nonces:
+        yield Finding("nonce_reused", f"{event.voter:.80} used the nonce {event.nonce:.64} before")
+    is_signed = bool(event.public_key or event.signature)
+    if not is_signed or not event.nonce:
+        if is_signed or record.rules.are_signatures_required:
+            yield Finding("signature_required", f"the vote of {event.voter:.80} is not signed with a nonce")
         return
     data = signed_bytes(
         proposal_id=event.proposal_id,
@@ -58,10 +66,6 @@ def _of_signature(record: Proposal, event: VoteCast) -> Findings:
     if not verify(event.public_key, event.signature, data):
         key = event.public_key or "nobody"
         yield Finding("bad_signature", f"{key:.56} has not signed this vote of {event.voter:.80}")
-    if (event.voter, event.nonce) in record.nonces:
-        yield Finding(
-            "nonce_reused", f"nonce {event.nonce:.64} of {event.voter:.80} is that of an earlier vote"
-        )
 
 
 def of_presence(record: Proposal, event: ElectorReleased | ElectorRestored) -> Findings:
@@ -72,3 +76,7 @@ def of_presence(record: Proposal, event: ElectorReleased | ElectorRestored) -> F
             yield impossible("impossible", f"{event.agent:.80} is not released")
     elif not record.poll.is_releasable(event.agent):
         yield impossible("impossible", f"{event.agent:.80} cannot be released here")
+    elif record.release_counts.get(event.agent, 0) >= MAX_RELEASES_PER_ELECTOR:
+        yield Finding(
+            "impossible", f"{event.agent:.80} was released {MAX_RELEASES_PER_ELECTOR} times already"
+        )

@@ -207,9 +207,10 @@ def time_of(event: ProposalEvent) -> int:
 
 
 @cache
-def _time_name(kind: type[Any]) -> str:
+def _time_name(kind: Any) -> str:
     """The field that says when an event of this class happened."""
-    return next(each.name for each in reversed(fields(kind)) if each.name.endswith("_at_ms"))
+    names: list[str] = [each.name for each in fields(kind)]
+    return next(name for name in reversed(names) if name.endswith("_at_ms"))
 
 
 def _name(event: ProposalEvent) -> str:

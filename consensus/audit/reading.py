@@ -1,0 +1,139 @@
+"""An exported audit, line by line: each is read strictly, or named with what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, BinaryIO, Final, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from consensus.audit.findings import Finding, shown
+from consensus.audit.form import MAX_FILE_BYTES, MAX_LINE_BYTES
+from consensus.canonical import canonical, plain
+from consensus.events import ProposalEvent
+
+EVENTS: Final[dict[str, type[Any]]] = {each.__name__: each for each in get_args(ProposalEvent)}
+"""What may stand in a trail, by name."""
+
+
+class UnreadableError(ValueError):
+    """What was given is no audit at all, or larger than any; the message says what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a file."""
+
+    number: int
+    """From 1."""
+    offset: int
+    """Of its first byte in the file, from 0."""
+    content: bytes
+    """Without its newline."""
+    is_ended: bool
+    """Whether there is a newline behind it."""
+
+
+class LineError(ValueError):
+    """A line that says nothing."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+
+
+def lines_of(file: BinaryIO) -> Iterator[Line]:
+    """The lines of a file.
+
+    Raises:
+        UnreadableError: The file, or a line, is larger than any audit has.
+    """
+    number, offset = 0, 0
+    while raw := file.readline(MAX_LINE_BYTES + 2):
+        number += 1
+        if len(raw) > MAX_LINE_BYTES + 1:
+            raise UnreadableError(f"line {number} is longer than {MAX_LINE_BYTES} bytes")
+        if offset + len(raw) > MAX_FILE_BYTES:
+            raise UnreadableError(f"it is larger than {MAX_FILE_BYTES} bytes")
+        is_ended = raw.endswith(b"\n")
+        yield Line(number=number, offset=offset, content=raw[:-1] if is_ended else raw, is_ended=is_ended)
+        offset += len(raw)
+
+
+def object_of(line: Line) -> tuple[dict[str, Any], list[Finding]]:
+    """The object that a line holds, and how the line is not the one text of it.
+
+    Raises:
+        LineError: It holds no JSON object.
+    """
+    try:
+        value = json.loads(line.content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise LineError(Finding("not_json", f"byte {error.start + 1} of the line is no UTF-8")) from None
+    except RecursionError:
+        raise LineError(Finding("not_json", "the line nests too deeply")) from None
+    except ValueError as error:
+        raise LineError(Finding("not_json", f"the line is no JSON: {error!s:.120}")) from None
+    if not isinstance(value, dict):
+        raise LineError(Finding("not_json", "the line is no JSON object"))
+    findings = []
+    try:
+        text = canonical(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LineError(Finding("not_canonical", f"the line has no canonical form: {error!s:.120}")) from None
+    if text != line.content:
+        pairs = enumerate(zip(text, line.content, strict=False))
+        place = next(
+            (at for at, (ours, theirs) in pairs if ours != theirs), min(len(text), len(line.content))
+        )
+        due = text[place : place + 20].decode("utf-8", "replace")
+        message = f"the line is not canonical JSON from its byte {place + 1} on"
+        findings.append(Finding("not_canonical", message, shown(due)))
+    if not line.is_ended:
+        findings.append(Finding("not_canonical", "the line is not ended by a newline"))
+    return value, findings
+
+
+def require(value: dict[str, Any], **kinds: type[Any] | tuple[type[Any], ...]) -> None:
+    """Check that an object has exactly these fields, each of its type.
+
+    Raises:
+        LineError: It has not.
+    """
+    if value.keys() != kinds.keys():
+        message = f"the line has the fields {', '.join(value) or 'none'}"
+        raise LineError(Finding("wrong_fields", f"{message:.200}", ", ".join(sorted(kinds))))
+    for name, kind in kinds.items():
+        # A bool is an int to Python, and to nobody else.
+        if not isinstance(value[name], kind) or (kind is int and isinstance(value[name], bool)):
+            raise LineError(Finding("wrong_fields", f"{name} is {shown(value[name])}"))
+
+
+def event_of(name: str, body: dict[str, Any]) -> ProposalEvent:
+    """The event that an entry of a trail holds, read strictly: no field more or less, nothing converted.
+
+    Raises:
+        LineError: It is none.
+    """
+    kind = EVENTS.get(name)
+    if kind is None:
+        raise LineError(Finding("unknown_event", f"there is no event {shown(name)}"))
+    text = canonical(body)
+    try:
+        event: ProposalEvent = _adapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise LineError(Finding("not_an_event", f"body: {place:.120}: {first['msg']:.120}")) from None
+    if canonical(plain(event)) != text:
+        due = ", ".join(sorted(plain(event)))
+        raise LineError(Finding("not_an_event", f"body: it has more or less in it than a {name} has", due))
+    return event
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
