@@ -70,9 +70,12 @@ class Session:
         self.registry: RegistryClient = RegistryClient(self.caller)
         self.tasks: TasksClient = TasksClient(self.caller)
         self.dialog: DialogClient = DialogClient(self.caller)
-        self.consensus: ConsensusClient = ConsensusClient(self.caller)
+        self.consensus: ConsensusClient = ConsensusClient(self.caller, self.signer, self._converse)
         self.knowledge: KnowledgeClient = KnowledgeClient(self.caller)
         self.artifacts: ArtifactsClient = ArtifactsClient(self.caller)
+
+    async def _converse(self, topic: str, participants: tuple[str, ...]) -> str:
+        return (await self.dialog.open(topic, participants)).conversation_id
 
     @contextlib.asynccontextmanager
     async def replica(self, *, space: str = DEFAULT_SPACE) -> AsyncIterator[Replica]:

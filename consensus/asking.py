@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, get_args
 
 from consensus import rules, wire
 from coordination.runtime.asking import items
 from coordination.runtime.errors import UsageError
+
+Converse = Callable[[str, tuple[str, ...]], Awaitable[str]]
+"""(topic, participants) -> id of a dialog that was opened."""
 
 
 def electorate_of(given: Iterable[str] | Mapping[str, Any] | wire.Electorate) -> Any:
@@ -110,3 +113,18 @@ def statuses_of(given: wire.Status | Iterable[wire.Status] | None) -> Any:
     if given is None:
         return ()
     return (given,) if given in get_args(wire.Status) or isinstance(given, str) else tuple(given)
+
+
+async def opened_for(body: wire.ProposeRequest, agent: str, converse: Converse | None) -> str:
+    """A dialog of its own for a proposal that `agent` is about to make.
+
+    Raises:
+        UsageError: There is one already, or it is not known who takes part, or nobody can open it.
+    """
+    if body.conversation_id is not None:
+        raise UsageError("discuss opens a dialog of its own; leave conversation_id out")
+    if not body.electorate.agents:
+        raise UsageError("discuss needs an electorate of named agents; who votes is not known yet")
+    if converse is None:
+        raise UsageError("discuss needs a client that can open dialogs, as that of a Session can")
+    return await converse(body.title, tuple(each for each in body.electorate.agents if each != agent))

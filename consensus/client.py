@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from pydantic import JsonValue, ValidationError
 
 from consensus import rules, wire
-from consensus.asking import electorate_of, options_of, quorums, statuses_of, won_by
+from consensus.asking import Converse, electorate_of, opened_for, options_of, quorums, statuses_of, won_by
 from consensus.ballot import ChoiceError, normalised
 from consensus.signing import Signer, new_nonce, signed_bytes
 from coordination.runtime.asking import items, mapping, request
@@ -39,11 +39,15 @@ class ConsensusClient:
         caller: The agent.
         signer: Signs the agent's votes. Without one votes are not signed, and most proposals refuse them
             (``signature_required``).
+        converse: Opens a dialog, for proposals that are to be discussed in one.
     """
 
-    def __init__(self, caller: Caller, signer: Signer | None = None) -> None:
+    def __init__(
+        self, caller: Caller, signer: Signer | None = None, converse: Converse | None = None
+    ) -> None:
         self._caller = caller
         self._signer = signer
+        self._converse = converse
         self._known: dict[str, wire.ProposalSummary] = {}
         """Proposals that were asked for in order to sign a vote on them."""
 
@@ -80,6 +84,7 @@ class ConsensusClient:
         voting_delay_ms: int = 0,
         voting_period_ms: int = 60_000,
         conversation_id: str | None = None,
+        discuss: bool = False,
     ) -> wire.ProposalSummary:
         """Put an artifact to the vote; the arguments are the fields of `consensus.wire.ProposeRequest`.
 
@@ -113,6 +118,8 @@ class ConsensusClient:
             voting_delay_ms: Discussion period before voting opens.
             voting_period_ms: How long votes are taken.
             conversation_id: The dialog in which it is discussed.
+            discuss: Open a dialog with the electorate, which must be named, and discuss it there. It stays,
+                even if the proposal is refused.
 
         Raises:
             UsageError: An argument has no form that the contract knows.
@@ -144,6 +151,10 @@ class ConsensusClient:
             voting_period_ms=voting_period_ms,
             conversation_id=conversation_id,
         )
+        if discuss:
+            body = body.model_copy(
+                update={"conversation_id": await opened_for(body, self._caller.agent, self._converse)}
+            )
         return await self._command("propose", body, wire.ProposalSummary)
 
     async def discuss(self, proposal_id: str, text: str) -> wire.Comment:

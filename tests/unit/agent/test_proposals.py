@@ -393,3 +393,25 @@ async def test_proposer_and_electors_hear_how_a_proposal_was_stopped(memory_mesh
         ("proposer", "vetoed", "warden", "coffee"),
         ("voter", "vetoed", "warden", "coffee"),
     ]
+
+
+async def test_a_proposal_is_discussed_in_a_dialog_of_its_own(memory_mesh: MemoryMesh) -> None:
+    async with memory_mesh.connect("chair") as chair:
+        made = await chair.consensus.propose(
+            "Tea", artifact_sha256=DIGEST, electorate=["voter", "chair"], discuss=True
+        )
+        assert made.conversation_id is not None
+        talk = await chair.dialog.get(made.conversation_id)
+        assert (talk.topic, set(talk.participants)) == ("Tea", {"chair", "voter"})
+        with pytest.raises(UsageError, match=r"discuss opens a dialog of its own"):
+            await chair.consensus.propose(
+                "Tea",
+                artifact_sha256=DIGEST,
+                electorate=["voter"],
+                discuss=True,
+                conversation_id=made.conversation_id,
+            )
+        with pytest.raises(UsageError, match=r"discuss needs an electorate of named agents"):
+            await chair.consensus.propose(
+                "Tea", artifact_sha256=DIGEST, electorate={"role": "keeper"}, discuss=True
+            )
