@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
-
+from coordination.runtime.adapters import adapter_of
 from coordination.runtime.framing import EventCodec, frame, unframe
 from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
 
@@ -18,7 +17,7 @@ class Driver(Generic[M]):
 
     def __init__(self, make: Callable[[], M], state_type: type, *, now_ms: int = 0) -> None:
         self._make = make
-        self._state = TypeAdapter[Any](state_type)
+        self._state = adapter_of(state_type)
         self._codec = EventCodec(make().event_types)
         self.model = make()
         self.now_ms = now_ms
