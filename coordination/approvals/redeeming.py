@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
+from hashlib import sha256
 from typing import Final
 
 from coordination.approvals.artifact import Artifact
 from coordination.approvals.wire import Approval, Kind, Redeemed, RedeemRequest
 from coordination.runtime.asking import items, request
+from coordination.runtime.canonical import canonical_json
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError, UnavailableError
 
 CONSENSUS: Final = "consensus"
 PATIENCE_S: Final = 4.0
 """Longer than a leader of consensus takes to be replaced, shorter than a caller's second attempt."""
+
+
+def execution_of(*parts: str) -> str:
+    """The execution id of the effect that `parts` name: the same parts give the same id, others another.
+
+    Made of everything that makes the effect what it is: then nobody can have it take the place of another
+    that was redeemed and not done yet.
+    """
+    return sha256(canonical_json(list(parts)).encode()).hexdigest()[:32]
 
 
 async def redeem(
@@ -36,7 +47,7 @@ async def redeem(
         approval: As it was presented.
         artifact: What the effect consists of, computed by whoever acts and not taken from the presenter.
         kinds: The kinds of proposals that may approve such an effect.
-        execution_id: Names the effect; the same effect always has the same.
+        execution_id: Names the effect: `execution_of` whatever it is made of.
         conditions_met: The conditions of the approval that the presenter confirms.
 
     Raises:

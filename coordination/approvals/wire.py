@@ -8,10 +8,12 @@ the same execution id, and gets the same answer; anything else is refused.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
+from coordination.runtime.asking import mapping, request
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Body, Reply
 
@@ -47,6 +49,18 @@ class Approval(Body):
     """Last instant at which it may be redeemed."""
     trail_hash: Sha256
     """Head of the proposal's audit trail when it was decided, or queued."""
+
+
+def presented(approval: BaseModel | Mapping[str, Any] | None) -> Approval | None:
+    """The token as a request carries it, from whatever a client was given it as.
+
+    Raises:
+        UsageError: It is no approval token; names what is wrong with it.
+    """
+    if approval is None or isinstance(approval, Approval):
+        return approval
+    given = approval.model_dump() if isinstance(approval, BaseModel) else mapping("approval", approval)
+    return request(Approval, **given)
 
 
 class RedeemRequest(Body):

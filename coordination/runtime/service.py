@@ -79,8 +79,8 @@ class Command(Endpoint):
     """(call, request) -> the model's command."""
     prepare: Callable[[Any, Call, Any], Coroutine[Any, Any, None] | None] | None = None
     """(host, call, request) -> what must succeed elsewhere before the command is built and decided, such as
-    redeeming an approval; None if this request needs nothing. It runs anew for every attempt, and a process
-    that is killed after it has decided nothing yet: so it must be idempotent. What it raises is the answer."""
+    redeeming an approval; None if this request needs nothing. It must be idempotent: it runs anew for every
+    attempt, and a process may be killed after it. What it raises is the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
 
+from coordination.approvals.wire import presented
 from coordination.requirements import Requirement, parse
-from coordination.runtime.asking import mapping, read, request
+from coordination.runtime.asking import items, mapping, read, request
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import UnavailableError
@@ -42,6 +43,8 @@ class TasksClient:
         deadline_ms: int | None = None,
         max_attempts: int = DEFAULT_ATTEMPTS,
         task_id: str | None = None,
+        approval: BaseModel | Mapping[str, Any] | None = None,
+        conditions_met: Iterable[str] = (),
     ) -> wire.SubmitReply:
         """Queue a task for an agent that meets `requirement`; it is durable on return.
 
@@ -53,10 +56,14 @@ class TasksClient:
             deadline_ms: When it expires, since the Unix epoch.
             max_attempts: 1 to 20.
             task_id: Makes submitting the same task again harmless; by default the service chooses.
+            approval: Of a proposal that approved exactly this task (`task_artifact`): ``proposal.approval``.
+                The same task may be submitted with it again, any other is refused.
+            conditions_met: Every condition of the approval; whoever submits confirms that they are met.
 
         Raises:
             UsageError: The text is no requirement, whose place the message shows, or an argument
                 cannot be right.
+            RejectedError: The approval is not good for this task (`coordination.approvals.redeeming.redeem`).
         """
         body = request(
             wire.SubmitRequest,
@@ -66,6 +73,8 @@ class TasksClient:
             deadline_ms=deadline_ms,
             max_attempts=max_attempts,
             task_id=task_id,
+            approval=presented(approval),
+            conditions_met=items("conditions_met", conditions_met, of="texts"),
         )
         return await self._caller.command("tasks", "submit", body, wire.SubmitReply)
 

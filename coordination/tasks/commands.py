@@ -29,6 +29,10 @@ class SubmitTask:
     max_attempts: int = DEFAULT_ATTEMPTS
     traceparent: str = ""
     """The span that it was submitted from (W3C); empty for none."""
+    approved_by: str = ""
+    """The proposal whose approval was redeemed for exactly this task; empty for none."""
+    approval_expires_ms: int = 0
+    """Last instant at which that approval counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

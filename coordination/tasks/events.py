@@ -24,6 +24,9 @@ class TaskSubmitted:
     traceparent: str = ""
     requirement: str = ""
     """Canonical text; empty in journals of before there were requirements, where the capability is it."""
+    approved_by: str = ""
+    """The proposal whose approval was redeemed for it; empty for none."""
+    approval_expires_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ MAX_NOTE_CHARS: Final = 256
 MAX_PRIORITY: Final = 9
 MAX_ATTEMPTS: Final = 20
 DEFAULT_ATTEMPTS: Final = 3
+MAX_SPENT_APPROVALS: Final = 10_000
+"""Approvals remembered as used, each until it has expired; twice what consensus holds proposals."""
 MAX_REFUSALS: Final = 32
 """Agents remembered as having passed on a task; then the round counts as complete."""
 MAX_WAITING_REQUIREMENTS: Final = 1000

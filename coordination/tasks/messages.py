@@ -29,6 +29,7 @@ def offer(task: Task, event: TaskOffered, *, lease_ms: int) -> Push:
         "offer_expires_ms": event.expires_ms,
         "deadline_ms": task.deadline_ms,
         "traceparent": task.traceparent,
+        "approved_by": task.approved_by,
     }
     return Push(agent=event.agent, kind="task", body=body)
 

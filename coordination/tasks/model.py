@@ -51,12 +51,19 @@ from coordination.tasks.events import (
 )
 from coordination.tasks.index import Index
 from coordination.tasks.lifecycle import FINISHED, TRANSITIONS, Input, State
-from coordination.tasks.limits import MAX_LOST_TASKS, MAX_TICK_TASKS, MAX_WAITING_REQUIREMENTS, Policy
+from coordination.tasks.limits import (
+    MAX_LOST_TASKS,
+    MAX_SPENT_APPROVALS,
+    MAX_TICK_TASKS,
+    MAX_WAITING_REQUIREMENTS,
+    Policy,
+)
 from coordination.tasks.matching import plan
 from coordination.tasks.record import (
     LEASE_EXPIRED,
     WORKER_LEFT,
     WORKER_RESTARTED,
+    SpentApproval,
     Task,
     TasksState,
     evolve,
@@ -158,7 +165,7 @@ class TasksModel:
         known = self.find(command.task_id)
         if known is not None:
             return _again(command, known)
-        refused = self._no_room_for(command)
+        refused = self._spent(command, now_ms) or self._no_room_for(command)
         if refused is not None:
             return refused
         if command.deadline_ms is not None and command.deadline_ms <= now_ms:
@@ -178,9 +185,25 @@ class TasksModel:
             max_attempts=command.max_attempts,
             at_ms=now_ms,
             traceparent=command.traceparent,
+            approved_by=command.approved_by,
+            approval_expires_ms=command.approval_expires_ms,
         )
         reply = Submitted(task_id=command.task_id, state=State.QUEUED, duplicate=False)
         return Outcome(events=(event,), reply=reply)
+
+    def _spent(self, command: SubmitTask, now_ms: int) -> Rejected | None:
+        """Why the approval of a new task does not count; None if it does, or none is claimed."""
+        if not command.approved_by:
+            return None
+        spent = self.state.spent_approvals.get(command.approved_by)
+        if spent is not None:
+            message = f"the approval of proposal {command.approved_by} was used for task {spent.task_id}"
+            return Rejected(code="already_executed", message=message, details={"task_id": spent.task_id})
+        if command.approval_expires_ms < now_ms:
+            expired_ms = command.approval_expires_ms
+            message = f"the approval of proposal {command.approved_by} expired at {expired_ms} (Unix ms)"
+            return Rejected(code="approval_expired", message=message)
+        return None
 
     def _no_room_for(self, command: SubmitTask) -> Rejected | None:
         full = ""
@@ -191,6 +214,8 @@ class TasksModel:
             full = f"payloads of open tasks reach {self.policy.max_open_bytes} bytes"
         elif self.index.wanted_count_with(command.requirement) > MAX_WAITING_REQUIREMENTS:
             full = f"tasks wait with {MAX_WAITING_REQUIREMENTS} different requirements"
+        elif command.approved_by and len(self.state.spent_approvals) >= MAX_SPENT_APPROVALS:
+            full = f"{MAX_SPENT_APPROVALS} approvals were used and have not expired"
         if not full:
             return None
         return Rejected(code="overloaded", message=f"{full}; try again later", retryable=True)
@@ -339,9 +364,17 @@ class TasksModel:
         forgotten = self.state.finished.pop(event.task_id, None)
         if forgotten is not None:
             self.index.finished_bytes -= forgotten.size_bytes
+        if event.approved_by:
+            self._spend(event)
         task = submitted(event, self.state.last_sequence)
         self.state.open[task.task_id] = task
         self.index.replace(None, task)
+
+    def _spend(self, event: TaskSubmitted) -> None:
+        spent = self.state.spent_approvals
+        for proposal_id in [each for each, one in spent.items() if one.expires_ms < event.at_ms]:
+            del spent[proposal_id]
+        spent[event.approved_by] = SpentApproval(task_id=event.task_id, expires_ms=event.approval_expires_ms)
 
     def _finish(self, before: Task, after: Task) -> None:
         del self.state.open[after.task_id]
@@ -365,6 +398,7 @@ def _again(command: SubmitTask, known: Task) -> Outcome | Rejected:
         and command.priority == known.priority
         and command.deadline_ms == known.deadline_ms
         and command.max_attempts == known.max_attempts
+        and command.approved_by == known.approved_by
     )
     if same:
         return Outcome(reply=Submitted(task_id=known.task_id, state=known.state, duplicate=True))

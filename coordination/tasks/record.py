@@ -91,6 +91,8 @@ class Task:
     """Canonical text. In what was stored before there were requirements, the capability is it."""
     traceparent: str = ""
     """The span that it was submitted from (W3C); empty for none."""
+    approved_by: str = ""
+    """The proposal that approved exactly this task; empty for none."""
     state: State = State.QUEUED
     fencing_token: int = 0
     """Of the last offer; 0 before the first."""
@@ -129,6 +131,15 @@ class Task:
         return min(filter(None, (expires_ms, self.retry_at_ms, self.deadline_ms)), default=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentApproval:
+    """An approval was used, once and for all."""
+
+    task_id: str
+    expires_ms: int
+    """Afterwards it counts for nothing, and need not be remembered."""
+
+
 @dataclass(slots=True)
 class TasksState:
     """Everything that survives a restart."""
@@ -140,6 +151,8 @@ class TasksState:
     last_sequence: int = 0
     last_fencing_token: int = 0
     """Grows over all tasks, so that it also fences an id that is used again."""
+    spent_approvals: dict[str, SpentApproval] = field(default_factory=dict)
+    """By proposal. Outlives the task: one that is forgotten must not be approved a second time."""
 
 
 def submitted(event: TaskSubmitted, sequence: int) -> Task:
@@ -157,6 +170,7 @@ def submitted(event: TaskSubmitted, sequence: int) -> Task:
         submitted_at_ms=event.at_ms,
         requirement=event.requirement,
         traceparent=event.traceparent,
+        approved_by=event.approved_by,
     )
 
 

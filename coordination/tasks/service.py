@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,7 @@ from coordination.runtime.runner import Shell
 from coordination.runtime.service import Call, Command, Endpoint, Query, ServiceDefinition
 from coordination.runtime.wire import page
 from coordination.tasks import wire
+from coordination.tasks.approved import redeeming, submission
 from coordination.tasks.commands import (
     AcceptOffer,
     CancelTask,
@@ -28,10 +30,9 @@ from coordination.tasks.commands import (
     OfferTasks,
     RefuseOffer,
     ReportProgress,
-    SubmitTask,
 )
 from coordination.tasks.holders import watch_holders
-from coordination.tasks.limits import MAX_CANDIDATES, MAX_OFFERS, MAX_PAYLOAD_BYTES, MAX_RESULT_BYTES, Policy
+from coordination.tasks.limits import MAX_CANDIDATES, MAX_OFFERS, MAX_RESULT_BYTES, Policy
 from coordination.tasks.model import TasksModel
 from coordination.tasks.record import Task
 from coordination.tasks.size import require_json_bytes
@@ -64,18 +65,19 @@ def define(shell: Shell, *, policy: Policy | None = None) -> ServiceDefinition:
             lambda host: _allocate(host, shell, wake),
             lambda host: watch_holders(host, shell, wake),
         ),
-        endpoints=(*_submitter_commands(wake), *_worker_commands(wake), *_QUERIES),
+        endpoints=(*_submitter_commands(shell, wake), *_worker_commands(wake), *_QUERIES),
     )
 
 
-def _submitter_commands(wake: asyncio.Event) -> tuple[Endpoint, ...]:
+def _submitter_commands(shell: Shell, wake: asyncio.Event) -> tuple[Endpoint, ...]:
     return (
         Command(
             verb="submit",
             description="Queue a task for an agent that meets a requirement.",
             request=wire.SubmitRequest,
             reply=wire.SubmitReply,
-            build=_waking(wake, _submit),
+            prepare=partial(redeeming, shell.caller),
+            build=_waking(wake, submission),
         ),
         Command(
             verb="cancel",
@@ -138,23 +140,6 @@ def _waking(wake: asyncio.Event, build: Callable[[Call, R], Any]) -> Callable[[C
         return command
 
     return build_and_wake
-
-
-def _submit(call: Call, request: wire.SubmitRequest) -> SubmitTask:
-    size_bytes = require_json_bytes(request.payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES)
-    needs = request.needs
-    return SubmitTask(
-        task_id=request.task_id or call.fresh_id,
-        submitter=call.caller,
-        capability=needs.subjects[0] if len(needs.subjects) == 1 else "",
-        requirement=str(needs),
-        payload=request.payload,
-        payload_bytes=size_bytes,
-        priority=request.priority,
-        deadline_ms=request.deadline_ms,
-        max_attempts=request.max_attempts,
-        traceparent=call.traceparent,
-    )
 
 
 def _cancel(call: Call, request: wire.CancelRequest) -> CancelTask:

@@ -12,7 +12,8 @@ Notices: ``conclave.event.tasks.<event>.<task_id>`` with event ``progress``, ``f
 ``completed``, ``dead_lettered``, ``canceled`` or ``expired``.
 
 Refusals: ``unknown_task``, ``stale_token``, ``not_holder``, ``wrong_state``, ``not_submitter``,
-``task_id_taken``, ``deadline_passed``, ``too_large``, ``too_deep``, ``overloaded`` (retryable).
+``task_id_taken``, ``deadline_passed``, ``too_large``, ``too_deep``, ``overloaded`` (retryable). Of a
+``submit`` with an approval also those of `coordination.approvals.redeeming.redeem`: nothing was queued then.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from coordination.approvals.wire import Approval, Conditions
 from coordination.requirements import Requirement, RequirementField
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Body
@@ -57,12 +59,20 @@ class SubmitRequest(Body):
     """The task expires then, whatever its state; by default it waits for ever."""
     max_attempts: int = Field(default=DEFAULT_ATTEMPTS, ge=1, le=MAX_ATTEMPTS)
     task_id: Id | None = None
-    """Chosen by the submitter; the same task under the same id is added once. By default a new id."""
+    """Chosen by the submitter; the same task under the same id is added once. By default a new id, of an
+    approved task that of its proposal."""
+    approval: Approval | None = None
+    """Of exactly this task (`coordination.tasks.artifact.task_artifact`); it is redeemed before the task is
+    queued, and good for no other."""
+    conditions_met: Conditions = ()
+    """Every condition of the approval."""
 
     @model_validator(mode="after")
     def _say_it_once(self) -> Self:
         if (self.requirement is None) is (self.capability is None):
             raise ValueError("give either a requirement or a capability")
+        if self.conditions_met and self.approval is None:
+            raise ValueError("conditions_met: of which approval? Give it, too")
         return self
 
     @property
@@ -209,6 +219,8 @@ class TaskSummary(Body):
     submitted_at_ms: int
     traceparent: str = ""
     """The span that it was submitted from (W3C); empty for none."""
+    approved_by: str = ""
+    """The proposal that approved exactly this task; empty for none."""
     state: State
     fencing_token: int
     holder: HolderView | None
@@ -264,6 +276,9 @@ class TaskOffer(_Received):
     deadline_ms: int | None
     traceparent: str = ""
     """The span that the task was submitted from (W3C); empty for none."""
+    approved_by: str = ""
+    """The proposal that approved exactly this task; empty for none. The task service has redeemed its
+    approval, which is good for no other task."""
 
 
 class TaskResult(_Received):
