@@ -28,7 +28,7 @@ from conclave.agent.prompts import MAX_PROMPTS, PromptHandler, Prompts
 from conclave.agent.proposals import Decisions, Proposals, Stage
 from conclave.agent.pushes import Pushes
 from conclave.agent.serving import serve
-from conclave.agent.tasks import Tasks
+from conclave.agent.tasks import REQUIRES_APPROVAL, Tasks
 from conclave.agent.threads import Threads
 from conclave.session import Session, connect
 from coordination.registry.membership import Membership
@@ -106,6 +106,7 @@ class Agent:
         version: str | None = None,
         attributes: Mapping[str, Scalar] | None = None,
         description: str | None = None,
+        requires_approval: bool = False,
     ) -> Callable[[F], F]: ...
 
     def task(
@@ -116,6 +117,7 @@ class Agent:
         version: str | None = None,
         attributes: Mapping[str, Scalar] | None = None,
         description: str | None = None,
+        requires_approval: bool = False,
     ) -> Any:
         """Decorator: work on tasks. What the handler returns is the task's result.
 
@@ -133,6 +135,8 @@ class Agent:
             version: Semantic version of the capability, ``1.0.0`` by default.
             attributes: Of the capability, for requirements such as ``gpu.memory_gb>=24``.
             description: Of the capability; the first line of the docstring by default.
+            requires_approval: Refuse every task that no vote has approved (docs/enforcement.md); the
+                capability says so by its attribute ``requires_approval``.
 
         Raises:
             UsageError: The signature is impossible, the capability not valid or taken already.
@@ -141,7 +145,8 @@ class Agent:
             return self._add_task(capability, None, caller_namespace(1))
 
         def decorate(handler: F) -> F:
-            about = {"version": version, "attributes": attributes, "description": description}
+            told = {**(attributes or {}), REQUIRES_APPROVAL: True} if requires_approval else attributes
+            about = {"version": version, "attributes": told, "description": description}
             given = {key: value for key, value in about.items() if value is not None}
             if capability is None and given:
                 raise UsageError(f'{", ".join(given)}: of which capability? Name it: @agent.task("name")')

@@ -25,6 +25,8 @@ from coordination.runtime.errors import ConclaveError, RejectedError, Unavailabl
 from coordination.runtime.logs import get_logger
 from coordination.tasks.wire import TaskOffer, TaskTakenAway
 
+REQUIRES_APPROVAL: Final = "requires_approval"
+"""Attribute of a capability: true if its handler refuses what no vote has approved."""
 STOPPING_REASON: Final = "the agent stopped before it was done"
 _BAD_RESULT: Final = frozenset({"too_large", "too_deep", "invalid_request"})
 """Refusals of a result that no other attempt of the same handler would change."""
@@ -34,8 +36,9 @@ _log = get_logger("conclave.agent")
 class TaskHandler:
     """A handler for tasks, with the binding of its payload."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, requires_approval: bool = False) -> None:
         self.handler = handler
+        self.requires_approval = requires_approval
         self.binding: Binding = Binding(handler.signature)
 
 
@@ -58,21 +61,21 @@ class Tasks(Part):
         Raises:
             UsageError: There is a handler for that already.
         """
-        task_handler = TaskHandler(handler)
         if capability is None:
             if self.default is not None:
                 raise UsageError(
                     f"handler {handler.name}: {self.default.handler.name} takes all tasks already; "
                     'name the capability: @agent.task("name")'
                 )
-            self.default = task_handler
+            self.default = TaskHandler(handler)
             return
         known = self.handlers.get(capability.name)
         if known is not None:
             raise UsageError(
                 f"handler {handler.name}: {known.handler.name} works on tasks for {capability.name!r} already"
             )
-        self.handlers[capability.name] = task_handler
+        insists = capability.attributes.get(REQUIRES_APPROVAL) is True
+        self.handlers[capability.name] = TaskHandler(handler, requires_approval=insists)
         self._capabilities[capability.name] = capability
 
     async def begin(self, duty: Duty) -> None:
@@ -176,6 +179,11 @@ class _Work:
         if chosen is None:
             await self._refuse(
                 f"no handler for tasks that ask for {self._offer.capability or self._offer.requirement}"
+            )
+        elif chosen.requires_approval and not self._offer.approved_by:
+            await self._refuse(
+                f"{REQUIRES_APPROVAL}: {chosen.handler.name} does only what a vote has approved; "
+                "submit the task with the approval of its proposal"
             )
         elif self._duty.is_stopping:
             await self._refuse("the agent stops")

@@ -1,0 +1,75 @@
+"""A handler that insists on approval works on what was voted on, and passes on everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conclave import Agent, TaskContext, UsageError
+from conclave.testing import MemoryMesh
+from coordination.tasks.artifact import task_artifact
+from coordination.tasks.wire import TaskRecord
+
+PAYLOAD = {"host": "alpha"}
+
+
+def operator(name: str, done: list[str], **how: Any) -> Agent:
+    agent = Agent(name)
+
+    @agent.task("restart", **how)
+    def restart(host: str, context: TaskContext) -> str:
+        done.append(host)
+        return f"{host} by {context.agent}, approved by {context.offer.approved_by or 'nobody'}"
+
+    return agent
+
+
+async def test_an_approved_task_is_done_and_knows_its_proposal(memory_mesh: MemoryMesh) -> None:
+    done: list[str] = []
+    agent = operator("careful", done, requires_approval=True)
+    async with memory_mesh.join(agent) as session, memory_mesh.connect("ada") as ada:
+        artifact = task_artifact("restart", PAYLOAD)
+        made = await ada.consensus.propose("Restart", artifact_sha256=artifact.sha256, electorate=["ada"])
+        await ada.consensus.vote(made.proposal_id, "for")
+        proposal = await ada.consensus.get(made.proposal_id)
+        queued = await ada.tasks.submit("restart", PAYLOAD, approval=proposal.approval)
+        record = await ada.tasks.ended(queued.task_id, timeout_s=60)
+        (known,) = (await session.registry.get("careful")).capabilities
+    assert record.result == {"result": f"alpha by careful, approved by {made.proposal_id}"}
+    assert known.attributes == {"requires_approval": True}
+
+
+async def test_a_task_that_nobody_approved_goes_to_whoever_takes_such(memory_mesh: MemoryMesh) -> None:
+    done: list[str] = []
+    careful = operator("a-careful", done, attributes={"requires_approval": True})
+    async with memory_mesh.join(careful), memory_mesh.join(operator("b-easy", done)):
+        # Of two equally free agents the first by id is asked first.
+        assert await memory_mesh.run_task("restart", PAYLOAD) == {
+            "result": "alpha by b-easy, approved by nobody"
+        }
+
+
+async def test_a_task_that_nobody_approved_is_refused_with_the_reason(memory_mesh: MemoryMesh) -> None:
+    done: list[str] = []
+    agent = operator("careful", done, requires_approval=True)
+    async with memory_mesh.join(agent), memory_mesh.connect("ada") as ada:
+        queued = await ada.tasks.submit("restart", PAYLOAD)
+
+        async def refused() -> TaskRecord | None:
+            record = await ada.tasks.get(queued.task_id)
+            return record if record.refusals else None
+
+        record = await memory_mesh.until(refused, timeout_s=60)
+        assert record is not None
+        await ada.tasks.cancel(queued.task_id)
+    (refusal,) = record.refusals
+    assert refusal.agent == "careful"
+    assert refusal.reason.startswith("requires_approval: ")
+    assert "with the approval of its proposal" in refusal.reason
+    assert done == []
+
+
+def test_only_a_capability_can_insist_on_approval() -> None:
+    with pytest.raises(UsageError, match="of which capability"):
+        Agent("careful").task(requires_approval=True)(lambda: None)
