@@ -7,7 +7,6 @@ at once.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 
 from nix_gen.ir import AttrSet, Binding, Let, ListOf, Multiline, Plain, Ref, Update, Value
@@ -15,7 +14,6 @@ from nix_gen.ir import value as typed
 
 Path = tuple[str, ...]
 """Where an option stands: `("services", "nginx", "enable")`."""
-_NAME = operator.itemgetter(0)
 
 
 class _Branch:
@@ -63,17 +61,13 @@ class _Branch:
 
     def closed_set(self) -> AttrSet:
         """The members, sorted, each below its comments."""
-        comments = self.comments
-        return AttrSet(
-            tuple(
-                Binding(
-                    name,
-                    member.closed() if isinstance(member, _Branch) else member,
-                    tuple(comments[name]) if name in comments else (),
-                )
-                for name, member in sorted(self.members.items(), key=_NAME)
-            )
-        )
+        bindings = []
+        for name in sorted(self.members):
+            member = self.members[name]
+            held = member.closed() if isinstance(member, _Branch) else member
+            said = self.comments.get(name)
+            bindings.append(Binding(name, held, tuple(said)) if said else Binding(name, held))
+        return AttrSet(tuple(bindings))
 
 
 class Draft:
@@ -81,6 +75,8 @@ class Draft:
 
     def __init__(self) -> None:
         self._root = _Branch()
+        self._branches: dict[Path, _Branch] = {(): self._root}
+        """Those that were asked for, which they are again and again."""
         self.lets: dict[str, Binding] = {}
         self.files: dict[str, str] = {}
         """Files beside the module that it refers to, by relative path."""
@@ -135,7 +131,7 @@ class Draft:
         return Let(named, options) if named else options
 
     def _branch(self, path: Path) -> _Branch:
-        branch = self._root
-        for name in path:
-            branch = branch.below(name)
+        branch = self._branches.get(path)
+        if branch is None:
+            branch = self._branches[path] = self._branch(path[:-1]).below(path[-1])
         return branch
