@@ -44,7 +44,8 @@ def _ordered(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is int or value is None or kind is bool:
         return value
-    if isinstance(value, Mapping):
+    # What is asked for first is what there is most of; asking an abstract class costs more than all else.
+    if kind is dict or (kind is not list and kind is not tuple and isinstance(value, Mapping)):
         return {key: _ordered(value[key]) for key in _sorted_keys(value)}
     if isinstance(value, list | tuple):
         return [_ordered(each) for each in value]
@@ -74,8 +75,8 @@ def _plain(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is int or value is None or kind is bool:
         return value
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
+    if kind is tuple or kind is list:
         return [_plain(each) for each in value]
+    if kind is dict or isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
     return plain(value)

@@ -69,6 +69,8 @@ class _Checker:
     def __init__(self, keys: Mapping[str, AbstractSet[str]] | None) -> None:
         self._keys = keys
         self._report = Report()
+        self._header: Line | None = None
+        """The first line, if it could be read."""
         self._places: dict[int, tuple[Line, int, str]] = {}
         """Entry, counted from 1 -> its line, sequence and event."""
         self._possible_heads: tuple[str, ...] = ()
@@ -104,6 +106,7 @@ class _Checker:
             self._add(line, finding)
         if value["format"] != FORMAT:
             self._add(line, Finding("unknown_format", f"format is {shown(value['format'])}", shown(FORMAT)))
+        self._header = line
         self._begin(value["proposal_id"])
 
     def _begin(self, proposal_id: str) -> Verification:
@@ -155,6 +158,8 @@ class _Checker:
 
     def _chain(self, line: Line, value: dict[str, Any]) -> None:
         """Whether the entry follows from the one before; a break is named where it is, and once."""
+        if self._report.entry_count == 1:
+            self._settle_proposal(value)
         sequence, name, recorded = value["sequence"], value["event"], value["hash"]
         self._hashes.add(recorded)
         self._report.head = recorded
@@ -168,6 +173,18 @@ class _Checker:
         # Either this hash was changed or what it is the hash of; the next entry follows one or the other.
         is_hash = len(recorded) == _HASH_CHARS and not set(recorded) - _HEX
         self._possible_heads = (*([recorded] if is_hash else []), *due[:1])
+
+    def _settle_proposal(self, value: dict[str, Any]) -> None:
+        """Where first line and first entry name different proposals, the hash tells which one is right."""
+        told, proposal_id = self._report.proposal_id, value["body"].get("proposal_id")
+        if not isinstance(proposal_id, str) or proposal_id == told:
+            return
+        head = chained(first_hash(proposal_id), value["sequence"], value["event"], value["body"])
+        if head == value["hash"]:
+            if self._header is not None:
+                finding = Finding("wrong_value", f"proposal_id is {shown(told)}", shown(proposal_id))
+                self._add(self._header, finding)
+            self._begin(proposal_id)
 
     def _take_event(self, line: Line, sequence: int, name: str, event: ProposalEvent) -> None:
         if isinstance(event, ProposalCreated):

@@ -121,14 +121,13 @@ def event_of(name: str, body: dict[str, Any]) -> ProposalEvent:
     kind = EVENTS.get(name)
     if kind is None:
         raise LineError(Finding("unknown_event", f"there is no event {shown(name)}"))
-    text = canonical(body)
     try:
-        event: ProposalEvent = _adapter(kind).validate_json(text, strict=True)
+        event: ProposalEvent = _adapter(kind).validate_json(canonical(body), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"
         raise LineError(Finding("not_an_event", f"body: {place:.120}: {first['msg']:.120}")) from None
-    if canonical(plain(event)) != text:
+    if plain(event) != body:
         due = ", ".join(sorted(plain(event)))
         raise LineError(Finding("not_an_event", f"body: it has more or less in it than a {name} has", due))
     return event
