@@ -34,7 +34,7 @@ class Act:
     """``cast``, ``release`` or ``restore``."""
     agent: str
     scope: Any = "all"
-    choice: Any = "for"
+    choice: Any = "abstain"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,11 @@ def played(vote: Vote) -> Poll:
     return poll
 
 
+def cast_in(vote: Vote) -> list[int]:
+    """Which of the acts are ballots."""
+    return [index for index, act in enumerate(vote.acts) if act.kind == "cast"]
+
+
 def seen_of(poll: Poll) -> object:
     """All that a poll says."""
     weighed = [poll.weight_of(agent, scope) for agent in AGENTS for scope in ("all", "own", "delegated")]
@@ -136,8 +141,8 @@ def test_what_an_option_is_called_and_where_it_stands_does_not_matter(
 @given(votes(BINARIES), st.data())
 def test_a_ballot_turned_in_favour_never_turns_success_into_failure(vote: Vote, data: st.DataObject) -> None:
     """Whoever it was: a nominal choice becomes for, or all parts of a split do."""
-    turned = data.draw(st.integers(0, max(0, len(vote.acts) - 1)))
-    assume(vote.acts and vote.acts[turned].kind == "cast")
+    assume(cast_in(vote))
+    turned = data.draw(st.sampled_from(cast_in(vote)))
     choice = vote.acts[turned].choice
     better = "for" if isinstance(choice, str) else {"for": sum(choice.values())}
     acts = list(vote.acts)
@@ -173,7 +178,7 @@ def test_a_winner_that_is_raised_on_a_ballot_still_wins(vote: Vote, data: st.Dat
     if verdict.winner is None:
         assert verdict.reason in ("no_quorum", "no_winner")
         return
-    turned = data.draw(st.integers(0, len(vote.acts) - 1))
+    turned = data.draw(st.sampled_from(cast_in(vote)))
     acts = list(vote.acts)
     acts[turned] = replace(acts[turned], choice=raised(acts[turned].choice, verdict.winner, vote.rules))
     assert played(replace(vote, acts=tuple(acts))).verdict() == verdict
