@@ -62,12 +62,13 @@ MAX_TIMELOCK_MS: Final = 30 * 24 * 3600 * 1000
 MAX_EXECUTION_WINDOW_MS: Final = 366 * 24 * 3600 * 1000
 """Longest time in which an approval may be redeemed."""
 
-MAX_TICK_PROPOSALS: Final = 256
-MAX_TICK_VOTERS: Final = MAX_ELECTORATE + 1_000
-"""What one tick takes up; the rest stays due. Keeps its events within one record."""
+MAX_TICK_PROPOSALS: Final = 128
+MAX_TICK_LOAD: Final = MAX_ELECTORATE + 1_000
+"""What one tick takes up, in electors and options; the rest stays due. Keeps its events within one record."""
 
-MAX_PRESENCE_EVENTS: Final = 1_000
-"""Electors released and restored by one command."""
+MAX_PRESENCE_EVENTS: Final = 400
+MAX_PRESENCE_LOAD: Final = MAX_ELECTORATE
+"""Electors released and restored by one command, and the load of the proposals that it may decide."""
 
 MAX_PAGE: Final = 1000
 """Items in one reply."""

@@ -37,8 +37,8 @@ from consensus.limits import (
     MAX_ARCHIVED,
     MAX_DELEGATIONS,
     MAX_PROPOSALS,
+    MAX_TICK_LOAD,
     MAX_TICK_PROPOSALS,
-    MAX_TICK_VOTERS,
     MAX_TRAIL_ENTRIES,
 )
 from consensus.opening import open_known, open_with_snapshot
@@ -127,11 +127,11 @@ class ConsensusModel:
         """Open, decide and expire what is due, within the bounds of one tick."""
         events: list[Any] = []
         messages: list[Push | Notice] = []
-        voter_count = 0
+        load = 0
         for proposal_id in self._index.deadlines.due(now_ms)[:MAX_TICK_PROPOSALS]:
             record = self.proposals[proposal_id]
-            voter_count += len(record.electors)
-            if events and voter_count > MAX_TICK_VOTERS:
+            load += record.load
+            if events and load > MAX_TICK_LOAD:
                 break
             outcome = self._lapsed(record, now_ms).outcome()
             events += outcome.events

@@ -123,6 +123,11 @@ class Proposal:
         return tuple(self.weights) if self.opened is not None else self.created.electorate.agents
 
     @property
+    def load(self) -> int:
+        """What opening and deciding it writes at most, as a number of electors and options."""
+        return len(self.electors) + len(self.rules.options)
+
+    @property
     def released(self) -> tuple[str, ...]:
         """Electors left out at present because they are offline."""
         return self.poll.released if self.poll is not None else ()

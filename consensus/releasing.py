@@ -12,9 +12,9 @@ from consensus.events import ElectorReleased, ElectorRestored
 from consensus.index import Index
 from consensus.limits import (
     MAX_PRESENCE_EVENTS,
+    MAX_PRESENCE_LOAD,
     MAX_RELEASES_PER_ELECTOR,
     MAX_TICK_PROPOSALS,
-    MAX_TICK_VOTERS,
 )
 from coordination.runtime.model import Outcome
 
@@ -35,7 +35,7 @@ class _Notes:
     changes: dict[str, Change] = field(default_factory=dict)
     """By proposal; each with at least one event."""
     event_count: int = 0
-    voter_count: int = 0
+    load: int = 0
     is_full: bool = False
 
     def release(self, proposal_id: str, agent: str, now_ms: int) -> None:
@@ -60,12 +60,12 @@ class _Notes:
     def _add(self, change: Change, event: ElectorReleased | ElectorRestored) -> None:
         proposal_id = event.proposal_id
         if proposal_id not in self.changes:
-            voter_count = self.voter_count + len(change.record.weights)
-            has_room = voter_count <= MAX_TICK_VOTERS and len(self.changes) < MAX_TICK_PROPOSALS
+            load = self.load + change.record.load
+            has_room = load <= MAX_PRESENCE_LOAD and len(self.changes) < MAX_TICK_PROPOSALS
             if self.changes and not has_room:
                 self.is_full = True
                 return
-            self.voter_count = voter_count
+            self.load = load
             self.changes[proposal_id] = change
         change.add(event)
         self.event_count += 1
