@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from consensus.counting.ballots import Number, Ranking, Weighted
@@ -33,6 +34,8 @@ class _Draft:
     first_line: dict[tuple[str, ...], int] = field(default_factory=dict)
     unended: tuple[int, int] | None = None
     """First line with a ballot that has no 0 at its end, and how many there are."""
+    ranks: dict[str, frozenset[int]] = field(default_factory=lambda: {"-": frozenset()})
+    """Token -> the candidates at that rank; tokens repeat."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -44,8 +47,8 @@ def read(text: str) -> Election:
     """
     lines = _lines(text)
     draft = _Draft()
-    _read_head(lines, draft)
-    rest = _read_ballots(lines, draft)
+    head_rest = _read_head(lines, draft)
+    rest = _read_ballots(chain(head_rest, lines), draft)
     names = _names(rest, lines)
     options, title = _named(names, draft)
     return Election(
@@ -55,8 +58,7 @@ def read(text: str) -> Election:
         seats_count=draft.seats_count,
         withdrawn=frozenset(draft.withdrawn),
         ballots=[
-            _ballot(tokens, times, draft.options_count, draft.first_line[tokens])
-            for tokens, times in draft.ballots.items()
+            _ballot(tokens, times, draft, draft.first_line[tokens]) for tokens, times in draft.ballots.items()
         ],
         notes=tuple(draft.notes),
     )
@@ -82,7 +84,8 @@ def _without_comment(line: str) -> str:
     return line
 
 
-def _read_head(lines: Iterator[tuple[int, str]], draft: _Draft) -> None:
+def _read_head(lines: Iterator[tuple[int, str]], draft: _Draft) -> list[tuple[int, str]]:
+    """The first two numbers; returns what else stands on their line."""
     index, line = next(lines, (1, ""))
     words = line.split()
     if len(words) < 2 or not all(word.isascii() and word.isdigit() for word in words[:2]):
@@ -95,8 +98,8 @@ def _read_head(lines: Iterator[tuple[int, str]], draft: _Draft) -> None:
     if len(words[1]) > 6 or int(words[1]) < 1:
         raise BallotFileError(f"{words[1][:12]} seats; there is at least 1", line=index)
     draft.options_count, draft.seats_count = int(words[0]), int(words[1])
-    if rest := words[2:]:
-        _take(" ".join(rest), index, draft)
+    rest = line.split(None, 2)[2:]
+    return [(index, rest[0])] if rest else []
 
 
 def _read_ballots(lines: Iterator[tuple[int, str]], draft: _Draft) -> tuple[int, str] | None:
@@ -115,7 +118,7 @@ def _read_ballots(lines: Iterator[tuple[int, str]], draft: _Draft) -> tuple[int,
             _repeat(seen, draft)
             _check_ends(draft)
             return (index, after) if after else None
-        if len(draft.ballots) > before:
+        if len(draft.ballots) > before and line[0] != "-":
             seen[line] = 0
     else:
         index, line = 0, ""
@@ -151,6 +154,8 @@ def _take(line: str, index: int, draft: _Draft) -> str | None:
         draft.withdrawn.add(_candidate(words.pop(0)[1:], draft.options_count, index))
     for tokens, is_ended in _split(" ".join(words)):
         if tokens == ("0",):
+            if words[0] == "0" and len(words) > 1 and words[1][0] not in "\"'“":
+                raise BallotFileError("a ballot cannot weigh 0; a line with a single 0 ends them", line=index)
             return line.partition('"')[1] + line.partition('"')[2]
         if not is_ended:
             first, times = draft.unended or (index, 0)
@@ -182,15 +187,15 @@ def _split(line: str) -> Iterator[tuple[tuple[str, ...], bool]]:
         yield tuple(tokens), False
 
 
-def _ballot(tokens: tuple[str, ...], times: int, options_count: int, line: int) -> Weighted:
+def _ballot(tokens: tuple[str, ...], times: int, draft: _Draft, line: int) -> Weighted:
     weight, papers_count = _weight(tokens[0], line)
-    ranks = tuple(
-        frozenset()
-        if token == "-"  # noqa: S105  # no secret: a skipped rank
-        else frozenset(_candidate(each, options_count, line) for each in token.split("="))
-        for token in tokens[1:]
+    known = draft.ranks
+    for token in tokens[1:]:
+        if token not in known:
+            known[token] = frozenset(_candidate(each, draft.options_count, line) for each in token.split("="))
+    return Weighted(
+        Ranking(tuple(known[token] for token in tokens[1:])), weight=weight, count=papers_count * times
     )
-    return Weighted(Ranking(ranks), weight=weight, count=papers_count * times)
 
 
 def _weight(word: str, line: int) -> tuple[Number, int]:

@@ -126,10 +126,12 @@ class Reading:
 
     def _cleaned(self, ranks: Ranks) -> Ranks:
         """The ranks that count: no empty ones, nobody twice, nobody who has withdrawn."""
-        for rank in ranks:
-            self._check(rank)
+        named = frozenset().union(*ranks)
+        self._check(named)
         if self.rules is Rules.SNAPSHOT and self.method is not Method.PLURALITY:
             self._check_complete(ranks)
+        if all(ranks) and len(named) == sum(map(len, ranks)) and named.isdisjoint(self.withdrawn):
+            return ranks  # nearly all ballots are tidy
         seen: set[int] = set()
         cleaned: list[frozenset[int]] = []
         empty_count = 0
@@ -214,36 +216,24 @@ def read_marks(ballots: Iterable[Weighted], reading: Reading) -> Marks:
     Raises:
         CountingError: A ballot cannot be counted by this method, or there are too many different ones.
     """
-    together: dict[tuple[Ballot, Number], int] = {}
-    for each in ballots:
-        key = (each.ballot, each.weight)
-        if key in together:
-            together[key] += each.count
-        elif len(together) >= MAX_BALLOTS_DISTINCT:
-            raise CountingError("too_many", f"more than {MAX_BALLOTS_DISTINCT} different ballots")
-        else:
-            together[key] = each.count
+    together = _together(ballots)
     denominator = 1
-    for _, weight in together:
+    for weight in {weight for by_weight in together.values() for weight in by_weight}:
         denominator = lcm(denominator, weight.denominator)
         if denominator.bit_length() > MAX_DENOMINATOR_BITS:
-            raise CountingError(
-                "bad_weight", "the weights have no common denominator of reasonable size; round them"
-            )
+            raise CountingError("bad_weight", "the weights have no common denominator of reasonable size")
     weights: dict[Any, int] = {}
     valid, blank, invalid = _Sums(), _Sums(), _Sums()
-    known: dict[Ballot, Any] = {}
-    for (ballot, weight), ballots_count in together.items():
-        if ballot not in known:
-            known[ballot] = _marked(reading, ballot)
-        mark = known[ballot]
+    for ballot, by_weight in together.items():
+        mark = _marked(reading, ballot)
         sums = blank if mark is None else invalid if mark is _InvalidError else valid
-        sums.add(ballots_count, weight)
-        if sums is valid and reading.is_each_apart:
-            weights[mark, weight] = weights.get((mark, weight), 0) + ballots_count
-        elif sums is valid:
-            scaled = weight.numerator * (denominator // weight.denominator) * ballots_count
-            weights[mark] = weights.get(mark, 0) + scaled
+        for weight, ballots_count in by_weight.items():
+            sums.add(ballots_count, weight)
+            if sums is valid and reading.is_each_apart:
+                weights[mark, weight] = weights.get((mark, weight), 0) + ballots_count
+            elif sums is valid:
+                scaled = weight.numerator * (denominator // weight.denominator) * ballots_count
+                weights[mark] = weights.get(mark, 0) + scaled
     papers = Papers(
         valid_count=valid.count,
         blank_count=blank.count,
@@ -253,6 +243,24 @@ def read_marks(ballots: Iterable[Weighted], reading: Reading) -> Marks:
         invalid_weight=invalid.total(),
     )
     return Marks(weights=weights, denominator=denominator, papers=papers)
+
+
+def _together(ballots: Iterable[Weighted]) -> dict[Ballot, dict[Number, int]]:
+    """How many of each ballot, by weight. To find a ballot is dear, so each is looked up as rarely as can be."""
+    together: dict[Ballot, dict[Number, int]] = {}
+    distinct_count = 0
+    for each in ballots:
+        by_weight = together.get(each.ballot)
+        if by_weight is None:
+            by_weight = together[each.ballot] = {}
+        if each.weight in by_weight:
+            by_weight[each.weight] += each.count
+            continue
+        distinct_count += 1
+        if distinct_count > MAX_BALLOTS_DISTINCT:
+            raise CountingError("too_many", f"more than {MAX_BALLOTS_DISTINCT} different ballots")
+        by_weight[each.weight] = each.count
+    return together
 
 
 def _marked(reading: Reading, ballot: Ballot) -> Any:

@@ -11,7 +11,7 @@ the matter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import total_ordering
 from itertools import count
@@ -34,6 +34,11 @@ class RootSum:
     """The sum of coefficient · √radicand over `terms`. Radicands are positive integers, each there once."""
 
     terms: tuple[tuple[int, Fraction], ...] = ()
+    _near: tuple[int, int] = field(init=False, repr=False)
+    """The interval that decides most comparisons, computed once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_near", self.interval(_FIRST_BITS))
 
     @staticmethod
     def of(parts: Iterable[tuple[int, Fraction]]) -> RootSum:
@@ -47,19 +52,27 @@ class RootSum:
         return RootSum(tuple(sorted((inside, each) for inside, each in terms.items() if each)))
 
     def __add__(self, other: RootSum) -> RootSum:
-        return RootSum.of((*self.terms, *other.terms))
+        return _joined(self.terms, other.terms)
 
     def __sub__(self, other: RootSum) -> RootSum:
-        return RootSum.of((*self.terms, *((inside, -each) for inside, each in other.terms)))
+        return _joined(self.terms, [(inside, -each) for inside, each in other.terms])
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RootSum) and (self - other).sign() == 0
+        if not isinstance(other, RootSum) or self._is_apart(other):
+            return False
+        return (self - other).sign() == 0
 
     def __lt__(self, other: RootSum) -> bool:
+        if self._is_apart(other):
+            return self._near[1] < other._near[0]
         return (self - other).sign() < 0
 
+    def _is_apart(self, other: RootSum) -> bool:
+        """Whether the intervals do not touch, so that there is nothing to compute."""
+        return self._near[1] < other._near[0] or other._near[1] < self._near[0]
+
     def __hash__(self) -> int:
-        return hash(self.interval(_FIRST_BITS // 2)[0] >> 8)
+        return hash(sum(round(coefficient**2 * radicand) for radicand, coefficient in _classes(self.terms)))
 
     def interval(self, bits: int) -> tuple[int, int]:
         """Integers below and above the value times 2**bits, at most the number of terms and some apart."""
@@ -159,11 +172,11 @@ class QuadraticScore:
         """The score as a fraction, if it is known to be one."""
         if not self.root.terms:
             return Fraction(0)
-        squares = [each.rational() for each in (self.root, *self.whole)]
-        if any(square is None for square in squares):
-            return None
-        own, *all_of_them = (square for square in squares if square is not None)
-        return own * self.total / sum(all_of_them, Fraction(0)) if self.whole else own
+        if not self.whole:
+            return self.root.rational()
+        ratios = [_squared_ratio(each, self.root) for each in self.whole]
+        known = [each for each in ratios if each is not None]
+        return self.total / sum(known) if len(known) == len(ratios) else None
 
     def decimal(self, places: int) -> str:
         """The score, rounded half to even to that many decimal places."""
@@ -188,6 +201,28 @@ def rounded(value: int | Fraction, places: int) -> str:
     digits = str(abs(scaled)).rjust(places + 1, "0")
     sign = "-" if scaled < 0 else ""
     return f"{sign}{digits[:-places]}.{digits[-places:]}" if places else f"{sign}{digits}"
+
+
+def _joined(one: Iterable[tuple[int, Fraction]], other: Iterable[tuple[int, Fraction]]) -> RootSum:
+    """The sum of terms whose radicands are extracted already."""
+    terms = dict(one)
+    for inside, coefficient in other:
+        terms[inside] = terms.get(inside, Fraction(0)) + coefficient
+    return RootSum(tuple(sorted((inside, each) for inside, each in terms.items() if each)))
+
+
+def _squared_ratio(one: RootSum, other: RootSum) -> Fraction | None:
+    """(one / other)², where it is plain to see that it is rational; else None. `other` is not 0."""
+    if not one.terms:
+        return Fraction(0)
+    (inside, coefficient), (inside_other, coefficient_other) = one.terms[0], other.terms[0]
+    ratio = coefficient / coefficient_other
+    if len(one.terms) == len(other.terms) == 1:
+        return ratio * ratio * Fraction(inside, inside_other)
+    if [each for each, _ in one.terms] != [each for each, _ in other.terms]:
+        return None
+    pairs = zip(one.terms, other.terms, strict=True)
+    return ratio * ratio if all(mine == ratio * theirs for (_, mine), (_, theirs) in pairs) else None
 
 
 def _extracted(radicand: int) -> tuple[int, int]:
