@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
+from consensus.balloting import vote
 from consensus.change import Change
 from consensus.commands import (
     Amend,
@@ -30,6 +31,7 @@ from consensus.commands import (
     SetDelegate,
     VetoProposal,
 )
+from consensus.discussion import amend, discuss, problem_of_proposal, propose
 from consensus.ending import cancel, decide_at_deadline, execute, expire, report, veto
 from consensus.events import DelegationSet, ProposalArchived, ProposalCreated
 from consensus.index import Index
@@ -42,14 +44,12 @@ from consensus.limits import (
     MAX_TRAIL_ENTRIES,
 )
 from consensus.opening import open_known, open_with_snapshot
-from consensus.proposing import amend, discuss, problem_of_proposal, propose
 from consensus.record import Proposal, created_record, evolve
 from consensus.refusals import refused
 from consensus.releasing import note_presence
 from consensus.standing import StandingDelegations
 from consensus.state import EVENT_TYPES, ConsensusState
 from consensus.views import delegation_view, summary_view
-from consensus.voting import vote
 from coordination.runtime.model import Notice, Outcome, Push, Rejected
 
 _OF_ONE_PROPOSAL: Mapping[type, Callable[[Change, Any, int], Outcome | Rejected]] = {

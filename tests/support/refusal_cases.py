@@ -216,14 +216,14 @@ DISCUSSING = (
         message="a proposal has at most 1 comments; go on in a dialog",
         house=lambda: after(proposed(), comment("ada")),
         command=comment(),
-        limits={"consensus.proposing.MAX_COMMENTS": 1},
+        limits={"consensus.discussion.MAX_COMMENTS": 1},
     ),
     Case(
         code="too_many_comments",
         message="an agent comments on a proposal at most 1 times; go on in a dialog",
         house=lambda: after(proposed(), comment()),
         command=comment(),
-        limits={"consensus.proposing.MAX_COMMENTS_PER_AGENT": 1},
+        limits={"consensus.discussion.MAX_COMMENTS_PER_AGENT": 1},
     ),
     Case(
         code="not_proposer",
@@ -248,7 +248,7 @@ DISCUSSING = (
         message="it was amended 1 times; cancel it and propose anew",
         house=lambda: after(proposed(), AMEND),
         command=AMEND,
-        limits={"consensus.proposing.MAX_AMENDMENTS": 1},
+        limits={"consensus.discussion.MAX_AMENDMENTS": 1},
     ),
     Case(
         code="invalid_options",

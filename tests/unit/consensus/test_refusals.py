@@ -120,8 +120,8 @@ VOTING = (
                 vote("bob", conditions=("a",)),
             ),
             limits={
-                "consensus.voting.MAX_PROPOSAL_CONDITIONS": counted,
-                "consensus.voting.MAX_PROPOSAL_CONDITIONS_BYTES": size,
+                "consensus.balloting.MAX_PROPOSAL_CONDITIONS": counted,
+                "consensus.balloting.MAX_PROPOSAL_CONDITIONS_BYTES": size,
             },
         )
         for counted, size in ((1, 9), (2, 8))
@@ -176,7 +176,7 @@ VOTING = (
             vote("bob"),
             may_change_vote=True,
         ),
-        limits={"consensus.voting.MAX_VOTES_PER_VOTER": 1},
+        limits={"consensus.balloting.MAX_VOTES_PER_VOTER": 1},
     ),
     *(
         Case(

@@ -1,4 +1,4 @@
-"""How proposals begin: proposing, discussing, amending. Pure."""
+"""How proposals begin: they are made, discussed and amended. Pure."""
 
 from __future__ import annotations
 
