@@ -76,6 +76,11 @@ bench-registry: $(STAMP)
 bench-nix: $(STAMP)
 	$(BIN)/python -m benchmarks.translation $(ARGS)
 
+# Ballots counted per method, beside reading their JSON: ARGS="--ballots 100000" takes longer.
+.PHONY: bench-counting
+bench-counting: $(STAMP)
+	$(BIN)/python -m benchmarks.counting $(ARGS)
+
 endurance: $(STAMP)
 	$(BIN)/python -m benchmarks.endurance
 

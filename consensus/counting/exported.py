@@ -132,5 +132,5 @@ def agrees(published: Published, election: Election) -> bool | None:
 
 
 def _close(ours: Score, theirs: Number) -> bool:
-    value: Fraction = ours.nearest(30) if isinstance(ours, QuadraticScore) else Fraction(ours)
-    return abs(value - theirs) <= _TOLERANCE * abs(theirs)
+    value = ours.nearest(30) if isinstance(ours, QuadraticScore) else Fraction(ours)
+    return abs(value - theirs) <= _TOLERANCE * abs(Fraction(theirs))

@@ -246,7 +246,7 @@ def read_marks(ballots: Iterable[Weighted], reading: Reading) -> Marks:
 
 
 def _together(ballots: Iterable[Weighted]) -> dict[Ballot, dict[Number, int]]:
-    """How many of each ballot, by weight. To find a ballot is dear, so each is looked up as rarely as can be."""
+    """How many of each ballot, by weight. Hashing a ballot is dear, so it is done as rarely as can be."""
     together: dict[Ballot, dict[Number, int]] = {}
     distinct_count = 0
     for each in ballots:
