@@ -29,6 +29,11 @@ class Place:
 COMMANDS: Final = {
     "agent": Place("conclave.commands.agent", "agent_command", "Show one agent; give and take credentials."),
     "agents": Place("conclave.commands.agents", "agents_command", "List the agents, or watch them live."),
+    "audit": Place(
+        "conclave.commands.audit",
+        "audit_command",
+        "Export what a proposal leaves behind, and check it anywhere.",
+    ),
     "completion": Place(
         "conclave.commands.completion", "completion_command", "Complete words in your shell."
     ),

@@ -2,7 +2,7 @@
 
 from consensus.audit.checking import check
 from consensus.audit.form import FORMAT, export
-from consensus.audit.reading import UnreadableError, event_of
+from consensus.audit.reading import LineError, UnreadableError, event_of
 from consensus.audit.report import Problem, Report
 
-__all__ = ["FORMAT", "Problem", "Report", "UnreadableError", "check", "event_of", "export"]
+__all__ = ["FORMAT", "LineError", "Problem", "Report", "UnreadableError", "check", "event_of", "export"]
