@@ -27,7 +27,7 @@ from coordination.runtime.host import Host
 from coordination.runtime.logs import get_logger
 from coordination.runtime.runner import Shell
 
-PATIENCE_S: Final = 2.0
+PATIENCE_S: Final = 1.0
 """How long one question to a neighbour that is away holds up the others."""
 OUTAGE_PAUSE_MS: Final = 1_000
 """Pause when a neighbour is away, or the journal."""
@@ -124,14 +124,14 @@ class Snapshots:
         awaited = {each.proposal_id: each for each in looked.awaited}
         for proposal_id in self.waiting.keys() - awaited.keys():
             del self.waiting[proposal_id]
-        pauses_ms: list[int] = []
+        nexts_ms: list[int] = []
         away: set[str] = set()
         for each in awaited.values():
             if each.opens_from_ms > looked.now_ms:
-                pauses_ms.append(each.opens_from_ms - looked.now_ms)
+                nexts_ms.append(each.opens_from_ms)
             elif (pause_ms := await self._open(host, each, away)) is not None:
-                pauses_ms.append(pause_ms)
-        return min(pauses_ms, default=None)
+                nexts_ms.append(self._clock.now_ms() + pause_ms)
+        return max(min(nexts_ms) - self._clock.now_ms(), 0) if nexts_ms else None
 
     async def _open(self, host: Host[ConsensusModel], awaited: Awaited, away: set[str]) -> int | None:
         """Open one vote; None if that is done, else when to try again.
@@ -155,7 +155,7 @@ class Snapshots:
                 self._wake.set()
                 return None
             self._wait_for(proposal_id, error.code, str(error))
-            return REFUSED_PAUSE_MS
+            return OUTAGE_PAUSE_MS if error.retryable else REFUSED_PAUSE_MS
         except ConclaveError as error:
             _log.warning("voting not opened, will try again", proposal=proposal_id, reason=str(error))
             return OUTAGE_PAUSE_MS
@@ -164,8 +164,10 @@ class Snapshots:
         return None
 
     def _wait_for(self, proposal_id: str, what: str, reason: str) -> None:
+        is_news = self.waiting.get(proposal_id) != what
         self.waiting[proposal_id] = what
-        _log.warning("voting not opened yet", proposal=proposal_id, waiting_for=what, reason=reason)
+        log = _log.warning if is_news else _log.info
+        log("voting not opened yet", proposal=proposal_id, waiting_for=what, reason=reason)
 
     async def _snapshot(self, awaited: Awaited, away: set[str]) -> OpenVoting:
         """Who votes with what weight, as the neighbours say now.
