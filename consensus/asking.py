@@ -115,8 +115,17 @@ def statuses_of(given: wire.Status | Iterable[wire.Status] | None) -> Any:
     return (given,) if given in get_args(wire.Status) or isinstance(given, str) else tuple(given)
 
 
-async def opened_for(body: wire.ProposeRequest, agent: str, converse: Converse | None) -> str:
-    """A dialog of its own for a proposal that `agent` is about to make.
+async def alone(_topic: str, _participants: tuple[str, ...]) -> str:
+    """Opens no dialog.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError("discuss needs a client that can open dialogs, as that of a Session can")
+
+
+async def discussed(body: wire.ProposeRequest, agent: str, converse: Converse) -> wire.ProposeRequest:
+    """The proposal that `agent` is about to make, with a dialog of its own.
 
     Raises:
         UsageError: There is one already, or it is not known who takes part, or nobody can open it.
@@ -125,6 +134,5 @@ async def opened_for(body: wire.ProposeRequest, agent: str, converse: Converse |
         raise UsageError("discuss opens a dialog of its own; leave conversation_id out")
     if not body.electorate.agents:
         raise UsageError("discuss needs an electorate of named agents; who votes is not known yet")
-    if converse is None:
-        raise UsageError("discuss needs a client that can open dialogs, as that of a Session can")
-    return await converse(body.title, tuple(each for each in body.electorate.agents if each != agent))
+    others = tuple(each for each in body.electorate.agents if each != agent)
+    return body.model_copy(update={"conversation_id": await converse(body.title, others)})

@@ -11,8 +11,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
 
-from consensus import rules, wire
-from consensus.asking import Converse, electorate_of, opened_for, options_of, quorums, statuses_of, won_by
+from consensus import asking, rules, wire
 from consensus.ballot import ChoiceError, normalised
 from consensus.signing import Signer, new_nonce, signed_bytes
 from coordination.runtime.asking import items, mapping, request
@@ -43,7 +42,7 @@ class ConsensusClient:
     """
 
     def __init__(
-        self, caller: Caller, signer: Signer | None = None, converse: Converse | None = None
+        self, caller: Caller, signer: Signer | None = None, converse: asking.Converse = asking.alone
     ) -> None:
         self._caller = caller
         self._signer = signer
@@ -118,8 +117,7 @@ class ConsensusClient:
             voting_delay_ms: Discussion period before voting opens.
             voting_period_ms: How long votes are taken.
             conversation_id: The dialog in which it is discussed.
-            discuss: Open a dialog with the electorate, which must be named, and discuss it there. It stays,
-                even if the proposal is refused.
+            discuss: Open a dialog with the electorate, which must be named; it stays if this is refused.
 
         Raises:
             UsageError: An argument has no form that the contract knows.
@@ -128,12 +126,12 @@ class ConsensusClient:
             wire.ProposeRequest,
             title=title,
             artifact_sha256=artifact_sha256,
-            electorate=electorate_of(electorate),
+            electorate=asking.electorate_of(electorate),
             weights=dict(weights) if isinstance(weights, Mapping) else weights,
             kind=kind,
             description=description,
-            **won_by(protocol, options, threshold),
-            **quorums(quorum, quorum_counts, super_quorum),
+            **asking.won_by(protocol, options, threshold),
+            **asking.quorums(quorum, quorum_counts, super_quorum),
             late_quorum_extension_ms=late_quorum_extension_ms,
             early_decision=early_decision,
             vote_changes=vote_changes,
@@ -152,9 +150,7 @@ class ConsensusClient:
             conversation_id=conversation_id,
         )
         if discuss:
-            body = body.model_copy(
-                update={"conversation_id": await opened_for(body, self._caller.agent, self._converse)}
-            )
+            body = await asking.discussed(body, self._caller.agent, self._converse)
         return await self._command("propose", body, wire.ProposalSummary)
 
     async def discuss(self, proposal_id: str, text: str) -> wire.Comment:
@@ -185,7 +181,7 @@ class ConsensusClient:
             proposal_id=proposal_id,
             artifact_sha256=artifact_sha256,
             description=description,
-            options=None if options is None else options_of(options),
+            options=None if options is None else asking.options_of(options),
             reason=reason,
         )
         return await self._command("amend", body, wire.ProposalSummary)
@@ -385,7 +381,7 @@ class ConsensusClient:
             after_number=after_number,
             limit=limit,
             newest_first=newest_first,
-            status=statuses_of(status),
+            status=asking.statuses_of(status),
             kind=kind,
             proposer=proposer,
             to_vote=to_vote,
