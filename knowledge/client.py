@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
+from coordination.approvals.wire import presented
 from coordination.runtime.asking import items, request
 from coordination.runtime.client import Caller
 from knowledge import wire
@@ -25,8 +28,20 @@ class KnowledgeClient:
         object: Any,  # noqa: A002 - the field's own word: subject, predicate, object
         *,
         asserted_at_ms: int | None = None,
+        approval: BaseModel | Mapping[str, Any] | None = None,
+        conditions_met: Iterable[str] = (),
     ) -> wire.AssertReply:
-        """State a fact in the caller's name; the time defaults to this machine's clock."""
+        """State a fact in the caller's name; the time defaults to this machine's clock.
+
+        Args:
+            topic: One whose name begins with ``approved-`` takes only what a vote has approved.
+            subject: What the fact is about.
+            predicate: The relation.
+            object: Any JSON of at most 8 KiB.
+            asserted_at_ms: When, since the Unix epoch; that of the approved fact, if one was.
+            approval: Of a proposal that approved exactly this fact (`fact_artifact`): ``proposal.approval``.
+            conditions_met: Every condition of the approval.
+        """
         body = request(
             wire.AssertRequest,
             topic=topic,
@@ -35,8 +50,35 @@ class KnowledgeClient:
             object=object,
             # Fixed here, so that a retry on the way states the same fact and not a second one.
             asserted_at_ms=time.time_ns() // 1_000_000 if asserted_at_ms is None else asserted_at_ms,
+            approval=presented(approval),
+            conditions_met=items("conditions_met", conditions_met, of="texts"),
         )
         return await self._caller.command("knowledge", "assert", body, wire.AssertReply)
+
+    async def publish(
+        self,
+        topic: str,
+        change: bytes,
+        *,
+        approval: BaseModel | Mapping[str, Any] | None = None,
+        conditions_met: Iterable[str] = (),
+    ) -> None:
+        """Store a change that the caller's replica has drafted; the same one again is no second one.
+
+        Args:
+            topic: For which it was drafted.
+            change: What `Replica.draft` gave.
+            approval: Of a proposal that approved exactly this change (`change_artifact`).
+            conditions_met: Every condition of the approval.
+        """
+        body = request(
+            wire.PublishRequest,
+            topic=topic,
+            content=change,
+            approval=presented(approval),
+            conditions_met=items("conditions_met", conditions_met, of="texts"),
+        )
+        await self._caller.query("knowledge", "publish", body, wire.PublishReply)
 
     async def query(
         self,

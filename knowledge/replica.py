@@ -13,12 +13,14 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from coordination.runtime.concurrency import one_error
-from coordination.runtime.errors import RejectedError, UnavailableError
+from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
 from coordination.runtime.logs import get_logger
+from knowledge.approved import require_no_approval
 from knowledge.changes import ChangeStream, PublishedChange
 from knowledge.engine import AutomergeEngine, Engine
 from knowledge.facts import Fact, Pattern, require_topic, select
-from knowledge.limits import ACTOR_NONCE_BYTES
+from knowledge.gate import KNOWLEDGE_AGENT
+from knowledge.limits import ACTOR_NONCE_BYTES, MAX_TOPIC_FACTS
 from knowledge.outcome import Applied, Outcome, Quarantined
 
 MAX_TOPICS: Final = 4096
@@ -67,13 +69,43 @@ class Replica:
         engine = self._topics.get(require_topic(topic))
         return select(engine.facts(), pattern or Pattern()) if engine is not None else []
 
+    def require_room(self, topic: str, fact: Fact) -> None:
+        """Refuse a fact that `assert_fact` would have no room for.
+
+        Raises:
+            RejectedError: ``invalid_topic``, ``too_many_topics`` or ``topic_full``.
+        """
+        engine = self._engine(require_topic(topic))
+        if len(engine.facts()) >= MAX_TOPIC_FACTS and engine.get(fact.fact_id) is None:
+            raise RejectedError("topic_full", f"the topic has {len(engine.facts())} facts: begin another")
+
+    def draft(self, topic: str, fact: Fact) -> bytes:
+        """The change that would add `fact` to `topic`, for a vote on it; nothing is changed.
+
+        Once it is approved, `KnowledgeClient.publish` stores exactly this change, and it comes to every
+        replica, this one included, as all changes do.
+
+        Raises:
+            RejectedError: ``invalid_topic``, ``too_many_topics``, ``topic_full`` or ``foreign_source``.
+            UsageError: The fact is here already.
+        """
+        snapshot = self._engine(require_topic(topic)).save()
+        # By an actor of its own: ours would have to publish it before anything else, approved or not.
+        change = AutomergeEngine.load(snapshot, self.agent, os.urandom(ACTOR_NONCE_BYTES)).assert_fact(fact)
+        if change is None:
+            raise UsageError(f"topic {topic} holds the fact {fact.fact_id[:12]} already")
+        return change
+
     async def assert_fact(self, topic: str, fact: Fact) -> bool:
         """Add `fact` to `topic`; returns once the change is durable. False if it was here already.
 
         Raises:
-            RejectedError: ``invalid_topic``, ``too_many_topics``, ``topic_full`` or ``foreign_source``.
+            RejectedError: ``invalid_topic``, ``too_many_topics``, ``topic_full`` or ``foreign_source``;
+                ``approval_required``: in such a topic, `draft` it and have it approved.
             UnavailableError: Not confirmed; asserting the same fact again is safe.
         """
+        if self.agent != KNOWLEDGE_AGENT:
+            require_no_approval(topic)  # now: applied here and never published it would hold up all others
         engine = self._engine(require_topic(topic))
         async with self._writing:
             change = engine.assert_fact(fact)

@@ -11,6 +11,7 @@ from coordination.runtime.errors import RejectedError
 from coordination.runtime.runner import Shell
 from coordination.runtime.service import Action, Call, ServiceDefinition
 from knowledge import wire
+from knowledge.approved import redeem_for_change, redeem_for_fact
 from knowledge.changes import JetStreamChanges
 from knowledge.facts import Fact, Pattern
 from knowledge.feed import Feed, ReadableStream
@@ -66,6 +67,8 @@ def define_over(shell: Shell, stream: OwnStream) -> ServiceDefinition:
             source=call.caller,
             asserted_at_ms=shell.clock.now_ms() if request.asserted_at_ms is None else request.asserted_at_ms,
         )
+        replica.require_room(request.topic, fact)
+        await redeem_for_fact(shell.caller, request, fact)
         is_new = await replica.assert_fact(request.topic, fact)
         return wire.AssertReply(fact=wire.FactBody.of(fact), is_new=is_new)
 
@@ -99,6 +102,7 @@ def define_over(shell: Shell, stream: OwnStream) -> ServiceDefinition:
 
     async def publish(call: Call, request: wire.PublishRequest) -> wire.PublishReply:
         _require_space(request.space, is_open)
+        await redeem_for_change(shell.caller, request, call.caller)
         await stream.publish(request.topic, call.caller, request.content)
         return wire.PublishReply()
 

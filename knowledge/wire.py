@@ -5,7 +5,8 @@ Agents with a replica of their own write to the change stream, read locally, and
 plain tools and for programs that hold no replica.
 
 Codes: ``invalid_topic``, ``invalid_fact``, ``too_many_topics``, ``topic_full``; ``unknown_space`` (the
-service keeps one space, ``main``).
+service keeps one space, ``main``). In topics whose names begin with ``approved-``, and wherever an approval
+is presented: ``approval_required``, ``invalid_change``, and what `coordination.approvals.redeeming` names.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
+from coordination.approvals.wire import Approval, Conditions
 from coordination.runtime.content import Base64
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Body
@@ -44,7 +46,13 @@ class AssertRequest(Body):
     object: Any
     """Any JSON of at most 8 KiB."""
     asserted_at_ms: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
-    """Give it to make a retry name the same fact; by default the service's clock."""
+    """Give it to make a retry name the same fact; by default the service's clock. With an approval it must be
+    given."""
+    approval: Approval | None = None
+    """Of exactly this fact in this topic (`knowledge.artifact.fact_artifact`); it is redeemed before the fact
+    is stored. A topic whose name begins with ``approved-`` needs one."""
+    conditions_met: Conditions = ()
+    """Every condition of the approval."""
 
 
 class FactBody(Body):
@@ -143,6 +151,10 @@ class PublishRequest(Body):
     space: Id = DEFAULT_SPACE
     topic: Id
     content: Base64
+    approval: Approval | None = None
+    """Of exactly this change in this topic (`knowledge.artifact.change_artifact`), as for ``assert``."""
+    conditions_met: Conditions = ()
+    """Every condition of the approval."""
 
 
 class PublishReply(Body):
