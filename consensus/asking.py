@@ -108,6 +108,22 @@ def quorums(
     }
 
 
+def electors(
+    electorate: Iterable[str] | Mapping[str, Any] | wire.Electorate,
+    weights: str | Mapping[str, int] | Mapping[str, str],
+) -> dict[str, Any]:
+    """The fields of a proposal that say who votes, with what weight."""
+    return {
+        "electorate": electorate_of(electorate),
+        "weights": dict(weights) if isinstance(weights, Mapping) else weights,
+    }
+
+
+def powers(veto_holders: Iterable[str], guardian: str | None) -> dict[str, Any]:
+    """The fields of a proposal that say who may stop it."""
+    return {"veto_holders": items("veto_holders", veto_holders, of="agent ids"), "guardian": guardian}
+
+
 def statuses_of(given: wire.Status | Iterable[wire.Status] | None) -> Any:
     """The statuses asked for; none for all."""
     if given is None:

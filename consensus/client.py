@@ -126,8 +126,7 @@ class ConsensusClient:
             wire.ProposeRequest,
             title=title,
             artifact_sha256=artifact_sha256,
-            electorate=asking.electorate_of(electorate),
-            weights=dict(weights) if isinstance(weights, Mapping) else weights,
+            **asking.electors(electorate, weights),
             kind=kind,
             description=description,
             **asking.won_by(protocol, options, threshold),
@@ -140,8 +139,7 @@ class ConsensusClient:
             credits=credits,
             minimum_electorate=minimum_electorate,
             offline_voters=offline_voters,
-            veto_holders=items("veto_holders", veto_holders, of="agent ids"),
-            guardian=guardian,
+            **asking.powers(veto_holders, guardian),
             timelock_ms=timelock_ms,
             execution_window_ms=execution_window_ms,
             signatures=signatures,
@@ -149,8 +147,7 @@ class ConsensusClient:
             voting_period_ms=voting_period_ms,
             conversation_id=conversation_id,
         )
-        if discuss:
-            body = await asking.discussed(body, self._caller.agent, self._converse)
+        body = await asking.discussed(body, self._caller.agent, self._converse) if discuss else body
         return await self._command("propose", body, wire.ProposalSummary)
 
     async def discuss(self, proposal_id: str, text: str) -> wire.Comment:
