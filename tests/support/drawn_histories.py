@@ -26,7 +26,7 @@ from consensus.rules import ElectorateSpec
 from tests.support.drawn_polls import AGENTS, SCOPES, drawn_rules, raw_choices
 from tests.support.proposals import BASE, OTHER_ARTIFACT, House, signed, vote
 
-_SPANS_MS = st.sampled_from([0, 0, 1, 7, 30, 60])
+_SPANS_MS = st.sampled_from([0, 0, 0, 1, 7, 21, 40])
 
 
 @st.composite
@@ -37,13 +37,17 @@ def histories(draw: st.DrawFn) -> House:
     for agent in draw(st.lists(st.sampled_from(AGENTS), max_size=4)):
         house.send(SetDelegate(agent=agent, delegate=draw(st.sampled_from(AGENTS)), kind=""))
     house.accept(proposal)
-    for _ in range(draw(st.integers(0, 12))):
+    for _ in range(draw(st.integers(0, 8))):
         house.advance(house.now_ms + draw(_SPANS_MS))
         _act(draw, house)
-    if draw(st.booleans()):
-        house.advance(house.now_ms + 150)
-    if draw(st.booleans()):
-        _execute(house)
+    # Most histories come to an end: else little would be seen of what follows a vote.
+    for elector in house.record().weights if draw(st.integers(0, 3)) else ():
+        _vote(draw, house, elector)
+    if draw(st.integers(0, 3)):
+        house.advance(max(house.now_ms, (house.record().deadline_ms or 0) + 1))
+        if draw(st.integers(0, 2)):
+            house.advance(house.now_ms + 6)
+            _execute(house)
     return house
 
 
@@ -54,9 +58,9 @@ def _proposals(draw: st.DrawFn) -> Any:
         rules,
         may_change_vote=rules.may_change_vote and not rules.is_fractional,
         is_early_decision=draw(st.booleans()),
-        late_quorum_extension_ms=draw(st.sampled_from([0, 40])),
+        late_quorum_extension_ms=draw(st.sampled_from([0, 90])),
         timelock_ms=draw(st.sampled_from([None, 5])),
-        execution_window_ms=50,
+        execution_window_ms=draw(st.sampled_from([50, 1_000, 1_000])),
         guardian=draw(st.sampled_from([None, "gus"])),
         veto_holders=draw(st.sampled_from([(), ("vic",)])),
         are_signatures_required=draw(st.booleans()),
@@ -80,10 +84,11 @@ def _proposals(draw: st.DrawFn) -> Any:
 
 def _act(draw: st.DrawFn, house: House) -> None:
     """Try something; what is refused leaves no trace."""
-    record, agent = house.record(), draw(st.sampled_from(AGENTS))
+    record = house.record()
+    agent = draw(st.sampled_from([*record.weights, *record.weights, *AGENTS]))
     if house.model.awaiting_snapshot(house.now_ms) and draw(st.integers(0, 2)):
         agents = record.created.electorate.agents or AGENTS[: draw(st.integers(0, 6))]
-        weights = {each: 1 for each in agents}
+        weights = dict.fromkeys(agents, 1)
         if record.created.electorate.weights == "trust":
             weights = {each: draw(st.integers(0, 3)) for each in agents}
         offline = tuple(each for each in agents if draw(st.integers(0, 3)) == 0)
