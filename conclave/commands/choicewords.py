@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 _SIGNS: Final = re.compile(r"\s*([>=:])\s*")
@@ -17,12 +17,18 @@ class ChoiceWordsError(ValueError):
     """Words are no choice, whatever the protocol; says why."""
 
 
-def read_choice(words: Sequence[str]) -> Any:
+def read_choice(words: Sequence[str], options: Collection[str] = ()) -> Any:
     """The choice that `words` say, as the wire has it; whether the proposal takes it is the service's to say.
+
+    Args:
+        words: As on the command line.
+        options: Of the proposal: a word that is one of them means it, whatever signs are in it.
 
     Raises:
         ChoiceWordsError: They say none.
     """
+    if words and all(word in options for word in words):
+        return words[0] if len(words) == 1 else list(words)
     joined = _SIGNS.sub(r"\1", " ".join(words).replace(",", " "))
     parts = joined.split()
     if not parts:

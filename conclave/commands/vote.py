@@ -59,18 +59,13 @@ def vote_command(
     """  # noqa: D301 - \b is click's: do not wrap
     refuse_together("--own", "--delegated", both=own and delegated)
     refuse_together("--artifact", "--sha256", both=artifact is not None and sha256 is not None)
-    from conclave.commands.choicewords import ChoiceWordsError, read_choice  # noqa: PLC0415 - not for --help
-    from conclave.commands.voting import vote  # noqa: PLC0415
+    from conclave.commands.voting import vote  # noqa: PLC0415 - not for --help
 
-    try:
-        chosen = read_choice(choice)
-    except ChoiceWordsError as error:
-        raise click.UsageError(str(error)) from None
     ask(
         vote(
             access,
             proposal,
-            chosen,
+            choice,
             scope="own" if own else "delegated" if delegated else "all",
             rationale=rationale,
             conditions=conditions,

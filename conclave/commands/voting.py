@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from conclave.commands import tables
 from conclave.commands.access import Access
 from conclave.commands.booth import consensus, find, read_artifact
-from conclave.commands.choicewords import choice_text
+from conclave.commands.choicewords import ChoiceWordsError, choice_text, read_choice
 from conclave.commands.output import print_json
 from conclave.commands.proposalview import decision_text, iso
 from consensus.replies import Decision, DelegationsReply, Proposal
@@ -23,7 +22,7 @@ from coordination.runtime.errors import RejectedError, UsageError
 async def vote(
     access: Access,
     reference: str,
-    choice: Any,
+    words: Sequence[str],
     *,
     scope: Scope,
     rationale: str,
@@ -36,7 +35,7 @@ async def vote(
     Args:
         access: As whom.
         reference: The proposal.
-        choice: As the wire has it.
+        words: The choice, as `conclave.commands.choicewords` reads it.
         scope: Which weight to cast.
         rationale: Why.
         conditions: What must be met.
@@ -44,13 +43,17 @@ async def vote(
         as_json: Whether to print JSON.
 
     Raises:
-        UsageError: There is no such proposal, or it is about something else than `read`.
+        UsageError: There is no such proposal, it is about something else than `read`, or `words` are no choice.
         RejectedError: The vote is refused.
     """
     digest = (await asyncio.to_thread(read_artifact, read))[0] if isinstance(read, Path) else read
     async with consensus(access) as (client, _):
         proposal = await find(client, reference)
         _require_artifact(proposal, digest, read)
+        try:
+            choice = read_choice(words, [each.option for each in proposal.rules.options])
+        except ChoiceWordsError as error:
+            raise UsageError(str(error)) from None
         reply = await client.vote(
             proposal.proposal_id,
             choice,

@@ -361,7 +361,7 @@ async def test_a_handler_reads_the_artifact_and_the_dialog(memory_mesh: MemoryMe
                 "Tea",
                 artifact_sha256=digest,
                 electorate=["voter"],
-                conversation_id=talk and talk.conversation_id,
+                conversation_id=talk.conversation_id if talk else None,
             )
             await chair.consensus.decision(made.proposal_id, timeout_s=90)
     assert seen == [(b"tea", None), (b"tea", "Which tea?")]

@@ -75,6 +75,13 @@ def test_a_choice_is_written_as_on_paper(words: list[str], choice: Any) -> None:
     assert read_choice(words) == choice
 
 
+def test_a_word_that_is_an_option_means_it_whatever_signs_are_in_it() -> None:
+    options = ["a:1", "b > c", "d"]
+    assert read_choice(["b > c"], options) == "b > c"
+    assert read_choice(["b > c", "a:1"], options) == ["b > c", "a:1"]
+    assert read_choice(["d:2"], options) == {"d": 2}
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
