@@ -62,12 +62,8 @@ class Caller:
         self.agent = require_id(agent)
         self.subjects = subjects or Subjects()
         self._patience_s = patience_s
-        self._entropy = entropy or random.SystemRandom()
-
-    @property
-    def entropy(self) -> random.Random:
-        """Where this caller's ids come from; for whoever needs more of them."""
-        return self._entropy
+        self.entropy: random.Random = entropy or random.SystemRandom()
+        """For whoever needs more ids of this caller's."""
 
     async def command(
         self, service: str, verb: str, request: BaseModel, reply: type[R], *, command_id: str | None = None
@@ -90,7 +86,7 @@ class Caller:
             UsageError: The body holds what JSON does not have.
         """
         is_drawn = not command_id
-        command_id = command_id or f"{self._entropy.getrandbits(128):032x}"
+        command_id = command_id or f"{self.entropy.getrandbits(128):032x}"
         trace = CURRENT_TRACE.get()
         traceparent = header_of_command(command_id, is_drawn=is_drawn) if trace is None else trace.header
         headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: traceparent}
@@ -122,7 +118,7 @@ class Caller:
                     raise
                 if loop.time() + delay_s >= give_up_s:
                     raise
-            await asyncio.sleep(delay_s * self._entropy.uniform(0.5, 1.5))
+            await asyncio.sleep(delay_s * self.entropy.uniform(0.5, 1.5))
             delay_s = min(delay_s * 2, _RETRY_LAST_S)
             attempt_s = min(attempt_s * 2, REQUEST_TIMEOUT_S)
             if HEADER_COMMAND_ID in headers:

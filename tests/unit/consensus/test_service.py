@@ -50,8 +50,8 @@ async def test_agents_decide_and_a_restart_forgets_nothing() -> None:
                 proposal: wire.ProposalAnnounced, client: ConsensusClient = client, agent: str = agent
             ) -> None:
                 choice = "against" if agent == "bob" else "for"
-                said = {"rationale": f"{agent} says so"}
-                await client.vote(proposal.proposal_id, choice, proposal=proposal, **said)
+                reason = f"{agent} says so"
+                await client.vote(proposal.proposal_id, choice, rationale=reason, proposal=proposal)
 
             await client.on_proposal(vote)
         proposed = await ada.propose(
