@@ -8,8 +8,9 @@ from typing import Final
 
 import click
 
+from conclave.commands.access import Access, asks
 from conclave.commands.nix.reading import told
-from conclave.commands.options import json_option
+from conclave.commands.options import json_option, refuse_together
 
 _FILE: Final = click.Path(path_type=Path)
 _ENDINGS: Final = {
@@ -60,18 +61,52 @@ def validate_command(*, file: Path, strict: bool, as_json: bool) -> None:
     help="Directory for the flake: new, empty, or written by this command.",
 )
 @click.option("--check", "is_check", is_flag=True, help="Write nothing; show what is not up to date.")
+@click.option(
+    "--proposal",
+    metavar="ID",
+    help="Write only what this proposal has approved: redeem its approval, give the receipt.",
+)
+@click.option(
+    "--condition-met",
+    "conditions_met",
+    multiple=True,
+    metavar="TEXT",
+    help="With --proposal: confirm a condition of the approval; may be repeated.",
+)
 @json_option
-def generate_command(*, file: Path, out: Path, is_check: bool, as_json: bool) -> None:
+@asks
+def generate_command(
+    *,
+    file: Path,
+    out: Path,
+    is_check: bool,
+    proposal: str | None,
+    conditions_met: tuple[str, ...],
+    as_json: bool,
+    access: Access,
+) -> None:
     """Translate FILE into a NixOS flake.
 
     With --check the exit status is 1 if the directory is not up to date. It is 1, too, if the graph has
-    errors, and 2 if FILE cannot be read or the directory cannot be written.
+    errors, or if the approval of --proposal is not good for it, and 2 if FILE cannot be read, the directory
+    cannot be written or, with --proposal, consensus cannot be asked. The other options about a server are
+    for --proposal.
     """
+    refuse_together("--check", "--proposal", both=is_check and proposal is not None)
+    if conditions_met and proposal is None:
+        raise click.UsageError("--condition-met: of which --proposal?")
     with told():
-        from conclave.commands.nix.generating import generate, is_up_to_date  # noqa: PLC0415 - not for --help
+        from conclave.commands.nix.generating import (  # noqa: PLC0415 - not for --help
+            ApprovedBy,
+            generate,
+            is_up_to_date,
+        )
 
         if not is_check:
-            generate(file, out, as_json=as_json)
+            approval = None
+            if proposal is not None:
+                approval = ApprovedBy(access=access, reference=proposal, conditions_met=conditions_met)
+            generate(file, out, approval=approval, as_json=as_json)
         elif not is_up_to_date(file, out, as_json=as_json):
             sys.exit(1)
 

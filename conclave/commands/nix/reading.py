@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -41,13 +41,19 @@ def told() -> Iterator[None]:
 def standing(directory: Path) -> dict[str, str]:
     """Where the nodes stand of the deployment generated into a directory; nothing where there is none."""
     from nix_gen import previous_hosts  # noqa: PLC0415
+
+    return previous_hosts(recorded(directory))
+
+
+def recorded(directory: Path) -> dict[str, Any]:
+    """What the deployment generated into a directory says of itself; nothing where there is none."""
     from nix_gen.flake import DEPLOYMENT_FILE  # noqa: PLC0415
 
     try:
         record = json.loads((directory / DEPLOYMENT_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return previous_hosts(record) if isinstance(record, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def read(path: Path) -> Loaded:

@@ -1,0 +1,87 @@
+"""``conclave nix generate --proposal``: the flake of a graph that was voted on, and the receipt for it."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conclave.approval import Deployer
+from conclave.commands.access import Access
+from conclave.commands.booth import consensus, find
+from conclave.commands.durations import moment_text
+from conclave.commands.listing import now_ms
+from coordination.approvals.redeeming import execution_of
+from coordination.runtime.errors import RejectedError
+from nix_gen import Flake, Graph, Written, write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A flake that was written by an approval."""
+
+    flake: Flake
+    written: Written
+    proposal_id: str
+    result_sha256: str
+    """Of all files, as the receipt has it."""
+
+
+async def write_approved(
+    graph: Graph,
+    flake: Flake,
+    directory: Path,
+    *,
+    access: Access,
+    reference: str,
+    conditions_met: tuple[str, ...],
+) -> Approved:
+    """Redeem the approval of a graph, write its flake, and give the receipt.
+
+    Who is interrupted anywhere repeats the command: the execution is this directory on this machine.
+
+    Args:
+        graph: What is generated.
+        flake: What it was translated into.
+        directory: Where it is written.
+        access: Where consensus is, and as whom the approval is redeemed.
+        reference: The proposal, by number, id or beginning of its id.
+        conditions_met: The conditions of the approval that are met.
+
+    Raises:
+        UsageError: There is no such proposal.
+        RejectedError: The approval is not good for this graph here; nothing was written.
+        UnavailableError, AuthorizationError: Consensus cannot be asked.
+        OutputError: The flake cannot be written; the approval was redeemed for a later attempt.
+    """
+    async with consensus(access) as (client, caller):
+        proposal = await find(client, reference)
+        deployer = Deployer(caller=caller, client=client, execution_id=_execution_at(directory))
+        try:
+            built = await deployer.redeem(proposal, graph, flake, conditions_met=conditions_met)
+        except RejectedError as error:
+            raise _timed(error, proposal.proposal_id) from None
+        written = await asyncio.to_thread(write, built, directory)
+        note = f"flake of {graph.name} for {len(built.hosts)} hosts"
+        digest = await deployer.report(proposal.proposal_id, built, note=note)
+    return Approved(flake=built, written=written, proposal_id=proposal.proposal_id, result_sha256=digest)
+
+
+def _execution_at(directory: Path) -> str:
+    """Generating into `directory` on this machine, by whatever name it is called."""
+    return execution_of(platform.node(), str(directory.resolve()))
+
+
+def _timed(error: RejectedError, proposal_id: str) -> RejectedError:
+    """A refusal, with the end of a timelock as people read it."""
+    eta_ms = error.details.get("eta_ms")
+    if error.code != "timelock_pending" or not isinstance(eta_ms, int):
+        return error
+    ends = f"{_utc(eta_ms)}, {moment_text(eta_ms, now_ms())}"
+    return RejectedError(error.code, f"proposal {proposal_id} is queued; its timelock ends {ends}")
+
+
+def _utc(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
