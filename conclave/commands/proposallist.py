@@ -30,6 +30,11 @@ from coordination.runtime.errors import RejectedError
 PLAIN_COLUMNS: Final = ("NUMBER", "ID", "STATUS", "PROTOCOL", "VOTED", "UNTIL", "PROPOSER", "TITLE")
 MEDIUM_COLUMNS: Final = 96
 """From this width on there is room for protocol and proposer."""
+_MAX_PROTOCOL_CHARS: Final = 30
+_MAX_PROPOSER_CHARS: Final = 16
+_MEDIUM_CHARS: Final = _MAX_PROTOCOL_CHARS + _MAX_PROPOSER_CHARS + 4
+_OTHERS_CHARS: Final = 44
+"""Number, status, turnout, what comes next, and the gaps between."""
 _LOOK_S: Final = 1.0
 """How often it looks without a notice; notices may be lost."""
 _GATHER_S: Final = 0.2
@@ -168,15 +173,20 @@ async def _turnouts(client: ConsensusClient, proposals: list[ProposalSummary]) -
 def _table(proposals: list[ProposalSummary], turnouts: dict[str, str], *, width: int) -> Table:
     is_medium = width >= MEDIUM_COLUMNS
     at = now_ms()
+    # All cells stay in one line; what there is too little room for is taken from the titles.
+    others = _OTHERS_CHARS + (_MEDIUM_CHARS if is_medium else 0)
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
     grid.add_column("#", justify="right", no_wrap=True, style="cyan")
     grid.add_column("STATUS", no_wrap=True)
-    grid.add_column("TITLE", no_wrap=True, overflow="ellipsis", ratio=1, style="bold")
+    grid.add_column(
+        "TITLE", no_wrap=True, overflow="ellipsis", max_width=max(width - others, 12), style="bold"
+    )
     if is_medium:
-        grid.add_column("PROTOCOL", no_wrap=True, overflow="ellipsis", max_width=30)
+        grid.add_column("PROTOCOL", no_wrap=True, overflow="ellipsis", max_width=_MAX_PROTOCOL_CHARS)
     grid.add_column("VOTED", no_wrap=True, justify="right")
     grid.add_column("", no_wrap=True, style="dim")
-    grid.add_column("PROPOSER", no_wrap=True, overflow="ellipsis", max_width=16)
+    if is_medium:
+        grid.add_column("PROPOSER", no_wrap=True, overflow="ellipsis", max_width=_MAX_PROPOSER_CHARS)
     for each in proposals:
         status = Text(each.status, style=proposalview.STATUS_STYLES.get(each.status, ""))
         cells: list[Text | str] = [str(each.number), status, printable(each.title)]
@@ -185,7 +195,7 @@ def _table(proposals: list[ProposalSummary], turnouts: dict[str, str], *, width:
         cells += [
             turnouts.get(each.proposal_id, "-"),
             proposalview.when_text(each, now_ms=at),
-            each.proposer,
+            *([each.proposer] if is_medium else []),
         ]
         grid.add_row(*cells)
     return grid

@@ -78,7 +78,8 @@ def when_text(proposal: ProposalSummary, *, now_ms: int) -> str:
         return f"opens {moment_text(proposal.snapshot_ms, now_ms)}"
     if proposal.status == "active" and proposal.deadline_ms is not None:
         return f"ends {moment_text(proposal.deadline_ms, now_ms)}"
-    if isinstance(proposal, Proposal) and proposal.approval is not None:
+    is_open = proposal.status in ("succeeded", "queued")
+    if is_open and isinstance(proposal, Proposal) and proposal.approval is not None:
         approval = proposal.approval
         if approval.not_before_ms > now_ms:
             return f"may be executed {moment_text(approval.not_before_ms, now_ms)}"
@@ -99,7 +100,7 @@ def bars(tally: Tally, rules: RulesView, *, width: int) -> Table:
         label = f"{name}  {printable(titles[name])}" if titles.get(name) else name
         grid.add_row(Text(label), _bar(share, room, style), amount, f"{float(share):.0%}")
     reached = "reached" if tally.quorum_reached else "missing"
-    quorum = Text(f"{tally.counted_votes} of {tally.quorum_votes} ", no_wrap=True)
+    quorum = Text(f"{tally.counted_votes} of {tally.quorum_votes} needed ", no_wrap=True)
     quorum.append(
         "✓" if tally.quorum_reached else reached, style="green" if tally.quorum_reached else "yellow"
     )
@@ -194,8 +195,6 @@ def details(proposal: Proposal) -> Iterator[tuple[str, Text]]:
         yield "waiting", Text(f"for the {proposal.waiting_for} to say who may vote")
     if proposal.conversation_id:
         yield "discussed", Text(f"in the dialog {proposal.conversation_id}")
-    for condition in proposal.conditions:
-        yield "condition", Text(printable(condition), style="yellow")
     yield "trail", Text(proposal.trail_hash, style="dim")
 
 
@@ -221,9 +220,12 @@ def ending(proposal: Proposal, *, now_ms: int) -> Iterator[tuple[str, Text]]:
                 f"  {moment_text(proposal.decision.decided_at_ms, now_ms)}", style="not bold dim"
             ),
         )
+    for condition in proposal.conditions:
+        yield "condition", Text(printable(condition), style="yellow")
     if proposal.approval is not None:
-        yield "approves", Text(f"sha256 {proposal.approval.artifact_sha256}")
-        yield "execution", Text(when_text(proposal, now_ms=now_ms))
+        yield "approves", Text(proposal.approval.artifact_sha256)
+        if when := when_text(proposal, now_ms=now_ms):
+            yield "execution", Text(when)
     if proposal.execution is not None:
         done = proposal.execution
         yield (

@@ -20,7 +20,7 @@ _PROTOCOLS: Final = {
     "copeland": "Copeland: the option that wins most of the duels with the others",
     "weighted_split": "weighted split: each voter's weight is shared out by its points",
 }
-_COUNTED: Final = {"for": "for", "for_and_abstain": "for or abstain", "all": "anything"}
+_COUNTED: Final = {"for": "for", "for_and_abstain": "for or abstaining", "all": "for, against or abstaining"}
 _TIES: Final = {
     "fails": "a tie fails",
     "first_listed": "of tied options the one listed first wins",
@@ -100,8 +100,8 @@ def _quorum_sentence(rules: RulesView) -> str:
     level = level_text(rules.quorum)
     amount = f"{level} votes" if rules.quorum.count is not None else f"{level} of all weight"
     if rules.protocol in BINARY:
-        return f"{amount}, voting {_COUNTED[rules.quorum_counts]}"
-    return f"{amount}, naming an option{'' if rules.quorum_counts == 'for' else ' or abstaining'}"
+        return f"at least {amount} {_COUNTED[rules.quorum_counts]}"
+    return f"at least {amount} naming an option{'' if rules.quorum_counts == 'for' else ' or abstaining'}"
 
 
 def _ends_sentence(rules: RulesView) -> str:

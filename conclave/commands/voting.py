@@ -43,7 +43,7 @@ async def vote(
         as_json: Whether to print JSON.
 
     Raises:
-        UsageError: There is no such proposal, it is about something else than `read`, or `words` are no choice.
+        UsageError: There is no such proposal, it is not about `read`, or `words` are no choice.
         RejectedError: The vote is refused.
     """
     digest = (await asyncio.to_thread(read_artifact, read))[0] if isinstance(read, Path) else read
@@ -213,7 +213,7 @@ async def execute(
 def _named_conditions(proposal: Proposal, error: RejectedError) -> RejectedError:
     listed = "; ".join(proposal.conditions)
     return RejectedError(
-        error.code, f"{error}; say of each that it is met, --met TEXT, or of all, --all-met: {listed}"
+        error.code, f"{error.message}; say of each that it is met, --met TEXT, or of all, --all-met: {listed}"
     )
 
 

@@ -137,7 +137,7 @@ def test_every_rule_has_its_sentence() -> None:
     assert protocol_name(rules) == "qualified majority > 2/3"
     assert list(rule_sentences(rules)) == [
         ("protocol", "qualified majority: more than 2/3 of the weight for and against is for"),
-        ("quorum", "3 votes, voting for or abstain"),
+        ("quorum", "at least 3 votes for or abstaining"),
         ("fractional", "a voter may split its weight, in several votes; delegations are final"),
         (
             "ends",
