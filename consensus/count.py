@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -61,14 +62,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json:
         places = _PROGRAM_PLACES if chosen.places is None else chosen.places
         data = exported(counted, election, scores, places=places)
-        json.dump({**data, "rules": str(rules)}, sys.stdout, ensure_ascii=False, indent=2)
-        sys.stdout.write("\n")
+        _print(json.dumps({**data, "rules": str(rules)}, indent=2) + "\n")
     else:
         places = _PEOPLE_PLACES if chosen.places is None else chosen.places
-        sys.stdout.write(printed(counted, election, scores, places=places, with_rounds=chosen.rounds))
+        _print(printed(counted, election, scores, places=places, with_rounds=chosen.rounds))
     for note in (*election.notes, *_seats(election)):
         sys.stderr.write(f"note: {note}\n")
     return WON if counted.winners else NO_WINNER
+
+
+def _print(text: str) -> None:
+    """To standard output, whatever its encoding, and whether or not somebody reads to the end."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:  # as `| head`; what Python flushes at its end would complain again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _seats(election: Election) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def in_order(tied: Sequence[int], rule: TieRule, *, options: Sequence[str], seed
 
 def lot(seed: str, option: str) -> str:
     """What an option draws: the smallest in hexadecimal order wins."""
-    return sha256(f"{seed}\0{option}".encode()).hexdigest()
+    return sha256(f"{seed}\0{option}".encode(errors="surrogatepass")).hexdigest()
 
 
 def by_rounds(tied: Sequence[int], rule: TieRule, earlier: Sequence[Round], *, best: bool) -> list[int]:

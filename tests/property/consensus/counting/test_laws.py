@@ -219,7 +219,7 @@ def test_sums_of_roots_are_ordered_as_numbers_are(parts: list[tuple[int, Fractio
     total = RootSum.of(parts)
     # 400 bits are far more than sums of six roots of numbers up to 200 need to be told from 0.
     scale = 1 << 400
-    near = sum(coefficient * isqrt(radicand * scale * scale) for radicand, coefficient in parts)
+    near = sum((each * isqrt(radicand * scale * scale) for radicand, each in parts), Fraction(0))
     sign = 0 if abs(near) < 1 << 200 else 1 if near > 0 else -1
     assert total.sign() == sign
     assert (total - total).sign() == 0

@@ -86,7 +86,8 @@ def test_names_may_hold_quotes_and_number_signs() -> None:
 
 
 def test_equal_and_skipped_ranks_are_read() -> None:
-    ranks = (frozenset((3,)), frozenset((0, 2)), frozenset(), frozenset((1,)))
+    skipped: frozenset[int] = frozenset()
+    ranks = (frozenset((3,)), frozenset((0, 2)), skipped, frozenset((1,)))
     for line in ("2 4 1=3 - 2 0", "2 4 1 = 3 - 2 0", "2 4 (1 3) - 2 0"):
         assert read(with_ballots(line)) == [Weighted(Ranking(ranks), count=2)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,22 @@ def test_names_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str], t
     _, out, _ = run(capsys, "--method", "irv", str(path))
     assert "\x1b" not in out
     assert "a?[2Jb" in out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_the_terminal_cannot_show_do_no_harm(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text('{"options": ["Zo\\u00eb", "\\ud800"], "ballots": ["Zo\\u00eb"]}')
+    for more in (["--json"], ["--tie-rule", "lot"]):
+        ran = subprocess.run(
+            [sys.executable, "-m", "consensus.count", "--method", "irv", *more, path],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            check=False,
+            timeout=60,
+        )
+        assert (ran.returncode, ran.stderr) == (0, b"")
+        assert b"Zo" in ran.stdout
 
 
 def test_standard_input_is_a_file(
