@@ -171,7 +171,8 @@ class Census:
             UnavailableError: The registry is away.
         """
         if len(agents) <= MAX_SINGLE_LOOKUPS:
-            return {agent for agent in agents if not await self._is_there(agent)}
+            # In order, so that a simulation repeats itself.
+            return {agent for agent in sorted(agents) if not await self._is_there(agent)}
         there = {each.agent async for each in self._everybody() if not each.is_offline}
         return set(agents) - there
 

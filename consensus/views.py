@@ -28,13 +28,17 @@ def summary_view(record: Proposal) -> dict[str, Any]:
         "kind": created.kind,
         "artifact_sha256": record.artifact_sha256,
         "rules": rules_view(record.rules),
-        "elector_count": len(record.electors),
+        "elector_count": _elector_count(record),
         "created_at_ms": created.created_at_ms,
         "snapshot_ms": record.snapshot_ms,
         "deadline_ms": record.deadline_ms,
         "conversation_id": created.conversation_id,
         "trail_hash": record.head,
     }
+
+
+def _elector_count(record: Proposal) -> int:
+    return len(record.weights if record.opened is not None else record.created.electorate.agents)
 
 
 def announcement_view(record: Proposal) -> dict[str, Any]:
@@ -161,7 +165,7 @@ def live_view(record: Proposal) -> dict[str, Any]:
         "proposal_id": record.proposal_id,
         "status": record.status,
         "deadline_ms": record.deadline_ms,
-        "elector_count": len(record.electors),
+        "elector_count": _elector_count(record),
         "voter_count": len(record.vote_counts),
         "tally": tally_view(tally),
         "quorum_reached": tally is not None and tally.is_quorum_reached,

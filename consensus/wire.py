@@ -12,16 +12,18 @@ Notices: ``conclave.event.consensus.<event>.<proposal id>`` with event ``created
 ``amended``, ``opened``, ``voted``, ``extended``, ``released``, ``restored``, ``decided``, ``queued``,
 ``executed``, ``reported``, ``expired``, ``canceled`` or ``vetoed``.
 
-Refusals of ``propose``: ``empty_electorate``, ``duplicate_voter``, ``electorate_too_large``,
-``invalid_quorum``, ``invalid_threshold``, ``invalid_rules``, ``invalid_options``, ``invalid_artifact``,
-``too_many_proposals`` (retryable), ``proposal_exists`` (retryable). Of ``vote``: ``not_active``,
-``voting_closed``, ``not_in_electorate``, ``already_voted``, ``delegated_away``, ``nothing_to_cast``,
-``overspent``, ``invalid_choice``, ``invalid_artifact``, ``stale_artifact``, ``signature_required``,
-``bad_signature``, ``nonce_reused``. Of ``execute``: ``not_succeeded``, ``timelock_pending``,
-``approval_expired``, ``already_executed``, ``wrong_artifact``, ``conditions_unmet``, ``token_mismatch``.
-Of the others: ``discussion_closed``, ``too_many_comments``, ``not_proposer``, ``not_pending``,
-``too_many_amendments``, ``not_guardian``, ``not_veto_holder``, ``reason_required``, ``already_settled``,
-``delegation_cycle``. Of all that name a proposal: ``unknown_proposal``.
+Refusals, each told by `consensus.refusals` with how to mend it. Of ``propose``: ``empty_electorate``,
+``duplicate_voter``, ``electorate_too_large``, ``invalid_quorum``, ``invalid_threshold``, ``invalid_rules``,
+``invalid_options``, ``invalid_artifact``, ``too_many_proposals`` (retryable), ``proposal_exists``
+(retryable). Of ``vote``: ``not_active``, ``voting_closed``, ``not_in_electorate``, ``invalid_artifact``,
+``stale_artifact``, ``invalid_choice``, ``invalid_conditions``, ``signature_required``, ``nonce_reused``,
+``bad_signature``, ``already_voted``, ``delegated_away``, ``nothing_to_cast``, ``overspent``,
+``too_many_votes``. Of ``execute`` and ``report``: ``not_succeeded``, ``timelock_pending``,
+``approval_expired``, ``already_executed``, ``wrong_artifact``, ``token_mismatch``, ``conditions_unmet``,
+``not_executed``, ``not_executor``, ``already_reported``. Of the others: ``discussion_closed``,
+``too_many_comments``, ``not_proposer``, ``not_pending``, ``too_many_amendments``, ``not_guardian``,
+``not_veto_holder``, ``reason_required``, ``already_settled``, ``delegation_cycle``,
+``too_many_delegations``. Of all that name a proposal: ``unknown_proposal``.
 """
 
 from __future__ import annotations

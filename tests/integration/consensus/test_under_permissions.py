@@ -18,14 +18,15 @@ from tests.support.processes import free_port
 from tests.support.voting import ARTIFACT
 
 WAIT_S = 20.0
+NAMES = ("registry", "knowledge", "consensus")
 
 
 @pytest.fixture
 async def secured(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    """A registry and consensus on a server that asks for credentials; it knows two agents."""
+    """Consensus and its neighbours on a server that asks for credentials; it knows two agents."""
     async with embedded_server(tmp_path / "store", port=free_port(), secured=Subjects()) as server:
         await server.identities.add("ada", "bob")
-        async with deployed(server.url, names=["registry", "consensus"], credentials=server.credentials):
+        async with deployed(server.url, names=NAMES, credentials=server.credentials):
             yield server
 
 
@@ -38,15 +39,22 @@ async def test_snapshots_presence_and_attestations_need_no_other_permissions(sec
         ]
         for agent in (ada, bob):
             await agent.registry.register(labels={"role": "reviewer"})
+        await ada.knowledge.assert_fact("peers", "bob", "trust", {"positive": 8, "negative": 0})
         proposed = await ada.consensus.propose(
-            "t", artifact_sha256=ARTIFACT, electorate={"role": "reviewer"}, offline_voters="release"
+            "t",
+            artifact_sha256=ARTIFACT,
+            electorate={"role": "reviewer"},
+            weights={"trust": "peers"},
+            offline_voters="release",
         )
         async with asyncio.timeout(WAIT_S):
             while (await ada.consensus.tally(proposed.proposal_id)).status == "pending":
                 pass
             await bob.registry.deregister()
-            while not (await ada.consensus.get(proposed.proposal_id)).released:
+            while not (proposal := await ada.consensus.get(proposed.proposal_id)).released:
                 pass
+        assert proposal.weights == {"ada": 500, "bob": 900}
+        assert proposal.released == ("bob",)
         trail = await ada.consensus.trail(proposed.proposal_id)
     word = trail.attestation
     assert word is not None

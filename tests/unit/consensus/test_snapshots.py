@@ -127,6 +127,7 @@ class World:
         self.exchange = MemoryExchange()
         self.agents = Agents(self.exchange)
         self._registry_bus = MemoryBus(self.exchange, agent="registry")
+        self._journal = MemoryStream()
 
     def client(self, name: str) -> ConsensusClient:
         return signing(self.agents.caller(name))
@@ -144,7 +145,7 @@ class World:
     @contextlib.asynccontextmanager
     async def consensus(self) -> AsyncIterator[None]:
         bus = MemoryBus(self.exchange, agent="consensus")
-        async with self._running(None, bus, [Journal(MemoryStore(MemoryStream()))]):
+        async with self._running(None, bus, [Journal(MemoryStore(self._journal))]):
             yield
 
     @contextlib.asynccontextmanager
@@ -379,4 +380,19 @@ async def test_the_presence_of_electors_waits_for_the_registry(monkeypatch: pyte
         here.neighbours.add("bob")
         async with here.serving("registry"):
             await shown(ada, proposal_id, lambda each: each.released == ("cy",))
+        await here.close()
+
+
+async def test_a_successor_takes_the_snapshots_that_its_predecessor_could_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(snapshots, "PATIENCE_S", 0.1)
+    here = World(None)
+    here.neighbours.add("bob")
+    ada = here.client("ada")
+    async with here.consensus():
+        proposal_id = await propose(ada, {"requirement": "python"}, signatures="optional")
+        await shown(ada, proposal_id, lambda each: each.waiting_for == "registry")
+    async with here.serving("registry"), here.consensus():
+        assert (await shown(ada, proposal_id, is_open)).weights == {"bob": 1}
         await here.close()
