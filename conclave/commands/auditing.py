@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +15,7 @@ from conclave.commands.booth import consensus, find
 from conclave.commands.output import print_json
 from conclave.commands.tables import printable
 from conclave.identity.users import UsersFileError, parse
-from consensus.audit import LineError, Report, UnreadableError, check, event_of, export
-from consensus.client import ConsensusClient
-from consensus.events import TrailEntry
-from consensus.limits import MAX_PAGE
+from consensus.audit import Report, UnreadableError, check, collect
 from consensus.signing import is_public_key
 from coordination.runtime.errors import ConclaveError, UsageError
 
@@ -46,7 +43,10 @@ async def export_audit(access: Access, reference: str, *, out: Path | None) -> b
     """
     async with consensus(access) as (client, _):
         proposal = await find(client, reference)
-        content = b"".join([line async for line in _lines(client, proposal.proposal_id)])
+        try:
+            content = await collect(client, proposal.proposal_id)
+        except UnreadableError as error:
+            raise ConclaveError(str(error)) from None
     if out is None:
         stream = click.get_binary_stream("stdout")
         stream.write(content)
@@ -57,26 +57,6 @@ async def export_audit(access: Access, reference: str, *, out: Path | None) -> b
     for line in _problem_lines(report):
         click.echo(line, err=True)
     return report.is_verified
-
-
-async def _lines(client: ConsensusClient, proposal_id: str) -> AsyncIterator[bytes]:
-    entries: list[TrailEntry] = []
-    while True:
-        page = await client.trail(proposal_id, after_sequence=len(entries), limit=MAX_PAGE)
-        entries += [
-            TrailEntry(sequence=each.sequence, event=each.event, body=each.body, hash=each.hash)
-            for each in page.entries
-        ]
-        if page.is_complete or not page.entries:
-            break
-    try:
-        events = [event_of(entry.event, dict(entry.body)) for entry in entries]
-    except LineError as error:
-        raise ConclaveError(f"the trail that the service holds cannot be read: {error}") from None
-    word = page.attestation
-    attestation = None if word is None else word.model_dump(mode="json")
-    for line in export(proposal_id, entries, events, attestation):
-        yield line
 
 
 def _write(path: Path, content: bytes) -> None:
