@@ -9,7 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nix_gen.graph import Graph
-from nix_gen.nodes import Database, Host, LoadBalancer, MessageBus, Monitoring, Node, Storage, StorageKind
+from nix_gen.nodes import (
+    Agent,
+    Database,
+    Host,
+    LoadBalancer,
+    MessageBus,
+    Monitoring,
+    Node,
+    Service,
+    Storage,
+    StorageKind,
+)
 from nix_gen.scalars import Protocol
 
 Ports = tuple[tuple[int, Protocol], ...]
@@ -40,6 +51,8 @@ def listening(node: Node) -> Ports:
         return ()
     ports = {(binding.port, binding.protocol) for binding in node.ports}
     match node:
+        case Service() | Agent():
+            pass
         case Database() | MessageBus() | Monitoring():
             if node.listen_port is not None:
                 ports.add((node.listen_port, Protocol.TCP))
@@ -47,8 +60,6 @@ def listening(node: Node) -> Ports:
                 ports.add((node.monitor_port, Protocol.TCP))
         case LoadBalancer():
             ports |= {(port, Protocol.TCP) for port in node.listened}
-        case _:
-            pass
     return tuple(sorted(ports))
 
 
