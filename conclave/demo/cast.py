@@ -14,11 +14,14 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from conclave.agent import Agent, Ballot, MessageContext, Reply, TaskContext, TaskFailed
+from conclave.approval import Deployer
 from conclave.demo.builder import build
 from conclave.demo.report import Build
 from conclave.demo.review import Remark, Specialist, Weight, review
 from conclave.session import Session
 from consensus.wire import Choice, ProposalAnnounced
+from coordination.approvals.redeeming import execution_of
+from coordination.runtime.errors import RejectedError
 from dialog.wire import Performative
 from nix_gen import Graph, NixGenError, validate
 
@@ -194,14 +197,15 @@ class Participant:
         """Translate exactly what was approved.
 
         Raises:
-            TaskFailed: The proposal did not succeed or is about something else, or the flake could not be
-                written.
+            TaskFailed: The approval is not good for this graph, or the flake could not be written.
         """
-        proposal = await context.session.consensus.get(proposal_id)
-        if proposal.status != "succeeded" or proposal.artifact_sha256 != artifact_sha256:
-            raise TaskFailed(f"proposal {proposal_id} does not approve this graph", retryable=False)
-        graph = Graph.model_validate_json(await context.session.artifacts.get(artifact_sha256))
+        session = context.session
+        proposal = await session.consensus.get(proposal_id)
+        graph = Graph.model_validate_json(await session.artifacts.get(artifact_sha256))
+        deployer = Deployer(
+            caller=session.caller, client=session.consensus, execution_id=execution_of(context.task_id)
+        )
         try:
-            return await build(graph, self._out)
-        except NixGenError as error:
+            return await build(graph, self._out, deployer=deployer, proposal=proposal)
+        except (NixGenError, RejectedError) as error:
             raise TaskFailed(str(error), retryable=False) from None

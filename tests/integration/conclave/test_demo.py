@@ -95,7 +95,11 @@ async def test_good_graph_is_reviewed_voted_built_and_known(tmp_path: Path) -> N
         if each.is_file() and ".git" not in each.parts
     )
     deployment = json.loads((tmp_path / "out" / "deployment.json").read_text(encoding="utf-8"))
-    assert report.input.sha256 in json.dumps(deployment)
+    approval = deployment["approval"]
+    assert (approval["proposal_id"], approval["artifact_sha256"]) == (
+        report.decision.proposal_id,
+        report.input.sha256,
+    )
     assert report.fact is not None
     assert [each.holds for each in report.fact.replicas] == [True] * 5
     assert report.fact.agreed
