@@ -76,6 +76,11 @@ bench-registry: $(STAMP)
 bench-nix: $(STAMP)
 	$(BIN)/python -m benchmarks.translation $(ARGS)
 
+# From proposal to decision with 10, 100 and 1,000 voters, beside their raw messages.
+.PHONY: bench-votes
+bench-votes: $(STAMP)
+	$(BIN)/python -m benchmarks.votes $(if $(PROFILE),--profile) $(ARGS)
+
 # Ballots counted per method, beside reading their JSON: ARGS="--ballots 100000" takes longer.
 .PHONY: bench-counting
 bench-counting: $(STAMP)
