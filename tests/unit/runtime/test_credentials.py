@@ -121,3 +121,12 @@ def test_a_file_that_is_not_there_or_no_file_is_named(tmp_path: Path) -> None:
 def test_random_bytes_make_different_credentials() -> None:
     first, second = (Credentials.generate(os.urandom(32)) for _ in range(2))
     assert first.public_key != second.public_key
+
+
+def test_what_is_signed_is_verified_by_nkeys() -> None:
+    signature = ADA.sign(b"vote")
+    assert len(signature) == 64
+    pair = nkeys.from_seed(bytearray(ADA.seed.encode()))
+    assert pair.verify(b"vote", signature)
+    with pytest.raises(nkeys.ErrInvalidSignature):
+        pair.verify(b"veto", signature)
