@@ -63,6 +63,7 @@ def test_a_poll_agrees_with_its_naive_twin_after_every_step(vote: Vote) -> None:
                 twin.cast(ballot)
         assert poll.released == twin.released()
         assert poll.tally() == twin.tally()
+        assert poll.is_quorum_reached == twin.tally().is_quorum_reached
         assert poll.verdict() == twin.verdict()
         for agent in AGENTS:
             for scope in SCOPES:

@@ -276,3 +276,23 @@ def test_a_delegate_s_vote_is_not_certain_as_long_as_its_owners_may_take_it_back
 )
 def test_a_vote_that_cannot_be_won_by_anybody_is_lost_before_it_begins(rules: Rules, reason: str) -> None:
     assert poll_of(rules, {"a": 0}).outlook() == lost(reason)
+
+
+def test_a_majority_is_not_certain_before_enough_have_taken_part() -> None:
+    """Where votes against count toward the quorum, too few votes are the danger, not votes against."""
+    poll = poll_of(Rules(quorum=percent(80), quorum_counts="all"), {f"a{index}": 1 for index in range(10)})
+    for index in range(6):
+        poll.cast(ballot(f"a{index}", "for"))
+    assert poll.outlook() is None
+    for index in (6, 7):
+        assert poll.outlook() is None
+        poll.cast(ballot(f"a{index}", "against"))
+    assert poll.outlook() == WON
+
+
+def test_what_a_delegate_has_cast_counts_toward_a_quorum_of_all_for_good() -> None:
+    rules = Rules(quorum=percent(80), quorum_counts="all")
+    poll = poll_of(rules, {"a": 6, "b": 1, "c": 1, "d": 2}, {"c": "b"})
+    poll.cast(ballot("a", "for"))
+    poll.cast(ballot("b", "against"))
+    assert poll.outlook() == WON, "c may take its weight elsewhere, but not back"
