@@ -71,7 +71,7 @@ async def propose(session: Session) -> str:
         "Survive",
         artifact_sha256=DIGEST,
         electorate=[f"voter-{n}" for n in range(VOTERS)],
-        early_decision=False,
+        quorum=VOTERS,  # nothing is certain before all have voted
         voting_period_ms=120_000,
     )
     return proposal.proposal_id
