@@ -72,7 +72,9 @@ class _Notes:
         self.is_full = self.event_count >= MAX_PRESENCE_EVENTS
 
 
-def note_presence(command: NotePresence, index: Index, find: Callable[[str], Change], now_ms: int) -> Outcome:
+def note_presence(
+    command: NotePresence, index: Index, find: Callable[[str], Change | None], now_ms: int
+) -> Outcome:
     """Release electors that went offline and restore those that are back, in all votes that care.
 
     Args:

@@ -229,7 +229,7 @@ def test_second_override() -> None:
     assert house.votes == (10, 7, 2)
 
 
-def test_independent() -> None:
+def test_independent_override() -> None:
     """v1 holds 5 of others and has delegated its own 10: the two are cast apart."""
     house = delegated(v3="v1", v1="v2")
     cast(house, "v1", "for", "delegated")
@@ -295,7 +295,7 @@ def test_guard_cancel() -> None:
     assert house.refuse(CancelProposal(proposal_id="p", agent="ada")) == "not_pending"
 
 
-def test_a_tie_fails() -> None:
+def test_a_tie_defeats_a_proposal() -> None:
     house = governor(weights={"v1": 10, "v2": 10})
     cast(house, "v1", "for")
     cast(house, "v2", "against")

@@ -205,8 +205,7 @@ def test_electors_that_come_and_go_fit_into_one_record() -> None:
     agents = AGENTS[:10]
     rules = Rules(offline_voters="release", minimum_electorate=0, are_signatures_required=False)
     for index in range(limits.MAX_TICK_PROPOSALS + 1):
-        command = largest(f"{index:063}", agents=agents)
-        house.accept(replace(command, rules=rules))
+        house.accept(replace(largest(f"{index:063}", agents=agents), rules=rules))
     command = NotePresence(offline=agents)
     sizes, is_complete = [], False
     while not is_complete:
