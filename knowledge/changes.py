@@ -1,7 +1,7 @@
 """The change stream: every change of a space, in one JetStream stream. It is the truth of the room.
 
 Subject ``<prefix>.change.<space>.<topic>.<agent>``: the last token is the authenticated writer. The
-message id is the change's hash, so that a repeated publish stores nothing twice.
+message id (`message_id`) is the change's hash, so that a repeated publish stores nothing twice.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from coordination.runtime.errors import UnavailableError
 from coordination.runtime.limits import DUPLICATE_WINDOW_S
 from coordination.runtime.logs import get_logger
 from coordination.runtime.names import Subjects
+from knowledge.artifact import needs_approval
 from knowledge.limits import MAX_CHANGE_BYTES, MAX_CHANGES_PAGE_BYTES
 from knowledge.pull import Pull, pulling
 from knowledge.wire import DEFAULT_SPACE
@@ -47,6 +48,17 @@ class PublishedChange:
     signer: str
     """Agent id the server let publish it."""
     content: bytes
+
+
+def message_id(topic: str, agent: str, content: bytes) -> str:
+    """Under which a change is published: JetStream drops a second message with the same one.
+
+    It is the change's hash. What is up for approval, though, is known to others before its author publishes
+    it: for topics that take only approved changes topic and author are hashed, too, so that nobody can have
+    it dropped there by publishing the same bytes elsewhere first.
+    """
+    where = f"{topic}/{agent}/".encode() if needs_approval(topic) else b""
+    return hashlib.sha256(where + content).hexdigest()
 
 
 class ChangeStream(Protocol):
@@ -113,13 +125,13 @@ class JetStreamChanges:
     async def publish(self, topic: str, agent: str, content: bytes) -> None:
         """See `ChangeStream.publish`."""
         subject = self._subjects.change(self._space, topic, agent)
-        message_id = hashlib.sha256(content).hexdigest()
+        name = message_id(topic, agent, content)
         loop = asyncio.get_running_loop()
         give_up_s = loop.time() + _PUBLISH_PATIENCE_S
         while True:
             try:
                 # nats-py writes into the headers it is given, so each attempt has its own.
-                headers = {"Nats-Msg-Id": message_id}
+                headers = {"Nats-Msg-Id": name}
                 await self._js.publish(subject, content, timeout=_PUBLISH_TIMEOUT_S, headers=headers)
             except (nats.errors.Error, TimeoutError, OSError) as error:
                 if loop.time() >= give_up_s:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from coordination.artifacts.uploads import Upload
-from knowledge.changes import PublishedChange
+from knowledge.changes import PublishedChange, message_id
 from knowledge.limits import MAX_CHANGES_PAGE_BYTES
 
 
@@ -15,7 +15,7 @@ class MemoryChanges:
 
     def __init__(self) -> None:
         self._changes: list[PublishedChange] = []
-        self._known: set[bytes] = set()
+        self._known: set[str] = set()
         self._arrived = asyncio.Event()
 
     async def open(self) -> None:
@@ -23,9 +23,10 @@ class MemoryChanges:
 
     async def publish(self, topic: str, agent: str, content: bytes) -> None:
         """See `knowledge.changes.ChangeStream.publish`."""
-        if content in self._known:
+        name = message_id(topic, agent, content)
+        if name in self._known:
             return
-        self._known.add(content)
+        self._known.add(name)
         sequence = len(self._changes) + 1
         self._changes.append(PublishedChange(sequence=sequence, topic=topic, signer=agent, content=content))
         arrived, self._arrived = self._arrived, asyncio.Event()

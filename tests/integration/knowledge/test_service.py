@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
+from conclave.testing.storage import MemoryChanges
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
+from knowledge.changes import JetStreamChanges
 from knowledge.client import KnowledgeClient
 from knowledge.service import NAME, define
 from tests.support.fixtures import Connect
@@ -101,3 +103,18 @@ async def test_trust_is_fused_from_what_agents_said_of_each_other(
     await other.assert_fact("ratings", "bob", "trust", {"positive": 1000, "negative": 0})
     assert await client.trust("ratings", ["ada", "bob", "cyd"]) == {"ada": 900, "bob": 500, "cyd": 500}
     assert await client.trust("elsewhere", ["ada"]) == {"ada": 500}
+
+
+@pytest.mark.parametrize("is_real", [True, False])
+async def test_nobody_can_have_an_approved_change_dropped_by_publishing_it_elsewhere(
+    connect: Connect, subjects: Subjects, *, is_real: bool
+) -> None:
+    changes = JetStreamChanges(await connect(NAME), subjects) if is_real else MemoryChanges()
+    await changes.open()
+    for topic, agent in (("x", "eve"), ("approved-x", "eve"), ("approved-x", "ada"), ("approved-x", "ada")):
+        await changes.publish(topic, agent, b"the same bytes")
+    assert [(each.topic, each.signer) for each in await changes.read(0, 10)] == [
+        ("x", "eve"),
+        ("approved-x", "eve"),
+        ("approved-x", "ada"),
+    ]
