@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from consensus.audit.findings import Finding, Findings, impossible, must_be
 from consensus.ballot import Ballot, ChoiceError, normalised
 from consensus.events import ElectorReleased, ElectorRestored, VoteCast
@@ -28,20 +30,27 @@ def of_vote(record: Proposal, event: VoteCast, sequence: int) -> Findings:
             f"at most {record.deadline_ms}, the deadline",
         )
     try:
-        yield from must_be("choice", event.choice, normalised(record.rules, event.choice))
+        choice = normalised(record.rules, event.choice)
     except ChoiceError as error:
         yield impossible("invalid_choice", f"choice: {error!s:.200}")
         return
+    yield from must_be("choice", event.choice, choice)
     if event.conditions and not favours(event.choice):
         yield Finding("invalid_conditions", "conditions of a vote that is not in favour")
     if record.vote_counts.get(event.voter, 0) >= MAX_VOTES_PER_VOTER:
         yield Finding("too_many_votes", f"{event.voter:.80} has voted {MAX_VOTES_PER_VOTER} times already")
-    ballot = Ballot(voter=event.voter, choice=event.choice, scope=event.scope)
+    ballot = Ballot(voter=event.voter, choice=choice, scope=event.scope)
     problem = record.poll.problem(ballot)
     if problem is not None:
         yield impossible(*problem)
         return
     yield from must_be("weight", event.weight, record.poll.weight_cast_by(ballot))
+
+
+def mended_vote(record: Proposal, event: VoteCast) -> VoteCast:
+    """A vote that counts, as the rules have it: next in order, its choice in normal form."""
+    choice = normalised(record.rules, event.choice)
+    return replace(event, sequence=len(record.votes) + 1, choice=choice)
 
 
 def _of_signature(record: Proposal, event: VoteCast) -> Findings:

@@ -9,18 +9,19 @@ from consensus.audit.findings import Finding, Findings, impossible, must_be, sho
 from consensus.delegations import resolve
 from consensus.events import CommentAdded, ProposalAmended, ProposalCreated, VotingOpened
 from consensus.judging import problem_of, problem_of_amended, problem_of_artifact
-from consensus.limits import MAX_AMENDMENTS, MAX_COMMENTS, MAX_COMMENTS_PER_AGENT, MAX_ELECTORATE
+from consensus.limits import MAX_AMENDMENTS, MAX_COMMENTS, MAX_COMMENTS_PER_AGENT, MAX_ELECTORATE, MAX_WEIGHT
 from consensus.record import Proposal
 from consensus.rules import ElectorateSpec
 
 
 def of_creation(event: ProposalCreated) -> Findings:
-    """What is wrong with how a proposal was made."""
-    refusal = problem_of_artifact("artifact_sha256", event.artifact_sha256) or problem_of(
-        event.rules, event.electorate, event.voting_delay_ms, event.voting_period_ms
-    )
-    if refusal is not None:
-        yield Finding(refusal.code, refusal.message)
+    """What is wrong with how a proposal was made. Under terms that mean nothing, nothing can follow."""
+    terms = problem_of(event.rules, event.electorate, event.voting_delay_ms, event.voting_period_ms)
+    if terms is not None:
+        yield impossible(terms.code, terms.message)
+    artifact = problem_of_artifact("artifact_sha256", event.artifact_sha256)
+    if artifact is not None:
+        yield Finding(artifact.code, artifact.message)
     if event.number < 1:
         yield Finding("wrong_value", f"number is {event.number}", "from 1 on")
     yield from must_be("snapshot_ms", event.snapshot_ms, event.created_at_ms + event.voting_delay_ms)
@@ -41,11 +42,12 @@ def of_comment(record: Proposal, event: CommentAdded) -> Findings:
 
 def of_amendment(record: Proposal, event: ProposalAmended) -> Findings:
     """What is wrong with an amendment."""
-    refusal = problem_of_artifact("artifact_sha256", event.artifact_sha256) or problem_of_amended(
-        event.options, record.rules.options
-    )
-    if refusal is not None:
-        yield Finding(refusal.code, refusal.message)
+    artifact = problem_of_artifact("artifact_sha256", event.artifact_sha256)
+    if artifact is not None:
+        yield Finding(artifact.code, artifact.message)
+    options = problem_of_amended(event.options, record.rules.options)
+    if options is not None:
+        yield impossible(options.code, options.message)
     if len(record.amendments) >= MAX_AMENDMENTS:
         yield Finding("too_many_amendments", f"there are {MAX_AMENDMENTS} amendments already")
     if not record.created.voting_delay_ms:
@@ -97,6 +99,8 @@ def _of_weights(spec: ElectorateSpec, weights: Mapping[str, int], due: Mapping[s
         yield Finding(
             "electorate_too_large", f"weights: {len(weights)} electors", f"at most {MAX_ELECTORATE}"
         )
+    if sum(weights.values()) > MAX_WEIGHT:
+        yield impossible("wrong_value", "weights: too much in sum", f"at most {MAX_WEIGHT}")
     known = set(spec.agents) or weights.keys()
     for agent in sorted(known - weights.keys()):
         yield Finding("wrong_value", f"weights: {agent:.80} is left out", shown(due.get(agent)))

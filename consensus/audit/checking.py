@@ -249,7 +249,11 @@ class _Checker:
             return
         if self._is_replayed:
             replay.finish(self._report.entry_count + 1)
-            self._report.result = result_of(replay.record)
+            if replay.is_halted:
+                self._is_replayed = False
+                self._report.unchecked.append("what follows from the rules: they mean nothing")
+            else:
+                self._report.result = result_of(replay.record)
         for fault in replay.faults:
             place = self._places.get(fault.sequence)
             if place is None:

@@ -7,7 +7,7 @@ rules say, and what cannot have happened is left out, so that one fault does not
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
 
@@ -55,6 +55,8 @@ class Verification:
         self.record: Proposal | None = None
         """What the rules make of the events so far; None before the first."""
         self.faults: list[Fault] = []
+        self.is_halted = False
+        """Whether the rules mean nothing, so that nothing can be judged by them."""
         self._at_ms = 0
         """Of the newest event; `_before_ms` of the one before."""
         self._before_ms = 0
@@ -69,7 +71,8 @@ class Verification:
             sequence: Its place in the trail, for faults.
             event: As recorded.
         """
-        self.faults += [Fault(sequence=sequence, finding=finding) for finding in self._take(event)]
+        if not self.is_halted:
+            self.faults += [Fault(sequence=sequence, finding=finding) for finding in self._take(event)]
 
     def finish(self, sequence: int) -> None:
         """There are no more events.
@@ -87,7 +90,9 @@ class Verification:
         yield from self._of_any(event)
         if self.record is None:
             if isinstance(event, ProposalCreated):
-                yield from beginnings.of_creation(event)
+                findings = list(beginnings.of_creation(event))
+                yield from findings
+                self.is_halted = any(finding.is_impossible for finding in findings)
                 self.record = created_record(event)
             else:
                 yield impossible("impossible", f"{_name(event)} of a proposal that was not made yet")
@@ -194,7 +199,7 @@ def _mended(record: Proposal, event: ProposalEvent) -> ProposalEvent:
         case VotingOpened():
             return beginnings.mended_opening(record, event)
         case VoteCast():
-            return replace(event, sequence=len(record.votes) + 1)
+            return ballots.mended_vote(record, event)
         case ProposalDecided():
             return outcomes.due_decision(record, event.decided_at_ms) or event
         case _:

@@ -146,3 +146,32 @@ def test_a_history_made_up_by_the_service_is_found_by_the_receipt_of_a_voter(
 
     audit = forged(AUDIT, change, by="consensus")
     assert any(each.finding.code == "unknown_head" for each in checked(audit, heads=[receipt]).problems)
+
+
+ODD = st.sampled_from([0, -1, 1, 2**53, 10**30, "", "x", "for", "eve", None, True, [], {}, ["x"], {"x": 1}])
+
+
+@settings(max_examples=150)
+@given(histories(), st.data())
+def test_no_forgery_whatever_breaks_the_check_itself(house: House, data: st.DataObject) -> None:
+    audit = exported(house.record())
+
+    def change(lines: list[dict[str, Any]]) -> None:
+        for _ in range(data.draw(st.integers(1, 3))):
+            place = data.draw(st.integers(1, len(lines) - 2))
+            match data.draw(st.sampled_from(["value", "value", "value", "again", "without", "swap"])):
+                case "again":
+                    lines.insert(place, json.loads(json.dumps(lines[place])))
+                case "without" if len(lines) > 3:
+                    del lines[place]
+                case "swap":
+                    lines[place], lines[1] = lines[1], lines[place]
+                case _:
+                    path = data.draw(st.sampled_from(fields_of(lines[place]["body"])))
+                    target = lines[place]["body"]
+                    for key in path[:-1]:
+                        target = target[key]
+                    target[path[-1]] = data.draw(ODD)
+
+    report = checked(forged(audit, change, by="consensus"))
+    assert all(str(problem) and json.dumps(problem.as_json()) for problem in report.problems)
