@@ -192,15 +192,17 @@ def execute_command(
 
 @proposal_command.command("report")
 @_proposal
-@click.option("--success/--failure", "is_success", required=True, default=None, help="What came of it.")
+@click.option("--success/--failure", "is_success", default=None, help="What came of it.")
 @click.option("--note", default="", metavar="TEXT", help="What a reader should know.")
 @click.option("--result", metavar="FILE", type=_FILE, help="What was made; its SHA-256 is kept.")
 @json_option
 @asks
 def report_command(
-    *, proposal: str, is_success: bool, note: str, result: Path | None, as_json: bool, access: Access
+    *, proposal: str, is_success: bool | None, note: str, result: Path | None, as_json: bool, access: Access
 ) -> None:
     """Say what came of your execution of a proposal; once."""
+    if is_success is None:
+        raise click.UsageError("say what came of it: --success or --failure")
     from conclave.commands import voting  # noqa: PLC0415
 
     ask(voting.report(access, proposal, is_success=is_success, note=note, read=result, as_json=as_json))
