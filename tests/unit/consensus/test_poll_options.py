@@ -164,3 +164,14 @@ def test_points_of_a_split_are_bounded_so_that_exact_scores_can_be_printed() -> 
         normalised(rules, {"x": 1_000, "y": 1})
     poll = poll_of(rules, [({"x": 1, "y": points}, 2**40 - points) for points in range(1, 1_000)])
     assert max(len(score) for _, score in poll.tally().scores) < 1_000
+
+
+def test_a_quorum_reached_by_a_delegate_is_not_certain_while_the_owner_may_abstain() -> None:
+    rules = replace(rules_of("approval"), quorum=Level(numerator=8), quorum_counts="for")
+    poll = Poll(rules, {"a": 6, "b": 0, "c": 2, "d": 2}, {"c": "b"}, "p")
+    for voter in "ab":
+        poll.cast(Ballot(voter=voter, choice=(("x",),)))
+    assert poll.verdict() == won("x")
+    assert poll.outlook() is None, "c may abstain, and d stay away"
+    poll.cast(Ballot(voter="c", choice=(("y",),)))
+    assert poll.outlook() == won("x")
