@@ -48,9 +48,7 @@ async def export_audit(access: Access, reference: str, *, out: Path | None) -> b
         except UnreadableError as error:
             raise ConclaveError(str(error)) from None
     if out is None:
-        stream = click.get_binary_stream("stdout")
-        stream.write(content)
-        stream.flush()
+        click.echo(content, nl=False)
     else:
         _write(out, content)
     report = check(io.BytesIO(content))

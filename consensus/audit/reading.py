@@ -118,11 +118,10 @@ def event_of(name: str, body: dict[str, Any]) -> ProposalEvent:
     Raises:
         LineError: It is none.
     """
-    kind = EVENTS.get(name)
-    if kind is None:
+    if name not in EVENTS:
         raise LineError(Finding("unknown_event", f"there is no event {shown(name)}"))
     try:
-        event: ProposalEvent = _adapter(kind).validate_json(canonical(body), strict=True)
+        event: ProposalEvent = _adapter(name).validate_json(canonical(body), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the body"
@@ -134,5 +133,5 @@ def event_of(name: str, body: dict[str, Any]) -> ProposalEvent:
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(EVENTS[name])

@@ -8,8 +8,7 @@ rules say, and what cannot have happened is left out, so that one fault does not
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cache
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from consensus.audit import ballots, beginnings, outcomes
 from consensus.audit.findings import Finding, Findings, differences, impossible, shown
@@ -32,6 +31,11 @@ from consensus.record import Proposal, created_record, evolve
 
 _BY_TIME: Final[dict[Status, type[Any]]] = {"pending": VotingOpened, "active": ProposalDecided}
 """What time alone leads to, by status; to `ProposalExpired` from all others."""
+_TIME_NAMES: Final[dict[str, str]] = {
+    kind.__name__: [each.name for each in fields(kind) if each.name.endswith("_at_ms")][-1]
+    for kind in get_args(ProposalEvent)
+}
+"""Event -> its field that says when it happened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +117,7 @@ class Verification:
             )
         at_ms = time_of(event)
         if at_ms < self._at_ms:
-            yield Finding("time", f"{_time_name(type(event))} is {at_ms}", f"not before {self._at_ms}")
+            yield Finding("time", f"{_TIME_NAMES[_name(event)]} is {at_ms}", f"not before {self._at_ms}")
         self._before_ms, self._at_ms = self._at_ms, max(self._at_ms, at_ms)
 
     def _omitted(self, record: Proposal, event: ProposalEvent | None) -> Findings:
@@ -208,14 +212,7 @@ def _mended(record: Proposal, event: ProposalEvent) -> ProposalEvent:
 
 def time_of(event: ProposalEvent) -> int:
     """When it happened (Unix ms)."""
-    return int(getattr(event, _time_name(type(event))))
-
-
-@cache
-def _time_name(kind: Any) -> str:
-    """The field that says when an event of this class happened."""
-    names: list[str] = [each.name for each in fields(kind)]
-    return next(name for name in reversed(names) if name.endswith("_at_ms"))
+    return int(getattr(event, _TIME_NAMES[_name(event)]))
 
 
 def _name(event: ProposalEvent) -> str:

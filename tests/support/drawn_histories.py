@@ -86,7 +86,8 @@ def _act(draw: st.DrawFn, house: House) -> None:
     """Try something; what is refused leaves no trace."""
     record = house.record()
     agent = draw(st.sampled_from([*record.weights, *record.weights, *AGENTS]))
-    if house.model.awaiting_snapshot(house.now_ms) and draw(st.integers(0, 2)):
+    is_awaited = bool(house.model.awaiting_snapshot(house.now_ms))
+    if is_awaited and draw(st.integers(0, 2)):
         agents = record.created.electorate.agents or AGENTS[: draw(st.integers(0, 6))]
         weights = dict.fromkeys(agents, 1)
         if record.created.electorate.weights == "trust":

@@ -40,16 +40,18 @@ async def test_an_audit_is_exported_from_a_server_and_verified_without_one(tmp_p
             assert voted.status == 0, voted
             out = await here.run("audit", "export", "1", "--out", "audit.jsonl")
             assert (out.status, out.out, out.err) == (0, "", "")
+            proposal_id = json.loads((tmp_path / "audit.jsonl").read_bytes().splitlines()[0])["proposal_id"]
+            printed = await here.run("audit", "export", proposal_id)
             again = await here.run("audit", "export", "1", "--out", "audit.jsonl")
             assert (again.status, again.out) == (2, "")
             assert "audit.jsonl exists already; an audit is never overwritten" in again.err
             # In pages of two entries it is the same file.
-            proposal_id = json.loads((tmp_path / "audit.jsonl").read_bytes().splitlines()[0])["proposal_id"]
             caller = Caller(await here.bus("ada", minted), agent="ada")
             paged = await collect(ConsensusClient(caller), proposal_id, page_size=2)
             service_key = here.server.credentials["consensus"].public_key
     audit = (tmp_path / "audit.jsonl").read_bytes()
     assert paged == audit
+    assert (printed.status, printed.out, printed.err) == (0, audit.decode(), "")
     assert json.loads(audit.splitlines()[-1])["attestation"]["public_key"] == service_key
     receipt = json.loads(voted.out)["trail_hash"]
     (tmp_path / "users.json").write_bytes((tmp_path / STORE).read_bytes())
