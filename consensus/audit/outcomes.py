@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from consensus import choosing
 from consensus.audit import recount
-from consensus.audit.findings import Finding, Findings, differences, impossible, must_be
+from consensus.audit.findings import Finding, Findings, differences, impossible, must_be, shown
 from consensus.ballot import Ballot
+from consensus.casting import key_of
 from consensus.events import (
     DeadlineExtended,
     ExecutionReported,
@@ -200,12 +202,27 @@ def recounted(record: Proposal) -> Findings:
     for name, value in counted.items():
         if getattr(tally, name) != value:
             yield Finding("recount", f"tally: {name} is {getattr(tally, name)}", f"{value}, counted anew")
+    if decided.reason in _NO_VOTE:
+        return
+    if not record.rules.is_binary:
+        yield from _recounted_options(record, decided, parts)
+        return
     # A decision before all have voted was certain then; that it holds for these votes is what is seen here.
-    if record.rules.is_binary and decided.reason not in _NO_VOTE:
-        is_won = tally.is_quorum_reached and recount.is_carried(
-            record.rules, for_votes, against_votes, present_votes
-        )
-        if decided.status == "succeeded" and not is_won:
-            yield Finding("recount", "status is succeeded", "defeated, counted anew")
-        if decided.status == "defeated" and is_won and not decided.is_early:
-            yield Finding("recount", "status is defeated", "succeeded, counted anew")
+    is_won = tally.is_quorum_reached and recount.is_carried(
+        record.rules, for_votes, against_votes, present_votes
+    )
+    if decided.status == "succeeded" and not is_won:
+        yield Finding("recount", "status is succeeded", "defeated, counted anew")
+    if decided.status == "defeated" and is_won and not decided.is_early:
+        yield Finding("recount", "status is defeated", "succeeded, counted anew")
+
+
+def _recounted_options(record: Proposal, decided: ProposalDecided, parts: recount.Attributed) -> Findings:
+    votes = [(key_of(choice), weight) for choice, weight in parts if weight]
+    counted = choosing.count(record.rules, votes, record.proposal_id)
+    scores = choosing.scores(counted)
+    if decided.tally.scores != scores:
+        yield Finding("recount", f"tally: scores are {shown(decided.tally.scores)}", shown(scores))
+    winner = None if counted.winner is None else counted.options[counted.winner]
+    if decided.winner is not None and decided.winner != winner:
+        yield Finding("recount", f"winner is {shown(decided.winner)}", f"{shown(winner)}, counted anew")

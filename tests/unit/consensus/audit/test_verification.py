@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from consensus.commands import Discuss, NotePresence, SetDelegate
-from consensus.rules import ElectorateSpec
+from consensus.poll import Poll
+from consensus.rules import ElectorateSpec, Option, Tally
 from tests.support.audits import checked, executed, exported, forged, rechain
-from tests.support.proposals import House, count, proposal, proposed, signed, vote
+from tests.support.proposals import House, count, proposal, proposed, signed, vote, voting
 
 Lines = list[dict[str, Any]]
 CREATED, OPENED, FIRST, SECOND, THIRD, DECIDED, QUEUED, EXECUTED, REPORTED = range(1, 10)
@@ -215,3 +217,23 @@ def test_released_electors_are_left_out_as_the_rules_say() -> None:
     assert findings(audit) == set()
     assert (3, "impossible") in findings(forged(audit, setting(3, agent="eve"), by="consensus"))
     assert findings(forged(audit, without(3), by="consensus"))
+
+
+@pytest.mark.parametrize("protocol", ["simple_majority", "approval"])
+def test_a_fault_of_the_poll_itself_is_found_by_the_second_count(
+    protocol: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def miscounting(self: Poll) -> Tally:
+        return replace(true_tally(self), for_votes=5)
+
+    true_tally = Poll.tally
+    options = () if protocol == "simple_majority" else (Option(option="x"), Option(option="y"))
+    choice: Any = "for" if protocol == "simple_majority" else ["x"]
+    monkeypatch.setattr(Poll, "tally", miscounting)
+    house = voting(protocol=protocol, options=options)
+    for voter in ("bob", "cy", "dan"):
+        house.send(vote(voter, choice))
+    decided = len(house.record().trail)
+    problems = checked(exported(house.record())).problems
+    assert {(each.line, each.finding.code) for each in problems} == {(decided + 1, "recount")}
+    assert "for_votes is 5" in str(problems[0])
