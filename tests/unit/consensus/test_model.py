@@ -107,6 +107,15 @@ def test_a_hopeless_vote_is_lost_at_once() -> None:
     assert house.accept(vote("cy", "against"))["status"] == "defeated"
 
 
+def test_a_decision_in_the_last_instant_is_still_early() -> None:
+    house = voting(agents=["bob"])
+    house.advance(CREATED_MS + 100)
+    house.accept(vote("bob"))
+    decision = house.record().decision
+    assert decision is not None
+    assert (decision.is_early, decision.decided_at_ms) == (True, house.record().deadline_ms)
+
+
 def test_without_early_decision_the_deadline_decides() -> None:
     house = voting(is_early_decision=False)
     for voter in ("bob", "cy", "dan"):
@@ -365,14 +374,17 @@ def test_the_longest_settled_proposal_makes_room(monkeypatch: pytest.MonkeyPatch
 def test_trails_make_room_as_proposals_do_and_no_more_than_one_command_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(model, "MAX_TRAIL_ENTRIES", 4)
-    monkeypatch.setattr(model, "MAX_ARCHIVED", 1)
     house = House()
-    for proposal_id in ("p", "q"):
+    for proposal_id in ("p", "q", "r"):
         house.accept(proposal(proposal_id=proposal_id, **POWERS))
         house.accept(replace(CANCEL, proposal_id=proposal_id))
-    house.accept(proposal(proposal_id="r"))
-    assert list(house.model.proposals) == ["q", "r"]
+    monkeypatch.setattr(model, "MAX_TRAIL_ENTRIES", 6)
+    house.accept(proposal(proposal_id="s"))
+    assert list(house.model.proposals) == ["q", "r", "s"]
+    monkeypatch.setattr(model, "MAX_TRAIL_ENTRIES", 2)
+    monkeypatch.setattr(model, "MAX_ARCHIVED", 1)
+    house.accept(proposal(proposal_id="t"))
+    assert list(house.model.proposals) == ["r", "s", "t"]
 
 
 def test_what_may_still_be_executed_makes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:

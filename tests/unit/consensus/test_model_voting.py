@@ -190,7 +190,7 @@ def test_more_time_is_given_once_and_only_if_the_vote_goes_on() -> None:
 
 def test_a_quorum_in_good_time_changes_no_deadline() -> None:
     house = voting(quorum=count(1), late_quorum_extension_ms=50, is_early_decision=False)
-    house.now_ms = CREATED_MS + 50
+    house.now_ms = CREATED_MS + 30
     house.accept(vote("bob"))
     house.now_ms = CREATED_MS + 90
     house.accept(vote("cy"))
@@ -223,6 +223,16 @@ def test_conditions_of_a_vote_that_was_changed_or_overridden_bind_nobody() -> No
     overridden.accept(vote("bob", scope="own"))
     overridden.accept(vote("cy", conditions=("backed up",)))
     assert overridden.record().conditions == ("backed up",)
+
+
+def test_a_vote_that_was_changed_in_part_keeps_its_conditions_for_the_rest() -> None:
+    house = after(delegate("dan", "bob"), proposal(voting_delay_ms=0, may_change_vote=True))
+    house.accept(vote("bob", conditions=("tested",)))
+    house.accept(vote("bob", "against", scope="own"))
+    house.accept(vote("cy"))
+    house.advance(CREATED_MS + 101)
+    assert (house.status, house.votes) == ("succeeded", (1, 2, 0))
+    assert house.record().conditions == ("tested",)
 
 
 def test_parts_of_a_split_vote_keep_their_conditions() -> None:
