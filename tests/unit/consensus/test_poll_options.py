@@ -175,3 +175,14 @@ def test_a_quorum_reached_by_a_delegate_is_not_certain_while_the_owner_may_absta
     assert poll.outlook() is None, "c may abstain, and d stay away"
     poll.cast(Ballot(voter="c", choice=(("y",),)))
     assert poll.outlook() == won("x")
+
+
+def test_a_released_elector_may_come_back_and_choose() -> None:
+    poll = Poll(replace(rules_of("approval"), offline_voters="release"), {"a": 3, "b": 2, "c": 2}, {}, "p")
+    poll.cast(Ballot(voter="a", choice=(("x",),)))
+    assert poll.release("b")
+    assert poll.outlook() is None, "with c it may choose another option"
+    assert poll.release("c")
+    assert poll.outlook() is None
+    poll.cast(Ballot(voter="c", choice=(("x",),)))
+    assert poll.outlook() == won("x")
