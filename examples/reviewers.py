@@ -6,7 +6,7 @@ Beside `conclave up`: conclave agent add author style safety tests; python examp
 import asyncio
 
 from conclave import Agent, Ballot, ProposalContext, connect
-from consensus.wire import Decision, ProposalAnnounced
+from consensus.wire import Decision
 
 RULES = {
     "style": lambda text: "lines are too long" if any(len(line) > 80 for line in text.splitlines()) else "",
@@ -19,8 +19,8 @@ def reviewer(name: str) -> Agent:
     agent = Agent(name, capabilities=["review"])
 
     @agent.proposal
-    async def vote(proposal: ProposalAnnounced, context: ProposalContext) -> Ballot:
-        change = await context.session.artifacts.get(proposal.artifact_sha256)
+    async def vote(context: ProposalContext) -> Ballot:
+        change = await context.artifact()
         fault = RULES[name](change.decode())
         return Ballot("against", fault) if fault else Ballot("for", "fine")
 
@@ -39,12 +39,18 @@ async def main():
             digest = await author.artifacts.put(change)
             reviewers = [found.agent for found in await author.registry.find("review")]
             proposal = await author.consensus.propose(
-                "Merge it", artifact_sha256=digest, electorate=reviewers, early_decision=False
+                "Merge it",
+                artifact_sha256=digest,
+                electorate=reviewers,
+                quorum=len(reviewers),  # all of them must have looked at what is merged
+                quorum_counts="all",
             )
             decision = await author.consensus.decision(proposal.proposal_id, timeout_s=30)
             print(decision.status)
+            side = "for" if decision.status == "succeeded" else "against"
             for cast in (await author.consensus.votes(proposal.proposal_id)).votes:
-                print(f"  {cast.voter}: {cast.choice}, {cast.rationale}")
+                if cast.choice == side:
+                    print(f"  {cast.voter}: {cast.choice}, {cast.rationale}")
 
 
 asyncio.run(main())

@@ -47,8 +47,8 @@ def show_command(*, proposal: str, as_json: bool, access: Access) -> None:
 def watch_command(*, proposal: str, as_json: bool, access: Access) -> None:
     """Show the vote live until it is decided; the exit status is 0 if it was won and 1 otherwise.
 
-    In a pipe it prints a line per vote. --json prints one object per line, each with a "kind": proposal,
-    vote, tally and, last, decision.
+    In a pipe it prints a line per vote. --json prints one object per line, {"kind": "vote", "vote":
+    {...}}: a proposal, then each vote and tally and, last, the decision.
     """
     from conclave.commands.proposalwatch import watch_proposal  # noqa: PLC0415
 

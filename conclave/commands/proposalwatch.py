@@ -103,23 +103,23 @@ class _Shown(contextlib.AbstractAsyncContextManager["_Shown", None]):
 
 
 class _JsonLines(_Shown):
-    """Each event as one object in one line; every line has a ``kind``."""
+    """Each event as one object in one line: its ``kind``, and under that name what happened."""
 
     def begin(self, proposal: Proposal) -> None:
         """See `_Shown`."""
-        print_json_line({"kind": "proposal", **proposal.model_dump(mode="json")})
+        print_json_line({"kind": "proposal", "proposal": proposal.model_dump(mode="json")})
 
     def voted(self, vote: Vote) -> None:
         """See `_Shown`."""
-        print_json_line({"kind": "vote", **vote.model_dump(mode="json")})
+        print_json_line({"kind": "vote", "vote": vote.model_dump(mode="json")})
 
     def counted(self, tally: LiveTally) -> None:
         """See `_Shown`."""
-        print_json_line({"kind": "tally", **tally.model_dump(mode="json")})
+        print_json_line({"kind": "tally", "tally": tally.model_dump(mode="json")})
 
     def decided(self, proposal: Proposal, decision: Decision) -> None:  # noqa: ARG002
         """See `_Shown`."""
-        print_json_line({"kind": "decision", **decision.model_dump(mode="json")})
+        print_json_line({"kind": "decision", "decision": decision.model_dump(mode="json")})
 
 
 class _PlainLines(_Shown):

@@ -252,7 +252,8 @@ class _Run:
             artifact_sha256=self._digest,
             electorate=[each.agent.id for each in self._cast],
             voting_period_ms=VOTING_PERIOD_MS,
-            early_decision=False,
+            quorum=len(self._cast),  # everybody is heard before anything is built
+            quorum_counts="all",
             conversation_id=conversation_id,
         )
         identity = proposal.proposal_id

@@ -103,11 +103,21 @@ async def test_python_block_runs(where: str, code: str, url: str) -> None:
             ["corner offers 10.50", "market offers 8.25", "3 x tea delivered by market"],
         ),
         (
+            "ways_to_decide.py",
+            [
+                "approval: milk, {'tea': '4', 'coffee': '5', 'milk': '9'}",
+                "ranked_choice: coffee, {'tea': '4', 'coffee': '5', 'milk': '0'}",
+                "borda: milk, {'tea': '8', 'coffee': '8', 'milk': '11'}",
+                "copeland: milk, {'tea': '0', 'coffee': '1', 'milk': '2'}",
+                "quadratic: milk, {'tea': '32', 'coffee': '36', 'milk': '58'}",
+                "unanimous: succeeded, on condition that the milk is fresh",
+            ],
+        ),
+        (
             "reviewers.py",
             [
                 "  safety: against, it deletes everything",
                 "  safety: for, fine",
-                "  style: for, fine",
                 "  style: for, fine",
                 "  tests: against, it comes without a test",
                 "  tests: for, fine",

@@ -121,7 +121,8 @@ async def test_dependency_cycle_is_rejected_by_all_and_named(tmp_path: Path) -> 
     assert "chicken -> egg -> nest -> chicken" in report.reason
     assert report.decision is not None
     assert report.decision.state == "defeated"
-    assert report.decision.votes_against == 5
+    assert report.decision.votes_against >= 3, "more are not needed to decide it"
+    assert report.decision.votes_for == 0
     assert not (tmp_path / "out").exists()
 
 
