@@ -75,8 +75,10 @@ class Replica:
         Raises:
             RejectedError: ``invalid_topic``, ``too_many_topics`` or ``topic_full``.
         """
-        engine = self._engine(require_topic(topic))
-        if len(engine.facts()) >= MAX_TOPIC_FACTS and engine.get(fact.fact_id) is None:
+        engine = self._topics.get(require_topic(topic))  # not `_engine`: a refusal leaves no topic behind
+        if engine is None:
+            self._require_place()
+        elif len(engine.facts()) >= MAX_TOPIC_FACTS and engine.get(fact.fact_id) is None:
             raise RejectedError("topic_full", f"the topic has {len(engine.facts())} facts: begin another")
 
     def draft(self, topic: str, fact: Fact) -> bytes:
@@ -182,11 +184,14 @@ class Replica:
             reason=reason,
         )
 
+    def _require_place(self) -> None:
+        if len(self._topics) >= MAX_TOPICS:
+            raise RejectedError("too_many_topics", f"this space has {MAX_TOPICS} topics already")
+
     def _engine(self, topic: str) -> Engine:
         engine = self._topics.get(topic)
         if engine is None:
-            if len(self._topics) >= MAX_TOPICS:
-                raise RejectedError("too_many_topics", f"this space has {MAX_TOPICS} topics already")
+            self._require_place()
             # A new random actor per engine: an actor id is one linear history, never to be resumed.
             engine = self._topics[topic] = AutomergeEngine(self.agent, os.urandom(ACTOR_NONCE_BYTES))
         return engine

@@ -72,34 +72,6 @@ def define_over(shell: Shell, stream: OwnStream) -> ServiceDefinition:
         is_new = await replica.assert_fact(request.topic, fact)
         return wire.AssertReply(fact=wire.FactBody.of(fact), is_new=is_new)
 
-    async def query(_: Call, request: wire.QueryRequest) -> wire.QueryReply:
-        _require(current)
-        pattern = Pattern(
-            subject=request.subject,
-            subject_prefix=request.subject_prefix,
-            predicate=request.predicate,
-            source=request.source,
-        )
-        found = replica.query(request.topic, pattern)[: request.limit]
-        facts = tuple(wire.FactBody.of(fact) for fact in found)
-        return wire.QueryReply(facts=facts, heads=replica.heads(request.topic))
-
-    async def topics(_: Call, __: wire.TopicsRequest) -> wire.TopicsReply:
-        _require(current)
-        return wire.TopicsReply(
-            topics=tuple(
-                wire.Topic(topic=topic, facts_count=replica.count(topic), heads=replica.heads(topic))
-                for topic in replica.topics()
-            ),
-            quarantined_count=replica.quarantined_count,
-        )
-
-    async def trusted(_: Call, request: wire.TrustRequest) -> wire.TrustReply:
-        _require(current)
-        ratings = replica.query(request.topic, Pattern(predicate=PREDICATE))
-        fused = trust(ratings, request.agents)
-        return wire.TrustReply(weights={agent: evidence.weight for agent, evidence in fused.items()})
-
     async def publish(call: Call, request: wire.PublishRequest) -> wire.PublishReply:
         _require_space(request.space, is_open)
         await redeem_for_change(shell.caller, request, call.caller)
@@ -115,14 +87,60 @@ def define_over(shell: Shell, stream: OwnStream) -> ServiceDefinition:
         version="0.2.0",
         description="Facts that agents share, replicated as Automerge documents.",
         companions=(follow,),
-        endpoints=(*_endpoints(state, query, topics, trusted), *_for_replicas(publish, changes)),
+        endpoints=(*_endpoints(state, _Reader(replica, current)), *_for_replicas(publish, changes)),
     )
+
+
+class _Reader:
+    """Answers from the service's own replica.
+
+    Args:
+        replica: The replica.
+        current: Set once it has caught up; before, everything is refused as ``unavailable``.
+    """
+
+    def __init__(self, replica: Replica, current: asyncio.Event) -> None:
+        self._replica = replica
+        self._current = current
+
+    async def query(self, _: Call, request: wire.QueryRequest) -> wire.QueryReply:
+        """Facts of a topic by pattern."""
+        _require(self._current)
+        pattern = Pattern(
+            subject=request.subject,
+            subject_prefix=request.subject_prefix,
+            predicate=request.predicate,
+            source=request.source,
+        )
+        found = self._replica.query(request.topic, pattern)[: request.limit]
+        facts = tuple(wire.FactBody.of(fact) for fact in found)
+        return wire.QueryReply(facts=facts, heads=self._replica.heads(request.topic))
+
+    async def topics(self, _: Call, __: wire.TopicsRequest) -> wire.TopicsReply:
+        """All topics."""
+        _require(self._current)
+        return wire.TopicsReply(
+            topics=tuple(
+                wire.Topic(
+                    topic=topic, facts_count=self._replica.count(topic), heads=self._replica.heads(topic)
+                )
+                for topic in self._replica.topics()
+            ),
+            quarantined_count=self._replica.quarantined_count,
+        )
+
+    async def trust(self, _: Call, request: wire.TrustRequest) -> wire.TrustReply:
+        """How far some agents are trusted."""
+        _require(self._current)
+        ratings = self._replica.query(request.topic, Pattern(predicate=PREDICATE))
+        fused = trust(ratings, request.agents)
+        return wire.TrustReply(weights={agent: evidence.weight for agent, evidence in fused.items()})
 
 
 _Act = Callable[[Call, Any], Awaitable[Any]]
 
 
-def _endpoints(state: _Act, query: _Act, topics: _Act, trusted: _Act) -> tuple[Action, ...]:
+def _endpoints(state: _Act, reader: _Reader) -> tuple[Action, ...]:
     return (
         Action(
             verb="assert",
@@ -137,21 +155,21 @@ def _endpoints(state: _Act, query: _Act, topics: _Act, trusted: _Act) -> tuple[A
             description="Facts of a topic by pattern, oldest first.",
             request=wire.QueryRequest,
             reply=wire.QueryReply,
-            act=query,
+            act=reader.query,
         ),
         Action(
             verb="topics",
             description="All topics with their number of facts and their heads.",
             request=wire.TopicsRequest,
             reply=wire.TopicsReply,
-            act=topics,
+            act=reader.topics,
         ),
         Action(
             verb="trust",
             description="How far some agents are trusted, by what others said of them in a topic.",
             request=wire.TrustRequest,
             reply=wire.TrustReply,
-            act=trusted,
+            act=reader.trust,
         ),
     )
 

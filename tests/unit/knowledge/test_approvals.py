@@ -88,6 +88,7 @@ async def test_a_topic_that_needs_approval_takes_nothing_without() -> None:
     async with a_library() as library:
         assert await library.refused(library.state(None)) == "approval_required"
         assert await library.refused(library.client().publish(TOPIC, b"bytes")) == "approval_required"
+        assert (await library.client().topics()).topics == (), "a refusal leaves no topic behind"
         async with a_replica(library) as replica:
             assert await library.refused(replica.assert_fact(TOPIC, FACT)) == "approval_required"
             assert await replica.assert_fact("limits", FACT), "and what comes after it is not held up"
@@ -235,14 +236,19 @@ async def test_without_consensus_nothing_is_stored(monkeypatch: pytest.MonkeyPat
         assert await library.stream.last_sequence() == 0
 
 
-async def test_no_approval_is_spent_on_a_topic_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_approval_is_spent_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("knowledge.replica.MAX_TOPIC_FACTS", 1)
     async with a_library() as library:
         first = await library.hall.approved(fact_artifact(TOPIC, FACT))
         assert await library.state(first.approval)
         other = Fact.of(subject="beta", predicate=FACT.predicate, object=1, source="ada", asserted_at_ms=7)
         second = await library.hall.approved(fact_artifact(TOPIC, other))
+        elsewhere = await library.hall.approved(fact_artifact("approved-others", FACT))
         asking = library.state(second.approval, subject="beta", object=1)
         assert await library.refused(asking) == "topic_full"
         assert await library.hall.status(second.proposal_id) == "succeeded"
         assert not await library.state(first.approval)
+        monkeypatch.setattr("knowledge.replica.MAX_TOPICS", 1)
+        asking = library.state(elsewhere.approval, topic="approved-others")
+        assert await library.refused(asking) == "too_many_topics"
+        assert await library.hall.status(elsewhere.proposal_id) == "succeeded"
