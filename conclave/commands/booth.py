@@ -49,7 +49,12 @@ async def find(client: ConsensusClient, reference: str) -> Proposal:
     """
     digits = reference.removeprefix("#")
     if digits.isascii() and digits.isdigit() and len(digits) <= MAX_NUMBER_DIGITS:
-        return await _numbered(client, int(digits))
+        numbered = await _numbered(client, int(digits))
+        if numbered is not None:
+            return await client.get(numbered.proposal_id)
+        if reference != digits or len(digits) < MIN_PREFIX_CHARS:
+            raise UsageError(f"there is no proposal #{digits}; see: conclave proposals")
+        # The beginning of an id may happen to be all digits.
     if not is_id(reference):
         raise UsageError(f"{reference[:80]!r} is neither the number of a proposal nor its id")
     try:
@@ -60,12 +65,11 @@ async def find(client: ConsensusClient, reference: str) -> Proposal:
     return await client.get((await _beginning(client, reference)).proposal_id)
 
 
-async def _numbered(client: ConsensusClient, number: int) -> Proposal:
-    if number:
-        page = await client.page(after_number=number - 1, limit=1)
-        if page.proposals and page.proposals[0].number == number:
-            return await client.get(page.proposals[0].proposal_id)
-    raise UsageError(f"there is no proposal #{number}; see: conclave proposals")
+async def _numbered(client: ConsensusClient, number: int) -> ProposalSummary | None:
+    if not number:
+        return None
+    page = await client.page(after_number=number - 1, limit=1)
+    return next((each for each in page.proposals if each.number == number), None)
 
 
 async def _beginning(client: ConsensusClient, prefix: str) -> ProposalSummary:
