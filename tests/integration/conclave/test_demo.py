@@ -143,7 +143,10 @@ async def test_second_run_on_the_same_store_remembers_the_first(tmp_path: Path) 
         history = await session.dialog.history(first.decision.conversation_id)
         assert len(history.messages) == 6, "one request and five reviews"
         old = await session.consensus.get(first.decision.proposal_id)
-        assert old.status == "succeeded"
+        assert (old.status, old.execution and old.execution.executor) == ("executed", "builder")
+        assert first.build is not None
+        assert old.receipt is not None
+        assert old.receipt.result_sha256 == first.build.flake_sha256
         assert old.artifact_sha256 == first.input.sha256
         votes = (await session.consensus.votes(old.proposal_id)).votes
         assert sorted(vote.voter for vote in votes) == sorted(each.voter for each in first.decision.ballots)
