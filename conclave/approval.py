@@ -52,11 +52,11 @@ class Deployer:
             conditions_met: The conditions of the approval that are met.
 
         Raises:
-            RejectedError: ``not_succeeded``, ``approval_expired``; ``already_executed``, also if the receipt
-                is of other files than these; or as `coordination.approvals.redeeming.redeem`.
+            RejectedError: As `approval_for`; ``already_executed``, also if the receipt is of other files than
+                these; or as `coordination.approvals.redeeming.redeem`.
             UnavailableError: Consensus does not answer; asking again is safe.
         """
-        approval = _approval(proposal)
+        approval = approval_for(proposal, graph)
         built = with_approval(flake, approval.model_dump(include=NAMED))
         receipt = proposal.receipt
         if receipt is not None and receipt.result_sha256 != digest_files(built.files):
@@ -94,10 +94,17 @@ class Deployer:
         return digest
 
 
-def _approval(proposal: Proposal) -> Approval:
-    """The approval of a proposal that has one."""
+def approval_for(proposal: Proposal, graph: Graph) -> Approval:
+    """The approval that a proposal has of a graph; nothing is redeemed yet.
+
+    Raises:
+        RejectedError: ``not_succeeded``, ``approval_expired`` or ``wrong_artifact``.
+    """
     approval = presented(proposal.approval)
     if approval is not None:
+        if approval.artifact_sha256 != graph.digest():
+            message = f"approved is {approval.artifact_sha256}, not {graph.digest()}"
+            raise RejectedError("wrong_artifact", message)
         return approval
     if proposal.status == "expired":
         message = f"the approval of proposal {proposal.proposal_id} has expired; propose it anew"

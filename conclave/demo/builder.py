@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from conclave.approval import Deployer
+from conclave.approval import Deployer, approval_for
 from conclave.demo.report import Build, Check
 from conclave.nix import check_flake, nix_path
 from consensus.replies import Proposal
@@ -33,6 +33,7 @@ async def build(graph: Graph, out: str, *, deployer: Deployer, proposal: Proposa
         RejectedError: The approval is not good for this graph; nothing was written.
         UnavailableError: Consensus does not answer.
     """
+    approval_for(proposal, graph)  # before the work: whoever names another graph must not have it translated
     # A large graph takes seconds: in a thread, so that heartbeats go on.
     translated = await asyncio.to_thread(translate, graph)
     flake = await deployer.redeem(proposal, graph, translated)

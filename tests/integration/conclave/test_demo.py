@@ -254,7 +254,7 @@ async def test_nothing_but_the_approved_graph_is_built(tmp_path: Path) -> None:
             async with asyncio.timeout(30):
                 result = await results.get()
     assert result["state"] != "completed"
-    assert "does not approve this graph" in json.dumps(result)
+    assert "wrong_artifact: approved is " in json.dumps(result)
     assert not (tmp_path / "out").exists()
 
 
