@@ -1,6 +1,5 @@
-"""Proposals and votes."""
+"""Proposals and votes.
 
-from consensus.client import ConsensusClient
-from consensus.service import NAME, define
-
-__all__ = ["NAME", "ConsensusClient", "define"]
+Nothing is imported here: whoever counts ballots (`consensus.counting`) needs neither the service
+(`consensus.service`) nor its client (`consensus.client`).
+"""

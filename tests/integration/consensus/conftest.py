@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-import consensus
-from consensus import ConsensusClient
+from consensus import service as consensus
+from consensus.client import ConsensusClient
 from coordination.registry import wire as registry_wire
 from coordination.registry.client import RegistryClient
 from coordination.registry.membership import Membership

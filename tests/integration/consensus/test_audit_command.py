@@ -14,8 +14,8 @@ from conclave.commands import auditing
 from conclave.commands.audit import audit_command
 from conclave.deployment import deployed
 from conclave.identity.identities import USERS_FILE
-from consensus import ConsensusClient
 from consensus.audit import collect
+from consensus.client import ConsensusClient
 from coordination.runtime.client import Caller
 from coordination.runtime.names import Subjects
 from tests.support.audits import KEYS, executed, exported, forged

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from consensus import ConsensusClient, wire
+from consensus import wire
+from consensus.client import ConsensusClient
 from coordination.registry.client import RegistryClient
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError

@@ -9,9 +9,10 @@ from fractions import Fraction
 
 import pytest
 
-import consensus
-from consensus import ConsensusClient, wire
+from consensus import service as consensus
+from consensus import wire
 from consensus.canonical import canonical
+from consensus.client import ConsensusClient
 from consensus.signing import attested_bytes, verify
 from consensus.trail import chained, first_hash
 from coordination.runtime.errors import RejectedError, UnavailableError

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-import consensus
-from consensus import ConsensusClient, attendance, census, snapshots, wire
+from consensus import attendance, census, snapshots, wire
+from consensus import service as consensus
+from consensus.client import ConsensusClient
 from consensus.limits import MAX_ELECTORATE
 from coordination.registry import wire as registry
 from coordination.runtime.errors import RejectedError, UnavailableError
