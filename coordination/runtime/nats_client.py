@@ -11,6 +11,7 @@ everything. What nats-py 2.16 does otherwise, and why each override is here:
 - it writes PING past the commands that wait for its flusher, so that the PONG proves nothing;
 - it raises inside the read loop when a `flush` was abandoned;
 - it forgets, unclosed, the socket of a handshake that was cut off;
+- it signs whatever a server calls a nonce, also the text of a vote, which the same key signs;
 - for each message it makes a future and wakes a task to write it: here a burst is one write.
 """
 
@@ -40,6 +41,8 @@ _CLOSE_TIMEOUT_S: Final = 2.0
 _DENIED: Final = re.compile(
     r'permissions violation for (publish|subscription) to "((?:[^"\\]|\\.)*)"', re.IGNORECASE
 )
+_NONCE: Final = re.compile(r"[A-Za-z0-9+/_-]{1,64}={0,2}")
+"""What servers have clients sign. Nothing else that our keys sign can be written so: all of it is JSON."""
 _log = get_logger(__name__)
 
 DeniedCallback = Callable[[str, str], None]
@@ -83,6 +86,12 @@ class MendedClient(Client):
         """
         if isinstance(error, UsageError):
             self.mistake = error
+
+    def _connect_command(self) -> bytes:
+        nonce = self._server_info.get("nonce", "0")
+        if not isinstance(nonce, str) or _NONCE.fullmatch(nonce) is None:
+            raise nats.errors.Error("nats: it asks to sign something that is no nonce")
+        return bytes(super()._connect_command())
 
     # Listening
 
