@@ -75,7 +75,7 @@ def _chosen(rules: Rules, choice: Any) -> set[str]:
     if not isinstance(choice, Sequence) or not choice:
         raise ChoiceError('an approval is a list of options, ["a", "b"], or abstain')
     groups = [_group(each) for each in choice]
-    return set(_known(rules, [option for group in groups for option in group]))
+    return set(_known(rules, _named(groups)))
 
 
 def _ranking(rules: Rules, choice: Any) -> Choice:
@@ -84,7 +84,7 @@ def _ranking(rules: Rules, choice: Any) -> Choice:
     if not isinstance(choice, Sequence) or not choice:
         raise ChoiceError('a ranking is a list of options, best first; equals in a list: ["a", ["b", "c"]]')
     groups = [_group(each) for each in choice]
-    _known(rules, [option for group in groups for option in group])
+    _known(rules, _named(groups))
     return tuple(tuple(sorted(group)) for group in groups if group)
 
 
@@ -93,6 +93,14 @@ def _group(entry: Any) -> list[str]:
     if not isinstance(entries, Sequence) or not all(isinstance(each, str) for each in entries):
         raise ChoiceError(f"an entry of the list is an option or a list of equal ones, not {entry!r:.80}")
     return list(entries)
+
+
+def _named(groups: Sequence[Sequence[str]]) -> list[str]:
+    """The options in any of the groups: a ballot that names none would count toward the quorum as in favour."""
+    options = [option for group in groups for option in group]
+    if not options:
+        raise ChoiceError("no option is named; to take no side, abstain")
+    return options
 
 
 def _points(rules: Rules, choice: Any) -> Choice:

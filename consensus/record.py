@@ -326,7 +326,7 @@ def _vote(record: Proposal, event: VoteCast) -> None:
     if event.conditions:
         record.conditions = tuple(dict.fromkeys((*record.conditions, *event.conditions)))
     if record.rules.late_quorum_extension_ms and not record.was_quorum_reached:
-        record.was_quorum_reached = record.poll.tally().is_quorum_reached
+        record.was_quorum_reached = record.poll.is_quorum_reached
 
 
 def _decide(record: Proposal, event: ProposalDecided) -> None:

@@ -186,3 +186,12 @@ def test_a_released_elector_may_come_back_and_choose() -> None:
     assert poll.outlook() is None
     poll.cast(Ballot(voter="c", choice=(("x",),)))
     assert poll.outlook() == won("x")
+
+
+@pytest.mark.parametrize("protocol", ["approval", "ranked_choice", "borda", "copeland"])
+@pytest.mark.parametrize("choice", [[[]], [[], []]])
+def test_a_ballot_that_names_no_option_does_not_count_as_one_in_favour(
+    protocol: Protocol, choice: list[list[str]]
+) -> None:
+    with pytest.raises(ChoiceError, match="no option is named; to take no side, abstain"):
+        normalised(rules_of(protocol), choice)
