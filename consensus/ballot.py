@@ -96,7 +96,7 @@ def _group(entry: Any) -> list[str]:
 
 
 def _named(groups: Sequence[Sequence[str]]) -> list[str]:
-    """The options in any of the groups: a ballot that names none would count toward the quorum as in favour."""
+    """The options in any of the groups; a ballot that names none would count as in favour for the quorum."""
     options = [option for group in groups for option in group]
     if not options:
         raise ChoiceError("no option is named; to take no side, abstain")

@@ -90,7 +90,10 @@ class Proposal:
     conditions: tuple[str, ...] = ()
     """Named in votes so far, each once, in order; once it has succeeded: those the approval stands under."""
     was_quorum_reached: bool = False
-    """Whether it was after some vote; kept only where that extends the deadline, which it does once."""
+    """Whether it is as of the latest vote; kept only where that extends the deadline, which it does once."""
+    is_extended: bool = False
+    """Whether the deadline was extended. Before, a quorum may be undone (a vote is changed or overridden) and
+    completed again, late: had it been reached for good the first time, nobody would have time to answer."""
     decision: ProposalDecided | None = None
     eta_ms: int | None = None
     """End of the timelock, of a proposal that was queued."""
@@ -252,6 +255,7 @@ def evolve(record: Proposal, event: ProposalEvent) -> None:
             _vote(record, event)
         case DeadlineExtended():
             record.deadline_ms = event.deadline_ms
+            record.is_extended = True
         case ElectorReleased():
             _release(record, event.agent)
         case ElectorRestored():
@@ -325,7 +329,7 @@ def _vote(record: Proposal, event: VoteCast) -> None:
         record.nonces.add((event.voter, event.nonce))
     if event.conditions:
         record.conditions = tuple(dict.fromkeys((*record.conditions, *event.conditions)))
-    if record.rules.late_quorum_extension_ms and not record.was_quorum_reached:
+    if record.rules.late_quorum_extension_ms and not record.is_extended:
         record.was_quorum_reached = record.poll.is_quorum_reached
 
 

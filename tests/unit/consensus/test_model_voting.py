@@ -31,7 +31,7 @@ from tests.support.proposals import (
     voting,
 )
 
-EXECUTE = ExecuteProposal(proposal_id="p", executor="eve", execution_id="1", artifact_sha256=ARTIFACT)
+EXECUTE = ExecuteProposal(proposal_id="p", executor="dan", execution_id="1", artifact_sha256=ARTIFACT)
 OPTIONS = (Option(option="x"), Option(option="y"))
 
 
@@ -197,6 +197,15 @@ def test_a_quorum_in_good_time_changes_no_deadline() -> None:
     assert house.record().deadline_ms == CREATED_MS + 100
 
 
+def test_a_quorum_that_was_undone_and_is_completed_again_late_leaves_time_to_answer() -> None:
+    house = voting(quorum=count(1), late_quorum_extension_ms=50, may_change_vote=True)
+    for at_ms, choice in ((10, "for"), (20, "against"), (90, "for"), (100, "against"), (110, "for")):
+        house.now_ms = CREATED_MS + at_ms
+        house.accept(vote("bob", choice))
+        assert house.record().deadline_ms == CREATED_MS + (100 if at_ms < 90 else 140)
+    assert sum(isinstance(each, DeadlineExtended) for each in house.events) == 1, "once is all"
+
+
 # --- conditions
 
 
@@ -310,7 +319,7 @@ def test_whoever_executed_gets_the_same_answer_again_and_reports_once() -> None:
     assert first["conditions_met"] == ("tested",)
     house.now_ms += 10**10
     assert house.accept(command) == first
-    reported = house.accept(ReportExecution(proposal_id="p", executor="eve", is_success=False, note="no"))
+    reported = house.accept(ReportExecution(proposal_id="p", executor="dan", is_success=False, note="no"))
     assert (reported["success"], house.notices[-2:]) == (False, ["executed", "reported"])
     assert approval_of(house.record()) == approval
 
