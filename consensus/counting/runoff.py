@@ -42,7 +42,8 @@ class Breaking:
 def run(marks: Marks, standing: Sequence[int], equal: Equal, rules: Rules, breaking: Breaking) -> Runoff:
     """Eliminate until one has more than half of what is not exhausted, or those left are level.
 
-    With Snapshot's rules the count also ends when two are left, and the first listed of the last goes out.
+    With Snapshot's rules the count ends when two are left, level or not, and the first listed of the last goes
+    out, also if all are the last.
     """
     piles = _Piles(marks, standing, equal)
     rounds: list[Round] = []
@@ -68,10 +69,11 @@ def run(marks: Marks, standing: Sequence[int], equal: Equal, rules: Rules, break
 def _leaders(piles: _Piles, rules: Rules) -> tuple[int, ...]:
     most = max(piles.totals[option] for option in piles.standing)
     leaders = tuple(option for option in piles.standing if piles.totals[option] == most)
-    is_decided = 2 * most > piles.active or len(leaders) == len(piles.standing)
-    if is_decided or (rules is Rules.SNAPSHOT and len(piles.standing) < 3):
-        return leaders
-    return ()
+    if rules is Rules.SNAPSHOT:
+        is_decided = 2 * most > piles.active or len(piles.standing) < 3
+    else:
+        is_decided = 2 * most > piles.active or len(leaders) == len(piles.standing)
+    return leaders if is_decided else ()
 
 
 def _broken(last: list[int], rounds: list[Round], piles: _Piles, rules: Rules, breaking: Breaking) -> Tie:

@@ -49,6 +49,13 @@ def test_the_first_listed_of_the_last_goes_out_and_two_end_the_runoff() -> None:
     assert result.winners == ()
 
 
+def test_the_first_listed_goes_out_also_where_all_are_level() -> None:
+    votes = [{"choice": choice, "balance": 1} for choice in ([1, 2, 3], [2, 3, 1], [3, 1, 2])]
+    result = counted(read(votes), Method.RANKED_CHOICE)
+    assert [each.eliminated for each in result.rounds] == [(0,), ()]
+    assert (result.scores, result.winners) == ((0, 2, 1), (1,))
+
+
 def test_incomplete_rankings_are_invalid() -> None:
     votes = [{"choice": choice, "balance": 1} for choice in ([1, 2], [1, 2, 2], [1, 2, 4], [1, 2, 3])]
     for method in (Method.RANKED_CHOICE, Method.COPELAND):
