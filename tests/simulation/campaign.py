@@ -11,17 +11,20 @@ from coordination.simulation.scenario import Scenario
 from coordination.simulation.toy_scenario import ToyScenario
 from tests.simulation.presence_scenario import PresenceScenario
 from tests.simulation.services_scenario import ServicesScenario
+from tests.simulation.votes_scenario import VotesScenario
 from tests.tidy.source import ROOT
 
 SCENARIOS: Final[dict[str, Callable[[], Scenario]]] = {
     "toys": ToyScenario,
     "services": ServicesScenario,
     "presence": PresenceScenario,
+    "votes": VotesScenario,
 }
 FOUND: Final[dict[str, tuple[int, ...]]] = {
     "toys": (45, 52),
     "services": (),
     "presence": (),
+    "votes": (),
 }
 """Seeds that once failed, by scenario; always run."""
 _SHOWN_CHARS: Final = 4_000

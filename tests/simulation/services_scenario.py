@@ -27,6 +27,7 @@ from coordination.tasks.client import TasksClient
 from coordination.tasks.wire import TaskOffer
 from dialog import service as dialog
 from dialog.client import DialogClient
+from tests.support.voting import signing
 
 _MAX_OPERATIONS: Final = 20
 _CAPABILITY: Final = "work"
@@ -141,7 +142,7 @@ class ServicesScenario:
         proposal_id = entropy.choice(self._proposals)
         choice: Choice = entropy.choice(_CHOICES)
         try:
-            await ConsensusClient(caller).vote(proposal_id, choice)
+            await signing(caller).vote(proposal_id, choice)
         except RejectedError:
             return  # voted already, or too late
         self._voted.append((proposal_id, caller.agent, choice))

@@ -1,4 +1,4 @@
-"""Two hundred simulated clusters under faults: nothing acknowledged is lost, nothing happens twice."""
+"""250 simulated clusters under faults: nothing acknowledged is lost, nothing happens twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.campaign import FOUND, failures
 
 PER_CHUNK = 5
-TOYS, SERVICES, PRESENCE = 150, 50, 30
+TOYS, SERVICES, PRESENCE, VOTES = 150, 50, 30, 20
 
 
 def chunks(count: int) -> list[range]:
@@ -27,6 +27,11 @@ def test_the_services_keep_their_promises(seeds: range) -> None:
 @pytest.mark.parametrize("seeds", chunks(PRESENCE), ids=str)
 def test_agents_that_live_are_online_when_the_faults_are_over(seeds: range) -> None:
     assert not failures("presence", seeds)
+
+
+@pytest.mark.parametrize("seeds", chunks(VOTES), ids=str)
+def test_a_decision_follows_from_the_votes_and_every_vote_that_was_taken_counts(seeds: range) -> None:
+    assert not failures("votes", seeds)
 
 
 @pytest.mark.parametrize("scenario", [name for name, seeds in FOUND.items() if seeds])
