@@ -21,6 +21,7 @@ class Index:
         """Settled proposals, the longest settled first; of the same instant by number."""
         self.entry_count = 0
         """Events in all trails together."""
+        self._open: dict[str, set[str]] = {}
         self._waiting: dict[str, None] = {}
         self._watched: dict[str, dict[str, None]] = {}
         self._watching: set[str] = set()
@@ -36,6 +37,10 @@ class Index:
         """Agent -> active proposals that leave it out while it is offline, in the order of their opening."""
         return self._watched
 
+    def open_count(self, proposer: str) -> int:
+        """How many proposals of `proposer` are not settled."""
+        return len(self._open.get(proposer, ()))
+
     def update(self, record: Proposal) -> None:
         """Take over what an event changed."""
         proposal_id = record.proposal_id
@@ -45,8 +50,15 @@ class Index:
             self.deadlines.set(proposal_id, record.due_ms)
         else:
             self.deadlines.clear(proposal_id)
-        if record.settled_at_ms is not None:
+        proposer = record.created.proposer
+        if record.settled_at_ms is None:
+            self._open.setdefault(proposer, set()).add(proposal_id)
+        else:
             self.settled.put(proposal_id, (record.settled_at_ms, record.created.number))
+            of_proposer = self._open.get(proposer, set())
+            of_proposer.discard(proposal_id)
+            if not of_proposer:
+                self._open.pop(proposer, None)
         if record.status == "pending" and not record.created.electorate.is_known:
             self._waiting[proposal_id] = None
         else:

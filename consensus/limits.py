@@ -38,6 +38,9 @@ comes and goes does not fill the trail."""
 MAX_PROPOSALS: Final = 5_000
 """Proposals held; beyond it the longest settled one is archived."""
 
+MAX_PROPOSALS_PER_PROPOSER: Final = 500
+"""Of one agent that are not settled: so that nobody takes all the room for as long as a proposal may last."""
+
 MAX_TRAIL_ENTRIES: Final = 250_000
 """Events held in all trails together; beyond it the longest settled proposals are archived."""
 
@@ -101,6 +104,9 @@ MAX_TOPIC_CHARS: Final = 128
 
 MAX_VETO_HOLDERS: Final = 32
 """Agents that may veto one proposal."""
+
+MAX_EXECUTORS: Final = 32
+"""Agents and services that may be named to redeem the approval of one proposal."""
 
 MAX_EXECUTION_ID_CHARS: Final = 128
 """Of the id that an executor chooses."""

@@ -39,6 +39,7 @@ from consensus.limits import (
     MAX_ARCHIVED,
     MAX_DELEGATIONS,
     MAX_PROPOSALS,
+    MAX_PROPOSALS_PER_PROPOSER,
     MAX_TICK_LOAD,
     MAX_TICK_PROPOSALS,
     MAX_TRAIL_ENTRIES,
@@ -213,6 +214,9 @@ class ConsensusModel:
             return refusal
         if command.proposal_id in self.proposals:
             return refused("proposal_exists", "the new id is taken; try again", retryable=True)
+        if self._index.open_count(command.proposer) >= MAX_PROPOSALS_PER_PROPOSER:
+            message = f"{MAX_PROPOSALS_PER_PROPOSER} proposals of {command.proposer} are not settled yet"
+            return refused("too_many_proposals", message, retryable=True)
         archived = self._room()
         if isinstance(archived, Rejected):
             return archived

@@ -42,8 +42,8 @@ class Breaking:
 def run(marks: Marks, standing: Sequence[int], equal: Equal, rules: Rules, breaking: Breaking) -> Runoff:
     """Eliminate until one has more than half of what is not exhausted, or those left are level.
 
-    With Snapshot's rules the count ends when two are left, level or not, and the first listed of the last goes
-    out, also if all are the last.
+    With Snapshot's rules the count ends when two are left, level or not, and the first listed of the last
+    goes out, also if all are the last.
     """
     piles = _Piles(marks, standing, equal)
     rounds: list[Round] = []

@@ -40,8 +40,8 @@ from tests.support.proposals import (
 AMEND = Amend(proposal_id="p", agent="ada", artifact_sha256=OTHER_ARTIFACT, reason="a fourth host")
 CANCEL = CancelProposal(proposal_id="p", agent="gus", reason="out of hand")
 VETO = VetoProposal(proposal_id="p", agent="vi", reason="untested")
-EXECUTE = ExecuteProposal(proposal_id="p", executor="eve", execution_id="1", artifact_sha256=ARTIFACT)
-REPORT = ReportExecution(proposal_id="p", executor="eve", is_success=True, note="fine")
+EXECUTE = ExecuteProposal(proposal_id="p", executor="dan", execution_id="1", artifact_sha256=ARTIFACT)
+REPORT = ReportExecution(proposal_id="p", executor="dan", is_success=True, note="fine")
 COMMENT = Discuss(proposal_id="p", agent="bob", text="why not four?")
 WINDOW_MS = 50
 POWERS = {"guardian": "gus", "veto_holders": ("vi",), "execution_window_ms": WINDOW_MS}
@@ -393,6 +393,17 @@ def test_what_may_still_be_executed_makes_no_room(monkeypatch: pytest.MonkeyPatc
     assert house.refuse(proposal(proposal_id="q")) == "too_many_proposals"
     house.accept(EXECUTE)
     house.accept(proposal(proposal_id="q"))
+
+
+def test_one_agent_does_not_take_all_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "MAX_PROPOSALS_PER_PROPOSER", 1)
+    house = proposed(**POWERS)
+    assert house.refuse(proposal(proposal_id="q")) == "too_many_proposals"
+    house.restart()
+    assert house.refusal(proposal(proposal_id="q")).message == "1 proposals of ada are not settled yet"
+    house.accept(proposal(proposal_id="q", proposer="bob"))
+    house.accept(CANCEL)
+    house.accept(proposal(proposal_id="r"))
 
 
 def test_proposals_are_paged_by_number_in_either_order() -> None:
