@@ -406,6 +406,10 @@ in
               "_INBOX_consensus-c.>"
               "_INBOX_consensus.>"
               "conclave.call.consensus.*.*"
+              "conclave.event.registry.deregistered.*"
+              "conclave.event.registry.offline.*"
+              "conclave.event.registry.online.*"
+              "conclave.event.registry.registered.*"
               "conclave.journal.consensus.*"
               "conclave.shard.consensus.>"
             ];
