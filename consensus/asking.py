@@ -111,17 +111,23 @@ def quorums(
 def electors(
     electorate: Iterable[str] | Mapping[str, Any] | wire.Electorate,
     weights: str | Mapping[str, int] | Mapping[str, str],
+    minimum_electorate: int,
 ) -> dict[str, Any]:
-    """The fields of a proposal that say who votes, with what weight."""
+    """The fields of a proposal that say who votes, with what weight, and how many at least."""
     return {
         "electorate": electorate_of(electorate),
         "weights": dict(weights) if isinstance(weights, Mapping) else weights,
+        "minimum_electorate": minimum_electorate,
     }
 
 
-def powers(veto_holders: Iterable[str], guardian: str | None) -> dict[str, Any]:
-    """The fields of a proposal that say who may stop it."""
-    return {"veto_holders": items("veto_holders", veto_holders, of="agent ids"), "guardian": guardian}
+def powers(veto_holders: Iterable[str], guardian: str | None, executors: Iterable[str]) -> dict[str, Any]:
+    """The fields of a proposal that say who may stop it, and who may act on it."""
+    return {
+        "veto_holders": items("veto_holders", veto_holders, of="agent ids"),
+        "guardian": guardian,
+        "executors": items("executors", executors, of="names"),
+    }
 
 
 def statuses_of(given: wire.Status | Iterable[wire.Status] | None) -> Any:

@@ -77,6 +77,7 @@ class ConsensusClient:
         offline_voters: rules.OfflineVoters = "remain",
         veto_holders: Iterable[str] = (),
         guardian: str | None = None,
+        executors: Iterable[str] = (),
         timelock_ms: int | None = None,
         execution_window_ms: int = rules.DEFAULT_EXECUTION_WINDOW_MS,
         signatures: wire.Signatures = "required",
@@ -111,6 +112,7 @@ class ConsensusClient:
             offline_voters: Whether electors that go offline before they voted are left out.
             veto_holders: Who may stop it, saying why.
             guardian: Who may cancel it at any stage.
+            executors: Who may execute it; by default all with a part in it, and services that act on votes.
             timelock_ms: Time between success and execution.
             execution_window_ms: Time in which it may be executed.
             signatures: Whether votes must be signed.
@@ -126,7 +128,7 @@ class ConsensusClient:
             wire.ProposeRequest,
             title=title,
             artifact_sha256=artifact_sha256,
-            **asking.electors(electorate, weights),
+            **asking.electors(electorate, weights, minimum_electorate),
             kind=kind,
             description=description,
             **asking.won_by(protocol, options, threshold),
@@ -137,9 +139,8 @@ class ConsensusClient:
             fractional=fractional,
             tie_rule=tie_rule,
             credits=credits,
-            minimum_electorate=minimum_electorate,
             offline_voters=offline_voters,
-            **asking.powers(veto_holders, guardian),
+            **asking.powers(veto_holders, guardian, executors),
             timelock_ms=timelock_ms,
             execution_window_ms=execution_window_ms,
             signatures=signatures,

@@ -22,6 +22,7 @@ from consensus.events import (
     ProposalQueued,
     ProposalVetoed,
 )
+from consensus.executors import executors_text, may_execute
 from consensus.judging import problem_of_artifact
 from consensus.lifecycle import SETTLED
 from consensus.record import Proposal
@@ -142,6 +143,10 @@ def _already_settled(record: Proposal) -> Rejected:
 def execute(change: Change, command: ExecuteProposal, now_ms: int) -> Outcome | Rejected:
     """Redeem the approval; who did so may ask the same again under the same id, and gets the same answer."""
     record = change.record
+    # Before all else: of an approval that is none of its business an agent learns what `get` shows, no more.
+    if not may_execute(record, command.executor):
+        message = f"{command.executor} may not execute it; who may: {executors_text(record):.400}"
+        return refused("may_not_execute", message, details={"executors": list(record.rules.executors)})
     approval = approval_of(record)
     if record.executed is not None:
         executed = record.executed

@@ -11,6 +11,7 @@ from consensus.ballot import NOMINAL
 from consensus.limits import (
     MAX_ELECTORATE,
     MAX_EXECUTION_WINDOW_MS,
+    MAX_EXECUTORS,
     MAX_OPTION_CHARS,
     MAX_OPTIONS,
     MAX_QUORUM_TERM,
@@ -238,13 +239,20 @@ def _problem_of_counting(rules: Rules) -> Rejected | None:
 
 
 def _problem_of_powers(rules: Rules) -> Rejected | None:
-    holders = rules.veto_holders
-    if len(holders) > MAX_VETO_HOLDERS:
-        return refused("invalid_rules", f"veto_holders: at most {MAX_VETO_HOLDERS}, not {len(holders)}")
-    if len(set(holders)) != len(holders):
-        return refused("invalid_rules", f"veto_holders: {_twice(holders)} is named twice")
     guardian = () if rules.guardian is None else (rules.guardian,)
-    return _problem_of_ids("veto_holders", holders) or _problem_of_ids("guardian", guardian)
+    return (
+        _problem_of_holders("veto_holders", rules.veto_holders, MAX_VETO_HOLDERS)
+        or _problem_of_ids("guardian", guardian)
+        or _problem_of_holders("executors", rules.executors, MAX_EXECUTORS)
+    )
+
+
+def _problem_of_holders(name: str, holders: tuple[str, ...], highest: int) -> Rejected | None:
+    if len(holders) > highest:
+        return refused("invalid_rules", f"{name}: at most {highest}, not {len(holders)}")
+    if len(set(holders)) != len(holders):
+        return refused("invalid_rules", f"{name}: {_twice(holders)} is named twice")
+    return _problem_of_ids(name, holders)
 
 
 def _problem_of_ids(name: str, agents: Iterable[str]) -> Rejected | None:

@@ -96,6 +96,7 @@ REFUSALS: Final[Mapping[str, RefusalFacts]] = {
     "not_veto_holder": RefusalFacts("the agent holds no veto", "ask a veto holder"),
     "reason_required": RefusalFacts("a veto without a reason", "say why"),
     # execute, report
+    "may_not_execute": RefusalFacts("the agent may not redeem this approval", "ask one of those who may"),
     "not_succeeded": RefusalFacts("there is no approval to redeem", "execute what succeeded"),
     "timelock_pending": RefusalFacts("the timelock has not run out", "execute from `eta_ms` on"),
     "approval_expired": RefusalFacts("it was not executed in time", "propose anew"),

@@ -86,6 +86,8 @@ class RulesView(Reply):
     offline_voters: str
     veto_holders: tuple[Id, ...] = ()
     guardian: Id | None = None
+    executors: tuple[Id, ...] = ()
+    """Empty: its proposer, its electors, its guardian, and the services ``tasks`` and ``knowledge``."""
     timelock_ms: int | None = None
     execution_window_ms: int
     signatures: str
@@ -112,6 +114,7 @@ class RulesView(Reply):
             offline_voters=cast("Any", self.offline_voters),
             veto_holders=self.veto_holders,
             guardian=self.guardian,
+            executors=self.executors,
             timelock_ms=self.timelock_ms,
             execution_window_ms=self.execution_window_ms,
             are_signatures_required=self.signatures == "required",

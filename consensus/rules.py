@@ -119,6 +119,9 @@ class Rules:
     """Each may stop the proposal until it is executed, and must say why."""
     guardian: str | None = None
     """May cancel at any stage until execution. The proposer may only while the proposal is pending."""
+    executors: tuple[str, ...] = ()
+    """Each may redeem the approval, and nobody else; services by their names. Empty: the proposer, the
+    electors, the guardian, and the services that act on approvals (`consensus.executors.CONSUMERS`)."""
     timelock_ms: int | None = None
     """Time between success and execution, in which the proposal is ``queued``; None for no queue."""
     execution_window_ms: int = DEFAULT_EXECUTION_WINDOW_MS

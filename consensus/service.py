@@ -201,6 +201,7 @@ def _rules(request: wire.ProposeRequest) -> Rules:
         offline_voters=request.offline_voters,
         veto_holders=request.veto_holders,
         guardian=request.guardian,
+        executors=request.executors,
         timelock_ms=request.timelock_ms,
         execution_window_ms=request.execution_window_ms,
         are_signatures_required=request.signatures == "required",

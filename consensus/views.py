@@ -105,6 +105,7 @@ def rules_view(rules: Rules) -> dict[str, Any]:
         "offline_voters": rules.offline_voters,
         "veto_holders": rules.veto_holders,
         "guardian": rules.guardian,
+        "executors": rules.executors,
         "timelock_ms": rules.timelock_ms,
         "execution_window_ms": rules.execution_window_ms,
         "signatures": "required" if rules.are_signatures_required else "optional",

@@ -18,11 +18,11 @@ Refusals, each told by `consensus.refusals` with how to mend it. Of ``propose``:
 (retryable). Of ``vote``: ``not_active``, ``voting_closed``, ``not_in_electorate``, ``invalid_artifact``,
 ``stale_artifact``, ``invalid_choice``, ``invalid_conditions``, ``signature_required``, ``nonce_reused``,
 ``bad_signature``, ``already_voted``, ``delegated_away``, ``nothing_to_cast``, ``overspent``,
-``too_many_votes``. Of ``execute`` and ``report``: ``not_succeeded``, ``timelock_pending``,
-``approval_expired``, ``already_executed``, ``wrong_artifact``, ``token_mismatch``, ``conditions_unmet``,
-``not_executed``, ``not_executor``, ``already_reported``. Of the others: ``discussion_closed``,
-``too_many_comments``, ``not_proposer``, ``not_pending``, ``too_many_amendments``, ``not_guardian``,
-``not_veto_holder``, ``reason_required``, ``already_settled``, ``delegation_cycle``,
+``too_many_votes``. Of ``execute`` and ``report``: ``may_not_execute``, ``not_succeeded``,
+``timelock_pending``, ``approval_expired``, ``already_executed``, ``wrong_artifact``, ``token_mismatch``,
+``conditions_unmet``, ``not_executed``, ``not_executor``, ``already_reported``. Of the others:
+``discussion_closed``, ``too_many_comments``, ``not_proposer``, ``not_pending``, ``too_many_amendments``,
+``not_guardian``, ``not_veto_holder``, ``reason_required``, ``already_settled``, ``delegation_cycle``,
 ``too_many_delegations``. Of all that name a proposal: ``unknown_proposal``.
 """
 
@@ -290,6 +290,9 @@ class ProposeRequest(Body):
     """Each may stop the proposal until it is executed, and must say why."""
     guardian: Id | None = None
     """May cancel until it is executed."""
+    executors: tuple[Id, ...] = ()
+    """Who may execute it, and nobody else; services by their names. By default proposer, electors, guardian,
+    and the services ``tasks`` and ``knowledge``."""
     timelock_ms: Duration | None = None
     """Time between success and execution; without it there is no queue."""
     execution_window_ms: Duration = DEFAULT_EXECUTION_WINDOW_MS

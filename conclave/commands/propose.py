@@ -173,6 +173,14 @@ _OPTIONS: Final = (
     ),
     click.option("--guardian", metavar="AGENT", help="May cancel it until it is executed."),
     click.option(
+        "--executor",
+        "executors",
+        multiple=True,
+        metavar="NAME",
+        callback=read_names,
+        help="May execute it, and nobody else; may be repeated.",
+    ),
+    click.option(
         "--timelock", metavar="TIME", callback=read_duration, help="Time between success and execution."
     ),
     click.option(

@@ -137,6 +137,7 @@ def _terms(given: Mapping[str, Any]) -> dict[str, Any]:
         "offline_voters": given["offline_voters"],
         "veto_holders": given["veto"],
         "guardian": given["guardian"],
+        "executors": given["executors"],
         "timelock_ms": given["timelock"],
         "execution_window_ms": given["window"],
         "signatures": given["signatures"],

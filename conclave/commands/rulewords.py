@@ -71,6 +71,8 @@ def rule_sentences(rules: RulesView) -> Iterator[tuple[str, str]]:
         yield "guardian", f"{rules.guardian} may cancel it until it is executed"
     if rules.timelock_ms is not None:
         yield "timelock", f"{duration_text(rules.timelock_ms)} between success and execution"
+    if rules.executors:
+        yield "executors", f"{', '.join(rules.executors)} may execute it, and nobody else"
     yield "execution", f"within {duration_text(rules.execution_window_ms)}, then it expires"
     yield "signatures", "every vote is signed" if rules.signatures == "required" else "optional"
 

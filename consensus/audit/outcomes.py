@@ -23,6 +23,7 @@ from consensus.events import (
     VoteCast,
     VotingOpened,
 )
+from consensus.executors import executors_text, may_execute
 from consensus.record import Proposal
 from consensus.rules import Verdict
 
@@ -168,6 +169,9 @@ def _of_stop(record: Proposal, event: ProposalCanceled | ProposalVetoed) -> Find
 
 
 def _of_execution(record: Proposal, event: ProposalExecuted) -> Findings:
+    if not may_execute(record, event.executor):
+        due = f"one of {executors_text(record):.400}"
+        yield impossible("may_not_execute", f"{event.executor:.80} may not execute it", due)
     begins_ms, ends_ms = record.executable_from_ms, record.expires_at_ms
     if begins_ms is None or ends_ms is None or not begins_ms <= event.executed_at_ms <= ends_ms:
         yield impossible(

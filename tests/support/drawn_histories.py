@@ -47,7 +47,7 @@ def histories(draw: st.DrawFn) -> House:
         house.advance(max(house.now_ms, (house.record().deadline_ms or 0) + 1))
         if draw(st.integers(0, 2)):
             house.advance(house.now_ms + 6)
-            _execute(house)
+            _execute(draw, house)
     return house
 
 
@@ -63,6 +63,7 @@ def _proposals(draw: st.DrawFn) -> Any:
         execution_window_ms=draw(st.sampled_from([50, 1_000, 1_000])),
         guardian=draw(st.sampled_from([None, "gus"])),
         veto_holders=draw(st.sampled_from([(), ("vic",)])),
+        executors=draw(st.sampled_from([(), ("exe",), ("exe", "tasks")])),
         are_signatures_required=draw(st.booleans()),
     )
     agents = tuple(draw(st.lists(st.sampled_from(AGENTS), min_size=1, unique=True)))
@@ -114,7 +115,7 @@ def _act(draw: st.DrawFn, house: House) -> None:
         case "amend":
             house.send(Amend(proposal_id="p", agent="ada", artifact_sha256=OTHER_ARTIFACT))
         case "execute":
-            _execute(house)
+            _execute(draw, house)
         case _ if draw(st.booleans()):
             who, reason = draw(st.sampled_from(["ada", "gus"])), "no"
             house.send(CancelProposal(proposal_id="p", agent=who, reason=reason))
@@ -139,17 +140,18 @@ def _vote(draw: st.DrawFn, house: House, agent: str) -> None:
     house.send(command)
 
 
-def _execute(house: House) -> None:
+def _execute(draw: st.DrawFn, house: House) -> None:
+    executor = draw(st.sampled_from(["exe", "ada", "tasks"]))
     approval = approval_of(house.record())
     if approval is None:
         return
     house.send(
         ExecuteProposal(
             proposal_id="p",
-            executor="exe",
+            executor=executor,
             execution_id="1",
             artifact_sha256=approval.artifact_sha256,
             conditions_met=approval.conditions,
         )
     )
-    house.send(ReportExecution(proposal_id="p", executor="exe", is_success=False))
+    house.send(ReportExecution(proposal_id="p", executor=executor, is_success=False))

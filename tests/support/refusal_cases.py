@@ -30,8 +30,8 @@ from tests.support.proposals import (
 AMEND = Amend(proposal_id="p", agent="ada", artifact_sha256=OTHER_ARTIFACT)
 CANCEL = CancelProposal(proposal_id="p", agent="ada")
 VETO = VetoProposal(proposal_id="p", agent="vi", reason="untested")
-EXECUTE = ExecuteProposal(proposal_id="p", executor="eve", execution_id="1", artifact_sha256=ARTIFACT)
-REPORT = ReportExecution(proposal_id="p", executor="eve", is_success=True)
+EXECUTE = ExecuteProposal(proposal_id="p", executor="dan", execution_id="1", artifact_sha256=ARTIFACT)
+REPORT = ReportExecution(proposal_id="p", executor="dan", is_success=True)
 OPTIONS = (Option(option="x"), Option(option="y"))
 SIGNED = {"are_signatures_required": True}
 
@@ -181,6 +181,9 @@ PROPOSING = (
     rules("veto_holders: vi is named twice", veto_holders=("vi", "vi")),
     rules("veto_holders: at most 32, not 33", veto_holders=tuple(f"v{index}" for index in range(33))),
     rules("guardian: 'a.b' is no agent id", guardian="a.b"),
+    rules("executors: ex is named twice", executors=("ex", "ex")),
+    rules("executors: at most 32, not 33", executors=tuple(f"e{index}" for index in range(33))),
+    rules("executors: 'a.b' is no agent id", executors=("ex", "a.b")),
     Case(
         code="too_many_proposals",
         message="1 proposals with 1 events are not settled; try again later",

@@ -123,6 +123,7 @@ async def test_options_become_the_rules_of_the_proposal(tmp_path: Path) -> None:
             *("-e", "ada,bob", "-e", "carol", "--weight", "bob=3", "--kind", "infrastructure_change"),
             *("--protocol", "qualified_majority", "--threshold", ">2/3 of eligible", "--quorum", "60%"),
             *("--delay", "10m", "--period", "1h30m", "--veto", "dave", "--guardian", "erin"),
+            *("--executor", "tasks", "--executor", "carol"),
             *("--timelock", "5m", "--window", "1d", "--late-quorum", "30s", "--super-quorum", "3/4"),
             *("--vote-changes", "--no-early", "--offline", "release", "--signatures", "optional"),
         )
@@ -132,6 +133,7 @@ async def test_options_become_the_rules_of_the_proposal(tmp_path: Path) -> None:
         assert rules["threshold"] == {"numerator": 2, "denominator": 3, "inclusive": False, "of": "eligible"}
         assert rules["quorum"] == {"count": None, "numerator": 3, "denominator": 5}
         assert (rules["veto_holders"], rules["guardian"]) == (["dave"], "erin")
+        assert rules["executors"] == ["tasks", "carol"]
         assert (rules["timelock_ms"], rules["execution_window_ms"]) == (300_000, 86_400_000)
         assert (rules["late_quorum_extension_ms"], rules["vote_changes"]) == (30_000, True)
         assert (rules["early_decision"], rules["offline_voters"]) == (False, "release")

@@ -85,6 +85,7 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
         "is_early_decision": draw(st.booleans()),
         "veto_holders": draw(st.sampled_from([(), ("vi",)])),
         "guardian": draw(st.sampled_from([None, "gus"])),
+        "executors": draw(st.sampled_from([(), ("ada",), ("bob", "tasks")])),
         "timelock_ms": draw(st.sampled_from([None, 0, 4])),
         "execution_window_ms": draw(st.sampled_from([30, 1])),
         "are_signatures_required": False,
@@ -223,7 +224,7 @@ class ConsensusMachine(RuleBasedStateMachine):
             )[which]
         )
 
-    @rule(turn=turns, executor=agents, has_met=st.booleans())
+    @rule(turn=turns, executor=st.sampled_from((*AGENTS, "gus", "tasks", "zoe")), has_met=st.booleans())
     def execute(self, turn: int, executor: str, has_met: bool) -> None:  # noqa: FBT001
         proposal_id = self.chosen(turn, "succeeded", "queued", "executed")
         record = self.house.model.proposals.get(proposal_id)
@@ -244,6 +245,10 @@ class ConsensusMachine(RuleBasedStateMachine):
             assert isinstance(outcome, Outcome)
             assert approval.not_before_ms <= self.house.now_ms <= approval.expires_at_ms
             assert set(approval.conditions) <= set(command.conditions_met)
+        if isinstance(outcome, Outcome):
+            record = self.house.record(proposal_id)
+            entitled = {record.created.proposer, record.rules.guardian, *record.weights, "tasks", "knowledge"}
+            assert executor in (set(record.rules.executors) or entitled)
 
     @rule(turn=turns, data=st.data())
     def several_vote(self, turn: int, data: st.DataObject) -> None:

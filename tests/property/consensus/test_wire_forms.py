@@ -41,6 +41,7 @@ FIELDS = (
     "minimum_electorate",
     "timelock_ms",
     "veto_holders",
+    "executors",
     "artifact_sha256",
 )
 CALL = Call(caller="ada", draw_id=lambda: "p1")

@@ -130,6 +130,7 @@ def test_every_rule_has_its_sentence() -> None:
         offline_voters="release",
         veto_holders=("ada",),
         guardian="bob",
+        executors=("ops", "tasks"),
         timelock_ms=300_000,
         execution_window_ms=86_400_000,
         signatures="optional",
@@ -152,6 +153,7 @@ def test_every_rule_has_its_sentence() -> None:
         ("veto", "ada may veto it until it is executed"),
         ("guardian", "bob may cancel it until it is executed"),
         ("timelock", "5m between success and execution"),
+        ("executors", "ops, tasks may execute it, and nobody else"),
         ("execution", "within 1d, then it expires"),
         ("signatures", "optional"),
     ]

@@ -19,7 +19,7 @@ WEIGHTS = {"v1": 10, "v2": 7, "v3": 5, "v4": 2, "rest": 76}
 SUPER_WEIGHTS = {"v1": 40, "v2": 30, "v3": 20, "v4": 15, "v5": 5}
 SNAPSHOT_MS = CREATED_MS + 4
 DEADLINE_MS = SNAPSHOT_MS + 16
-EXECUTE = ExecuteProposal(proposal_id="p", executor="anybody", execution_id="1", artifact_sha256=ARTIFACT)
+EXECUTE = ExecuteProposal(proposal_id="p", executor="tasks", execution_id="1", artifact_sha256=ARTIFACT)
 
 
 def governor(*, is_open: bool = True, **changes: Any) -> House:
@@ -284,7 +284,7 @@ def test_guard_re_execute() -> None:
     cast(house, "rest", "for")
     house.advance(DEADLINE_MS + 1)
     house.accept(EXECUTE)
-    again = ExecuteProposal(proposal_id="p", executor="other", execution_id="1", artifact_sha256=ARTIFACT)
+    again = ExecuteProposal(proposal_id="p", executor="knowledge", execution_id="1", artifact_sha256=ARTIFACT)
     assert house.refuse(again) == "already_executed"
 
 

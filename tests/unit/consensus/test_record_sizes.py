@@ -59,6 +59,7 @@ def largest(proposal_id: str = "p", *, agents: tuple[str, ...] = AGENTS, delay_m
             quorum=Level(numerator=1),
             veto_holders=AGENTS[: limits.MAX_VETO_HOLDERS],
             guardian=AGENTS[0],
+            executors=AGENTS[: limits.MAX_EXECUTORS],
             are_signatures_required=False,
             is_early_decision=False,
         ),

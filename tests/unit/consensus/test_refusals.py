@@ -43,6 +43,7 @@ from tests.support.refusal_cases import (
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs" / "consensus.md"
+SERVICES = "the services tasks and knowledge"
 
 
 def unknown(command: Any) -> Case:
@@ -212,6 +213,15 @@ def much_later(**changes: Any) -> House:
     return house
 
 
+def guarded() -> House:
+    return succeeded(guardian="gus")
+
+
+def taken() -> House:
+    """Somebody who may has executed it already."""
+    return after(succeeded(executors=("ops", "tasks")), replace(EXECUTE, executor="ops"))
+
+
 ENDING = (
     Case(
         code="not_proposer",
@@ -244,6 +254,20 @@ ENDING = (
         )
         for command in (VETO, CANCEL, replace(CANCEL, agent="gus"))
     ),
+    *(
+        Case(
+            code="may_not_execute",
+            message=f"eve may not execute it; who may: {names}",
+            house=house,
+            command=replace(EXECUTE, executor="eve"),
+        )
+        for names, house in {
+            f"its proposer ada, its electors, {SERVICES}": proposed,
+            f"its proposer ada, its electors, its guardian gus, {SERVICES}": guarded,
+            "ops, tasks": taken,
+        }.items()
+    ),
+    ended("may_not_execute", "dan may not execute it; who may: ops", EXECUTE, executors=("ops",)),
     Case(
         code="not_succeeded",
         message="proposal p is active; only what succeeded may be executed",
@@ -264,7 +288,7 @@ ENDING = (
     ),
     ended(
         "already_executed",
-        "eve executed it at 1000 (Unix ms); an approval is good for one execution",
+        "dan executed it at 1000 (Unix ms); an approval is good for one execution",
         replace(EXECUTE, execution_id="2"),
         EXECUTE,
     ),
@@ -293,7 +317,7 @@ ENDING = (
         command=replace(EXECUTE, conditions_met=("backed up",)),
     ),
     ended("not_executed", "proposal p is succeeded; report once it was executed", REPORT),
-    ended("not_executor", "only eve, who executed it, reports", replace(REPORT, executor="bob"), EXECUTE),
+    ended("not_executor", "only dan, who executed it, reports", replace(REPORT, executor="bob"), EXECUTE),
     ended(
         "already_reported",
         "there is a receipt of 1000 (Unix ms); the first one stands",

@@ -218,6 +218,7 @@ ELABORATE = rules.Rules(
     offline_voters="release",
     veto_holders=("eve",),
     guardian="zed",
+    executors=("ops", "tasks"),
     timelock_ms=0,
     execution_window_ms=9,
     are_signatures_required=False,

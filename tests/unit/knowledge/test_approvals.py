@@ -150,10 +150,10 @@ async def test_an_approval_counts_between_its_timelock_and_its_expiry() -> None:
         assert await library.refused(library.state(token)) == "approval_expired"
 
 
-async def test_an_approval_that_somebody_else_executed_is_refused() -> None:
+async def test_an_approval_that_an_executor_of_its_own_redeemed_is_refused() -> None:
     async with a_library() as library:
         artifact = fact_artifact(TOPIC, FACT)
-        proposal = await library.hall.approved(artifact)
+        proposal = await library.hall.approved(artifact, executors=["bob", "knowledge"])
         bob = ConsensusClient(library.hall.caller("bob"))
         await bob.execute(proposal.proposal_id, artifact_sha256=artifact.sha256)
         assert await library.refused(library.state(proposal.approval)) == "already_executed"

@@ -75,12 +75,16 @@ Call = Callable[[Any], Awaitable[Any]]
         ),
         (lambda s: s.registry.get("A B"), "agent: use 1 to 63 of"),
         (
-            lambda s: s.consensus.propose("x", artifact_sha256="zz", electorate=["bob"]),
-            "artifact_sha256: must match",
+            lambda s: s.consensus.propose("x", artifact_sha256=bytes(32).hex() * 3, electorate=["bob"]),
+            "artifact_sha256: must have at most 128 characters",
         ),
         (
-            lambda s: s.consensus.propose("x", artifact_sha256=SHA256, electorate=["bob"], quorum=0.5),
-            "quorum is a number of votes or a Fraction",
+            lambda s: s.consensus.propose("x", artifact_sha256=SHA256, electorate=["bob"], quorum=NAN),
+            "quorum is a number of votes or a Fraction of the electorate: Fraction(1, 2)",
+        ),
+        (
+            lambda s: s.consensus.propose("x", artifact_sha256=SHA256, electorate=["bob"], executors="tasks"),
+            'executors is a list of names, not one text; write ["tasks"]',
         ),
         (lambda s: s.tasks.submit("opt", {"x": {"y": [1, NAN]}}), "payload.x.y.1: JSON has no NaN"),
         (lambda s: s.registry.register(metadata={"x": INFINITY}), "metadata.x: JSON has no NaN"),

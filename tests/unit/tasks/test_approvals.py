@@ -128,13 +128,32 @@ async def test_an_approval_is_good_for_one_task(
         assert await desk.refused(again(desk, token)) == code
 
 
-async def test_an_approval_that_somebody_else_executed_is_refused() -> None:
+async def test_an_approval_that_its_proposer_executed_is_refused() -> None:
     async with a_desk() as desk:
         proposal = await desk.hall.approved(ARTIFACT)
-        bob = ConsensusClient(desk.hall.caller("bob"))
-        await bob.execute(proposal.proposal_id, artifact_sha256=ARTIFACT.sha256)
+        ada = ConsensusClient(desk.hall.caller("ada"))
+        await ada.execute(proposal.proposal_id, artifact_sha256=ARTIFACT.sha256)
         submitting = desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
         assert await desk.refused(submitting) == "already_executed"
+
+
+async def test_nobody_without_a_part_in_it_can_use_an_approval_up() -> None:
+    async with a_desk() as desk:
+        proposal = await desk.hall.approved(ARTIFACT)
+        for agent in ("bob", "registry"):
+            stranger = ConsensusClient(desk.hall.caller(agent))
+            executing = stranger.execute(proposal.proposal_id, artifact_sha256=ARTIFACT.sha256)
+            assert await desk.refused(executing) == "may_not_execute"
+        await desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
+        assert await desk.hall.status(proposal.proposal_id) == "executed"
+
+
+async def test_an_approval_for_other_executors_makes_no_task() -> None:
+    async with a_desk() as desk:
+        proposal = await desk.hall.approved(ARTIFACT, executors=["bob"])
+        submitting = desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
+        assert await desk.refused(submitting) == "may_not_execute"
+        assert await desk.hall.status(proposal.proposal_id) == "succeeded"
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ def test_the_true_history_is_verified() -> None:
         (setting(EXECUTED, executed_at_ms=2_000_000_000), EXECUTED, "time"),
         (setting(EXECUTED, executed_at_ms=2_000_000_000), EXECUTED, "missing"),
         (setting(EXECUTED, conditions_met=[]), EXECUTED, "conditions_unmet"),
+        (setting(EXECUTED, executor="eve"), EXECUTED, "may_not_execute"),
         (again(EXECUTED), EXECUTED + 1, "impossible"),
         (setting(REPORTED, executor="eve"), REPORTED, "wrong_value"),
         (again(REPORTED), REPORTED + 1, "already_reported"),
