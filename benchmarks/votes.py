@@ -35,6 +35,7 @@ from benchmarks.child import child
 from benchmarks.machine import describe
 from benchmarks.sampling import show as show_profile
 from conclave.embedded import embedded_server
+from consensus.rules import Level, Rules
 from consensus.signing import CredentialsSigner, new_nonce, signed_bytes
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.names import Subjects
@@ -43,6 +44,7 @@ from coordination.runtime.wire import HEADER_ERROR_CODE
 ALLOWED_MS: Final = {10: 100, 1_000: 2_000}
 """Target by number of voters."""
 _ARTIFACT: Final = hashlib.sha256(b"what is voted on").hexdigest()
+_RULES: Final = Rules(protocol="unanimous", quorum=Level(numerator=1, denominator=1))
 _SUBJECTS: Final = Subjects()
 _PROPOSER: Final = "proposer"
 _TIMEOUT_S: Final = 60.0
@@ -65,6 +67,7 @@ class Voter:
         data = signed_bytes(
             proposal_id=proposal_id,
             artifact_sha256=_ARTIFACT,
+            rules=_RULES,
             voter=self.name,
             scope="all",
             choice="for",

@@ -129,6 +129,7 @@ def _problem_of_signature(record: Proposal, command: CastVote, choice: Choice) -
     signed = signed_bytes(
         proposal_id=record.proposal_id,
         artifact_sha256=record.artifact_sha256,
+        rules=record.rules,
         voter=command.voter,
         scope=command.scope,
         choice=choice,

@@ -223,7 +223,7 @@ class ConsensusClient:
         try:
             return await self._command("vote", body, wire.VoteReply)
         except RejectedError as error:
-            if error.code == "stale_artifact":
+            if error.code in ("stale_artifact", "bad_signature"):  # it was amended since
                 self._known.pop(proposal_id, None)
             raise
 
@@ -239,14 +239,16 @@ class ConsensusClient:
     def _signed(
         self, body: wire.VoteRequest, proposal: wire.ProposalSummary, signer: Signer
     ) -> wire.VoteRequest:
+        decided_by = proposal.rules.as_rules()
         try:
-            choice = normalised(proposal.rules.as_rules(), body.choice)
+            choice = normalised(decided_by, body.choice)
         except ChoiceError as error:
             raise RejectedError("invalid_choice", str(error)) from None
         nonce = new_nonce(self._caller.entropy)
         data = signed_bytes(
             proposal_id=body.proposal_id,
             artifact_sha256=proposal.artifact_sha256,
+            rules=decided_by,
             voter=self._caller.agent,
             scope=body.scope,
             choice=choice,

@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nacl.bindings import crypto_sign_open
 from nacl.exceptions import CryptoError
 
 from consensus.ballot import Choice, Scope
-from consensus.canonical import canonical
+from consensus.canonical import canonical, plain
+from consensus.rules import Rules
 
 if TYPE_CHECKING:
     from coordination.runtime.credentials import Credentials
@@ -34,6 +36,7 @@ _USER_PREFIX: Final = 20 << 3
 _KEY_BYTES: Final = 32
 _SIGNATURE_BYTES: Final = 64
 _KEYS_REMEMBERED: Final = 4096
+_RULES_REMEMBERED: Final = 256
 
 
 class Signer(Protocol):
@@ -85,6 +88,7 @@ def signed_bytes(
     *,
     proposal_id: str,
     artifact_sha256: str,
+    rules: Rules,
     voter: str,
     scope: Scope,
     choice: Choice,
@@ -97,6 +101,7 @@ def signed_bytes(
     Args:
         proposal_id: What is voted on.
         artifact_sha256: The artifact it stands for at this moment; an amendment voids what was signed before.
+        rules: With the options and their artifacts at this moment: a vote for an option is one for its bytes.
         voter: Agent id.
         scope: Which weight is cast.
         choice: In its normal form (`consensus.ballot.normalised`).
@@ -109,6 +114,7 @@ def signed_bytes(
             "purpose": PURPOSE,
             "proposal_id": proposal_id,
             "artifact_sha256": artifact_sha256,
+            "rules_sha256": rules_sha256(rules),
             "voter": voter,
             "scope": scope,
             "choice": choice,
@@ -117,6 +123,12 @@ def signed_bytes(
             "nonce": nonce,
         }
     )
+
+
+@lru_cache(maxsize=_RULES_REMEMBERED)
+def rules_sha256(rules: Rules) -> str:
+    """SHA-256 of the canonical JSON of `rules`, as they stand in the trail."""
+    return sha256(canonical(plain(rules))).hexdigest()
 
 
 def attested_bytes(*, proposal_id: str, sequence: int, head: str) -> bytes:

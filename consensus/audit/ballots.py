@@ -65,6 +65,7 @@ def _of_signature(record: Proposal, event: VoteCast) -> Findings:
     data = signed_bytes(
         proposal_id=event.proposal_id,
         artifact_sha256=record.artifact_sha256,
+        rules=record.rules,
         voter=event.voter,
         scope=event.scope,
         choice=event.choice,

@@ -195,6 +195,7 @@ class VoteAgent:
         data = signed_bytes(
             proposal_id=proposal.proposal_id,
             artifact_sha256=proposal.artifact_sha256,
+            rules=proposal.rules.as_rules(),
             voter=self.name,
             scope=attempt.scope,  # type: ignore[arg-type]
             choice=attempt.choice,

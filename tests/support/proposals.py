@@ -79,6 +79,7 @@ def signed(command: CastVote, record: Proposal, *, nonce: str = "", by: str = ""
     data = signed_bytes(
         proposal_id=command.proposal_id,
         artifact_sha256=record.artifact_sha256,
+        rules=record.rules,
         voter=command.voter,
         scope=command.scope,
         choice=normalised(record.rules, command.choice),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from consensus.replies import RulesView
 from consensus.signing import signed_bytes
 from coordination.runtime.bus import NatsBus
 from tests.integration.consensus.conftest import Town
@@ -152,11 +154,14 @@ async def test_a_bad_vote_gets_the_code_of_its_fault(plain: Plain) -> None:
 async def test_a_signature_must_be_of_this_vote_and_its_nonce_fresh(plain: Plain) -> None:
     proposal_id = await plain.propose(signatures="required", vote_changes=True)
     signer = signer_of("ops")
+    view = (await plain.ask("get", proposal_id=proposal_id))["rules"]
+    rules = RulesView.model_validate(view).as_rules()
 
     def signed(choice: str, **claimed: Any) -> dict[str, Any]:
         said = {
             "proposal_id": proposal_id,
             "artifact_sha256": ARTIFACT,
+            "rules": rules,
             "voter": "ops",
             "scope": "all",
             "choice": choice,
@@ -171,6 +176,7 @@ async def test_a_signature_must_be_of_this_vote_and_its_nonce_fresh(plain: Plain
     for other in (
         {"voter": "bob"},
         {"artifact_sha256": OTHER_ARTIFACT},
+        {"rules": replace(rules, guardian="eve")},
         {"proposal_id": "another"},
         {"nonce": "another-nonce-altogether"},
         {"rationale": "because"},

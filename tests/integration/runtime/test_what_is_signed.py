@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from consensus.rules import Rules
 from consensus.signing import signed_bytes
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.credentials import Credentials
@@ -14,6 +15,7 @@ ADA = Credentials.generate(bytes(range(32)))
 VOTE = signed_bytes(
     proposal_id="p",
     artifact_sha256="ab" * 32,
+    rules=Rules(),
     voter="ada",
     scope="all",
     choice="for",

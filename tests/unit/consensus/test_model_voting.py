@@ -10,6 +10,7 @@ import pytest
 
 from consensus.approval import approval_of
 from consensus.commands import (
+    Amend,
     ExecuteProposal,
     NotePresence,
     OpenVoting,
@@ -26,6 +27,7 @@ from tests.support.proposals import (
     count,
     percent,
     proposal,
+    proposed,
     signed,
     vote,
     voting,
@@ -355,3 +357,13 @@ def test_what_was_not_approved_has_no_approval() -> None:
         house.accept(vote(voter, "against"))
     assert approval_of(house.record()) is None
     assert house.record().expires_at_ms is None
+
+
+def test_a_vote_signed_for_an_option_is_not_one_for_what_took_its_artifact() -> None:
+    house = proposed(protocol="approval", options=OPTIONS, are_signatures_required=True)
+    read = signed(vote("bob", ["x"]), house.record())
+    other = (replace(OPTIONS[0], artifact_sha256="6" * 64), OPTIONS[1])
+    house.accept(Amend(proposal_id="p", agent="ada", artifact_sha256=ARTIFACT, options=other))
+    house.advance(house.record().snapshot_ms + 1)
+    assert house.refuse(read) == "bad_signature"
+    house.accept(signed(vote("bob", ["x"]), house.record()))

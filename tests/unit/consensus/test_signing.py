@@ -13,6 +13,7 @@ from typing import Any
 import nkeys  # type: ignore[import-untyped]
 import pytest
 
+from consensus.rules import Option, Rules
 from consensus.signing import (
     NONCE_CHARS,
     NONCE_PATTERN,
@@ -20,6 +21,7 @@ from consensus.signing import (
     attested_bytes,
     is_public_key,
     new_nonce,
+    rules_sha256,
     signed_bytes,
     verify,
 )
@@ -31,6 +33,7 @@ FIELD = 2**255 - 19
 VOTE: dict[str, Any] = {
     "proposal_id": "p-1",
     "artifact_sha256": "ab" * 32,
+    "rules": Rules(),
     "voter": "ada",
     "scope": "all",
     "choice": "for",
@@ -93,7 +96,8 @@ def test_signatures_are_those_of_rfc_8032(seed: str, public: str, message: str, 
 def test_what_is_signed_is_the_canonical_json_of_the_vote_and_its_purpose() -> None:
     assert signed_bytes(**VOTE) == (
         b'{"artifact_sha256":"' + b"ab" * 32 + b'","choice":"for","conditions":["tested"],"nonce":"'
-        + b"A" * 22 + b'","proposal_id":"p-1","purpose":"conclave.vote.1","rationale":"fine","scope":"all",'
+        + b"A" * 22 + b'","proposal_id":"p-1","purpose":"conclave.vote.1","rationale":"fine",'
+        b'"rules_sha256":"' + rules_sha256(Rules()).encode() + b'","scope":"all",'
         b'"voter":"ada"}'
     )  # fmt: skip
 
@@ -103,6 +107,8 @@ def test_what_is_signed_is_the_canonical_json_of_the_vote_and_its_purpose() -> N
     [
         ("proposal_id", "p-2"),
         ("artifact_sha256", "ab" * 31 + "ac"),
+        ("rules", Rules(options=(Option(option="for", artifact_sha256="cd" * 32),))),
+        ("rules", Rules(guardian="eve")),
         ("voter", "eve"),
         ("scope", "own"),
         ("choice", "against"),
