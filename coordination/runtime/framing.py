@@ -30,6 +30,9 @@ _HEAD: Final = b'{"v":%d,"crc":"%%08x",' % RECORD_VERSION
 _HEAD_BYTES: Final = len(_HEAD % 0)
 _PLAIN_TYPES: Final = frozenset({str, int, bool, NoneType})
 _MAX_SHAPES: Final = 64
+_OTHER_VERSION: Final = (
+    "perhaps another version of Conclave wrote it: go on with that one, or with another store"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +143,14 @@ class EventCodec:
         name = raw["type"]
         adapter = self._adapters.get(name) if isinstance(name, str) else None
         if adapter is None:
-            raise PeerProtocolError(f"unknown event type {str(name)[:80]!r}")
+            raise PeerProtocolError(f"unknown event type {str(name)[:80]!r}; {_OTHER_VERSION}")
         try:
             return adapter.validate_python(raw["data"])
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise PeerProtocolError(f"event {name}: {place[:80]}: {first['msg'][:200]}") from None
+            problem = f"event {name}: {place[:80]}: {first['msg'][:200]}"
+            raise PeerProtocolError(f"{problem}; {_OTHER_VERSION}") from None
 
 
 def frame(epoch: int, at_ms: int, encoded_events: Sequence[bytes]) -> bytes:

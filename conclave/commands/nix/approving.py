@@ -13,6 +13,8 @@ from conclave.commands.access import Access
 from conclave.commands.booth import consensus, find
 from conclave.commands.durations import moment_text
 from conclave.commands.listing import now_ms
+from conclave.commands.nix.reading import recorded
+from consensus.replies import Proposal
 from coordination.approvals.redeeming import execution_of
 from coordination.runtime.errors import RejectedError
 from nix_gen import Flake, Graph, Written, write
@@ -58,6 +60,7 @@ async def write_approved(
     """
     async with consensus(access) as (client, caller):
         proposal = await find(client, reference)
+        _require_newest(proposal, directory)
         deployer = Deployer(caller=caller, client=client, execution_id=_execution_at(directory))
         try:
             built = await deployer.redeem(proposal, graph, flake, conditions_met=conditions_met)
@@ -67,6 +70,23 @@ async def write_approved(
         note = f"flake of {graph.name} for {len(built.hosts)} hosts"
         digest = await deployer.report(proposal.proposal_id, built, note=note)
     return Approved(flake=built, written=written, proposal_id=proposal.proposal_id, result_sha256=digest)
+
+
+def _require_newest(proposal: Proposal, directory: Path) -> None:
+    """Refuse to go back to what was generated here before: a later approval has taken its place.
+
+    Consensus gives the same execution the same answer for ever, so that whoever was killed can go on; whose
+    receipt is there was not killed.
+    """
+    standing = recorded(directory).get("approval")
+    later = standing.get("proposal_id") if isinstance(standing, dict) else None
+    if proposal.receipt is None or later in (None, proposal.proposal_id):
+        return
+    raise RejectedError(
+        "already_executed",
+        f"proposal {proposal.proposal_id} was executed, and {directory} stands by the approval of {later} "
+        "since; propose the graph anew",
+    )
 
 
 def _execution_at(directory: Path) -> str:

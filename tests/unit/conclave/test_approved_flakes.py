@@ -117,6 +117,18 @@ async def test_the_same_again_changes_nothing_and_another_directory_is_another_e
     assert (await site.refused(proposal)).code == "already_executed"
 
 
+async def test_an_executed_approval_does_not_bring_back_what_a_later_one_has_replaced(site: Site) -> None:
+    site.agent = "ada"
+    first = await site.approved()
+    await site.generate(first)
+    second = await site.approved(OTHER)
+    await site.generate(second, OTHER)
+    refused = await site.refused(first)
+    assert refused.code == "already_executed"
+    assert f"stands by the approval of {second.proposal_id} since" in str(refused)
+    assert deployment(site)["approval"]["proposal_id"] == second.proposal_id
+
+
 async def test_whoever_was_killed_before_writing_writes_when_asked_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
