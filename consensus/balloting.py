@@ -40,13 +40,18 @@ def vote(change: Change, command: CastVote, now_ms: int) -> Outcome | Rejected:
     if refusal is not None:
         return refusal
     event = _cast(record, command, ballot, now_ms)
-    was_quorum_reached = record.was_quorum_reached
+    assert record.poll is not None, "an active proposal has a poll"
+    prospect = record.poll.after(ballot)
+    is_decided = prospect.early_verdict() is not None
     change.add(event)
-    trail_hash = change.record.head
-    decide_early(change, now_ms)
-    if change.record.was_quorum_reached and not was_quorum_reached:
+    trail_hash = change.head
+    status = record.status
+    if is_decided:
+        decide_early(change, now_ms)
+        status = change.record.status
+    elif record.is_extensible and prospect.is_quorum_reached:
         _extend(change, now_ms)
-    return change.outcome(voted_view(change.record, event, trail_hash))
+    return change.outcome(voted_view(event, status, trail_hash))
 
 
 def _no_vote_now(record: Proposal, now_ms: int) -> Rejected | None:
@@ -174,10 +179,10 @@ def _cast(record: Proposal, command: CastVote, ballot: Ballot, now_ms: int) -> V
 
 
 def _extend(change: Change, now_ms: int) -> None:
-    """Give more time where the quorum was reached late, unless the vote is over by that."""
+    """Give more time where the quorum was reached late."""
     record = change.record
     deadline_ms = now_ms + record.rules.late_quorum_extension_ms
-    if record.status == "active" and record.deadline_ms is not None and deadline_ms > record.deadline_ms:
+    if record.deadline_ms is not None and deadline_ms > record.deadline_ms:
         change.add(
             DeadlineExtended(proposal_id=record.proposal_id, deadline_ms=deadline_ms, extended_at_ms=now_ms)
         )

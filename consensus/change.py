@@ -27,7 +27,7 @@ from consensus.events import (
     VoteCast,
     VotingOpened,
 )
-from consensus.record import Proposal, created_record, evolve
+from consensus.record import Link, Proposal, created_record, evolve, link_after
 from consensus.views import announcement_view, decision_view, execution_view, receipt_view, summary_view
 from coordination.runtime.model import Notice, Outcome, Push
 
@@ -59,16 +59,33 @@ class Change:
     """
 
     def __init__(self, record: Proposal | None) -> None:
-        self._record = record
+        self._base = self._record = record
+        self._links: list[Link] = []
+        self._taken_count = 0
         self._is_ended = False
         self.events: list[ProposalEvent] = []
         self._messages: list[Push | Notice] = []
 
     @property
     def record(self) -> Proposal:
-        """The proposal with all events so far; only for reading."""
+        """The proposal with all events so far; only for reading.
+
+        Made when it is asked for: most votes lead to nothing that needs it.
+        """
         assert self._record is not None, "the first event makes the proposal"
+        if self._taken_count < len(self._links):
+            if self._record is self._base:
+                self._record = self._record.branch()
+            self._record.foreseen = self._links
+            for link in self._links[self._taken_count :]:
+                evolve(self._record, link.event)
+            self._taken_count = len(self._links)
         return self._record
+
+    @property
+    def head(self) -> str:
+        """Hash of the trail with all events so far."""
+        return self._links[-1].hash if self._links else self.record.head
 
     def add(self, event: ProposalEvent) -> None:
         """Let `event` happen next."""
@@ -76,9 +93,11 @@ class Change:
             assert self._record is None, "a proposal is made once"
             self._record = created_record(event)
         else:
-            if not self.events:
-                self._record = self.record.branch()
-            evolve(self.record, event)
+            assert self._record is not None, "the first event makes the proposal"
+            trail_of = self._record if self._base is None else self._base
+            self._links.append(link_after(trail_of, event, self._links))
+            if self._base is not None:
+                self._base.foreseen = self._links
         self.events.append(event)
         self._tell(event)
 
@@ -93,9 +112,8 @@ class Change:
         return Outcome(events=tuple(self.events), reply=reply, messages=tuple(messages))
 
     def _tell(self, event: ProposalEvent) -> None:
-        record = self.record
-        notice = Notice(event=_NAMES[type(event)], aggregate=record.proposal_id, body=_body(record, event))
-        self._messages.append(notice)
+        body = self._voted(event) if isinstance(event, VoteCast) else _body(self.record, event)
+        self._messages.append(Notice(event=_NAMES[type(event)], aggregate=event.proposal_id, body=body))
         match event:
             case ProposalCreated():
                 # With no discussion period the opening, which follows at once, is announced alone.
@@ -105,6 +123,17 @@ class Change:
                 self._announce()
             case ProposalDecided() | ProposalQueued() | ProposalCanceled() | ProposalVetoed():
                 self._is_ended = True
+
+    def _voted(self, event: VoteCast) -> dict[str, Any]:
+        return {
+            "proposal_id": event.proposal_id,
+            "sequence": event.sequence,
+            "voter": event.voter,
+            "scope": event.scope,
+            "choice": event.choice,
+            "weight": event.weight,
+            "trail_hash": self.head,
+        }
 
     def _announce(self) -> None:
         """To all electors that are known. Those who delegated hear of it as well: they may override."""
@@ -120,16 +149,6 @@ def _body(record: Proposal, event: ProposalEvent) -> dict[str, Any]:
                 "proposal_id": event.proposal_id,
                 "sequence": len(record.comments),
                 "agent": event.agent,
-            }
-        case VoteCast():
-            body = {
-                "proposal_id": event.proposal_id,
-                "sequence": event.sequence,
-                "voter": event.voter,
-                "scope": event.scope,
-                "choice": event.choice,
-                "weight": event.weight,
-                "trail_hash": record.head,
             }
         case ElectorReleased() | ElectorRestored():
             body = {"proposal_id": event.proposal_id, "agent": event.agent}

@@ -6,8 +6,10 @@ Counting itself is `consensus.counting`; here its results become tallies, verdic
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from math import floor, isqrt
+from operator import add
 from typing import Any, Final
 
 from consensus import counting
@@ -83,9 +85,13 @@ class Lead:
     """The option that wins however the free weight is cast; None: not known of any."""
     next_free_votes: int = -1
     """Without a winner: as long as more than so much weight is free, there cannot be one."""
+    measured: Mapping[ChoiceKey, int] = field(default_factory=dict)
+    """The fixed weight by choice that it was found from."""
+    sums: tuple[Number, ...] = ()
+    """What that weight adds up to; see `_sums_of`."""
 
 
-def lead(rules: Rules, fixed: Iterable[tuple[ChoiceKey, int]], free_votes: int, seed: str) -> Lead:
+def lead(rules: Rules, fixed: Mapping[ChoiceKey, int], free_votes: int, seed: str, before: Lead) -> Lead:
     """Whether an option wins whatever becomes of `free_votes` of weight, cast or not. Sound; not complete.
 
     Each method has a *gap*: what the free weight could take from the leader less what it is ahead by. Below 0
@@ -97,14 +103,41 @@ def lead(rules: Rules, fixed: Iterable[tuple[ChoiceKey, int]], free_votes: int, 
     - Copeland: ahead of every other option in its pair, one unit of weight moving that by 1.
 
     When a unit of weight becomes fixed the gap shrinks by no more than twice what a unit moves, so that a
-    count tells how long the next one can wait: with n voters about log n counts are made instead of n.
+    count tells how long the next one can wait: with n voters about log n counts are made instead of n. A race
+    that stays as close as can be is measured at every vote; so only what was fixed since then is counted.
+
+    Args:
+        rules: Of a protocol that chooses among options.
+        fixed: Weight by choice that stays where it is.
+        free_votes: All other weight.
+        seed: As of `count`.
+        before: Of the same vote, earlier; what was fixed then still is.
     """
-    counted = count(rules, fixed, seed)
+    added = {
+        key: weight - before.measured.get(key, 0)
+        for key, weight in fixed.items()
+        if weight != before.measured.get(key)
+    }
+    sums = _sums_of(rules, count(rules, added.items(), seed))
+    if before.sums:
+        sums = tuple(map(add, before.sums, sums))
     moved = _moved_by_one(rules)
-    leader, gap = min(_gaps(rules, counted, free_votes * moved), key=lambda each: each[1])
-    if gap < 0:
-        return Lead(winner=counted.options[leader])
-    return Lead(winner=None, next_free_votes=free_votes - floor(gap / (2 * moved)) - 1)
+    leader, gap = min(_gaps(rules, sums, free_votes * moved), key=lambda each: each[1])
+    winner = rules.option_ids[leader] if gap < 0 else None
+    next_free_votes = -1 if gap < 0 else free_votes - floor(gap / (2 * moved)) - 1
+    return Lead(winner=winner, next_free_votes=next_free_votes, measured=dict(fixed), sums=sums)
+
+
+def _sums_of(rules: Rules, counted: Count) -> tuple[Number, ...]:
+    """What leads are measured by; all of it the sum of what the ballots add, each for itself.
+
+    Of Copeland's method the weight of each pair, row by row; of a runoff the first round; else the scores.
+    """
+    if counted.pairwise is not None:
+        return tuple(chain.from_iterable(counted.pairwise))
+    if rules.protocol == "ranked_choice":
+        return tuple(each or 0 for each in counted.rounds[0].scores)
+    return counted.scores  # type: ignore[return-value]  # numbers, none is a root
 
 
 def _moved_by_one(rules: Rules) -> int:
@@ -118,22 +151,22 @@ def _moved_by_one(rules: Rules) -> int:
             return 1
 
 
-def _gaps(rules: Rules, counted: Count, reach: int) -> Sequence[tuple[int, Any]]:
+def _gaps(rules: Rules, sums: Sequence[Number], reach: int) -> Sequence[tuple[int, Number]]:
     """By option: what the free weight can take from it at most, less what it is ahead by."""
+    options = range(len(rules.options))
     if rules.protocol == "ranked_choice":
-        first = [each or 0 for each in counted.rounds[0].scores]
-        in_play = sum(first) + reach
-        return [(option, in_play - 2 * score) for option, score in enumerate(first)]
+        in_play = sum(sums) + reach
+        return [(option, in_play - 2 * sums[option]) for option in options]
     gaps: list[tuple[int, Number]] = []
-    for option in range(len(counted.options)):
-        others = [other for other in range(len(counted.options)) if other != option]
-        ahead = min(_distance(counted, option, other) for other in others)
+    for option in options:
+        ahead = min(_distance(rules, sums, option, other) for other in options if other != option)
         gaps.append((option, reach - ahead))
     return gaps
 
 
-def _distance(counted: Count, option: int, other: int) -> Any:
+def _distance(rules: Rules, sums: Sequence[Number], option: int, other: int) -> Number:
     """What `option` is ahead of `other` by."""
-    if counted.pairwise is not None:
-        return counted.pairwise[option][other] - counted.pairwise[other][option]
-    return counted.scores[option] - counted.scores[other]  # type: ignore[operator]  # numbers, none is a root
+    if rules.protocol == "copeland":
+        width = len(rules.options)
+        return sums[option * width + other] - sums[other * width + option]
+    return sums[option] - sums[other]

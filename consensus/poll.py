@@ -8,22 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import replace
-from itertools import chain
 
-from consensus import certainty, choosing
 from consensus.ballot import Ballot, Scope
-from consensus.casting import Books, FractionalBooks, OverridableBooks, Problem, Votes
-from consensus.certainty import Sides
-from consensus.counting import Count
-from consensus.rules import Rules, Tally, Verdict
+from consensus.casting import Books, FractionalBooks, OverridableBooks, Problem
+from consensus.prospect import Prospect
+from consensus.rules import Rules
 
 
 class PollError(ValueError):
     """A poll that cannot be, or a ballot that `Poll.problem` refuses."""
 
 
-class Poll:
+class Poll(Prospect):
     """The state of one vote.
 
     A *released* elector is one that is away and whose weight nobody has cast: its weight is left out of the
@@ -59,16 +55,12 @@ class Poll:
         for agent, delegate in delegations.items():
             if agent not in weights or delegate not in weights:
                 raise PollError(f"{agent} delegates to {delegate}: both must be electors")
-        self.rules = rules
-        self.eligible_votes = sum(weights.values())
         self.weights = dict(weights)
-        self._seed = seed
         books = FractionalBooks if rules.is_fractional and rules.is_binary else OverridableBooks
         self.books: Books = books(self.weights, dict(delegations), may_change_vote=rules.may_change_vote)
         self.released_weights: dict[str, int] = {}
-        self._released_votes = 0
-        self._count: Count | None = None
-        self._lead = choosing.Lead(winner=None, next_free_votes=self.eligible_votes)
+        self._foreseen: tuple[Ballot, Prospect] | None = None
+        super().__init__(rules, self.books.fixed, self.books.lent, sum(weights.values()), seed)
 
     def copy(self) -> Poll:
         """A poll that stands where this one does and goes its own way from here.
@@ -77,6 +69,7 @@ class Poll:
         """
         other = copy(self)
         other.books = self.books.copy()
+        other.fixed, other.lent = other.books.fixed, other.books.lent
         other.released_weights = self.released_weights.copy()
         return other
 
@@ -103,11 +96,29 @@ class Poll:
         problem = self.problem(ballot)
         if problem is not None:
             raise PollError(f"{problem[0]}: {problem[1]}")
+        foreseen, self._foreseen, self.counted = self._foreseen, None, None
         self.books.cast(ballot)
-        self._count = None
+        if foreseen is not None and foreseen[0] == ballot:
+            self.counted, self.lead = foreseen[1].counted, foreseen[1].lead
         if self.released_weights:
             for agent in self.books.covered_by(ballot):
                 self.restore(agent)
+
+    def after(self, ballot: Ballot) -> Prospect:
+        """Where the vote would stand with a ballot that has no `problem`; changes nothing that can be seen.
+
+        What is counted to find that out is not counted again if this very ballot is cast next.
+
+        Complexity: that of `cast`, and a copy of as many references as there are different choices.
+        """
+        prospect = Prospect(self.rules, *self.books.after(ballot), self.eligible_votes, self._seed)
+        prospect.lead = self.lead
+        prospect.released_votes = self.released_votes
+        if self.released_weights:
+            covered = set(self.books.covered_by(ballot))
+            prospect.released_votes -= sum(self.released_weights.get(agent, 0) for agent in covered)
+        self._foreseen = ballot, prospect
+        return prospect
 
     def weight_of(self, voter: str, scope: Scope = "all") -> int:
         """The weight that a vote of `voter` with this scope would cast now; 0 for whoever is no elector.
@@ -158,7 +169,7 @@ class Poll:
             return False
         weight = self.books.weight_at_hand(agent)
         self.released_weights[agent] = weight
-        self._released_votes += weight
+        self.released_votes += weight
         return True
 
     def restore(self, agent: str) -> bool:
@@ -170,108 +181,10 @@ class Poll:
         weight = self.released_weights.pop(agent, None)
         if weight is None:
             return False
-        self._released_votes -= weight
+        self.released_votes -= weight
         return True
 
     @property
     def released(self) -> tuple[str, ...]:
         """The electors that are left out at present, in the order in which they were released."""
         return tuple(self.released_weights)
-
-    def turnout(self) -> Tally:
-        """Where the vote stands, without the scores of options: always constant in cost."""
-        fixed, lent = _sides(self.books.fixed), _sides(self.books.lent)
-        sides = Sides(
-            for_votes=fixed.for_votes + lent.for_votes,
-            against_votes=fixed.against_votes + lent.against_votes,
-            abstain_votes=fixed.abstain_votes + lent.abstain_votes,
-        )
-        return certainty.tally_of(
-            self.rules, sides, eligible_votes=self.eligible_votes, released_votes=self._released_votes
-        )
-
-    def tally(self) -> Tally:
-        """Where the vote stands."""
-        turnout = self.turnout()
-        return turnout if self.rules.is_binary else replace(turnout, scores=choosing.scores(self.count()))
-
-    @property
-    def is_quorum_reached(self) -> bool:
-        """Whether enough have taken part so far."""
-        return self.turnout().is_quorum_reached
-
-    def count(self) -> Count:
-        """All that is to be known of the count of a choice among options, such as rounds and pairs."""
-        assert not self.rules.is_binary, "a vote by for and against is not counted by options"
-        if self._count is None:
-            votes = chain(self.books.fixed.by_key.items(), self.books.lent.by_key.items())
-            self._count = choosing.count(self.rules, votes, self._seed)
-        return self._count
-
-    def verdict(self) -> Verdict:
-        """What the vote comes to if no further vote is cast."""
-        turnout = self.turnout()
-        if self.rules.is_binary:
-            return certainty.verdict(self.rules, turnout)
-        return choosing.verdict(turnout, self.count())
-
-    def has_super_quorum(self) -> bool:
-        """Whether the super-quorum makes a success of this vote at once.
-
-        By rule, as in Governor, not because nothing could change any more. Of a choice among options: so much
-        weight has chosen any of them, and one wins.
-        """
-        return certainty.has_super_quorum(self.rules, self.turnout()) and self.verdict().is_won
-
-    def outlook(self) -> Verdict | None:
-        """What is certain already, however the vote goes on; None while anything is open.
-
-        Free is what nobody has cast, or a delegate has whose word is not final: it may be cast in any way or
-        not at all, and electors may be released or restored. The outlook never differs from the verdict in
-        the end, whatever becomes of that (but for the reason of a loss, which is the one at best). A vote by
-        for and against is decided as early as can be; a choice among options where its method allows a
-        simple proof (`choosing.lead`).
-
-        Nothing is certain while votes may be changed. It says nothing of a super-quorum (`has_super_quorum`)
-        and does not ask for `Rules.is_early_decision`; see `early_verdict`.
-        """
-        if self.rules.may_change_vote:
-            return None
-        fixed, lent = _sides(self.books.fixed), _sides(self.books.lent)
-        if self.rules.is_binary:
-            return certainty.outlook(self.rules, fixed, lent, self.eligible_votes)
-        prospect = certainty.quorum_prospect(self.rules, fixed, lent, self.eligible_votes)
-        if prospect is False:
-            return Verdict(is_won=False, reason="no_quorum")
-        free_votes = self.eligible_votes - fixed.total
-        if not free_votes:
-            return self.verdict()
-        if prospect is None or not self._is_led(free_votes):
-            return None
-        return Verdict(is_won=True, reason="majority", winner=self._lead.winner)
-
-    def _is_led(self, free_votes: int) -> bool:
-        """Whether an option is out of reach; counts only if enough has been fixed since it last did."""
-        if self._lead.winner is None and free_votes <= self._lead.next_free_votes:
-            self._lead = choosing.lead(self.rules, self.books.fixed.by_key.items(), free_votes, self._seed)
-        return self._lead.winner is not None
-
-    def early_verdict(self) -> Verdict | None:
-        """The verdict that ends the vote now, before its deadline; None if it goes on.
-
-        Either the super-quorum is reached and the vote won otherwise, or the rules ask for early decisions
-        and the result is certain.
-        """
-        if self.rules.super_quorum is not None and self.has_super_quorum():
-            return self.verdict()
-        return self.outlook() if self.rules.is_early_decision else None
-
-
-def _sides(votes: Votes) -> Sides:
-    """Any option counts as for."""
-    against_votes, abstain_votes = votes.of("against"), votes.of("abstain")
-    return Sides(
-        for_votes=votes.total - against_votes - abstain_votes,
-        against_votes=against_votes,
-        abstain_votes=abstain_votes,
-    )

@@ -6,7 +6,7 @@ trail (a restored snapshot, an exported audit) has the record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -72,6 +72,8 @@ class Proposal:
     head: str
     """Hash of the whole trail."""
     trail: list[Link] = field(default_factory=list)
+    foreseen: Sequence[Link] = field(default=(), compare=False, repr=False)
+    """What the last decision about it adds to the trail if it comes about: saves hashing the events again."""
     amendments: list[ProposalAmended] = field(default_factory=list)
     comments: list[CommentAdded] = field(default_factory=list)
     opened: VotingOpened | None = None
@@ -191,15 +193,11 @@ class Proposal:
         assert self.decision is not None, "what else is settled was defeated"
         return self.decision.decided_at_ms
 
-    def counting_votes(self) -> list[VoteCast]:
-        """The votes that are counted, in order: all but those that their voter has changed since."""
-        if not self.rules.may_change_vote:
-            return self.votes
-        return [
-            vote
-            for vote in self.votes
-            if any(self.latest[vote.voter, part] is vote for part in PARTS[vote.scope])
-        ]
+    @property
+    def is_extensible(self) -> bool:
+        """Whether a vote with which the quorum is reached may give more time: once."""
+        is_open = not self.is_extended and not self.was_quorum_reached
+        return self.rules.late_quorum_extension_ms > 0 and is_open
 
     def branch(self) -> Proposal:
         """A record of its own with the same content, on which to try what events would lead to.
@@ -287,9 +285,29 @@ def _end(record: Proposal, event: ProposalEvent) -> None:
 
 
 def _chain(record: Proposal, event: ProposalEvent) -> None:
-    sequence = len(record.trail) + 1
-    record.head = next_hash(record.head, sequence, event)
-    record.trail.append(Link(sequence=sequence, event=event, hash=record.head))
+    link = _foreseen(record, event) or link_after(record, event)
+    record.head = link.hash
+    record.trail.append(link)
+
+
+def _foreseen(record: Proposal, event: ProposalEvent) -> Link | None:
+    """The link of this very event, if it was made when the event was decided on.
+
+    A trail only grows, so that what was foreseen for a place in it follows the same head.
+    """
+    for link in record.foreseen:
+        if link.event is event and link.sequence == len(record.trail) + 1:
+            if link is record.foreseen[-1]:
+                record.foreseen = ()
+            return link
+    return None
+
+
+def link_after(record: Proposal, event: ProposalEvent, links: Sequence[Link] = ()) -> Link:
+    """`event` as the next in the trail of `record`, or after `links` that follow there."""
+    last_sequence, head = (links[-1].sequence, links[-1].hash) if links else (len(record.trail), record.head)
+    sequence = last_sequence + 1
+    return Link(sequence=sequence, event=event, hash=next_hash(head, sequence, event))
 
 
 def _amend(record: Proposal, event: ProposalAmended) -> None:
@@ -337,11 +355,20 @@ def _decide(record: Proposal, event: ProposalDecided) -> None:
     assert record.poll is not None, "a decision follows a vote"
     record.decision = event
     record.approval_hash = record.head
-    favoured = [
-        vote for vote in record.counting_votes() if vote.conditions and record.poll.favours(vote.voter)
-    ]
+    favoured = [vote for vote in record.votes if vote.conditions and _is_in_favour(record, vote)]
     named = [condition for vote in favoured for condition in vote.conditions]
     record.conditions = tuple(dict.fromkeys(named)) if event.status == "succeeded" else ()
+
+
+def _is_in_favour(record: Proposal, vote: VoteCast) -> bool:
+    """Whether weight that this vote cast, and no later one of its voter, counts in favour at the end."""
+    assert record.poll is not None, "it was voted on"
+    if record.rules.is_fractional:
+        return record.poll.favours(vote.voter)
+    return any(
+        record.latest[vote.voter, part] is vote and record.poll.favours(vote.voter, part)
+        for part in PARTS[vote.scope]
+    )
 
 
 def favours(choice: Choice) -> bool:

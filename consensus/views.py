@@ -12,6 +12,7 @@ from typing import Any
 
 from consensus.approval import approval_of
 from consensus.events import CommentAdded, DelegationSet, VoteCast
+from consensus.lifecycle import Status
 from consensus.record import Proposal
 from consensus.rules import Level, Rules, Tally
 
@@ -297,19 +298,19 @@ def vote_view(vote: VoteCast) -> dict[str, Any]:
     }
 
 
-def voted_view(record: Proposal, vote: VoteCast, trail_hash: str) -> dict[str, Any]:
+def voted_view(vote: VoteCast, status: Status, trail_hash: str) -> dict[str, Any]:
     """The voter's receipt.
 
     Args:
-        record: The proposal, with all that the vote led to.
         vote: The vote.
+        status: Of the proposal, with all that the vote led to.
         trail_hash: Head of the trail with the vote as its last entry.
     """
     return {
         "proposal_id": vote.proposal_id,
         "sequence": vote.sequence,
         "weight": vote.weight,
-        "status": record.status,
+        "status": status,
         "trail_hash": trail_hash,
     }
 

@@ -131,5 +131,5 @@ def test_a_lead_found_late_is_found_as_early_as_by_counting_every_time(vote: Vot
     for act in vote.acts:
         act_on(poll, act)
         fresh = poll.copy()
-        fresh._lead = Lead(winner=None, next_free_votes=poll.eligible_votes)
+        fresh.lead = Lead(winner=None, next_free_votes=poll.eligible_votes)
         assert poll.outlook() == fresh.outlook()

@@ -368,7 +368,7 @@ def is_watching(record: Proposal, agent: str) -> bool:
 
 def essence(machine: ConsensusModel) -> Any:
     """All that a model holds, in a form that is compared by value."""
-    names = [each.name for each in fields(Proposal) if each.name != "poll"]
+    names = [each.name for each in fields(Proposal) if each.name not in ("poll", "foreseen")]
     return (
         [
             (

@@ -86,6 +86,35 @@ def test_what_is_cast_and_what_is_not_add_up_to_the_electorate(vote: Vote) -> No
             assert tally.remaining_votes <= before.remaining_votes, "weight once cast stays cast"
 
 
+@given(votes())
+@settings(max_examples=300)
+def test_what_a_ballot_would_lead_to_is_what_it_leads_to(vote: Vote) -> None:
+    poll = vote.poll()
+    for act in vote.acts:
+        ballot = Ballot(voter=act.agent, choice=act.choice, scope=act.scope)
+        if act.kind == "cast" and poll.problem(ballot) is None:
+            before, fresh = seen_of(poll), poll.copy()
+            prospect = poll.after(ballot)
+            foreseen = prospect.early_verdict(), prospect.tally(), prospect.verdict(), prospect.outlook()
+            assert seen_of(poll) == before, "nothing has happened yet"
+            fresh.cast(ballot)
+            assert foreseen == (fresh.early_verdict(), fresh.tally(), fresh.verdict(), fresh.outlook())
+        act_on(poll, act)
+
+
+@given(votes(CHOOSING), st.data())
+def test_a_count_of_a_ballot_that_was_not_cast_counts_for_nothing(vote: Vote, data: st.DataObject) -> None:
+    poll, plain = vote.poll(), vote.poll()
+    for act in vote.acts:
+        other = data.draw(st.sampled_from([each for each in vote.acts if each.kind == "cast"] or [act]))
+        ballot = Ballot(voter=other.agent, choice=other.choice, scope=other.scope)
+        if other.kind == "cast" and poll.problem(ballot) is None:
+            poll.after(ballot).early_verdict()
+        act_on(poll, act)
+        act_on(plain, act)
+        assert seen_of(poll) == seen_of(plain)
+
+
 @given(votes(), st.data())
 def test_a_copy_goes_its_own_way(vote: Vote, data: st.DataObject) -> None:
     poll = vote.poll()
