@@ -33,7 +33,11 @@ async def test_a_graph_is_generated_by_its_approval_and_no_other_graph_is(tmp_pa
             ada = Caller(await here.bus("ada", credentials), agent="ada")
             consensus = ConsensusClient(ada, CredentialsSigner(credentials["ada"]))
             proposed = await consensus.propose(
-                "Deploy it", kind="infrastructure_change", artifact_sha256=digest, electorate=["ada"]
+                "Deploy it",
+                kind="infrastructure_change",
+                artifact_sha256=digest,
+                electorate=["ada"],
+                executors=["operator"],
             )
             early, absent = await asyncio.gather(
                 here.run(*generate), here.run(*generate, "--prefix", "other", "--timeout", "0.3")

@@ -34,7 +34,8 @@ class Site:
     agent: str = "operator"
 
     async def approved(self, graph: Graph = GRAPH, **how: Any) -> Proposal:
-        return await self.hall.approved(graph.digest(), how.pop("kind", "infrastructure_change"), **how)
+        given = {"kind": "infrastructure_change", "executors": ["operator", "ada", "bob"]} | how
+        return await self.hall.approved(graph.digest(), **given)
 
     async def generate(
         self,
@@ -115,6 +116,14 @@ async def test_the_same_again_changes_nothing_and_another_directory_is_another_e
     assert (await site.refused(proposal, out="elsewhere")).code == "already_executed"
     site.agent = "bob"
     assert (await site.refused(proposal)).code == "already_executed"
+
+
+async def test_the_operator_generates_only_what_it_has_a_part_in(site: Site) -> None:
+    proposal = await site.approved(executors=[])
+    assert (await site.refused(proposal)).code == "may_not_execute"
+    assert not (site.folder / "out").exists()
+    site.agent = "ada"
+    await site.generate(proposal)
 
 
 async def test_an_executed_approval_does_not_bring_back_what_a_later_one_has_replaced(site: Site) -> None:
