@@ -51,9 +51,9 @@ async def redeem(
         conditions_met: The conditions of the approval that the presenter confirms.
 
     Raises:
-        RejectedError: ``wrong_kind``; or as consensus refuses it: ``wrong_artifact``, ``token_mismatch``,
-            ``not_succeeded``, ``timelock_pending``, ``approval_expired``, ``already_executed``,
-            ``conditions_unmet``, ``unknown_proposal``.
+        RejectedError: ``wrong_kind``; or as consensus refuses it: ``may_not_execute``, ``wrong_artifact``,
+            ``token_mismatch``, ``not_succeeded``, ``timelock_pending``, ``approval_expired``,
+            ``already_executed``, ``conditions_unmet``, ``unknown_proposal``.
         UnavailableError: Consensus does not answer; asking again is safe.
     """
     if approval.kind not in kinds:
