@@ -225,6 +225,8 @@ def _out_of_time(trail: Trail) -> Iterator[str]:
         if not decided or decided[0].status != "succeeded":
             yield f"proposal {trail.proposal_id} was executed and had not succeeded"
             continue
+        if rules.executors and executed.executor not in rules.executors:
+            yield f"proposal {trail.proposal_id} was executed by {executed.executor}, who may not"
         from_ms = decided[0].decided_at_ms + (rules.timelock_ms or 0)
         if not from_ms <= executed.executed_at_ms <= from_ms + rules.execution_window_ms:
             yield f"proposal {trail.proposal_id} was executed out of its time: {executed}, due {from_ms}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 from unittest import mock
@@ -17,7 +17,7 @@ from consensus.events import ProposalEvent
 from consensus.poll import Poll
 from consensus.record import Proposal
 from consensus.rules import Verdict
-from consensus.trail import chained
+from consensus.trail import chained, first_hash
 from consensus.views import execution_view, voted_view
 from coordination.runtime.model import Outcome, Rejected
 
@@ -105,15 +105,11 @@ def _no_timelock(proposal: Proposal, approval: Any, now_ms: int) -> Rejected | N
     return None if refusal is not None and refusal.code == "timelock_pending" else refusal
 
 
-@contextlib.contextmanager
-def _partial_receipts() -> Iterator[None]:
-    """The receipt of a vote that decides names the head in front of the decision's own record."""
-
-    def view(proposal: Proposal, vote: Any, trail_hash: str) -> dict[str, Any]:
-        return voted_view(proposal, vote, proposal.head if proposal.decision is not None else trail_hash)
-
-    with mock.patch.object(balloting, "voted_view", view):
-        yield
+def _false_receipt(*arguments: Any) -> dict[str, Any]:
+    """The receipt of a vote that decides names the root of the trail."""
+    view = voted_view(*arguments)
+    is_last = view["status"] != "active"
+    return view | {"trail_hash": first_hash(view["proposal_id"])} if is_last else view
 
 
 def _by_proposal(execute: Any) -> Any:
@@ -132,5 +128,5 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "stale votes are taken": _patch(balloting, "_no_vote_of", _any_artifact),
     "votes are replayed": _patch(balloting, "_problem_of_signature", _any_nonce),
     "signatures are not read": _patch(balloting, "verify", lambda *_: True),
-    "receipts name another head": _partial_receipts,
+    "receipts name another head": _patch(balloting, "voted_view", _false_receipt),
 }

@@ -62,6 +62,7 @@ def _powers(entropy: random.Random, agents: Sequence[str]) -> dict[str, Any]:
     return {
         "veto_holders": entropy.sample(agents, entropy.choice((0, 0, 1, 2))),
         "guardian": entropy.choice((None, None, entropy.choice(agents))),
+        "executors": entropy.sample(agents, entropy.choice((0, 0, 0, 2))),
     }
 
 
@@ -72,7 +73,7 @@ def _times(entropy: random.Random) -> dict[str, Any]:
         "voting_period_ms": period_ms,
         "late_quorum_extension_ms": entropy.choice((0, 0, period_ms // 2, period_ms)),
         "timelock_ms": entropy.choice((None, None, 0, 600)),
-        "execution_window_ms": entropy.choice((60_000, 60_000, 700)),
+        "execution_window_ms": entropy.choice((60_000, 60_000, 300)),
     }
 
 
