@@ -5,9 +5,8 @@ from __future__ import annotations
 from consensus.change import Change
 from consensus.commands import Amend, Discuss, Propose
 from consensus.events import CommentAdded, ProposalAmended, ProposalCreated
-from consensus.judging import problem_of, problem_of_amended, problem_of_artifact
+from consensus.judging import most_amendments, problem_of, problem_of_amended, problem_of_artifact
 from consensus.limits import (
-    MAX_AMENDMENTS,
     MAX_COMMENTS,
     MAX_COMMENTS_PER_AGENT,
     MAX_IMMEDIATE_ELECTORATE,
@@ -122,7 +121,7 @@ def _not_amendable(record: Proposal, agent: str) -> Rejected | None:
         return refused("not_pending", message, details={"status": record.status})
     if record.created.voting_delay_ms == 0:
         return refused("not_pending", "it has no discussion (voting_delay_ms is 0), so it cannot be amended")
-    if len(record.amendments) >= MAX_AMENDMENTS:
-        message = f"it was amended {MAX_AMENDMENTS} times; cancel it and propose anew"
+    if len(record.amendments) >= most_amendments(len(record.electors)):
+        message = f"it was amended {len(record.amendments)} times; cancel it and propose anew"
         return refused("too_many_amendments", message)
     return None

@@ -9,6 +9,8 @@ from typing import Final
 
 from consensus.ballot import NOMINAL
 from consensus.limits import (
+    MAX_AMENDMENT_PUSHES,
+    MAX_AMENDMENTS,
     MAX_ELECTORATE,
     MAX_EXECUTION_WINDOW_MS,
     MAX_EXECUTORS,
@@ -51,6 +53,11 @@ def problem_of(
         or _problem_of_counting(rules)
         or _problem_of_powers(rules)
     )
+
+
+def most_amendments(elector_count: int) -> int:
+    """How often a proposal may be amended, if each time so many electors are told."""
+    return min(MAX_AMENDMENTS, max(1, MAX_AMENDMENT_PUSHES // max(1, elector_count)))
 
 
 def problem_of_artifact(name: str, sha256: str) -> Rejected | None:

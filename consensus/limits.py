@@ -27,6 +27,9 @@ MAX_COMMENTS_PER_AGENT: Final = 200
 
 MAX_AMENDMENTS: Final = 100
 """Amendments of one proposal."""
+MAX_AMENDMENT_PUSHES: Final = 15_000
+"""Pushes that tell electors of the amendments of one proposal: each may carry 40 KB, so that one amendment
+with the largest electorate is 60 MB for the server to pass on."""
 
 MAX_VOTES_PER_VOTER: Final = 50
 """Votes of one voter on one proposal: changes of mind, or parts of a split weight."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 from consensus.audit.findings import Finding, Findings, impossible, must_be, shown
 from consensus.delegations import resolve
 from consensus.events import CommentAdded, ProposalAmended, ProposalCreated, VotingOpened
-from consensus.judging import problem_of, problem_of_amended, problem_of_artifact
-from consensus.limits import MAX_AMENDMENTS, MAX_COMMENTS, MAX_COMMENTS_PER_AGENT, MAX_ELECTORATE, MAX_WEIGHT
+from consensus.judging import most_amendments, problem_of, problem_of_amended, problem_of_artifact
+from consensus.limits import MAX_COMMENTS, MAX_COMMENTS_PER_AGENT, MAX_ELECTORATE, MAX_WEIGHT
 from consensus.record import Proposal
 from consensus.rules import ElectorateSpec
 
@@ -48,8 +48,8 @@ def of_amendment(record: Proposal, event: ProposalAmended) -> Findings:
     options = problem_of_amended(event.options, record.rules.options)
     if options is not None:
         yield impossible(options.code, options.message)
-    if len(record.amendments) >= MAX_AMENDMENTS:
-        yield Finding("too_many_amendments", f"there are {MAX_AMENDMENTS} amendments already")
+    if len(record.amendments) >= most_amendments(len(record.electors)):
+        yield Finding("too_many_amendments", f"there are {len(record.amendments)} amendments already")
     if not record.created.voting_delay_ms:
         yield Finding("not_pending", "a proposal without a discussion was amended")
     yield from must_be("snapshot_ms", event.snapshot_ms, mended_amendment(record, event).snapshot_ms)

@@ -186,7 +186,8 @@ PROPOSING = (
     rules("executors: 'a.b' is no agent id", executors=("ex", "a.b")),
     Case(
         code="too_many_proposals",
-        message="1 proposals with 1 events are not settled; try again later",
+        message="1 proposals with 1 events are all there is room for, and ada has no approval that could "
+        "give way; cancel one, or let votes end",
         house=proposed,
         command=proposal(proposal_id="q"),
         limits={"consensus.model.MAX_PROPOSALS": 1},
@@ -251,7 +252,7 @@ DISCUSSING = (
         message="it was amended 1 times; cancel it and propose anew",
         house=lambda: after(proposed(), AMEND),
         command=AMEND,
-        limits={"consensus.discussion.MAX_AMENDMENTS": 1},
+        limits={"consensus.judging.MAX_AMENDMENTS": 1},
     ),
     Case(
         code="invalid_options",

@@ -18,7 +18,7 @@ from consensus.commands import (
     ReportExecution,
     VetoProposal,
 )
-from consensus.events import ProposalDecided, VotingOpened
+from consensus.events import ProposalDecided, ProposalExpired, VotingOpened
 from consensus.lifecycle import LIFECYCLE, SETTLED, Input, Status
 from consensus.model import ConsensusModel
 from consensus.rules import ElectorateSpec, Option, Tally
@@ -387,12 +387,55 @@ def test_trails_make_room_as_proposals_do_and_no_more_than_one_command_may(
     assert list(house.model.proposals) == ["r", "s", "t"]
 
 
-def test_what_may_still_be_executed_makes_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "MAX_PROPOSALS", 1)
+@pytest.mark.parametrize(
+    ("bound", "are_held"), [("MAX_PROPOSALS", ["q"]), ("MAX_PROPOSALS_PER_PROPOSER", ["p", "q"])]
+)
+def test_an_approval_that_nobody_executed_makes_room_for_its_proposer_alone(
+    monkeypatch: pytest.MonkeyPatch, bound: str, are_held: list[str]
+) -> None:
     house = at("succeeded")
-    assert house.refuse(proposal(proposal_id="q")) == "too_many_proposals"
-    house.accept(EXECUTE)
+    monkeypatch.setattr(model, bound, 1)
+    if bound == "MAX_PROPOSALS":
+        assert house.refuse(proposal(proposal_id="q", proposer="bob")) == "too_many_proposals"
     house.accept(proposal(proposal_id="q"))
+    assert list(house.model.proposals) == are_held
+    expired = next(each for each in house.events if isinstance(each, ProposalExpired))
+    assert (expired.made_room_for, expired.expired_at_ms) == ("q", house.now_ms)
+    assert house.notices.count("expired") == 1
+    if "p" in are_held:
+        refusal = house.refusal(EXECUTE)
+        assert (refusal.code, refusal.details) == ("approval_expired", {"expires_at_ms": house.now_ms})
+        assert f"expired at {house.now_ms} (Unix ms) to make room for q" in refusal.message
+    house.check_replay()
+
+
+def test_the_oldest_approval_makes_room_and_none_that_waits_for_its_timelock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = House()
+    for proposal_id in ("p", "q", "r"):
+        terms = {**POWERS, "timelock_ms": 20 if proposal_id == "p" else None, "voting_delay_ms": 0}
+        house.accept(proposal(proposal_id=proposal_id, **terms))
+        for voter in ("bob", "cy"):
+            house.accept(replace(vote(voter), proposal_id=proposal_id))
+        house.now_ms += 1
+    monkeypatch.setattr(model, "MAX_PROPOSALS_PER_PROPOSER", 3)
+    statuses = []
+    for proposal_id in ("s", "t"):
+        house.accept(proposal(proposal_id=proposal_id))
+        statuses.append([house.record(each).status for each in ("p", "q", "r")])
+    assert statuses == [["queued", "expired", "succeeded"], ["queued", "expired", "expired"]]
+    assert house.refuse(proposal(proposal_id="u")) == "too_many_proposals"
+
+
+def test_many_electors_are_told_of_fewer_amendments() -> None:
+    agents = tuple(f"agent-{number}" for number in range(1_500))
+    house = proposed(electorate=ElectorateSpec(agents=agents))
+    for digit in "0123456789":
+        house.accept(replace(AMEND, artifact_sha256=digit * 64))
+    refusal = house.refusal(AMEND)
+    assert refusal.code == "too_many_amendments"
+    assert refusal.message == "it was amended 10 times; cancel it and propose anew"
 
 
 def test_one_agent_does_not_take_all_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,7 +443,10 @@ def test_one_agent_does_not_take_all_the_room(monkeypatch: pytest.MonkeyPatch) -
     house = proposed(**POWERS)
     assert house.refuse(proposal(proposal_id="q")) == "too_many_proposals"
     house.restart()
-    assert house.refusal(proposal(proposal_id="q")).message == "1 proposals of ada are not settled yet"
+    assert house.refusal(proposal(proposal_id="q")).message == (
+        "1 proposals of ada are not settled, the most for one agent, and ada has no approval that could "
+        "give way; cancel one, or let votes end"
+    )
     house.accept(proposal(proposal_id="q", proposer="bob"))
     house.accept(CANCEL)
     house.accept(proposal(proposal_id="r"))
