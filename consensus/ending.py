@@ -85,9 +85,10 @@ def _decided_artifact(record: Proposal, verdict: Verdict) -> str:
     return (next(chosen, "") if verdict.is_won else "") or record.artifact_sha256
 
 
-def expire(change: Change, now_ms: int) -> None:
-    """Nobody executed it in time."""
-    change.add(ProposalExpired(proposal_id=change.record.proposal_id, expired_at_ms=now_ms))
+def expire(change: Change, now_ms: int, *, made_room_for: str = "") -> None:
+    """Nobody executed it in time, or before there had to be room for another one."""
+    proposal_id = change.record.proposal_id
+    change.add(ProposalExpired(proposal_id=proposal_id, made_room_for=made_room_for, expired_at_ms=now_ms))
 
 
 def cancel(change: Change, command: CancelProposal, now_ms: int) -> Outcome | Rejected:
@@ -184,11 +185,14 @@ def _is_same(executed: ProposalExecuted, command: ExecuteProposal) -> bool:
 
 
 def _not_executable(record: Proposal, approval: Approval | None, now_ms: int) -> Rejected | None:
-    if record.status == "expired":
+    if record.expired is not None:
+        expired = record.expired
+        expires_at_ms = expired.expired_at_ms if expired.made_room_for else record.expires_at_ms
+        why = f" to make room for {expired.made_room_for}" if expired.made_room_for else ""
         return refused(
             "approval_expired",
-            f"its approval expired at {record.expires_at_ms} (Unix ms); propose anew",
-            details={"expires_at_ms": record.expires_at_ms},
+            f"its approval expired at {expires_at_ms} (Unix ms){why}; propose anew",
+            details={"expires_at_ms": expires_at_ms},
         )
     if approval is None or record.status not in ("succeeded", "queued"):
         message = f"proposal {record.proposal_id} is {record.status}; only what succeeded may be executed"

@@ -184,9 +184,11 @@ class ExecutionReported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalExpired:
-    """Nobody executed it in time."""
+    """Nobody executed it in time, or before its proposer needed the room."""
 
     proposal_id: str
+    made_room_for: str = ""
+    """The next proposal of a proposer that had no room left; empty if its execution window ended."""
     expired_at_ms: int
 
 

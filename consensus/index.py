@@ -37,6 +37,10 @@ class Index:
         """Agent -> active proposals that leave it out while it is offline, in the order of their opening."""
         return self._watched
 
+    def open_of(self, proposer: str) -> Collection[str]:
+        """The proposals of `proposer` that are not settled, in no order."""
+        return self._open.get(proposer, ())
+
     def open_count(self, proposer: str) -> int:
         """How many proposals of `proposer` are not settled."""
         return len(self._open.get(proposer, ()))

@@ -35,6 +35,7 @@ from consensus.discussion import amend, discuss, problem_of_proposal, propose
 from consensus.ending import cancel, decide_at_deadline, execute, expire, report, veto
 from consensus.events import DelegationSet, ProposalArchived, ProposalCreated
 from consensus.index import Index
+from consensus.lifecycle import SETTLED
 from consensus.limits import (
     MAX_ARCHIVED,
     MAX_DELEGATIONS,
@@ -214,18 +215,39 @@ class ConsensusModel:
             return refusal
         if command.proposal_id in self.proposals:
             return refused("proposal_exists", "the new id is taken; try again", retryable=True)
-        if self._index.open_count(command.proposer) >= MAX_PROPOSALS_PER_PROPOSER:
-            message = f"{MAX_PROPOSALS_PER_PROPOSER} proposals of {command.proposer} are not settled yet"
-            return refused("too_many_proposals", message, retryable=True)
-        archived = self._room()
-        if isinstance(archived, Rejected):
-            return archived
+        room = self._room(command, now_ms)
+        if isinstance(room, Rejected):
+            return room
         change = propose(command, self._last_number + 1, self.delegations, now_ms)
         outcome = change.outcome(summary_view(change.record))
-        return Outcome(events=(*archived, *outcome.events), reply=outcome.reply, messages=outcome.messages)
+        return Outcome(
+            events=(*room.events, *outcome.events),
+            reply=outcome.reply,
+            messages=(*room.messages, *outcome.messages),
+        )
 
-    def _room(self) -> tuple[ProposalArchived, ...] | Rejected:
-        """What makes room for one more proposal: the longest settled go, until both bounds hold."""
+    def _room(self, command: Propose, now_ms: int) -> Outcome | Rejected:
+        """What makes room for one more proposal, within the bounds of the service and of its proposer.
+
+        The longest settled go. If that is not enough, the oldest approval of the same proposer that could
+        have been executed, and was not, expires before its time: who never executes blocks nobody.
+        """
+        archived = self._archivable()
+        is_full_of_own = self._index.open_count(command.proposer) >= MAX_PROPOSALS_PER_PROPOSER
+        if archived is not None and not is_full_of_own:
+            return Outcome(events=archived)
+        oldest = self._oldest_approval(command.proposer, now_ms)
+        if oldest is None:
+            return self._no_room(command.proposer, is_full_of_own=is_full_of_own)
+        change = self._lapsed(oldest, now_ms)
+        if change.record.status not in SETTLED:
+            expire(change, now_ms, made_room_for=command.proposal_id)
+        expired = change.outcome()
+        gone = () if archived is not None else (ProposalArchived(proposal_id=oldest.proposal_id),)
+        return Outcome(events=(*(archived or ()), *expired.events, *gone), messages=expired.messages)
+
+    def _archivable(self) -> tuple[ProposalArchived, ...] | None:
+        """The longest settled proposals, until both bounds of the service hold; None if they do not then."""
         proposal_count, entry_count = len(self.proposals), self._index.entry_count
         archived: list[ProposalArchived] = []
         for _, proposal_id in self._index.settled.in_order():
@@ -236,10 +258,27 @@ class ConsensusModel:
             archived.append(ProposalArchived(proposal_id=proposal_id))
             proposal_count -= 1
             entry_count -= len(self.proposals[proposal_id].trail)
-        if proposal_count < MAX_PROPOSALS and (entry_count < MAX_TRAIL_ENTRIES or archived):
-            return tuple(archived)
-        message = f"{proposal_count} proposals with {entry_count} events are not settled; try again later"
-        return refused("too_many_proposals", message, retryable=True)
+        is_enough = proposal_count < MAX_PROPOSALS and (entry_count < MAX_TRAIL_ENTRIES or archived)
+        return tuple(archived) if is_enough else None
+
+    def _oldest_approval(self, proposer: str, now_ms: int) -> Proposal | None:
+        """Of those of `proposer` that may be executed now: one in its timelock nobody could have executed."""
+        executable = [
+            (record.executable_from_ms, record.created.number, record)
+            for record in map(self.proposals.__getitem__, self._index.open_of(proposer))
+            if record.executable_from_ms is not None and record.executable_from_ms <= now_ms
+        ]
+        return min(executable, key=lambda each: each[:2])[2] if executable else None
+
+    def _no_room(self, proposer: str, *, is_full_of_own: bool) -> Rejected:
+        if is_full_of_own:
+            most = MAX_PROPOSALS_PER_PROPOSER
+            full = f"{most} proposals of {proposer} are not settled, the most for one agent"
+        else:
+            entry_count = self._index.entry_count
+            full = f"{len(self.proposals)} proposals with {entry_count} events are all there is room for"
+        mend = f"and {proposer} has no approval that could give way; cancel one, or let votes end"
+        return refused("too_many_proposals", f"{full}, {mend}", retryable=True)
 
     def _delegate(self, command: SetDelegate, now_ms: int) -> Outcome | Rejected:
         agent, delegate, kind = command.agent, command.delegate, command.kind

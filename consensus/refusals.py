@@ -45,7 +45,10 @@ REFUSALS: Final[Mapping[str, RefusalFacts]] = {
     "invalid_artifact": RefusalFacts(
         "not a SHA-256: 64 digits of lower-case hex", "hash the bytes that are decided on"
     ),
-    "too_many_proposals": RefusalFacts("too many proposals are not settled", "try again later"),
+    "too_many_proposals": RefusalFacts(
+        "too many proposals are not settled, and no approval of the proposer could give way",
+        "cancel one, or let votes end",
+    ),
     "proposal_exists": RefusalFacts("the new id is taken", "try again"),
     # discuss
     "discussion_closed": RefusalFacts("voting has ended", "nothing: what is decided is decided"),

@@ -147,8 +147,12 @@ def of_end(record: Proposal, event: ProposalEvent) -> Findings:
             if record.receipt is not None:
                 yield impossible("already_reported", "there is a receipt already")
         case ProposalExpired():
-            ends_ms = record.expires_at_ms
-            if ends_ms is None or event.expired_at_ms <= ends_ms:
+            begins_ms, ends_ms = record.executable_from_ms, record.expires_at_ms
+            if event.made_room_for:
+                # Whether there was no room left is nothing that one trail could tell.
+                if begins_ms is None or event.expired_at_ms < begins_ms:
+                    yield impossible("time", f"expired_at_ms is {event.expired_at_ms}", f"from {begins_ms}")
+            elif ends_ms is None or event.expired_at_ms <= ends_ms:
                 yield impossible("time", f"expired_at_ms is {event.expired_at_ms}", f"after {ends_ms}")
         case ProposalCanceled() | ProposalVetoed():
             yield from _of_stop(record, event)

@@ -119,7 +119,8 @@ def test_the_true_history_is_verified() -> None:
          EXECUTED, "not_veto_holder"),
         (inserting(EXECUTED, "ProposalCanceled", agent="ada", reason="no", canceled_at_ms=1_036),
          EXECUTED, "not_guardian"),
-        (inserting(EXECUTED, "ProposalExpired", expired_at_ms=1_036), EXECUTED, "time"),
+        (inserting(EXECUTED, "ProposalExpired", made_room_for="", expired_at_ms=1_036), EXECUTED, "time"),
+        (inserting(EXECUTED, "ProposalExpired", made_room_for="q", expired_at_ms=1_034), EXECUTED, "time"),
         (setting(REPORTED, proposal_id="q"), REPORTED, "wrong_value"),
     ],
 )  # fmt: skip
