@@ -158,7 +158,7 @@ async def test_a_signature_must_be_of_this_vote_and_its_nonce_fresh(plain: Plain
     rules = RulesView.model_validate(view).as_rules()
 
     def signed(choice: str, **claimed: Any) -> dict[str, Any]:
-        said = {
+        said: dict[str, Any] = {
             "proposal_id": proposal_id,
             "artifact_sha256": ARTIFACT,
             "rules": rules,
