@@ -197,8 +197,7 @@ class TasksModel:
             return None
         spent = self.state.spent_approvals.get(command.approved_by)
         if spent is not None:
-            message = f"the approval of proposal {command.approved_by} was used for task {spent.task_id}"
-            return Rejected(code="already_executed", message=message, details={"task_id": spent.task_id})
+            return _used(command.approved_by, spent.task_id)
         if command.approval_expires_ms < now_ms:
             expired_ms = command.approval_expires_ms
             message = f"the approval of proposal {command.approved_by} expired at {expired_ms} (Unix ms)"
@@ -402,8 +401,21 @@ def _again(command: SubmitTask, known: Task) -> Outcome | Rejected:
     )
     if same:
         return Outcome(reply=Submitted(task_id=known.task_id, state=known.state, duplicate=True))
+    if command.approved_by and command.approved_by == known.approved_by:
+        # By default both have the proposal's id: another id would not help, the approval is used.
+        return _used(known.approved_by, known.task_id)
     return Rejected(
         code="task_id_taken", message=f"another task has the id {known.task_id}; choose another id"
+    )
+
+
+def _used(proposal_id: str, task_id: str) -> Rejected:
+    """The approval of a proposal was redeemed for a task, and is good for no other."""
+    return Rejected(
+        code="already_executed",
+        message=f"the approval of proposal {proposal_id} was used for task {task_id}; an approval is good "
+        "for one task: follow that one, or propose anew",
+        details={"task_id": task_id},
     )
 
 

@@ -111,12 +111,13 @@ async def test_the_same_task_may_be_submitted_again_and_is_queued_once() -> None
     [
         (lambda desk, token: desk.client().submit("restart", PAYLOAD, approval=token, task_id="t2"),
          "already_executed"),
-        (lambda desk, token: desk.client("bob").submit("restart", PAYLOAD, approval=token), "task_id_taken"),
+        (lambda desk, token: desk.client("bob").submit("restart", PAYLOAD, approval=token),
+         "already_executed"),
         (lambda desk, token: desk.client("bob").submit("restart", PAYLOAD, approval=token, task_id="t2"),
          "already_executed"),
         (lambda desk, token: desk.client().submit("restart", {}, approval=token, task_id="t2"),
          "already_executed"),
-        (lambda desk, token: desk.client().submit("restart", {}, approval=token), "task_id_taken"),
+        (lambda desk, token: desk.client().submit("restart", {}, approval=token), "already_executed"),
     ],
 )  # fmt: skip
 async def test_an_approval_is_good_for_one_task(
@@ -126,6 +127,19 @@ async def test_an_approval_is_good_for_one_task(
         token = (await desk.hall.approved(ARTIFACT)).approval
         await desk.client().submit("restart", PAYLOAD, approval=token)
         assert await desk.refused(again(desk, token)) == code
+
+
+async def test_a_colleague_who_replays_an_approval_is_not_told_to_choose_another_id() -> None:
+    async with a_desk() as desk:
+        proposal = await desk.hall.approved(ARTIFACT)
+        await desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
+        with pytest.raises(RejectedError) as refused:
+            await desk.client("bob").submit("restart", PAYLOAD, approval=proposal.approval)
+        assert refused.value.details == {"task_id": proposal.proposal_id}
+        assert refused.value.message == (
+            f"the approval of proposal {proposal.proposal_id} was used for task {proposal.proposal_id}; an "
+            "approval is good for one task: follow that one, or propose anew"
+        )
 
 
 async def test_an_approval_that_its_proposer_executed_is_refused() -> None:
