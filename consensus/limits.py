@@ -59,6 +59,10 @@ MAX_VOTING_DELAY_MS: Final = 30 * 24 * 3600 * 1000
 MAX_VOTING_PERIOD_MS: Final = 30 * 24 * 3600 * 1000
 """Longest voting period."""
 
+MIN_SNAPSHOT_PATIENCE_MS: Final = 60_000
+"""How long a proposal waits at least for registry and knowledge to say who votes: the voting period, if that
+is longer. Then it is defeated, else it would stay open for as long as nobody answers."""
+
 MAX_QUORUM_TERM: Final = 2**53 - 1
 """Largest count, numerator or denominator: what every JSON reader can hold exactly."""
 

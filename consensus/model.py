@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from consensus.balloting import vote
 from consensus.change import Change
+from consensus.charter import Charters
 from consensus.commands import (
     Amend,
     CancelProposal,
@@ -28,12 +29,13 @@ from consensus.commands import (
     OpenVoting,
     Propose,
     ReportExecution,
+    SetCharter,
     SetDelegate,
     VetoProposal,
 )
 from consensus.discussion import amend, discuss, problem_of_proposal, propose
 from consensus.ending import cancel, decide_at_deadline, execute, expire, report, veto
-from consensus.events import DelegationSet, ProposalArchived, ProposalCreated
+from consensus.events import CharterSet, DelegationSet, ProposalArchived, ProposalCreated
 from consensus.index import Index
 from consensus.lifecycle import SETTLED
 from consensus.limits import (
@@ -45,7 +47,7 @@ from consensus.limits import (
     MAX_TICK_PROPOSALS,
     MAX_TRAIL_ENTRIES,
 )
-from consensus.opening import open_known, open_with_snapshot
+from consensus.opening import give_up, open_known, open_with_snapshot
 from consensus.record import Proposal, created_record, evolve
 from consensus.refusals import refused
 from consensus.releasing import note_presence
@@ -72,12 +74,13 @@ class ConsensusModel:
     execution; weight is counted once; numbers and sequences have no gap.
     """
 
-    event_types: ClassVar[tuple[type, ...]] = (*EVENT_TYPES, ProposalArchived, DelegationSet)
+    event_types: ClassVar[tuple[type, ...]] = (*EVENT_TYPES, ProposalArchived, DelegationSet, CharterSet)
 
     def __init__(self) -> None:
         self.proposals: dict[str, Proposal] = {}
         """By id, in the order of their numbers."""
         self.delegations = StandingDelegations()
+        self.charters = Charters()
         self._last_number = 0
         self._index = Index()
 
@@ -95,6 +98,8 @@ class ConsensusModel:
                 return open_with_snapshot(change, command, self.delegations, now_ms)
             case SetDelegate():
                 return self._delegate(command, now_ms)
+            case SetCharter():
+                return self.charters.decide(command, now_ms)
             case NotePresence():
                 return note_presence(command, self._index, lambda each: self._open(each, now_ms), now_ms)
             case _:
@@ -108,6 +113,8 @@ class ConsensusModel:
         match event:
             case DelegationSet():
                 self.delegations.set(event)
+            case CharterSet():
+                self.charters.set(event)
             case ProposalArchived():
                 self._index.drop(self.proposals.pop(event.proposal_id))
             case ProposalCreated():
@@ -148,6 +155,7 @@ class ConsensusModel:
                 for proposal_id, record in self.proposals.items()
             },
             delegations=list(self.delegations),
+            charters=self.charters.in_order(),
             last_number=self._last_number,
         )
 
@@ -155,9 +163,12 @@ class ConsensusModel:
         """Replace the whole state."""
         self.proposals = {}
         self.delegations = StandingDelegations()
+        self.charters = Charters()
         self._index = Index()
         for delegation in state.delegations:
             self.delegations.set(delegation)
+        for charter in state.charters:
+            self.charters.set(charter)
         for proposal_id, events in state.trails.items():
             created, *later = events
             assert isinstance(created, ProposalCreated), "a trail begins with the proposal"
@@ -210,7 +221,7 @@ class ConsensusModel:
     # --- commands that concern more than one proposal
 
     def _propose(self, command: Propose, now_ms: int) -> Outcome | Rejected:
-        refusal = problem_of_proposal(command)
+        refusal = problem_of_proposal(command) or self.charters.problem_of(command)
         if refusal is not None:
             return refusal
         if command.proposal_id in self.proposals:
@@ -313,8 +324,10 @@ class ConsensusModel:
         change = Change(record)
         while (due_ms := change.record.due_ms) is not None and due_ms <= now_ms:
             match change.record.status:
-                case "pending":
+                case "pending" if change.record.created.electorate.is_known:
                     open_known(change, self.delegations, now_ms)
+                case "pending":
+                    give_up(change, self.delegations, now_ms)
                 case "active":
                     decide_at_deadline(change, now_ms)
                 case _:

@@ -11,6 +11,7 @@ from consensus.ending import decide_early, defeat
 from consensus.events import VotingOpened
 from consensus.limits import MAX_ELECTORATE, MAX_WEIGHT
 from consensus.refusals import refused
+from consensus.rules import DecisionReason
 from consensus.standing import StandingDelegations
 from coordination.runtime.model import Outcome, Rejected
 
@@ -49,6 +50,12 @@ def open_with_snapshot(
     return change.outcome()
 
 
+def give_up(change: Change, standing: StandingDelegations, now_ms: int) -> None:
+    """Defeat a proposal of which nobody could tell in time who votes on it."""
+    deadline_ms = now_ms + change.record.created.voting_period_ms
+    _open(change, standing, {}, deadline_ms=deadline_ms, now_ms=now_ms, empty="no_snapshot")
+
+
 def _open(
     change: Change,
     standing: StandingDelegations,
@@ -58,6 +65,7 @@ def _open(
     now_ms: int,
     offline: tuple[str, ...] = (),
     source_revision: int | None = None,
+    empty: DecisionReason = "empty_electorate",
 ) -> None:
     record = change.record
     is_too_large = len(weights) > MAX_ELECTORATE
@@ -77,7 +85,7 @@ def _open(
     if is_too_large:
         defeat(change, "electorate_too_large", now_ms)
     elif not electors:
-        defeat(change, "empty_electorate", now_ms)
+        defeat(change, empty, now_ms)
     elif len(electors) < record.rules.minimum_electorate:
         defeat(change, "electorate_too_small", now_ms)
     else:

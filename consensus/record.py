@@ -31,6 +31,7 @@ from consensus.events import (
     VotingOpened,
 )
 from consensus.lifecycle import SETTLED, Status, status_after
+from consensus.limits import MIN_SNAPSHOT_PATIENCE_MS
 from consensus.poll import Poll
 from consensus.rules import Rules, Tally
 from consensus.trail import first_hash, next_hash
@@ -164,10 +165,12 @@ class Proposal:
 
     @property
     def due_ms(self) -> int | None:
-        """When time alone changes it; None once it is settled, or while it waits for its snapshot."""
+        """When time alone changes it; None once it is settled."""
         match self.status:
             case "pending":
-                return self.opens_from_ms if self.created.electorate.is_known else None
+                if self.created.electorate.is_known:
+                    return self.opens_from_ms
+                return self.snapshot_ms + max(self.created.voting_period_ms, MIN_SNAPSHOT_PATIENCE_MS) + 1
             case "active":
                 assert self.deadline_ms is not None, "an active proposal has a deadline"
                 return self.deadline_ms + 1

@@ -199,8 +199,8 @@ class Decision(Reply):
     status: Literal["succeeded", "defeated", "canceled", "vetoed"]
     reason: str
     """``majority``, ``tie``, ``below_threshold``, ``not_unanimous``, ``no_quorum``, ``no_winner``,
-    ``electorate_too_small``, ``electorate_too_large`` or ``empty_electorate``; of a cancellation or veto
-    what its agent said."""
+    ``electorate_too_small``, ``electorate_too_large``, ``empty_electorate`` or ``no_snapshot``; of
+    a cancellation or veto what its agent said."""
     agent: Id | None = None
     """Who canceled or vetoed it."""
     winner: str | None = None

@@ -162,6 +162,28 @@ class ElectorateSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Charter:
+    """What every new proposal of a kind must satisfy."""
+
+    kind: str
+    electorate: ElectorateSpec | None = None
+    """The proposal's must be this very one, weights included; None for any."""
+    protocols: tuple[Protocol, ...] = ()
+    """Those that may be chosen; empty for all."""
+    quorum: Level | None = None
+    """The proposal's must be at least this, in the same form: a fraction is not compared with a count. It
+    counts no votes against then, and nobody is left out of it for being offline. None for any."""
+    veto_holders: tuple[str, ...] = ()
+    """Must be among the proposal's."""
+    minimum_electorate: int = 1
+    """The proposal's must be at least this."""
+    minimum_voting_period_ms: int = 0
+    minimum_timelock_ms: int = 0
+    are_signatures_required: bool = True
+    """Whether a proposal that takes votes without a signature is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Votes counted so far. All numbers but the scores are sums of weights.
 
@@ -204,8 +226,10 @@ DecisionReason = Literal[
     "electorate_too_small",
     "electorate_too_large",
     "empty_electorate",
+    "no_snapshot",
 ]
-"""Why a proposal succeeded (``majority``: what its protocol asks for was reached) or was defeated."""
+"""Why a proposal succeeded (``majority``: what its protocol asks for was reached) or was defeated.
+``no_snapshot``: nobody could tell in time who votes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

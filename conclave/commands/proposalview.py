@@ -42,6 +42,7 @@ REASONS: Final = {
     "no_winner": "no option won",
     "electorate_too_small": "too few electors",
     "empty_electorate": "nobody could vote",
+    "no_snapshot": "nobody could tell in time who votes",
 }
 MAX_BAR_CHARS: Final = 40
 _MIN_BAR_CHARS: Final = 8

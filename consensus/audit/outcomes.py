@@ -27,7 +27,7 @@ from consensus.executors import executors_text, may_execute
 from consensus.record import Proposal
 from consensus.rules import Verdict
 
-_NO_VOTE: Final = ("empty_electorate", "electorate_too_small", "electorate_too_large")
+_NO_VOTE: Final = ("empty_electorate", "no_snapshot", "electorate_too_small", "electorate_too_large")
 """Reasons of a defeat without a vote."""
 
 
@@ -62,14 +62,16 @@ def _after_opening(record: Proposal, event: VotingOpened) -> list[ProposalEvent]
 def agreeable(expected: ProposalEvent, recorded: ProposalEvent) -> ProposalEvent:
     """`expected`, with what is left open taken from the record.
 
-    That an electorate was found to be too large, of which then nothing is kept, only the record says.
+    That an electorate was found to be too large, or not found in time, of which then nothing is kept, only
+    the record says.
     """
     if (
         isinstance(expected, ProposalDecided)
         and isinstance(recorded, ProposalDecided)
-        and (expected.reason, recorded.reason) == ("empty_electorate", "electorate_too_large")
+        and expected.reason == "empty_electorate"
+        and recorded.reason in ("electorate_too_large", "no_snapshot")
     ):
-        return replace(expected, reason="electorate_too_large")
+        return replace(expected, reason=recorded.reason)
     return expected
 
 

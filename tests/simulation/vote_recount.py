@@ -84,7 +84,7 @@ def _wrong_decision(poll: NaivePoll, decided: ProposalDecided, deadline_ms: int)
         yield f"{decided} was decided, the votes come to {tally}"
     if decided.is_early != (decided.decided_at_ms <= deadline_ms):
         yield f"{decided} says whether it is early, with the deadline {deadline_ms}"
-    if decided.reason in ("empty_electorate", "electorate_too_small", "electorate_too_large"):
+    if decided.reason in ("empty_electorate", "no_snapshot", "electorate_too_small", "electorate_too_large"):
         if len(poll.weights) >= max(poll.rules.minimum_electorate, 1):
             yield f"{decided}, of {len(poll.weights)} electors"
         return

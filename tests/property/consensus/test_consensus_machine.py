@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from consensus import model, releasing
+from consensus import record as record_module
 from consensus.approval import approval_of
 from consensus.ballot import Ballot, normalised
 from consensus.commands import (
@@ -112,6 +113,7 @@ class ConsensusMachine(RuleBasedStateMachine):
         self.settled: dict[str, int] = {}
         self.limits = (
             mock.patch.multiple(model, MAX_PROPOSALS=MAX_PROPOSALS, MAX_TICK_PROPOSALS=2, MAX_TICK_LOAD=4),
+            mock.patch.multiple(record_module, MIN_SNAPSHOT_PATIENCE_MS=12),
             mock.patch.multiple(releasing, MAX_PRESENCE_EVENTS=2, MAX_PRESENCE_LOAD=5),
         )
         for each in self.limits:
@@ -121,8 +123,13 @@ class ConsensusMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "house"):
             return
-        for each in self.limits:
-            each.stop()
+        try:
+            self.check_what_is_kept()
+        finally:
+            for each in self.limits:
+                each.stop()
+
+    def check_what_is_kept(self) -> None:
         self.house.check_replay()
         self.house.check_snapshot()
         replayed = ConsensusModel()
@@ -159,10 +166,12 @@ class ConsensusMachine(RuleBasedStateMachine):
         now_ms = self.house.now_ms
         awaited = [each.proposal_id for each in self.house.model.awaiting_snapshot(now_ms)]
         snapshot_ms = record.snapshot_ms if record is not None else 0
+        due_ms = record.due_ms if record is not None else None
         outcome = self.house.send(
             OpenVoting(proposal_id=proposal_id, weights=given, offline=offline, snapshot_ms=snapshot_ms)
         )
-        assert isinstance(outcome, Outcome) == (proposal_id in awaited)
+        is_late = due_ms is not None and due_ms <= now_ms
+        assert isinstance(outcome, Outcome) == (proposal_id in awaited and not is_late)
 
     @rule(
         turn=turns,
@@ -306,7 +315,7 @@ class ConsensusMachine(RuleBasedStateMachine):
                 naive.restore(event.agent)
             case ProposalDecided() if naive is not None:
                 assert event.tally == naive.tally()
-                if event.reason in ("empty_electorate", "electorate_too_small"):
+                if event.reason in ("empty_electorate", "no_snapshot", "electorate_too_small"):
                     assert len(naive.weights) < max(naive.rules.minimum_electorate, 1)
                     return
                 verdict = naive.verdict()

@@ -304,7 +304,7 @@ def test_while_nobody_knows_who_will_vote_everybody_discusses() -> None:
 
 def test_an_electorate_to_be_asked_for_waits_for_its_snapshot() -> None:
     house = proposed(electorate=ElectorateSpec(requirement="review>=2"))
-    assert house.model.next_deadline_ms() is None
+    assert house.model.next_deadline_ms() == 61_011, "when it is given up"
     assert house.model.next_snapshot_ms() == OPENS_MS
     assert house.model.awaiting_snapshot(OPENS_MS - 1) == []
     assert house.model.awaiting_snapshot(OPENS_MS) == [house.record()]
@@ -352,6 +352,27 @@ def test_a_quorum_that_nobody_can_reach_is_told_at_the_opening() -> None:
     )
     house.accept(OpenVoting(proposal_id="p", weights={"bob": 1}, snapshot_ms=CREATED_MS))
     assert house.status == "defeated"
+
+
+@pytest.mark.parametrize("period_ms", [100, 90_000])
+def test_a_proposal_of_which_nobody_says_who_votes_is_defeated_in_the_end(period_ms: int) -> None:
+    house = proposed(electorate=ElectorateSpec(role="reviewer"), voting_period_ms=period_ms)
+    snapshot_ms = house.record().snapshot_ms
+    last_ms = snapshot_ms + max(period_ms, 60_000)
+    house.advance(last_ms)
+    assert house.status == "pending"
+    house.now_ms += 1
+    assert (
+        house.refuse(OpenVoting(proposal_id="p", weights={"bob": 1}, snapshot_ms=snapshot_ms))
+        == "stale_snapshot"
+    )
+    house.advance(last_ms + 1)
+    decision = house.record().decision
+    assert decision is not None
+    assert (house.status, decision.reason) == ("defeated", "no_snapshot")
+    assert house.pushes("decision")[-1].agent == "ada"
+    assert house.model.next_deadline_ms() is None
+    house.check_replay()
 
 
 def test_the_longest_settled_proposal_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
