@@ -150,9 +150,10 @@ def _take(line: str, index: int, draft: _Draft) -> str | None:
         What stands behind the 0 that ends the ballots; None if they go on.
     """
     words = line.split()
-    while words and not draft.ballots and _WITHDRAWN.fullmatch(words[0]):
-        draft.withdrawn.add(_candidate(words.pop(0)[1:], draft.options_count, index))
-    for tokens, is_ended in _split(" ".join(words)):
+    if _WITHDRAWN.fullmatch(words[0]):
+        _withdraw(words, index, draft)
+        return None
+    for tokens, is_ended in _split(line):
         if tokens == ("0",):
             if words[0] == "0" and len(words) > 1 and words[1][0] not in "\"'“":
                 raise BallotFileError("a ballot cannot weigh 0; a line with a single 0 ends them", line=index)
@@ -163,6 +164,23 @@ def _take(line: str, index: int, draft: _Draft) -> str | None:
         draft.first_line.setdefault(tokens, index)
         draft.ballots[tokens] = draft.ballots.get(tokens, 0) + 1
     return None
+
+
+def _withdraw(words: list[str], index: int, draft: _Draft) -> None:
+    """Take in a line of withdrawn candidates, and nothing that might be a ballot of negative weight."""
+    if draft.ballots:
+        raise BallotFileError(
+            f"{words[0][:20]} starts a line among the ballots; a ballot weighs more than 0, and withdrawn "
+            "candidates stand before the first ballot",
+            line=index,
+        )
+    if other := next((word for word in words if not _WITHDRAWN.fullmatch(word)), None):
+        raise BallotFileError(
+            f"{words[0][:20]} starts the line and {other[:20]!r} follows; a ballot weighs more than 0, and a "
+            "line of withdrawn candidates has only negative numbers, as in '-2 -3'",
+            line=index,
+        )
+    draft.withdrawn |= {_candidate(word[1:], draft.options_count, index) for word in words}
 
 
 def _split(line: str) -> Iterator[tuple[tuple[str, ...], bool]]:
@@ -254,4 +272,9 @@ def _named(names: list[tuple[int, str]], draft: _Draft) -> tuple[tuple[str, ...]
             line=names[-1][0],
         )
     title = names[count][1] if len(names) > count else ""
+    if len(names) > count + 1:
+        draft.notes.append(
+            f"line {names[count][0]}: {title.strip()[:40]!r} is taken as the title, and what follows it is "
+            f"ignored, since the first line says there are {count} candidates; if it is a name, mend that number"
+        )
     return tuple(name.strip() for _, name in names[:count]), title.strip()

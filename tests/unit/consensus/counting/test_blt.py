@@ -120,6 +120,20 @@ def test_withdrawn_candidates_neither_win_nor_hold_ballots() -> None:
     assert counted.papers.blank_count == 9
 
 
+@pytest.mark.parametrize("lines", [["-1", "-4", "5 2 0"], ["-1 -4", "5 2 0"]])
+def test_several_may_withdraw_on_one_line_or_on_several(lines: list[str]) -> None:
+    assert read_election(with_ballots(*lines).encode()).withdrawn == {0, 3}
+
+
+def test_a_name_more_than_the_first_line_says_is_noted() -> None:
+    election = read_election(b'2 1\n1 1 0\n0\n"a"\n"b"\n"c"\n"Lunch"\n')
+    assert (election.options, election.title) == (("a", "b"), "c")
+    (note,) = election.notes
+    assert note.startswith("line 6: 'c' is taken as the title, and what follows it is ignored")
+    assert "there are 2 candidates; if it is a name, mend that number" in note
+    assert read_election(b'2 1\n1 1 0\n0\n"a"\n"b"\n"c"\n').notes == ()
+
+
 def test_a_file_without_names_calls_candidates_by_number() -> None:
     election = read_election(b"2 1\n3 1 0\n2 2 0\n0\n")
     assert election.options == ("1", "2")
@@ -138,6 +152,12 @@ def test_a_file_without_names_calls_candidates_by_number() -> None:
         (with_ballots("1 x 0"), 2, "'x' is no candidate"),
         (with_ballots("1 -2 0"), 2, "'-2' is no candidate"),
         (with_ballots("-9", "1 1 0"), 2, "no candidate 9"),
+        (with_ballots("-1 2 2 0"), 2, "-1 starts the line and '2' follows; a ballot weighs more than 0"),
+        (with_ballots("-5 1 2 0"), 2, "-5 starts the line and '1' follows"),
+        (with_ballots("-1 -2 0"), 2, "only negative numbers, as in '-2 -3'"),
+        (with_ballots("1 2 0", "-1"), 3, "withdrawn candidates stand before the first ballot"),
+        (with_ballots("1 2 0", "-1 2 0"), 3, "a ballot weighs more than 0"),
+        ("4 1 -2 3 1 3 4 0 0", 1, "-2 starts the line and '3' follows"),
         (with_ballots("x 1 0"), 2, "starts with its weight"),
         (with_ballots("-1.5 1 0"), 2, "weight of a ballot is -1.5"),
         (with_ballots("1e40 1 0"), 2, "weight of a ballot"),
