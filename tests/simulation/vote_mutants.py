@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any, Final
 from unittest import mock
 
-from consensus import balloting, ending, model, record
+from consensus import balloting, certainty, ending, model, record
 from consensus.canonical import plain
-from consensus.certainty import Sides, outlook
+from consensus.certainty import Sides
 from consensus.change import Change
 from consensus.commands import ExecuteProposal
 from consensus.events import ProposalEvent
 from consensus.poll import Poll
 from consensus.record import Proposal
-from consensus.rules import Verdict
+from consensus.rules import Rules, Verdict
 from consensus.trail import chained, first_hash
 from consensus.views import execution_view, voted_view
 from coordination.runtime.model import Outcome, Rejected
@@ -34,6 +34,7 @@ _no_vote_of = balloting._no_vote_of
 _problem_of_signature = balloting._problem_of_signature
 _not_executable = ending._not_executable
 _execute = ending.execute
+_outlook = certainty.outlook
 
 
 def _due_later(proposal: Proposal) -> int | None:
@@ -51,17 +52,14 @@ class LaxPoll(Poll):
         super().__init__(lax, weights, delegations, seed)
 
 
-class RashPoll(Poll):
-    """Takes weight that a delegate has cast for certain, though its owner may still take it back."""
-
-    def outlook(self) -> Verdict | None:
-        if self.rules.may_change_vote or not self.rules.is_binary:
-            return super().outlook()
-        cast = self.turnout()
-        sides = Sides(
-            for_votes=cast.for_votes, against_votes=cast.against_votes, abstain_votes=cast.abstain_votes
-        )
-        return outlook(self.rules, sides, Sides(), self.eligible_votes)
+def _rash_outlook(rules: Rules, fixed: Sides, lent: Sides, eligible_votes: int) -> Verdict | None:
+    """Weight that a delegate has cast is taken for certain, though its owner may still take it back."""
+    cast = Sides(
+        for_votes=fixed.for_votes + lent.for_votes,
+        against_votes=fixed.against_votes + lent.against_votes,
+        abstain_votes=fixed.abstain_votes + lent.abstain_votes,
+    )
+    return _outlook(rules, cast, Sides(), eligible_votes)
 
 
 class ForgetfulPoll(Poll):
@@ -120,7 +118,7 @@ def _by_proposal(execute: Any) -> Any:
 MUTANTS: Final[dict[str, Mutant]] = {
     "votes are counted after the deadline": _patch(Proposal, "due_ms", property(_due_later)),
     "a second vote is taken": _patch(record, "Poll", LaxPoll),
-    "decided while delegated weight can move": _patch(record, "Poll", RashPoll),
+    "decided while delegated weight can move": _patch(certainty, "outlook", _rash_outlook),
     "who is back stays left out": _patch(record, "Poll", ForgetfulPoll),
     "executed by everybody": _patch(model, "_OF_ONE_PROPOSAL", _by_proposal(_execute_again)),
     "executed in the timelock": _patch(ending, "_not_executable", _no_timelock),

@@ -54,7 +54,8 @@ def _electorate(entropy: random.Random, agents: Sequence[str]) -> dict[str, Any]
         return {"electorate": named}
     electors = entropy.sample(agents, entropy.randint(max(len(agents) - 2, 2), len(agents)))
     if entropy.random() < 0.35:
-        return {"electorate": electors, "weights": {each: entropy.randint(0, 4) for each in electors}}
+        weights = {each: entropy.randint(0, 4) for each in electors}
+        return {"electorate": electors, "weights": weights | {electors[0]: entropy.randint(1, 4)}}
     return {"electorate": electors}
 
 
