@@ -72,12 +72,16 @@ class CredentialsSigner:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
+        self._public_key = ""
 
     @property
     def public_key(self) -> str:
         """The agent's nkey, as of the credential file now: an agent outlives the rotation of its seed."""
-        self._credentials = self._credentials.current()
-        return self._credentials.public_key
+        credentials = self._credentials.current()
+        # To derive a key from its seed costs more than a signature.
+        if not self._public_key or credentials != self._credentials:
+            self._credentials, self._public_key = credentials, credentials.public_key
+        return self._public_key
 
     def sign(self, data: bytes) -> str:
         """Signature of `data`, base64url without padding."""
