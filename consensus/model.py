@@ -18,7 +18,6 @@ from typing import Any, ClassVar
 
 from consensus.balloting import vote
 from consensus.change import Change
-from consensus.charter import Charters
 from consensus.commands import (
     Amend,
     CancelProposal,
@@ -29,13 +28,12 @@ from consensus.commands import (
     OpenVoting,
     Propose,
     ReportExecution,
-    SetCharter,
     SetDelegate,
     VetoProposal,
 )
 from consensus.discussion import amend, discuss, problem_of_proposal, propose
 from consensus.ending import cancel, decide_at_deadline, execute, expire, report, veto
-from consensus.events import CharterSet, DelegationSet, ProposalArchived, ProposalCreated
+from consensus.events import DelegationSet, ProposalArchived, ProposalCreated
 from consensus.index import Index
 from consensus.lifecycle import SETTLED
 from consensus.limits import (
@@ -74,13 +72,12 @@ class ConsensusModel:
     execution; weight is counted once; numbers and sequences have no gap.
     """
 
-    event_types: ClassVar[tuple[type, ...]] = (*EVENT_TYPES, ProposalArchived, DelegationSet, CharterSet)
+    event_types: ClassVar[tuple[type, ...]] = (*EVENT_TYPES, ProposalArchived, DelegationSet)
 
     def __init__(self) -> None:
         self.proposals: dict[str, Proposal] = {}
         """By id, in the order of their numbers."""
         self.delegations = StandingDelegations()
-        self.charters = Charters()
         self._last_number = 0
         self._index = Index()
 
@@ -98,8 +95,6 @@ class ConsensusModel:
                 return open_with_snapshot(change, command, self.delegations, now_ms)
             case SetDelegate():
                 return self._delegate(command, now_ms)
-            case SetCharter():
-                return self.charters.decide(command, now_ms)
             case NotePresence():
                 return note_presence(command, self._index, lambda each: self._open(each, now_ms), now_ms)
             case _:
@@ -113,8 +108,6 @@ class ConsensusModel:
         match event:
             case DelegationSet():
                 self.delegations.set(event)
-            case CharterSet():
-                self.charters.set(event)
             case ProposalArchived():
                 self._index.drop(self.proposals.pop(event.proposal_id))
             case ProposalCreated():
@@ -155,7 +148,6 @@ class ConsensusModel:
                 for proposal_id, record in self.proposals.items()
             },
             delegations=list(self.delegations),
-            charters=self.charters.in_order(),
             last_number=self._last_number,
         )
 
@@ -163,12 +155,9 @@ class ConsensusModel:
         """Replace the whole state."""
         self.proposals = {}
         self.delegations = StandingDelegations()
-        self.charters = Charters()
         self._index = Index()
         for delegation in state.delegations:
             self.delegations.set(delegation)
-        for charter in state.charters:
-            self.charters.set(charter)
         for proposal_id, events in state.trails.items():
             created, *later = events
             assert isinstance(created, ProposalCreated), "a trail begins with the proposal"
@@ -221,7 +210,7 @@ class ConsensusModel:
     # --- commands that concern more than one proposal
 
     def _propose(self, command: Propose, now_ms: int) -> Outcome | Rejected:
-        refusal = problem_of_proposal(command) or self.charters.problem_of(command)
+        refusal = problem_of_proposal(command)
         if refusal is not None:
             return refusal
         if command.proposal_id in self.proposals:
