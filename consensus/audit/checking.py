@@ -13,7 +13,16 @@ from typing import Any, BinaryIO, Final
 
 from consensus.audit.findings import Finding, shown
 from consensus.audit.form import FORMAT, MAX_ENTRIES, result_of
-from consensus.audit.reading import Line, LineError, UnreadableError, event_of, lines_of, object_of, require
+from consensus.audit.reading import (
+    FOREIGN_ENDING,
+    Line,
+    LineError,
+    UnreadableError,
+    event_of,
+    lines_of,
+    object_of,
+    require,
+)
 from consensus.audit.report import Problem, Report
 from consensus.audit.verification import Verification
 from consensus.events import ProposalCreated, ProposalEvent, VoteCast
@@ -80,6 +89,7 @@ class _Checker:
         self._replay: Verification | None = None
         self._is_replayed = True
         self._unsigned_count = 0
+        self._is_ending_told = False
 
     def report(self) -> Report:
         """All that was found, by line."""
@@ -88,8 +98,13 @@ class _Checker:
         return self._report
 
     def _add(self, line: Line, finding: Finding, sequence: int | None = None, event: str = "") -> None:
+        if finding.code == FOREIGN_ENDING:
+            if self._is_ending_told:
+                return
+            self._is_ending_told = True
+        offset = line.offset + finding.place
         self._report.problems.append(
-            Problem(line=line.number, offset=line.offset, sequence=sequence, event=event, finding=finding)
+            Problem(line=line.number, offset=offset, sequence=sequence, event=event, finding=finding)
         )
 
     # --- the first line

@@ -23,6 +23,8 @@ class Finding:
     """What should have been there; empty where the message says it."""
     is_impossible: bool = False
     """It cannot have happened at all, and is left out of the replay."""
+    place: int = 0
+    """Of the byte in its line, from 0, from which on that is wrong; 0 too where no one byte is to blame."""
 
 
 Findings = Iterator[Finding]

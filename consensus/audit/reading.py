@@ -19,6 +19,10 @@ EVENTS: Final[dict[str, type[Any]]] = {each.__name__: each for each in get_args(
 """What may stand in a trail, by name."""
 
 
+FOREIGN_ENDING: Final = "foreign_ending"
+"""Code of a line that ends as on another system; whatever changed one has changed all, so one is told."""
+
+
 class UnreadableError(ValueError):
     """What was given is no audit at all, or larger than any; the message says what it is."""
 
@@ -69,14 +73,7 @@ def object_of(line: Line) -> tuple[dict[str, Any], list[Finding]]:
     Raises:
         LineError: It holds no JSON object.
     """
-    try:
-        value = json.loads(line.content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise LineError(Finding("not_json", f"byte {error.start + 1} of the line is no UTF-8")) from None
-    except RecursionError:
-        raise LineError(Finding("not_json", "the line nests too deeply")) from None
-    except ValueError as error:
-        raise LineError(Finding("not_json", f"the line is no JSON: {error!s:.120}")) from None
+    value = _json_of(line.content)
     if not isinstance(value, dict):
         raise LineError(Finding("not_json", "the line is no JSON object"))
     findings = []
@@ -84,17 +81,48 @@ def object_of(line: Line) -> tuple[dict[str, Any], list[Finding]]:
         text = canonical(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise LineError(Finding("not_canonical", f"the line has no canonical form: {error!s:.120}")) from None
-    if text != line.content:
-        pairs = enumerate(zip(text, line.content, strict=False))
-        place = next(
-            (at for at, (ours, theirs) in pairs if ours != theirs), min(len(text), len(line.content))
-        )
-        due = text[place : place + 20].decode("utf-8", "replace")
-        message = f"the line is not canonical JSON from its byte {place + 1} on"
-        findings.append(Finding("not_canonical", message, shown(due)))
+    content = line.content
+    if line.is_ended and content.endswith(b"\r"):
+        # Canonical JSON has no such byte outside of strings, and there only escaped: it is the line's end.
+        content = content[:-1]
+        message = "the line ends in CR LF, not in LF: the file was changed in transfer; take it as binary"
+        findings.append(Finding(FOREIGN_ENDING, message, place=len(content)))
+    if text != content:
+        findings.append(_difference(text, content))
     if not line.is_ended:
-        findings.append(Finding("not_canonical", "the line is not ended by a newline"))
+        message = "the line is not ended by a newline"
+        findings.append(Finding("not_canonical", message, place=len(content)))
     return value, findings
+
+
+def _json_of(content: bytes) -> Any:
+    try:
+        text = content.decode("utf-8")
+        return json.loads(text)
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start + 1} of the line is no UTF-8"
+        raise LineError(Finding("not_json", message, place=error.start)) from None
+    except json.JSONDecodeError as error:
+        place = len(text[: error.pos].encode())
+        message = f"the line is no JSON from its byte {place + 1} on: {error.msg:.120}"
+        raise LineError(Finding("not_json", message, place=place)) from None
+    except RecursionError:
+        raise LineError(Finding("not_json", "the line nests too deeply")) from None
+    except ValueError as error:  # a number of too many digits
+        raise LineError(Finding("not_json", f"the line is no JSON: {error!s:.120}")) from None
+
+
+def _difference(due: bytes, content: bytes) -> Finding:
+    """Where a line begins to be other than its canonical text, and what is due there."""
+    pairs = enumerate(zip(due, content, strict=False))
+    place = next((at for at, (ours, theirs) in pairs if ours != theirs), min(len(due), len(content)))
+    rest = due[place : place + 20].decode("utf-8", "replace")
+    return Finding(
+        "not_canonical",
+        f"the line is not canonical JSON from its byte {place + 1} on",
+        shown(rest) if rest else "the end of the line",
+        place=place,
+    )
 
 
 def require(value: dict[str, Any], **kinds: type[Any] | tuple[type[Any], ...]) -> None:

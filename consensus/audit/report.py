@@ -15,7 +15,8 @@ class Problem:
     line: int
     """From 1."""
     offset: int
-    """Of the line's first byte in the file, from 0."""
+    """In the file, from 0: of the byte from which on the line is wrong, or, where that is not known, of the
+    line's first one."""
     sequence: int | None = None
     """Of the trail's entry; None of the first and last line."""
     event: str = ""

@@ -239,6 +239,44 @@ def test_endless_problems_are_not_collected(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(checked(LINES[0] + b"{}\n" * 50).problems) == 5
 
 
+@pytest.mark.parametrize(
+    ("given", "put", "code", "said"),
+    [
+        (b',"event"', b', "event"', "not_canonical",
+         'the line is not canonical JSON from its byte {} on; expected: "\\"event\\":\\"VoteCast\\",\\""'),
+        (b"}\n", b"} \n", "not_canonical",
+         "the line is not canonical JSON from its byte {} on; expected: the end of the line"),
+        (b',"event"', b',xevent"', "not_json",
+         "the line is no JSON from its byte {} on: Expecting property name enclosed in double quotes"),
+        (b',"event"', b',\xffevent"', "not_json", "byte {} of the line is no UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_byte_that_is_wrong_is_named_by_its_place_in_the_file(
+    given: bytes, put: bytes, code: str, said: str
+) -> None:
+    line = LINES[3].replace(given, put)
+    altered = LINES[3].index(given) + 1  # the first byte stays
+    audit = b"".join([*LINES[:3], line, *LINES[4:]])
+    problem = next(each for each in checked(audit).problems if each.finding.code == code)
+    offset = len(b"".join(LINES[:3])) + altered
+    assert audit[offset] != TRUE[offset]
+    assert (problem.line, problem.offset, problem.as_json()["offset"]) == (4, offset, offset)
+    assert str(problem) == f"line 4 (byte {offset}): {said.format(altered + 1)}"
+
+
+def test_foreign_line_ends_are_told_once_and_nothing_else_of_them() -> None:
+    (problem,) = checked(TRUE.replace(b"\n", b"\r\n")).problems
+    assert str(problem) == (
+        f"line 1 (byte {len(LINES[0]) - 1}): the line ends in CR LF, not in LF: the file was changed in "
+        "transfer; take it as binary"
+    )
+
+
+def test_what_else_is_wrong_in_a_file_with_foreign_line_ends_is_told_as_well() -> None:
+    audit = b"".join([*LINES[:3], LINES[3].replace(b",", b", ", 1), *LINES[4:]])
+    assert codes(audit.replace(b"\n", b"\r\n")) == [(1, "foreign_ending"), (4, "not_canonical")]
+
+
 def test_a_problem_says_where_and_what_was_expected() -> None:
     objects = [json.loads(line) for line in LINES]
     objects[3]["body"]["weight"] = 9
