@@ -118,6 +118,7 @@ python.pkgs.buildPythonApplication {
     nkeys
     packaging
     pydantic
+    pynacl
     pyyaml
     rich
     structlog

@@ -58,7 +58,7 @@ async def test_words_that_are_known_beforehand_are_offered(tmp_path: Path) -> No
         "conclave serve tasks k",
         cwd=tmp_path,
     )
-    assert commands == ["agent", "agents"]
+    assert commands == ["agent", "agents", "audit"]
     assert options == ["--label"]
     assert {"registry", "tasks", "knowledge"} <= set(services)
     assert shells == ["zsh"]

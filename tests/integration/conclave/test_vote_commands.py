@@ -205,7 +205,9 @@ async def test_a_watch_ends_with_the_decision(tmp_path: Path, choice: str, statu
 async def test_what_cannot_be_done_is_said_in_one_line_with_a_way_out(tmp_path: Path) -> None:
     async with voters_here(tmp_path, "ada") as here:
         ada = await session(here, "ada")
-        await ada.consensus.propose("Tea?", artifact_sha256=TEA, electorate=["ada"])
+        await ada.consensus.propose(
+            "Tea?", artifact_sha256=TEA, electorate=["ada"], voting_period_ms=3_600_000
+        )
         (tmp_path / "bad.yaml").write_text("nodes: 7\n", encoding="utf-8")
         share = ("propose", "T", "--sha256", "0" * 64, "-e", "ada", "--threshold", "1.5", "--as", "ada")
         cases = (
