@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from consensus.events import ProposalArchived
-from consensus.model import ConsensusModel
+from consensus.state import EVENT_TYPES
 from coordination.simulation.run import simulate
 from tests.simulation.vote_sightings import FORBIDDEN
 from tests.simulation.votes_scenario import VotesScenario
@@ -31,12 +30,12 @@ def test_in_a_dozen_seeds_votes_meet_everything_that_may_become_of_them() -> Non
         report = simulate(seed, lambda made=scenario: made)  # type: ignore[misc]
         assert not report.violations, seed
         met.update(scenario.seen.met)
-    due = {each.__name__ for each in ConsensusModel.event_types if each is not ProposalArchived}
+    due = {each.__name__ for each in EVENT_TYPES}
     due |= {f"vote: {code}" for code in REFUSALS} | {f"vote: {kind}" for kind in FORBIDDEN}
     due |= {"vote: replay", "vote: same command", "vote: taken", "crashed", "released"}
     due |= {
         f"execute: {code}" for code in ("taken", "already_executed", "timelock_pending", "token_mismatch")
     }
-    assert due - met.keys() - {"DelegationSet"} == set()
+    assert due - met.keys() == set()
     assert met["delegated"]
     assert met["VoteCast"] > len(SEEDS) * 8
