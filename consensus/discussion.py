@@ -9,6 +9,7 @@ from consensus.judging import most_amendments, problem_of, problem_of_amended, p
 from consensus.limits import (
     MAX_COMMENTS,
     MAX_COMMENTS_PER_AGENT,
+    MAX_DISCUSSION_BYTES,
     MAX_IMMEDIATE_ELECTORATE,
 )
 from consensus.opening import open_known
@@ -71,6 +72,10 @@ def discuss(change: Change, command: Discuss, now_ms: int) -> Outcome | Rejected
         return refused("too_many_comments", message)
     if sum(each.agent == command.agent for each in record.comments) >= MAX_COMMENTS_PER_AGENT:
         message = f"an agent comments on a proposal at most {MAX_COMMENTS_PER_AGENT} times; go on in a dialog"
+        return refused("too_many_comments", message)
+    size_bytes = sum(len(text.encode()) for text in (command.text, *(each.text for each in record.comments)))
+    if size_bytes > MAX_DISCUSSION_BYTES:
+        message = f"the comments on a proposal have at most {MAX_DISCUSSION_BYTES} bytes; go on in a dialog"
         return refused("too_many_comments", message)
     event = CommentAdded(
         proposal_id=record.proposal_id, agent=command.agent, text=command.text, commented_at_ms=now_ms

@@ -24,12 +24,17 @@ MAX_COMMENTS: Final = 1_000
 """Comments on one proposal."""
 MAX_COMMENTS_PER_AGENT: Final = 200
 """Comments of one agent on one proposal, so that nobody takes the word from the others."""
+MAX_DISCUSSION_BYTES: Final = 256 * 1024
+"""All comments on one proposal, in UTF-8: what one agent can make the service hold stays below 130 MB."""
 
 MAX_AMENDMENTS: Final = 100
 """Amendments of one proposal."""
 MAX_AMENDMENT_PUSHES: Final = 15_000
 """Pushes that tell electors of the amendments of one proposal: each may carry 40 KB, so that one amendment
 with the largest electorate is 60 MB for the server to pass on."""
+
+MAX_SHOWN_AMENDMENTS: Final = 10
+"""The latest amendments that stand in the answer to ``get``; the trail has all."""
 
 MAX_VOTES_PER_VOTER: Final = 50
 """Votes of one voter on one proposal: changes of mind, or parts of a split weight."""

@@ -13,9 +13,10 @@ from consensus.commands import (
     ExecuteProposal,
     OpenVoting,
     ReportExecution,
+    SetCharter,
     VetoProposal,
 )
-from consensus.rules import ElectorateSpec, Level, Option, Threshold
+from consensus.rules import Charter, ElectorateSpec, Level, Option, Threshold
 from tests.support.proposals import (
     ARTIFACT,
     OTHER_ARTIFACT,
@@ -202,6 +203,85 @@ PROPOSING = (
     ),
 )
 
+KIND = "infrastructure_change"
+COUNCIL = ElectorateSpec(agents=("bob", "cy"), weights="given", given={"bob": 2})
+TWO_THIRDS = Level(numerator=2, denominator=3)
+
+
+def chartering(code: str, message: str, agent: str = "operator", **terms: Any) -> Case:
+    charter = Charter(kind=KIND, **terms)
+    return Case(code=code, message=message, command=SetCharter(agent=agent, kind=KIND, charter=charter))
+
+
+def unmet(message: str, changes: Mapping[str, Any], **terms: Any) -> Case:
+    """A proposal with `changes` under a charter with `terms`."""
+    charter = Charter(kind=KIND, **{"are_signatures_required": False, **terms})
+    ruled = SetCharter(agent="operator", kind=KIND, charter=charter)
+    return Case(
+        code="charter_unmet",
+        message=message.replace("CHARTER", f"the charter of {KIND} asks for"),
+        house=lambda: after(House(), ruled),
+        command=proposal(**changes),
+    )
+
+
+CHARTERING = (
+    chartering(
+        "not_operator", "charters are set by operator, not by eve; ask whoever runs this server", agent="eve"
+    ),
+    chartering(
+        "duplicate_voter", "electorate: bob is named twice", electorate=ElectorateSpec(agents=("bob", "bob"))
+    ),
+    chartering(
+        "invalid_quorum",
+        "quorum: a fraction from 0 to 1, such as 1/2, not 3/2",
+        quorum=Level(numerator=3, denominator=2),
+    ),
+    chartering(
+        "invalid_rules",
+        "minimum_electorate: at most 2, the electorate, not 3",
+        electorate=COUNCIL,
+        minimum_electorate=3,
+    ),
+    unmet("electorate: CHARTER exactly bob, cy, with weights bob=2; name that one", {}, electorate=COUNCIL),
+    unmet(
+        "electorate: CHARTER exactly whoever meets review>=2, with equal weights; name that one",
+        {},
+        electorate=ElectorateSpec(requirement="review>=2"),
+    ),
+    unmet(
+        "electorate: CHARTER exactly the role judge, weighed by trust in peers; name that one",
+        {},
+        electorate=ElectorateSpec(role="judge", weights="trust", trust_topic="peers"),
+    ),
+    unmet(
+        "protocol: CHARTER unanimous or weighted; choose it instead of simple_majority",
+        {},
+        protocols=("unanimous", "weighted"),
+    ),
+    unmet(
+        "threshold: CHARTER more than 1/2; raise it from 0/1",
+        {"protocol": "qualified_majority", "threshold": Threshold(numerator=0, denominator=1)},
+    ),
+    unmet("quorum: CHARTER at least 2/3; raise it from 1/2, as a fraction", {}, quorum=TWO_THIRDS),
+    unmet("quorum: CHARTER at least 2; raise it from 1/2, as a count", {}, quorum=count(2)),
+    unmet(
+        "quorum_counts: CHARTER for or for_and_abstain; leave votes against out of it",
+        {"quorum": TWO_THIRDS, "quorum_counts": "all"},
+        quorum=TWO_THIRDS,
+    ),
+    unmet(
+        "offline_voters: CHARTER remain; do not release them",
+        {"quorum": TWO_THIRDS, "offline_voters": "release"},
+        quorum=TWO_THIRDS,
+    ),
+    unmet("veto_holders: CHARTER al, vi; add al", {"veto_holders": ("vi",)}, veto_holders=("al", "vi")),
+    unmet("minimum_electorate: CHARTER at least 3; raise it from 1", {}, minimum_electorate=3),
+    unmet("voting_period_ms: CHARTER at least 101; raise it from 100", {}, minimum_voting_period_ms=101),
+    unmet("timelock_ms: CHARTER at least 5; raise it from 0", {}, minimum_timelock_ms=5),
+    unmet("signatures: CHARTER required; do not make them optional", {}, are_signatures_required=True),
+)
+
 DISCUSSING = (
     Case(
         code="discussion_closed",
@@ -228,6 +308,13 @@ DISCUSSING = (
         house=lambda: after(proposed(), comment()),
         command=comment(),
         limits={"consensus.discussion.MAX_COMMENTS_PER_AGENT": 1},
+    ),
+    Case(
+        code="too_many_comments",
+        message="the comments on a proposal have at most 3 bytes; go on in a dialog",
+        house=proposed,
+        command=comment(),
+        limits={"consensus.discussion.MAX_DISCUSSION_BYTES": 3},
     ),
     Case(
         code="not_proposer",
