@@ -20,7 +20,7 @@ from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError
 from nix_gen import Flake, Graph
 
-KINDS: Final[frozenset[Kind]] = frozenset({"infrastructure_change", "custom"})
+KINDS: Final[frozenset[Kind]] = frozenset({"infrastructure_change"})
 """Kinds of proposals that may approve a deployment."""
 NAMED: Final = {"proposal_id", "artifact_sha256", "trail_hash"}
 """What a flake says of its approval: enough to find it, and to check it against an exported trail."""

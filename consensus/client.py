@@ -13,6 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from consensus import asking, rules, wire
 from consensus.ballot import ChoiceError, normalised
+from consensus.chartering import CharterClient
 from consensus.signing import Signer, new_nonce, signed_bytes
 from coordination.runtime.asking import items, mapping, request
 from coordination.runtime.bus import Delivery, Subscription
@@ -31,7 +32,7 @@ _MAX_KNOWN: Final = 256
 _log = get_logger(__name__)
 
 
-class ConsensusClient:
+class ConsensusClient(CharterClient):
     """What one agent proposes and votes; errors as in `coordination.runtime.client.Caller`.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from consensus.ballot import Scope
-from consensus.rules import ElectorateSpec, Option, Rules
+from consensus.rules import Charter, ElectorateSpec, Option, Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,16 @@ class SetDelegate:
     """None: nobody any more."""
     kind: str = ""
     """Of the proposals concerned; empty for all kinds without a delegation of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCharter:
+    """Say what new proposals of a kind must satisfy; only the operator may."""
+
+    agent: str
+    kind: str
+    charter: Charter | None
+    """None: nothing any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from consensus.ballot import Choice, Scope
-from consensus.rules import DecisionReason, ElectorateSpec, Option, Rules, Tally
+from consensus.rules import Charter, DecisionReason, ElectorateSpec, Option, Rules, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +227,16 @@ class DelegationSet:
     kind: str
     """Of the proposals concerned; empty for all kinds without a delegation of their own."""
     delegate: str | None
+    set_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CharterSet:
+    """The operator said what new proposals of a kind must satisfy, or that they need nothing any more."""
+
+    kind: str
+    charter: Charter | None
+    agent: str
     set_at_ms: int
 
 

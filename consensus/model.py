@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from consensus.balloting import vote
 from consensus.change import Change
+from consensus.charter import Charters
 from consensus.commands import (
     Amend,
     CancelProposal,
@@ -28,12 +29,13 @@ from consensus.commands import (
     OpenVoting,
     Propose,
     ReportExecution,
+    SetCharter,
     SetDelegate,
     VetoProposal,
 )
 from consensus.discussion import amend, discuss, problem_of_proposal, propose
 from consensus.ending import cancel, decide_at_deadline, execute, expire, report, veto
-from consensus.events import DelegationSet, ProposalArchived, ProposalCreated
+from consensus.events import CharterSet, DelegationSet, ProposalArchived, ProposalCreated
 from consensus.index import Index
 from consensus.lifecycle import SETTLED
 from consensus.limits import (
@@ -72,12 +74,13 @@ class ConsensusModel:
     execution; weight is counted once; numbers and sequences have no gap.
     """
 
-    event_types: ClassVar[tuple[type, ...]] = (*EVENT_TYPES, ProposalArchived, DelegationSet)
+    event_types: ClassVar[tuple[type, ...]] = (*EVENT_TYPES, ProposalArchived, DelegationSet, CharterSet)
 
     def __init__(self) -> None:
         self.proposals: dict[str, Proposal] = {}
         """By id, in the order of their numbers."""
         self.delegations = StandingDelegations()
+        self.charters = Charters()
         self._last_number = 0
         self._index = Index()
 
@@ -93,8 +96,8 @@ class ConsensusModel:
                 if isinstance(change, Rejected):
                     return change
                 return open_with_snapshot(change, command, self.delegations, now_ms)
-            case SetDelegate():
-                return self._delegate(command, now_ms)
+            case SetDelegate() | SetCharter():
+                return self._standing(command, now_ms)
             case NotePresence():
                 return note_presence(command, self._index, lambda each: self._open(each, now_ms), now_ms)
             case _:
@@ -108,6 +111,8 @@ class ConsensusModel:
         match event:
             case DelegationSet():
                 self.delegations.set(event)
+            case CharterSet():
+                self.charters.set(event)
             case ProposalArchived():
                 self._index.drop(self.proposals.pop(event.proposal_id))
             case ProposalCreated():
@@ -148,6 +153,7 @@ class ConsensusModel:
                 for proposal_id, record in self.proposals.items()
             },
             delegations=list(self.delegations),
+            charters=self.charters.in_order(),
             last_number=self._last_number,
         )
 
@@ -155,9 +161,12 @@ class ConsensusModel:
         """Replace the whole state."""
         self.proposals = {}
         self.delegations = StandingDelegations()
+        self.charters = Charters()
         self._index = Index()
         for delegation in state.delegations:
             self.delegations.set(delegation)
+        for charter in state.charters:
+            self.charters.set(charter)
         for proposal_id, events in state.trails.items():
             created, *later = events
             assert isinstance(created, ProposalCreated), "a trail begins with the proposal"
@@ -210,7 +219,7 @@ class ConsensusModel:
     # --- commands that concern more than one proposal
 
     def _propose(self, command: Propose, now_ms: int) -> Outcome | Rejected:
-        refusal = problem_of_proposal(command)
+        refusal = problem_of_proposal(command) or self.charters.problem_of(command)
         if refusal is not None:
             return refusal
         if command.proposal_id in self.proposals:
@@ -279,6 +288,12 @@ class ConsensusModel:
             full = f"{len(self.proposals)} proposals with {entry_count} events are all there is room for"
         mend = f"and {proposer} has no approval that could give way; cancel one, or let votes end"
         return refused("too_many_proposals", f"{full}, {mend}", retryable=True)
+
+    def _standing(self, command: SetDelegate | SetCharter, now_ms: int) -> Outcome | Rejected:
+        """What holds for proposals to come."""
+        if isinstance(command, SetCharter):
+            return self.charters.decide(command, now_ms)
+        return self._delegate(command, now_ms)
 
     def _delegate(self, command: SetDelegate, now_ms: int) -> Outcome | Rejected:
         agent, delegate, kind = command.agent, command.delegate, command.kind

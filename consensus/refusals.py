@@ -45,6 +45,9 @@ REFUSALS: Final[Mapping[str, RefusalFacts]] = {
     "invalid_artifact": RefusalFacts(
         "not a SHA-256: 64 digits of lower-case hex", "hash the bytes that are decided on"
     ),
+    "charter_unmet": RefusalFacts(
+        "the operator asks for more of proposals of this kind", "as the message says; see `charters`"
+    ),
     "too_many_proposals": RefusalFacts(
         "too many proposals are not settled, and no approval of the proposer could give way",
         "cancel one, or let votes end",
@@ -91,6 +94,8 @@ REFUSALS: Final[Mapping[str, RefusalFacts]] = {
         "the agent would stand in for itself", "choose a delegate outside the chain"
     ),
     "too_many_delegations": RefusalFacts("no room for another delegation", "try again later"),
+    # charter
+    "not_operator": RefusalFacts("only the operator sets charters", "ask whoever runs the server"),
     # cancel, veto
     "already_settled": RefusalFacts(
         "the proposal is over", "nothing: it binds nobody any more, or is executed"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from consensus import wire
+from consensus import chartering, wire
 from consensus.commands import (
     Amend,
     CancelProposal,
@@ -21,8 +21,9 @@ from consensus.commands import (
 )
 from consensus.model import ConsensusModel
 from consensus.reading import Reading
-from consensus.rules import ElectorateSpec, Level, Option, Rules, Threshold
+from consensus.rules import Option, Rules, Threshold
 from consensus.snapshots import Snapshots
+from consensus.terms import electorate_spec, level_of
 from coordination.runtime.runner import Shell
 from coordination.runtime.service import Call, Command, Endpoint, ServiceDefinition
 
@@ -43,6 +44,7 @@ def define(shell: Shell) -> ServiceDefinition:
             *_proposer_commands(snapshots.look),
             *_voter_commands(),
             *_ending_commands(),
+            *chartering.endpoints(),
             *Reading(shell.signer, snapshots.waiting).endpoints(),
         ),
     )
@@ -155,31 +157,11 @@ def _propose(call: Call, request: wire.ProposeRequest) -> Propose:
         kind=request.kind,
         description=request.description,
         artifact_sha256=request.artifact_sha256,
-        electorate=_electorate(request),
+        electorate=electorate_spec(request.electorate, request.weights),
         rules=_rules(request),
         voting_delay_ms=request.voting_delay_ms,
         voting_period_ms=request.voting_period_ms,
         conversation_id=request.conversation_id,
-    )
-
-
-def _electorate(request: wire.ProposeRequest) -> ElectorateSpec:
-    electorate = request.electorate
-    weights: Literal["equal", "given", "trust"] = "equal"
-    given: dict[str, int] = {}
-    trust_topic = ""
-    match request.weights:
-        case {"trust": str(topic)}:
-            weights, trust_topic = "trust", topic
-        case dict(by_agent):
-            weights, given = "given", {agent: int(weight) for agent, weight in by_agent.items()}
-    return ElectorateSpec(
-        agents=electorate.agents or (),
-        requirement="" if electorate.requirement is None else str(electorate.requirement),
-        role=electorate.role or "",
-        weights=weights,
-        given=given,
-        trust_topic=trust_topic,
     )
 
 
@@ -188,9 +170,9 @@ def _rules(request: wire.ProposeRequest) -> Rules:
         protocol=request.protocol,
         options=_options(request.options),
         threshold=None if request.threshold is None else _threshold(request.threshold),
-        quorum=_level(request.quorum),
+        quorum=level_of(request.quorum),
         quorum_counts=request.quorum_counts,
-        super_quorum=None if request.super_quorum is None else _level(request.super_quorum),
+        super_quorum=None if request.super_quorum is None else level_of(request.super_quorum),
         late_quorum_extension_ms=request.late_quorum_extension_ms,
         is_early_decision=request.early_decision,
         may_change_vote=request.vote_changes,
@@ -221,13 +203,6 @@ def _threshold(threshold: wire.Threshold) -> Threshold:
         is_inclusive=threshold.inclusive,
         of=threshold.of,
     )
-
-
-def _level(level: wire.Level) -> Level:
-    if level.count is not None:
-        return Level(numerator=level.count)
-    assert level.numerator is not None, "the contract demands one of the two forms"
-    return Level(numerator=level.numerator, denominator=level.denominator)
 
 
 def _amend(call: Call, request: wire.AmendRequest) -> Amend:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, get_args
 from pydantic import Discriminator, Tag
 
 from consensus.events import (
+    CharterSet,
     CommentAdded,
     DeadlineExtended,
     DelegationSet,
@@ -77,5 +78,7 @@ class ConsensusState:
     """Proposal -> its events in order; proposals by their numbers."""
     delegations: list[DelegationSet] = field(default_factory=list)
     """Those that stand, by kind and agent."""
+    charters: list[CharterSet] = field(default_factory=list)
+    """Those that hold, by kind."""
     last_number: int = 0
     """Of the newest proposal, archived ones included."""

@@ -14,9 +14,10 @@ Notices: ``conclave.event.consensus.<event>.<proposal id>`` with event ``created
 
 Refusals, each told by `consensus.refusals` with how to mend it. Of ``propose``: ``empty_electorate``,
 ``duplicate_voter``, ``electorate_too_large``, ``invalid_quorum``, ``invalid_threshold``, ``invalid_rules``,
-``invalid_options``, ``invalid_artifact``, ``too_many_proposals`` (retryable), ``proposal_exists``
-(retryable). Of ``vote``: ``not_active``, ``voting_closed``, ``not_in_electorate``, ``invalid_artifact``,
-``stale_artifact``, ``invalid_choice``, ``invalid_conditions``, ``signature_required``, ``nonce_reused``,
+``invalid_options``, ``invalid_artifact``, ``charter_unmet``, ``too_many_proposals`` (retryable),
+``proposal_exists`` (retryable). Of ``vote``: ``not_active``, ``voting_closed``, ``not_in_electorate``,
+``invalid_artifact``, ``stale_artifact``, ``invalid_choice``, ``invalid_conditions``, ``signature_required``,
+``nonce_reused``,
 ``bad_signature``, ``already_voted``, ``delegated_away``, ``nothing_to_cast``, ``overspent``,
 ``too_many_votes``. Of ``execute`` and ``report``: ``may_not_execute``, ``not_succeeded``,
 ``timelock_pending``, ``approval_expired``, ``already_executed``, ``wrong_artifact``, ``token_mismatch``,

@@ -20,7 +20,7 @@ from knowledge.chunk import ChangeRefusedError, decode_change
 from knowledge.facts import Fact
 from knowledge.gate import check_author
 
-KINDS: Final[frozenset[Kind]] = frozenset({"knowledge_validation", "custom"})
+KINDS: Final[frozenset[Kind]] = frozenset({"knowledge_validation"})
 """Kinds of proposals that may approve knowledge."""
 
 

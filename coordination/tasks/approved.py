@@ -29,7 +29,7 @@ from coordination.tasks.limits import MAX_PAYLOAD_BYTES
 from coordination.tasks.model import TasksModel
 from coordination.tasks.size import require_json_bytes
 
-KINDS: Final[frozenset[Kind]] = frozenset({"task_assignment", "custom"})
+KINDS: Final[frozenset[Kind]] = frozenset({"task_assignment"})
 """Kinds of proposals that may approve a task."""
 _IS_NEW: Final = TypeAdapter(bool)
 

@@ -30,7 +30,9 @@ async def test_an_approved_task_is_done_and_knows_its_proposal(memory_mesh: Memo
     agent = operator("careful", done, requires_approval=True)
     async with memory_mesh.join(agent) as session, memory_mesh.connect("ada") as ada:
         artifact = task_artifact("restart", PAYLOAD)
-        made = await ada.consensus.propose("Restart", artifact_sha256=artifact.sha256, electorate=["ada"])
+        made = await ada.consensus.propose(
+            "Restart", kind="task_assignment", artifact_sha256=artifact.sha256, electorate=["ada"]
+        )
         await ada.consensus.vote(made.proposal_id, "for")
         proposal = await ada.consensus.get(made.proposal_id)
         queued = await ada.tasks.submit("restart", PAYLOAD, approval=proposal.approval)

@@ -193,7 +193,8 @@ async def test_another_graph_or_kind_of_proposal_is_refused(site: Site) -> None:
     refused = await site.refused(proposal, OTHER)
     assert refused.code == "wrong_artifact"
     assert GRAPH.digest() in refused.message
-    assert (await site.refused(await site.approved(kind="task_assignment"))).code == "wrong_kind"
+    for kind in ("task_assignment", "custom"):
+        assert (await site.refused(await site.approved(kind=kind))).code == "wrong_kind"
     assert (await site.get(proposal)).status == "succeeded"
 
 

@@ -29,6 +29,7 @@ from tests.support.proposals import (
 from tests.support.refusal_cases import (
     AMEND,
     CANCEL,
+    CHARTERING,
     DISCUSSING,
     EXECUTE,
     PROPOSING,
@@ -332,7 +333,7 @@ ENDING = (
         EXECUTE,
     ),
 )
-CASES = (*PROPOSING, *DISCUSSING, *VOTING, *ENDING)
+CASES = (*PROPOSING, *CHARTERING, *DISCUSSING, *VOTING, *ENDING)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.code)

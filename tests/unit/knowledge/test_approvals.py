@@ -111,7 +111,7 @@ async def test_another_fact_than_the_approved_one_is_refused_and_spends_nothing(
     asking: Asking, code: str
 ) -> None:
     async with a_library() as library:
-        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT))
+        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT), "knowledge_validation")
         assert await library.refused(asking(library, proposal.approval)) == code
         assert await library.hall.status(proposal.proposal_id) == "succeeded"
         assert await library.state(proposal.approval)
@@ -125,12 +125,13 @@ async def test_another_fact_than_the_approved_one_is_refused_and_spends_nothing(
         ({"expires_at_ms": 2**53 - 1}, "token_mismatch"),
         ({"artifact_sha256": OTHER}, "token_mismatch"),
         ({"kind": "task_assignment"}, "wrong_kind"),
+        ({"kind": "custom"}, "wrong_kind"),
         ({"proposal_id": "nobody"}, "unknown_proposal"),
     ],
 )
 async def test_an_altered_token_is_refused_and_spends_nothing(changed: dict[str, Any], code: str) -> None:
     async with a_library() as library:
-        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT))
+        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT), "knowledge_validation")
         assert await library.refused(library.state(token_of(proposal, **changed))) == code
         assert await library.hall.status(proposal.proposal_id) == "succeeded"
 
@@ -138,13 +139,15 @@ async def test_an_altered_token_is_refused_and_spends_nothing(changed: dict[str,
 async def test_the_token_of_another_fact_is_refused() -> None:
     async with a_library() as library:
         other = Fact.of(subject="beta", predicate="p", object=1, source="ada", asserted_at_ms=7)
-        proposal = await library.hall.approved(fact_artifact(TOPIC, other))
+        proposal = await library.hall.approved(fact_artifact(TOPIC, other), "knowledge_validation")
         assert await library.refused(library.state(proposal.approval)) == "wrong_artifact"
 
 
 async def test_an_approval_counts_between_its_timelock_and_its_expiry() -> None:
     async with a_library() as library:
-        token = (await library.hall.approved(fact_artifact(TOPIC, FACT), timelock_ms=5_000)).approval
+        token = (
+            await library.hall.approved(fact_artifact(TOPIC, FACT), "knowledge_validation", timelock_ms=5_000)
+        ).approval
         assert await library.refused(library.state(token)) == "timelock_pending"
         library.hall.clock.advance(5_000 + WINDOW_MS + 1)
         assert await library.refused(library.state(token)) == "approval_expired"
@@ -153,7 +156,9 @@ async def test_an_approval_counts_between_its_timelock_and_its_expiry() -> None:
 async def test_an_approval_that_an_executor_of_its_own_redeemed_is_refused() -> None:
     async with a_library() as library:
         artifact = fact_artifact(TOPIC, FACT)
-        proposal = await library.hall.approved(artifact, executors=["bob", "knowledge"])
+        proposal = await library.hall.approved(
+            artifact, "knowledge_validation", executors=["bob", "knowledge"]
+        )
         bob = ConsensusClient(library.hall.caller("bob"))
         await bob.execute(proposal.proposal_id, artifact_sha256=artifact.sha256)
         assert await library.refused(library.state(proposal.approval)) == "already_executed"
@@ -162,7 +167,9 @@ async def test_an_approval_that_an_executor_of_its_own_redeemed_is_refused() -> 
 async def test_conditions_and_the_time_of_the_fact_must_be_given() -> None:
     async with a_library() as library:
         artifact = fact_artifact(TOPIC, FACT)
-        token = (await library.hall.approved(artifact, conditions=["measured twice"])).approval
+        token = (
+            await library.hall.approved(artifact, "knowledge_validation", conditions=["measured twice"])
+        ).approval
         assert await library.refused(library.state(token)) == "conditions_unmet"
         assert await library.state(token, conditions_met=["measured twice"])
         timeless = wire.AssertRequest(
@@ -191,7 +198,7 @@ async def test_another_change_or_topic_or_signer_than_the_approved_one_is_refuse
     async with a_library() as library, a_replica(library) as ada:
         change, again = ada.draft(TOPIC, FACT), ada.draft(TOPIC, FACT)
         assert change != again, "each draft is by an actor of its own"
-        proposal = await library.hall.approved(change_artifact(TOPIC, change))
+        proposal = await library.hall.approved(change_artifact(TOPIC, change), "knowledge_validation")
         for agent, topic, content, code in (
             ("ada", TOPIC, again, "wrong_artifact"),
             ("ada", "approved-others", change, "wrong_artifact"),
@@ -209,7 +216,7 @@ async def test_a_service_killed_between_redemption_and_store_stores_the_fact_whe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with a_library() as library:
-        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT))
+        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT), "knowledge_validation")
 
         async def lost(*_: Any) -> None:
             raise UnavailableError("the stream is away")
@@ -229,7 +236,7 @@ async def test_a_service_killed_between_redemption_and_store_stores_the_fact_whe
 async def test_without_consensus_nothing_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("coordination.approvals.redeeming.PATIENCE_S", 0.05)
     async with a_library() as library:
-        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT))
+        proposal = await library.hall.approved(fact_artifact(TOPIC, FACT), "knowledge_validation")
         await library.hall.stop_one(consensus.service.NAME)
         with pytest.raises((UnavailableError, RejectedError), match="consensus does not answer"):
             await library.state(proposal.approval)
@@ -239,11 +246,13 @@ async def test_without_consensus_nothing_is_stored(monkeypatch: pytest.MonkeyPat
 async def test_no_approval_is_spent_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("knowledge.replica.MAX_TOPIC_FACTS", 1)
     async with a_library() as library:
-        first = await library.hall.approved(fact_artifact(TOPIC, FACT))
+        first = await library.hall.approved(fact_artifact(TOPIC, FACT), "knowledge_validation")
         assert await library.state(first.approval)
         other = Fact.of(subject="beta", predicate=FACT.predicate, object=1, source="ada", asserted_at_ms=7)
-        second = await library.hall.approved(fact_artifact(TOPIC, other))
-        elsewhere = await library.hall.approved(fact_artifact("approved-others", FACT))
+        second = await library.hall.approved(fact_artifact(TOPIC, other), "knowledge_validation")
+        elsewhere = await library.hall.approved(
+            fact_artifact("approved-others", FACT), "knowledge_validation"
+        )
         asking = library.state(second.approval, subject="beta", object=1)
         assert await library.refused(asking) == "topic_full"
         assert await library.hall.status(second.proposal_id) == "succeeded"

@@ -99,7 +99,7 @@ async def test_a_task_without_an_approval_says_so_and_asks_nobody() -> None:
 
 async def test_the_same_task_may_be_submitted_again_and_is_queued_once() -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         for is_again in (False, True):
             queued = await desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
             assert queued.duplicate is is_again
@@ -124,14 +124,14 @@ async def test_an_approval_is_good_for_one_task(
     again: Callable[[Desk, Any], Awaitable[Any]], code: str
 ) -> None:
     async with a_desk() as desk:
-        token = (await desk.hall.approved(ARTIFACT)).approval
+        token = (await desk.hall.approved(ARTIFACT, "task_assignment")).approval
         await desk.client().submit("restart", PAYLOAD, approval=token)
         assert await desk.refused(again(desk, token)) == code
 
 
 async def test_a_colleague_who_replays_an_approval_is_not_told_to_choose_another_id() -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         await desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
         with pytest.raises(RejectedError) as refused:
             await desk.client("bob").submit("restart", PAYLOAD, approval=proposal.approval)
@@ -144,7 +144,7 @@ async def test_a_colleague_who_replays_an_approval_is_not_told_to_choose_another
 
 async def test_an_approval_that_its_proposer_executed_is_refused() -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         ada = ConsensusClient(desk.hall.caller("ada"))
         await ada.execute(proposal.proposal_id, artifact_sha256=ARTIFACT.sha256)
         submitting = desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
@@ -153,7 +153,7 @@ async def test_an_approval_that_its_proposer_executed_is_refused() -> None:
 
 async def test_nobody_without_a_part_in_it_can_use_an_approval_up() -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         for agent in ("bob", "registry"):
             stranger = ConsensusClient(desk.hall.caller(agent))
             executing = stranger.execute(proposal.proposal_id, artifact_sha256=ARTIFACT.sha256)
@@ -164,7 +164,7 @@ async def test_nobody_without_a_part_in_it_can_use_an_approval_up() -> None:
 
 async def test_an_approval_for_other_executors_makes_no_task() -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT, executors=["bob"])
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment", executors=["bob"])
         submitting = desk.client().submit("restart", PAYLOAD, approval=proposal.approval)
         assert await desk.refused(submitting) == "may_not_execute"
         assert await desk.hall.status(proposal.proposal_id) == "succeeded"
@@ -178,7 +178,7 @@ async def test_another_task_than_the_approved_one_is_refused_and_spends_nothing(
     requirement: str, payload: dict[str, Any]
 ) -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         submitting = desk.client().submit(requirement, payload, approval=proposal.approval)
         assert await desk.refused(submitting) == "wrong_artifact"
         assert await desk.hall.status(proposal.proposal_id) == "succeeded"
@@ -187,7 +187,7 @@ async def test_another_task_than_the_approved_one_is_refused_and_spends_nothing(
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"kind": "task_assignment"}, "token_mismatch"),
+        ({"kind": "custom"}, "wrong_kind"),
         ({"artifact_sha256": OTHER}, "token_mismatch"),
         ({"winner": "a"}, "token_mismatch"),
         ({"conditions": ["be quick"]}, "token_mismatch"),
@@ -200,7 +200,7 @@ async def test_another_task_than_the_approved_one_is_refused_and_spends_nothing(
 )
 async def test_an_altered_token_is_refused_and_spends_nothing(changed: dict[str, Any], code: str) -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         submitting = desk.client().submit("restart", PAYLOAD, approval=token_of(proposal, **changed))
         assert await desk.refused(submitting) == code
         assert await desk.hall.status(proposal.proposal_id) == "succeeded"
@@ -208,8 +208,8 @@ async def test_an_altered_token_is_refused_and_spends_nothing(changed: dict[str,
 
 async def test_the_token_of_another_proposal_is_refused() -> None:
     async with a_desk() as desk:
-        mine = await desk.hall.approved(ARTIFACT)
-        other = await desk.hall.approved(task_artifact("restart", {"host": "beta"}))
+        mine = await desk.hall.approved(ARTIFACT, "task_assignment")
+        other = await desk.hall.approved(task_artifact("restart", {"host": "beta"}), "task_assignment")
         submitting = desk.client().submit("restart", PAYLOAD, approval=other.approval)
         assert await desk.refused(submitting) == "wrong_artifact"
         mixed = token_of(other, proposal_id=mine.proposal_id)
@@ -220,15 +220,15 @@ async def test_the_token_of_another_proposal_is_refused() -> None:
 
 async def test_a_proposal_that_was_defeated_approves_nothing() -> None:
     async with a_desk() as desk:
-        good = await desk.hall.approved(ARTIFACT)
-        bad = await desk.hall.approved(ARTIFACT, choice="against")
+        good = await desk.hall.approved(ARTIFACT, "task_assignment")
+        bad = await desk.hall.approved(ARTIFACT, "task_assignment", choice="against")
         token = token_of(good, proposal_id=bad.proposal_id)
         assert await desk.refused(desk.client().submit("restart", PAYLOAD, approval=token)) == "not_succeeded"
 
 
 async def test_a_queued_approval_waits_for_its_timelock_and_an_old_one_has_expired() -> None:
     async with a_desk() as desk:
-        token = (await desk.hall.approved(ARTIFACT, timelock_ms=5_000)).approval
+        token = (await desk.hall.approved(ARTIFACT, "task_assignment", timelock_ms=5_000)).approval
         early = desk.client().submit("restart", PAYLOAD, approval=token)
         assert await desk.refused(early) == "timelock_pending"
         desk.hall.clock.advance(5_000 + WINDOW_MS + 1)
@@ -238,7 +238,7 @@ async def test_a_queued_approval_waits_for_its_timelock_and_an_old_one_has_expir
 
 async def test_a_queued_approval_is_good_when_its_timelock_has_run_out() -> None:
     async with a_desk() as desk:
-        token = (await desk.hall.approved(ARTIFACT, timelock_ms=5_000)).approval
+        token = (await desk.hall.approved(ARTIFACT, "task_assignment", timelock_ms=5_000)).approval
         desk.hall.clock.advance(5_000)
         await desk.client().submit("restart", PAYLOAD, approval=token)
         assert await desk.count() == 1
@@ -246,7 +246,7 @@ async def test_a_queued_approval_is_good_when_its_timelock_has_run_out() -> None
 
 async def test_whoever_submits_confirms_every_condition() -> None:
     async with a_desk() as desk:
-        token = (await desk.hall.approved(ARTIFACT, conditions=["backup made"])).approval
+        token = (await desk.hall.approved(ARTIFACT, "task_assignment", conditions=["backup made"])).approval
         submitting = desk.client().submit("restart", PAYLOAD, approval=token)
         assert await desk.refused(submitting) == "conditions_unmet"
         await desk.client().submit("restart", PAYLOAD, approval=token, conditions_met=["backup made"])
@@ -255,7 +255,7 @@ async def test_whoever_submits_confirms_every_condition() -> None:
 
 async def test_an_approval_is_not_spent_on_a_task_that_would_be_refused() -> None:
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         await desk.client("eve").submit("restart", PAYLOAD, task_id=proposal.proposal_id)
         ada = desk.client()
         taken = ada.submit("restart", PAYLOAD, approval=proposal.approval)
@@ -268,7 +268,7 @@ async def test_an_approval_is_not_spent_on_a_task_that_would_be_refused() -> Non
 
 async def test_an_approval_is_remembered_for_longer_than_its_task() -> None:
     async with a_desk(Policy(max_finished_tasks=1)) as desk:
-        ada, proposal = desk.client(), await desk.hall.approved(ARTIFACT)
+        ada, proposal = desk.client(), await desk.hall.approved(ARTIFACT, "task_assignment")
         await ada.submit("restart", PAYLOAD, approval=proposal.approval)
         await ada.cancel(proposal.proposal_id)
         await ada.submit("restart", task_id="next")
@@ -283,7 +283,7 @@ async def test_a_service_killed_between_redemption_and_queue_queues_the_task_whe
     async with a_hall() as hall:
         desk = Desk(hall)
         store = await desk.serve()
-        proposal = await hall.approved(ARTIFACT)
+        proposal = await hall.approved(ARTIFACT, "task_assignment")
         store.hold()
         store.fault = "lost before"
         asking = asyncio.ensure_future(desk.submit_once(proposal.approval, patience_s=0.2))
@@ -316,7 +316,7 @@ async def test_without_consensus_nothing_is_queued_and_asking_again_is_safe(
 ) -> None:
     monkeypatch.setattr("coordination.approvals.redeeming.PATIENCE_S", 0.05)
     async with a_desk() as desk:
-        proposal = await desk.hall.approved(ARTIFACT)
+        proposal = await desk.hall.approved(ARTIFACT, "task_assignment")
         await desk.hall.stop_one(consensus.service.NAME)
         with pytest.raises((UnavailableError, RejectedError), match="consensus does not answer"):
             await desk.client(patience_s=0.2).submit("restart", PAYLOAD, approval=proposal.approval)
@@ -329,7 +329,7 @@ async def test_mistakes_of_the_submitter_are_told_before_anything_is_sent() -> N
             await desk.client().submit("restart", approval={"proposal_id": "p"})
         with pytest.raises(UsageError, match="of which approval"):
             await desk.client().submit("restart", conditions_met=["backup made"])
-        token = (await desk.hall.approved(ARTIFACT)).approval
+        token = (await desk.hall.approved(ARTIFACT, "task_assignment")).approval
         submitting = desk.client().submit("restart", {"n": 2**60}, approval=token)
         assert await desk.refused(submitting) == "invalid_request"
 
