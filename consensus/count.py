@@ -1,6 +1,7 @@
 """Count a file of ballots: ``python -m consensus.count --method irv FILE``. docs/ballots.md describes it.
 
-Exit status: 0 there is a winner, 1 there is none (a tie that the rule leaves open, or no votes), 2 bad input.
+Exit status: 0 there is a winner, 1 there is none (a tie that the rule leaves open, or no votes), 2 bad input,
+3 the scores that a document of Snapshot publishes are not those of this count.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -31,15 +33,21 @@ from consensus.counting import (
 from consensus.counting.bounds import MAX_FILE_BYTES, MAX_PLACES
 from consensus.counting.choices import METHOD_ALIASES
 from consensus.counting.election import Election
-from consensus.counting.exported import exported
+from consensus.counting.exported import agrees, exported
 from consensus.counting.formats import read_election
+from consensus.counting.marks import Reading
 from consensus.counting.numerals import number
 from consensus.counting.printed import printed
 from consensus.counting.snapshot import ballots, published
+from consensus.counting.unread import invalid_votes
 
 WON: Final = 0
 NO_WINNER: Final = 1
 BAD_INPUT: Final = 2
+NOT_AS_PUBLISHED: Final = 3
+
+_INVALID_SHOWN: Final = 5
+"""Invalid votes that are named, one by one."""
 
 _PEOPLE_PLACES: Final = 4
 _PROGRAM_PLACES: Final = 15
@@ -49,11 +57,13 @@ _Chosen = TypeVar("_Chosen", bound=StrEnum)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read, count, print; returns the exit status."""
-    chosen = _parser().parse_args(arguments)
+    chosen = _arguments(arguments)
     try:
         election = read_election(_content(chosen.file), name=chosen.file)
         method = method_named(chosen.method) if chosen.method else _method_of(election)
-        counted, rules = _counted(chosen, election, method)
+        rules = chosen.rules or (Rules.SNAPSHOT if election.snapshot is not None else Rules.STANDARD)
+        reading = _reading(chosen, election, method, rules)
+        counted = _counted(chosen, election, reading)
     except CountingError as error:
         sys.stderr.write(f"{chosen.file}: {error}\n")
         return BAD_INPUT
@@ -66,8 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         places = _PEOPLE_PLACES if chosen.places is None else chosen.places
         _print(printed(counted, election, scores, places=places, with_rounds=chosen.rounds))
-    for note in (*election.notes, *_seats(election)):
-        sys.stderr.write(f"note: {note}\n")
+    for note in (*election.notes, *_seats(election), *_invalid(election, reading, counted)):
+        _warn(f"note: {note}\n")
+    if scores is not None and agrees(scores, election) is False:
+        return NOT_AS_PUBLISHED
     return WON if counted.winners else NO_WINNER
 
 
@@ -79,6 +91,22 @@ def _print(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # as `| head`; what Python flushes at its end would complain again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _warn(text: str) -> None:
+    """To standard error, which shows what it can; nothing in a file commands the terminal."""
+    clean = "".join(each if each.isprintable() or each == "\n" else "?" for each in text)
+    sys.stderr.write(clean)
+
+
+def _invalid(election: Election, reading: Reading, counted: Count) -> Iterator[str]:
+    """The first votes of a Snapshot document that do not count, and how many more there are."""
+    invalid_count = counted.papers.invalid_count
+    if election.snapshot is None or not invalid_count:
+        return
+    yield from (f"invalid: {each}" for each in islice(invalid_votes(election, reading), _INVALID_SHOWN))
+    if invalid_count > _INVALID_SHOWN:
+        yield f"invalid: {invalid_count - _INVALID_SHOWN} votes more"
 
 
 def _seats(election: Election) -> tuple[str, ...]:
@@ -108,45 +136,71 @@ def _method_of(election: Election) -> Method:
     return election.method
 
 
-def _counted(chosen: argparse.Namespace, election: Election, method: Method) -> tuple[Count, Rules]:
-    rules = chosen.rules or (Rules.SNAPSHOT if election.snapshot is not None else Rules.STANDARD)
+def _reading(chosen: argparse.Namespace, election: Election, method: Method, rules: Rules) -> Reading:
+    """How ballots are read, all that was left to a default settled."""
     try:
         credits_each = number(chosen.credits)
     except ValueError as error:
         raise CountingError("bad_credits", f"--credits: {error}") from None
-    counted = count(
-        method,
-        election.options,
-        ballots(election, method) if election.snapshot is not None else election.ballots,
-        tie_rule=chosen.tie_rule,
-        elimination_tie_rule=chosen.elimination_tie_rule,
-        seed=chosen.seed,
+    return Reading(
+        method=method,
+        options_count=len(election.options),
         rules=rules,
         skipped=chosen.skipped,
         duplicates=chosen.duplicates,
         equal=chosen.equal,
-        borda=chosen.borda,
-        quadratic=chosen.quadratic,
+        quadratic=chosen.quadratic or (Quadratic.SHARED if rules is Rules.SNAPSHOT else Quadratic.BOUGHT),
         credits=credits_each,
         withdrawn=election.withdrawn,
     )
-    return counted, rules
+
+
+def _counted(chosen: argparse.Namespace, election: Election, reading: Reading) -> Count:
+    return count(
+        reading.method,
+        election.options,
+        ballots(election, reading.method) if election.snapshot is not None else election.ballots,
+        tie_rule=chosen.tie_rule,
+        elimination_tie_rule=chosen.elimination_tie_rule,
+        seed=chosen.seed or "",
+        rules=reading.rules,
+        skipped=reading.skipped,
+        duplicates=reading.duplicates,
+        equal=reading.equal,
+        borda=chosen.borda,
+        quadratic=reading.quadratic,
+        credits=reading.credits,
+        withdrawn=reading.withdrawn,
+    )
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    if not chosen.seed and TieRule.LOT in (chosen.tie_rule, chosen.elimination_tie_rule):
+        parser.error(
+            "a lot needs --seed TEXT: without one whoever names the options could choose who wins; "
+            "publish it before the vote, or let it come from what nobody controls"
+        )
+    return chosen
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m consensus.count",
         description="Count a file of ballots, exactly.",
-        epilog="Exit status: 0 there is a winner, 1 there is none, 2 bad input. See docs/ballots.md.",
+        epilog="Exit status: 0 there is a winner, 1 there is none, 2 bad input, "
+        "3 published scores differ. See docs/ballots.md.",
     )
     parser.add_argument("file", help="BLT, JSON, PrefLib or a document of Snapshot; - is standard input")
     methods = ", ".join([*Method, *METHOD_ALIASES])
     parser.add_argument("--method", help=f"one of {methods}; needed unless the file says it")
-    _choice(parser, "--tie-rule", TieRule, TieRule.FAILS, "of a tie for the win")
+    wins = [rule for rule in TieRule if rule is not TieRule.ALL]
+    _choice(parser, "--tie-rule", wins, TieRule.FAILS, "of a tie for the win")
     _choice(
         parser, "--elimination-tie-rule", TieRule, TieRule.BACKWARD, "of a tie for the last place in a runoff"
     )
-    parser.add_argument("--seed", default="", help="of --tie-rule lot")
+    parser.add_argument("--seed", metavar="TEXT", help="of a tie rule lot, which needs it")
     _choice(parser, "--rules", Rules, None, "whose version of the methods; Snapshot's for its documents")
     _choice(parser, "--skipped", Skipped, Skipped.CLOSE, "of ranks left empty")
     _choice(parser, "--duplicates", Duplicates, Duplicates.FIRST, "of options ranked twice")
@@ -161,17 +215,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _choice(
-    parser: argparse.ArgumentParser, flag: str, kind: type[_Chosen], default: _Chosen | None, about: str
+    parser: argparse.ArgumentParser,
+    flag: str,
+    kinds: Iterable[_Chosen],
+    default: _Chosen | None,
+    about: str,
 ) -> None:
+    known = {str(kind): kind for kind in kinds}
+
     def chosen(text: str) -> _Chosen:
         try:
-            return kind(text.lower().replace("-", "_"))
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(kind)}") from None
+            return known[text.lower().replace("-", "_")]
+        except KeyError:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(known)}") from None
 
     shown = f" (default {default})" if default is not None else ""
     parser.add_argument(
-        flag, type=chosen, default=default, help=f"{about}: {', '.join(kind)}{shown}", metavar="RULE"
+        flag, type=chosen, default=default, help=f"{about}: {', '.join(known)}{shown}", metavar="RULE"
     )
 
 

@@ -275,6 +275,6 @@ def _named(names: list[tuple[int, str]], draft: _Draft) -> tuple[tuple[str, ...]
     if len(names) > count + 1:
         draft.notes.append(
             f"line {names[count][0]}: {title.strip()[:40]!r} is taken as the title, and what follows it is "
-            f"ignored, since the first line says there are {count} candidates; if it is a name, mend that number"
+            f"ignored, since the first line says there are {count} candidates; is it a name, mend that number"
         )
     return tuple(name.strip() for _, name in names[:count]), title.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from consensus.counting.snapshot import Published
 
 _MAX_TERMS: Final = 1_000
 """Square roots that are written out; a score with more has only a decimal."""
+_DIFFERENCE_PLACES: Final = 15
 _TOLERANCE: Final = Fraction(1, 10**9)
 """Relative: published scores were computed with floats."""
 
@@ -107,28 +109,50 @@ def _snapshot(published: Published, election: Election, places: int) -> dict[str
         ],
         "scores_total": decimal(published.scores_total, places),
         "agrees_with_published": agrees(published, election),
+        "disagreements": list(disagreements(published, election) or ()),
     }
 
 
 def agrees(published: Published, election: Election) -> bool | None:
     """Whether our scores are those in the document (to 1e-9, relative); None if it has none."""
+    said = disagreements(published, election)
+    return None if said is None else not said
+
+
+def disagreements(published: Published, election: Election) -> tuple[str, ...] | None:
+    """``a: published 4, counted 5``: where our scores are not those in the document; None if it has none."""
     given = election.snapshot
     assert given is not None, "not a document of Snapshot"
-    pairs: list[tuple[Score, Number]] = []
-    rows: list[tuple[tuple[Score, ...], tuple[Number, ...]]] = []
+    found: list[str] = []
     if given.scores is not None:
-        rows.append((published.scores, given.scores))
+        found += _differing(election.options, published.scores, given.scores, "scores of the options")
     if given.scores_by_strategy is not None:
-        if len(given.scores_by_strategy) != len(published.scores_by_strategy):
-            return False
-        rows += zip(published.scores_by_strategy, given.scores_by_strategy, strict=True)
-    for ours, theirs in rows:
+        ours, theirs = published.scores_by_strategy, given.scores_by_strategy
         if len(ours) != len(theirs):
-            return False
-        pairs += zip(ours, theirs, strict=True)
+            found.append(f"scores by strategy: published for {len(theirs)} options, counted for {len(ours)}")
+        for option, our, their in zip(election.options, ours, theirs, strict=False):
+            names = [f"{option}, strategy {number}" for number in range(1, len(our) + 1)]
+            found += _differing(names, our, their, f"{option}: scores by strategy")
     if given.scores_total is not None:
-        pairs.append((published.scores_total, given.scores_total))
-    return all(_close(ours, theirs) for ours, theirs in pairs) if pairs else None
+        found += _differing(("total",), (published.scores_total,), (given.scores_total,), "total")
+    told = (given.scores, given.scores_by_strategy, given.scores_total)
+    return tuple(found) if any(each is not None for each in told) else None
+
+
+def _differing(
+    names: Sequence[str], ours: Sequence[Score], theirs: Sequence[Number], what: str
+) -> Iterator[str]:
+    if len(ours) != len(theirs):
+        yield f"{what}: {len(theirs)} published, {len(ours)} counted"
+        return
+    for name, our, their in zip(names, ours, theirs, strict=True):
+        if not _close(our, their):
+            yield f"{name}: published {_short(their)}, counted {_short(our)}"
+
+
+def _short(score: Score) -> str:
+    text = decimal(score, _DIFFERENCE_PLACES)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _close(ours: Score, theirs: Number) -> bool:

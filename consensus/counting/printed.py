@@ -7,11 +7,14 @@ from typing import Final
 
 from consensus.counting.choices import Method
 from consensus.counting.election import Election
-from consensus.counting.exported import agrees, decimal
+from consensus.counting.exported import decimal, disagreements
 from consensus.counting.outcome import IMMATERIAL, Count, Tie
 from consensus.counting.snapshot import Published
 
 _NAME_CHARS: Final = 40
+_DIFFERENCES: Final = 10
+"""From published scores; --json has all."""
+_DIFFERENCE_CHARS: Final = 200
 _MATRIX_OPTIONS: Final = 20
 """More than that do not fit a screen; --json has them."""
 
@@ -21,7 +24,7 @@ def printed(
 ) -> str:
     """The whole report, ending with a newline."""
     names = [_name(option) for option in counted.options]
-    parts = [_head(counted, election)]
+    parts = [_head(counted, election, places)]
     if with_rounds and counted.rounds:
         parts.append(_rounds(counted, names, places))
     else:
@@ -40,11 +43,10 @@ def _name(option: str, chars_count: int = _NAME_CHARS) -> str:
     return clean if len(clean) <= chars_count else f"{clean[: chars_count - 1]}…"
 
 
-def _head(counted: Count, election: Election) -> str:
+def _head(counted: Count, election: Election, places: int) -> str:
     papers = counted.papers
-    weight = (
-        "" if papers.valid_weight == papers.valid_count else f", weight {decimal(papers.valid_weight, 6)}"
-    )
+    is_one_each = papers.valid_weight == papers.valid_count
+    weight = "" if is_one_each else f", weight {decimal(papers.valid_weight, places)}"
     spoilt = f"{papers.blank_count} blank, {papers.invalid_count} invalid"
     counts = f"{papers.valid_count} valid ballots{weight}, {spoilt}"
     return f"{_name(election.title, 100) or 'Ballots'} ({election.form}), {counted.method}: {counts}"
@@ -118,10 +120,14 @@ def _end(counted: Count, names: Sequence[str]) -> str:
 
 
 def _published(published: Published, election: Election) -> str:
-    said = agrees(published, election)
-    if said is None:
+    found = disagreements(published, election)
+    if found is None:
         return ""
-    return "the published scores agree" if said else "the published scores DO NOT agree with this count"
+    if not found:
+        return "the published scores agree"
+    shown = [f"  {_name(each, _DIFFERENCE_CHARS)}" for each in found[:_DIFFERENCES]]
+    more = [f"  and {len(found) - _DIFFERENCES} more"] if len(found) > _DIFFERENCES else []
+    return "\n".join(["the published scores DO NOT agree with this count:", *shown, *more])
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

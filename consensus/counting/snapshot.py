@@ -64,6 +64,7 @@ def read(document: Mapping[str, Any]) -> Election:
         raise BallotFileError("proposal: an object with 'choices' is wanted")
     options = option_names(proposal.get("choices", inner.get("choices")), "proposal.choices")
     votes = tuple(_vote(each, f"votes[{index}]") for index, each in enumerate(inner["votes"]))
+    told = _told(inner, proposal)
     strategies = inner.get("strategies", proposal.get("strategies"))
     widest = max((len(vote.by_strategy) for vote in votes), default=0)
     methods = _methods(votes)
@@ -81,27 +82,51 @@ def read(document: Mapping[str, Any]) -> Election:
         snapshot=Snapshot(
             votes=votes,
             strategies_count=len(strategies) if isinstance(strategies, list) else widest,
-            scores=_row(_either(inner, proposal, "scores"), "scores"),
-            scores_by_strategy=_rows(_either(inner, proposal, "scoresByStrategy", "scores_by_strategy")),
-            scores_total=_total(_either(inner, proposal, "scoresTotal", "scores_total")),
+            scores=told.scores,
+            scores_by_strategy=told.by_strategy,
+            scores_total=told.total,
         ),
     )
 
 
-def _either(inner: Mapping[str, Any], proposal: Mapping[str, Any], *keys: str) -> Any:
-    return next(
-        (place[key] for place in (inner, proposal) for key in keys if place.get(key) is not None), None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What a document says was published; None where it says nothing."""
+
+    scores: tuple[Number, ...] | None = None
+    by_strategy: tuple[tuple[Number, ...], ...] | None = None
+    total: Number | None = None
+
+
+def _told(inner: Mapping[str, Any], proposal: Mapping[str, Any]) -> _Told:
+    where, scores = _either(inner, proposal, "scores")
+    if scores == []:  # so says the API before a vote has ended, with a total of 0
+        return _Told()
+    by_where, by_strategy = _either(inner, proposal, "scoresByStrategy", "scores_by_strategy")
+    total_where, total = _either(inner, proposal, "scoresTotal", "scores_total")
+    return _Told(
+        scores=_row(scores, where),
+        by_strategy=_rows(by_strategy, by_where) or None,
+        total=None if total is None else _number(total, total_where),
     )
+
+
+def _either(places: Mapping[str, Any], others: Mapping[str, Any], *keys: str) -> tuple[str, Any]:
+    """(key, value) of the first that is there."""
+    found = ((key, place[key]) for place in (places, others) for key in keys if place.get(key) is not None)
+    return next(found, (keys[0], None))
 
 
 def _vote(given: Any, where: str) -> Vote:
     if not isinstance(given, dict) or "choice" not in given:
         raise BallotFileError(f"{where}: a vote is an object with 'choice' and 'balance' or 'vp'")
-    parts = _row(given.get("scores", given.get("vp_by_strategy")), f"{where}.scores") or ()
-    power = given.get("balance", given.get("vp"))
-    total = _number(power, f"{where}.balance") if power is not None else sum(parts) if parts else 1
+    parts_key, listed = _either(given, {}, "scores", "vp_by_strategy")
+    parts = _row(listed, f"{where}.{parts_key}") or ()
+    key, power = _either(given, {}, "balance", "vp")
+    total = _number(power, f"{where}.{key}") if power is not None else sum(parts) if parts else 1
     if total < 0:
-        raise BallotFileError(f"{where}.balance: a number of at least 0 is wanted")
+        at = f"{where}.{parts_key if power is None else key}"
+        raise BallotFileError(f"{at}: a number of at least 0 is wanted")
     return Vote(choice=given["choice"], power=simplest(total), by_strategy=parts)
 
 
@@ -120,14 +145,10 @@ def _row(given: Any, where: str) -> tuple[Number, ...] | None:
     return tuple(_number(each, f"{where}[{index}]") for index, each in enumerate(given))
 
 
-def _rows(given: Any) -> tuple[tuple[Number, ...], ...] | None:
+def _rows(given: Any, where: str) -> tuple[tuple[Number, ...], ...] | None:
     if not isinstance(given, list):
         return None
-    return tuple(_row(each, f"scoresByStrategy[{index}]") or () for index, each in enumerate(given))
-
-
-def _total(given: Any) -> Number | None:
-    return None if given is None else _number(given, "scoresTotal")
+    return tuple(_row(each, f"{where}[{index}]") or () for index, each in enumerate(given))
 
 
 def _methods(votes: Sequence[Vote]) -> tuple[Method, ...]:

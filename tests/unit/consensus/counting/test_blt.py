@@ -130,7 +130,7 @@ def test_a_name_more_than_the_first_line_says_is_noted() -> None:
     assert (election.options, election.title) == (("a", "b"), "c")
     (note,) = election.notes
     assert note.startswith("line 6: 'c' is taken as the title, and what follows it is ignored")
-    assert "there are 2 candidates; if it is a name, mend that number" in note
+    assert "there are 2 candidates; is it a name, mend that number" in note
     assert read_election(b'2 1\n1 1 0\n0\n"a"\n"b"\n"c"\n').notes == ()
 
 

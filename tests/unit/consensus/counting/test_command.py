@@ -123,6 +123,7 @@ def test_a_document_of_snapshot_is_counted_by_its_rules(
         "scores_by_strategy": [["1", "2"], ["1", "1"]],
         "scores_total": "5",
         "agrees_with_published": True,
+        "disagreements": [],
     }
     assert "snapshot" not in as_json(capsys, "--method", "irv", "--rules", "standard", str(path))
     status, _, err = run(capsys, str(path))
@@ -150,7 +151,7 @@ def test_names_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str], t
 def test_names_that_the_terminal_cannot_show_do_no_harm(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "odd.json"
     path.write_text('{"options": ["Zo\\u00eb", "\\ud800"], "ballots": ["Zo\\u00eb"]}')
-    for more in (["--json"], ["--tie-rule", "lot"]):
+    for more in (["--json"], ["--tie-rule", "lot", "--seed", "s"]):
         ran = subprocess.run(
             [sys.executable, "-m", "consensus.count", "--method", "irv", *more, path],
             capture_output=True,
@@ -179,10 +180,6 @@ def test_standard_input_is_a_file(
         ([str(ELECTIONS / "cycle.blt")], "does not say how to count it; give --method"),
         (["--method", "quadratic", str(ELECTIONS / "cycle.blt")], "cannot count rankings"),
         (
-            ["--method", "borda", "--tie-rule", "all", str(ELECTIONS / "cycle.blt")],
-            "'all' is for eliminations",
-        ),
-        (
             ["--method", "borda", "--credits", "x", str(ELECTIONS / "cycle.blt")],
             "--credits: 'x' is no number",
         ),
@@ -196,8 +193,38 @@ def test_bad_input_has_exit_status_2_and_a_reason(
     assert said in err
 
 
-@pytest.mark.parametrize("arguments", [["--tie-rule", "coin", "x"], ["--places", "x", "x"], []])
-def test_bad_arguments_have_exit_status_2(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tie-rule", "coin", "x"], "'coin' is none of fails, first_listed, last_listed, lot, backward"),
+        (["--tie-rule", "all", "x"], "'all' is none of"),
+        (["--tie-rule", "lot", "x"], "a lot needs --seed TEXT"),
+        (["--tie-rule", "lot", "--seed", "", "x"], "a lot needs --seed TEXT"),
+        (["--elimination-tie-rule", "lot", "x"], "a lot needs --seed TEXT"),
+        (["--places", "x", "x"], "'x' is no number from 0 to"),
+        ([], "required: file"),
+    ],
+)
+def test_bad_arguments_have_exit_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_help_offers_only_the_tie_rules_that_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of a tie for the win: fails, first_listed, last_listed, lot, backward, forward (default" in said
+    assert "runoff: fails, first_listed, last_listed, lot, backward, forward, all (default backward)" in said
+
+
+def test_all_numbers_have_the_same_places(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "weights.blt"
+    path.write_text('2 1\n1.5 1 0\n5 2 0\n0\n"a"\n"b"\n')
+    _, out, _ = run(capsys, "--method", "plurality", str(path))
+    assert "weight 6.5000, " in out
+    assert "1.5000" in out
