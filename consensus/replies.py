@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field
 
+from consensus.countreplies import Amendment, CountView
 from consensus.rules import ElectorateSpec, Level, Option, Rules, Threshold
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Reply
@@ -270,9 +271,13 @@ class Proposal(ProposalAnnounced):
     """Electors that are left out at present because they are offline."""
     tally: Tally | None
     """None before voting opens."""
+    count: CountView | None = None
+    """How a choice among options is counted so far; None of others, and before voting opens."""
     vote_count: int
     comment_count: int
     amendment_count: int
+    amendments: tuple[Amendment, ...] = ()
+    """The latest 10, the oldest of them first; the trail has all."""
     conditions: tuple[str, ...]
     """What the votes in favour ask for so far."""
     decision: Decision | None

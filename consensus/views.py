@@ -13,6 +13,7 @@ from typing import Any
 from consensus.approval import approval_of
 from consensus.events import CommentAdded, DelegationSet, VoteCast
 from consensus.lifecycle import Status
+from consensus.limits import MAX_SHOWN_AMENDMENTS
 from consensus.record import Proposal
 from consensus.rules import Level, Rules, Tally
 
@@ -65,9 +66,11 @@ def full_view(record: Proposal, *, waiting_for: str = "") -> dict[str, Any]:
         "delegations": dict(record.delegations),
         "released": record.released,
         "tally": tally_view(record.tally),
+        "count": count_view(record),
         "vote_count": len(record.votes),
         "comment_count": len(record.comments),
         "amendment_count": len(record.amendments),
+        "amendments": amendment_views(record),
         "conditions": record.conditions,
         "decision": decision_view(record),
         "approval": approval_view(record),
@@ -147,6 +150,48 @@ def tally_view(tally: Tally | None) -> dict[str, Any] | None:
         "scores": dict(tally.scores),
         "quorum_reached": tally.is_quorum_reached,
     }
+
+
+def count_view(record: Proposal) -> dict[str, Any] | None:
+    """How a choice among options is counted so far; None of others, and before voting opens."""
+    if record.poll is None or record.rules.is_binary:
+        return None
+    counted = record.poll.count()
+    names = counted.options
+    return {
+        "options": names,
+        "rounds": tuple(
+            {
+                "scores": tuple(None if score is None else str(score) for score in each.scores),
+                "exhausted": str(each.exhausted),
+                "eliminated": tuple(names[option] for option in each.eliminated),
+            }
+            for each in counted.rounds
+        ),
+        "pairwise": None
+        if counted.pairwise is None
+        else tuple(tuple(str(weight) for weight in row) for row in counted.pairwise),
+        "ties": tuple(
+            {
+                "purpose": tie.purpose,
+                "options": tuple(names[option] for option in tie.options),
+                "rule": str(tie.rule),
+                "chosen": tuple(names[option] for option in tie.chosen),
+                "round": tie.round_number,
+            }
+            for tie in counted.ties
+        ),
+    }
+
+
+def amendment_views(record: Proposal) -> tuple[dict[str, Any], ...]:
+    """The latest amendments, each with the artifact that it replaced."""
+    former = (record.created.artifact_sha256, *(each.artifact_sha256 for each in record.amendments))
+    pairs = tuple(zip(former, record.amendments, strict=False))
+    return tuple(
+        {"artifact_sha256": before, "reason": each.reason, "amended_at_ms": each.amended_at_ms}
+        for before, each in pairs[-MAX_SHOWN_AMENDMENTS:]
+    )
 
 
 def live_view(record: Proposal) -> dict[str, Any]:

@@ -56,10 +56,13 @@ def _points(parts: Sequence[str]) -> dict[str, int]:
     return points
 
 
-def choice_text(choice: Any) -> str:
-    """A choice as the wire has it, in words: ``for``, ``a > b = c``, ``a 3, b 1``."""
+def choice_text(choice: Any, protocol: str) -> str:
+    """A choice as the wire has it, in words: ``for``, ``a > b = c``, ``a 3, b 1``; an approval ``a, b``."""
     if isinstance(choice, str):
         return choice
     if isinstance(choice, Mapping):
         return ", ".join(f"{option} {amount}" for option, amount in choice.items())
+    if protocol == "approval":
+        groups = ((entry,) if isinstance(entry, str) else entry for entry in choice)
+        return ", ".join(option for group in groups for option in group)
     return " > ".join(entry if isinstance(entry, str) else " = ".join(entry) for entry in choice)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,9 +32,9 @@ MEDIUM_COLUMNS: Final = 96
 """From this width on there is room for protocol and proposer."""
 _MAX_PROTOCOL_CHARS: Final = 30
 _MAX_PROPOSER_CHARS: Final = 16
-_MEDIUM_CHARS: Final = _MAX_PROTOCOL_CHARS + _MAX_PROPOSER_CHARS + 4
-_OTHERS_CHARS: Final = 44
-"""Number, status, turnout, what comes next, and the gaps between."""
+_GAP_CHARS: Final = 2
+_COLUMN_STYLES: Final = {"#": "cyan", "TITLE": "bold", "": "dim"}
+_MIN_TITLE_CHARS: Final = 12
 _LOOK_S: Final = 1.0
 """How often it looks without a notice; notices may be lost."""
 _GATHER_S: Final = 0.2
@@ -173,29 +173,48 @@ async def _turnouts(client: ConsensusClient, proposals: list[ProposalSummary]) -
 def _table(proposals: list[ProposalSummary], turnouts: dict[str, str], *, width: int) -> Table:
     is_medium = width >= MEDIUM_COLUMNS
     at = now_ms()
-    # All cells stay in one line; what there is too little room for is taken from the titles.
-    others = _OTHERS_CHARS + (_MEDIUM_CHARS if is_medium else 0)
+    rows = [_cells(each, turnouts.get(each.proposal_id, "-"), at, is_medium=is_medium) for each in proposals]
+    headers = ["#", "STATUS", "TITLE", "PROTOCOL", "VOTED", "", "PROPOSER"]
+    if not is_medium:
+        headers = [each for each in headers if each not in ("PROTOCOL", "PROPOSER")]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
-    grid.add_column("#", justify="right", no_wrap=True, style="cyan")
-    grid.add_column("STATUS", no_wrap=True)
-    grid.add_column(
-        "TITLE", no_wrap=True, overflow="ellipsis", max_width=max(width - others, 12), style="bold"
-    )
-    if is_medium:
-        grid.add_column("PROTOCOL", no_wrap=True, overflow="ellipsis", max_width=_MAX_PROTOCOL_CHARS)
-    grid.add_column("VOTED", no_wrap=True, justify="right")
-    grid.add_column("", no_wrap=True, style="dim")
-    if is_medium:
-        grid.add_column("PROPOSER", no_wrap=True, overflow="ellipsis", max_width=_MAX_PROPOSER_CHARS)
-    for each in proposals:
-        status = Text(each.status, style=proposalview.STATUS_STYLES.get(each.status, ""))
-        cells: list[Text | str] = [str(each.number), status, printable(each.title)]
-        if is_medium:
-            cells.append(protocol_name(each.rules))
-        cells += [
-            turnouts.get(each.proposal_id, "-"),
-            proposalview.when_text(each, now_ms=at),
-            *([each.proposer] if is_medium else []),
-        ]
-        grid.add_row(*cells)
+    for header in headers:
+        grid.add_column(
+            header,
+            no_wrap=True,
+            overflow="ellipsis",
+            justify="right" if header in ("#", "VOTED") else "left",
+            style=_COLUMN_STYLES.get(header, ""),
+            max_width=_title_chars(headers, rows, width) if header == "TITLE" else None,
+        )
+    for row in rows:
+        grid.add_row(*row)
     return grid
+
+
+def _cells(each: ProposalSummary, turnout: str, now_ms: int, *, is_medium: bool) -> list[Text]:
+    """A row; the title is in the third place."""
+    cells = [
+        Text(str(each.number)),
+        Text(each.status, style=proposalview.STATUS_STYLES.get(each.status, "")),
+        Text(printable(each.title)),
+    ]
+    if is_medium:
+        protocol = Text(protocol_name(each.rules))
+        protocol.truncate(_MAX_PROTOCOL_CHARS, overflow="ellipsis")
+        cells.append(protocol)
+    cells += [Text(turnout), Text(proposalview.when_text(each, now_ms=now_ms))]
+    if is_medium:
+        proposer = Text(each.proposer)
+        proposer.truncate(_MAX_PROPOSER_CHARS, overflow="ellipsis")
+        cells.append(proposer)
+    return cells
+
+
+def _title_chars(headers: Sequence[str], rows: list[list[Text]], width: int) -> int:
+    """How much room the other columns leave: all cells stay in one line, only titles are cut."""
+    others = 0
+    for place, header in enumerate(headers):
+        if header != "TITLE":
+            others += _GAP_CHARS + max(len(header), *(row[place].cell_len for row in rows), 0)
+    return max(width - others, _MIN_TITLE_CHARS)

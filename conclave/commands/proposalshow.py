@@ -11,11 +11,12 @@ from rich.text import Text
 from conclave.commands import proposalview, tables
 from conclave.commands.access import Access
 from conclave.commands.booth import consensus, find
-from conclave.commands.choicewords import choice_text
+from conclave.commands.countwords import count_sentences
 from conclave.commands.durations import moment_text
 from conclave.commands.listing import now_ms
 from conclave.commands.output import print_json
 from conclave.commands.tables import printable
+from conclave.commands.votewords import vote_text
 from consensus.client import ConsensusClient
 from consensus.limits import MAX_PAGE
 from consensus.replies import Comment, LiveTally, Proposal, Vote
@@ -84,10 +85,14 @@ def _page(
         standing = None if proposal.decision else proposalview.standing_text(live.standing)
         if standing is not None:
             parts.append(standing)
+    if counted := list(count_sentences(proposal)):
+        parts += [Text(), proposalview.named((name, Text(said)) for name, said in counted)]
     if ended := list(proposalview.ending(proposal, now_ms=at)):
         parts += [Text(), proposalview.named(ended)]
+    if amended := list(proposalview.amendments(proposal, now_ms=at)):
+        parts += [Text(), proposalview.named(amended)]
     if votes:
-        parts += [_title("votes"), proposalview.votes_table(votes, now_ms=at)]
+        parts += [_title("votes"), proposalview.votes_table(votes, proposal, now_ms=at)]
     if comments:
         said = (
             (
@@ -122,12 +127,15 @@ def _rows(proposal: Proposal, votes: list[Vote], comments: list[Comment]) -> Ite
         yield "tally:", proposalview.tally_text(proposal.tally)
         quorum = f"{proposal.tally.counted_votes} of {proposal.tally.quorum_votes}"
         yield "quorum-reached:", f"{'yes' if proposal.tally.quorum_reached else 'no'}, {quorum}"
+    for name, said in count_sentences(proposal):
+        yield f"{name}:", said
+    for each in proposal.amendments:
+        reason = f"  {printable(each.reason)}" if each.reason else ""
+        yield "amended:", f"{proposalview.iso(each.amended_at_ms)}  before {each.artifact_sha256}{reason}"
     for name, value in proposalview.ending(proposal, now_ms=now_ms()):
         yield f"{name}:", value.plain
     for vote in votes:
-        scope = "" if vote.scope == "all" else f" ({vote.scope})"
-        said = f"{vote.voter}  {choice_text(vote.choice)}{scope}  {vote.weight}  {printable(vote.rationale)}"
-        yield "vote:", said.rstrip()
+        yield "vote:", f"{vote.voter}  {vote_text(vote, proposal)}"
     for comment in comments:
         yield "comment:", f"{comment.agent}  {printable(comment.text)}"
     for name, value in proposalview.details(proposal):

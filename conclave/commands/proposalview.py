@@ -19,6 +19,7 @@ from conclave.commands.rulewords import (
     rule_sentences,
 )
 from conclave.commands.tables import printable
+from conclave.commands.votewords import scope_text
 from consensus.replies import Decision, Proposal, ProposalSummary, RulesView, Standing, Tally, Vote
 
 STATUS_STYLES: Final = {
@@ -100,10 +101,10 @@ def bars(tally: Tally, rules: RulesView, *, width: int) -> Table:
     for name, amount, share, style in _shares(tally, rules):
         label = f"{name}  {printable(titles[name])}" if titles.get(name) else name
         grid.add_row(Text(label), _bar(share, room, style), amount, f"{float(share):.0%}")
-    reached = "reached" if tally.quorum_reached else "missing"
-    quorum = Text(f"{tally.counted_votes} of {tally.quorum_votes} needed ", no_wrap=True)
-    quorum.append(
-        "✓" if tally.quorum_reached else reached, style="green" if tally.quorum_reached else "yellow"
+    gap = " " if tally.quorum_reached else ", "
+    quorum = Text(f"{tally.counted_votes} of {tally.quorum_votes} needed{gap}", no_wrap=True)
+    quorum.append("✓", style="green") if tally.quorum_reached else quorum.append(
+        "not reached", style="yellow"
     )
     if tally.released_votes:
         quorum.append(f"  {tally.released_votes} offline, left out", style="dim")
@@ -125,7 +126,13 @@ def _shares(tally: Tally, rules: RulesView) -> Iterator[tuple[str, str, Fraction
         for option, score in scores.items():
             style = "green" if score == best and score else "cyan"
             yield option, tally.scores[option], max(score / total, Fraction(0)), style
-    yield "abstain", str(tally.abstain_votes), Fraction(tally.abstain_votes, whole), CHOICE_STYLES["abstain"]
+    if tally.abstain_votes or rules.protocol in BINARY:
+        yield (
+            "abstain",
+            str(tally.abstain_votes),
+            Fraction(tally.abstain_votes, whole),
+            CHOICE_STYLES["abstain"],
+        )
     yield "open", str(tally.remaining_votes), Fraction(max(tally.remaining_votes, 0), whole), "dim"
 
 
@@ -160,7 +167,7 @@ def decision_text(decision: Decision) -> Text:
     return line.append(", before the deadline" if decision.early else "", style="not bold dim")
 
 
-def votes_table(votes: Iterable[Vote], *, now_ms: int) -> Table:
+def votes_table(votes: Iterable[Vote], proposal: Proposal, *, now_ms: int) -> Table:
     """Who voted what, why, and on what conditions."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=24, style="bold")
@@ -169,12 +176,13 @@ def votes_table(votes: Iterable[Vote], *, now_ms: int) -> Table:
     grid.add_column(overflow="fold", ratio=1)
     grid.add_column(justify="right", no_wrap=True, style="dim")
     for vote in votes:
-        text = choice_text(vote.choice)
+        text = choice_text(vote.choice, proposal.rules.protocol)
         said = Text(printable(vote.rationale))
         for condition in vote.conditions:
             said.append("\n" if said else "").append("if ", style="yellow").append(printable(condition))
-        scope = "" if vote.scope == "all" else f" ({vote.scope})"
-        choice = Text(text, style=CHOICE_STYLES.get(text, "cyan")).append(scope, style="dim")
+        choice = Text(text, style=CHOICE_STYLES.get(text, "cyan"))
+        if scope := scope_text(vote.scope, vote.voter, proposal.delegations):
+            choice.append(f", {scope}", style="dim")
         grid.add_row(vote.voter, choice, str(vote.weight), said, moment_text(vote.cast_at_ms, now_ms))
     return grid
 
@@ -239,6 +247,22 @@ def ending(proposal: Proposal, *, now_ms: int) -> Iterator[tuple[str, Text]]:
         note = f"  {printable(receipt.note)}" if receipt.note else ""
         made = f"  sha256 {receipt.result_sha256}" if receipt.result_sha256 else ""
         yield "receipt", word.append(f"{note}{made}", style="default")
+
+
+def amendments(proposal: Proposal, *, now_ms: int) -> Iterator[tuple[str, Text]]:
+    """What was put to the vote before, when that was replaced and why, as names and values."""
+    hidden = proposal.amendment_count - len(proposal.amendments)
+    if hidden > 0 and proposal.amendments:
+        yield (
+            "amended",
+            Text(f"{hidden} earlier {'one is' if hidden == 1 else 'ones are'} in the trail", style="dim"),
+        )
+    for each in proposal.amendments:
+        line = Text(moment_text(each.amended_at_ms, now_ms))
+        if each.reason:
+            line.append(f": {printable(each.reason)}")
+        line.append(f"  before: sha256 {each.artifact_sha256}", style="dim")
+        yield "amended", line
 
 
 def named(rows: Iterable[tuple[str, Text]]) -> Table:

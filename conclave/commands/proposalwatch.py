@@ -17,10 +17,11 @@ from rich.text import Text
 from conclave.commands import proposalview
 from conclave.commands.access import Access
 from conclave.commands.booth import consensus, find
-from conclave.commands.choicewords import choice_text
+from conclave.commands.countwords import count_sentences
 from conclave.commands.listing import now_ms
 from conclave.commands.output import print_json_line
 from conclave.commands.tables import printable
+from conclave.commands.votewords import vote_text
 from consensus.client import ConsensusClient
 from consensus.limits import MAX_PAGE
 from consensus.replies import Decision, LiveTally, Proposal, Vote
@@ -117,31 +118,39 @@ class _JsonLines(_Shown):
         """See `_Shown`."""
         print_json_line({"kind": "tally", "tally": tally.model_dump(mode="json")})
 
-    def decided(self, proposal: Proposal, decision: Decision) -> None:  # noqa: ARG002
+    def decided(self, proposal: Proposal, decision: Decision) -> None:
         """See `_Shown`."""
+        if proposal.count is not None:
+            print_json_line({"kind": "count", "count": proposal.count.model_dump(mode="json")})
         print_json_line({"kind": "decision", "decision": decision.model_dump(mode="json")})
 
 
 class _PlainLines(_Shown):
     """Each vote, each new status and the decision as one line: time, who, what, weight, why."""
 
+    def __init__(self) -> None:
+        self._proposal: Proposal | None = None
+
     def begin(self, proposal: Proposal) -> None:
         """See `_Shown`."""
+        self._proposal = proposal
         self._print(proposal.created_at_ms, proposal.proposer, "proposed", printable(proposal.title))
 
     def moved(self, proposal: Proposal) -> None:
         """See `_Shown`."""
+        self._proposal = proposal
         if proposal.status == "active" and proposal.opened_at_ms is not None:
             self._print(proposal.opened_at_ms, "-", "opened", f"{proposal.elector_count} electors")
 
     def voted(self, vote: Vote) -> None:
         """See `_Shown`."""
-        scope = "" if vote.scope == "all" else f" ({vote.scope})"
-        said = f"{choice_text(vote.choice)}{scope}  {vote.weight}  {printable(vote.rationale)}".rstrip()
-        self._print(vote.cast_at_ms, vote.voter, "votes", said)
+        assert self._proposal is not None, "begin comes first"
+        self._print(vote.cast_at_ms, vote.voter, "votes", vote_text(vote, self._proposal))
 
-    def decided(self, proposal: Proposal, decision: Decision) -> None:  # noqa: ARG002
+    def decided(self, proposal: Proposal, decision: Decision) -> None:
         """See `_Shown`."""
+        for name, said in count_sentences(proposal):
+            self._print(decision.decided_at_ms, "-", "counted", f"{name}: {said}")
         self._print(
             decision.decided_at_ms,
             decision.agent or "-",
@@ -181,9 +190,14 @@ class Frame:
             parts.append(voted.append("; ").append_text(standing) if standing else voted)
         elif proposal.status == "pending":
             parts.append(Text("voting has not opened", style="dim"))
+        counted = list(count_sentences(proposal)) if self.decision is not None else []
+        if counted:
+            parts += [Text(), proposalview.named((name, Text(said)) for name, said in counted)]
+            lines += len(counted) + 1
         room = max(height - lines - 4, 1)
         if self.votes:
-            parts += [Text(), proposalview.votes_table(list(self.votes)[-room:], now_ms=now_ms)]
+            latest = list(self.votes)[-room:]
+            parts += [Text(), proposalview.votes_table(latest, proposal, now_ms=now_ms)]
         if self.decision is not None:
             parts += [Text(), proposalview.decision_text(self.decision)]
         return Group(*parts)

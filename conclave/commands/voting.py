@@ -14,6 +14,7 @@ from conclave.commands.booth import consensus, find, read_artifact
 from conclave.commands.choicewords import ChoiceWordsError, choice_text, read_choice
 from conclave.commands.output import print_json
 from conclave.commands.proposalview import decision_text, iso
+from conclave.commands.votewords import scope_text
 from consensus.replies import Decision, DelegationsReply, Proposal
 from consensus.wire import Scope
 from coordination.runtime.errors import RejectedError, UsageError
@@ -65,8 +66,9 @@ async def vote(
     if as_json:
         print_json(reply.model_dump(mode="json"))
         return
-    part = "" if scope == "all" else f" ({scope})"
-    said = f"{access.agent} votes {choice_text(choice)}{part} with weight {reply.weight}"
+    part = f", {said_of}," if (said_of := scope_text(scope, access.agent, proposal.delegations)) else ""
+    chosen = choice_text(choice, proposal.rules.protocol)
+    said = f"{access.agent} votes {chosen}{part} with weight {reply.weight}"
     click.echo(f"#{proposal.number}  {said}; the proposal is {reply.status}")
     click.echo(f"receipt  {reply.trail_hash}")
 

@@ -101,16 +101,19 @@ def test_words_that_say_no_choice_are_refused_with_the_way_to_say_it(words: list
 
 
 @pytest.mark.parametrize(
-    ("choice", "text"),
+    ("protocol", "choice", "text"),
     [
-        ("for", "for"),
-        (["a", "b"], "a > b"),
-        ([["a"], ["b", "c"]], "a > b = c"),
-        ({"a": 3, "b": 1}, "a 3, b 1"),
+        ("unanimous", "for", "for"),
+        ("borda", ["a", "b"], "a > b"),
+        ("ranked_choice", [["a"], ["b", "c"]], "a > b = c"),
+        ("quadratic", {"a": 3, "b": 1}, "a 3, b 1"),
+        ("approval", ["a", "b"], "a, b"),
+        ("approval", [["a", "b"]], "a, b"),
+        ("approval", "abstain", "abstain"),
     ],
 )
-def test_a_choice_is_shown_in_words(choice: Any, text: str) -> None:
-    assert choice_text(choice) == text
+def test_a_choice_is_shown_in_words(protocol: str, choice: Any, text: str) -> None:
+    assert choice_text(choice, protocol) == text
 
 
 def test_every_rule_has_its_sentence() -> None:

@@ -20,9 +20,16 @@ from consensus.commands import (
     SetDelegate,
 )
 from consensus.model import ConsensusModel
+from consensus.replies import Proposal
 from consensus.rules import ElectorateSpec, Level, Option, Rules
+from consensus.views import full_view
 from coordination.runtime.framing import EventCodec
-from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES, MAX_REQUEST_BYTES
+from coordination.runtime.limits import (
+    MAX_COMMAND_EVENTS_BYTES,
+    MAX_RECORD_BYTES,
+    MAX_REPLY_BYTES,
+    MAX_REQUEST_BYTES,
+)
 from coordination.runtime.model import Outcome
 from tests.support.proposals import ARTIFACT, CREATED_MS, House, vote
 
@@ -137,6 +144,28 @@ def test_the_largest_amendment_fits_into_one_record() -> None:
         reason=reason,
     )
     check(house, command)
+
+
+def test_the_largest_proposal_fits_into_one_reply_with_its_count_and_amendments() -> None:
+    house = crowd()
+    command = largest(delay_ms=5)
+    house.accept(replace(command, rules=replace(command.rules, offline_voters="release")))
+    for number in range(limits.MAX_SHOWN_AMENDMENTS):
+        house.accept(
+            Amend(
+                proposal_id="p",
+                agent=AGENTS[0],
+                artifact_sha256=f"{number:064x}",
+                reason=WORST * limits.MAX_REASON_CHARS,
+            )
+        )
+    house.advance(house.record().opens_from_ms)
+    for voter, each in enumerate(OPTIONS):
+        house.accept(vote(AGENTS[voter], [each.option], scope="own"))
+    view = Proposal.model_validate(full_view(house.record()))
+    assert view.count is not None
+    assert len(view.amendments) == limits.MAX_SHOWN_AMENDMENTS
+    assert len(view.model_dump_json()) < MAX_REPLY_BYTES
 
 
 def test_whoever_executes_can_name_all_conditions_twice_in_a_request() -> None:
