@@ -8,10 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from coordination.approvals.artifact import Artifact
 from coordination.approvals.wire import presented
 from coordination.runtime.asking import items, request
 from coordination.runtime.client import Caller
 from knowledge import wire
+from knowledge.artifact import fact_artifact
+from knowledge.facts import Fact, require_topic
 
 
 class KnowledgeClient:
@@ -54,6 +57,37 @@ class KnowledgeClient:
             conditions_met=items("conditions_met", conditions_met, of="texts"),
         )
         return await self._caller.command("knowledge", "assert", body, wire.AssertReply)
+
+    def artifact_of(
+        self,
+        topic: str,
+        subject: str,
+        predicate: str,
+        object: Any,  # noqa: A002 - the field's own word: subject, predicate, object
+        *,
+        asserted_at_ms: int,
+    ) -> Artifact:
+        """What is voted on so that `assert_fact` may state the same afterwards; asks nobody.
+
+        Args:
+            topic: As in `assert_fact`, as are all others.
+            subject: What the fact is about.
+            predicate: The relation.
+            object: Any JSON of at most 8 KiB.
+            asserted_at_ms: When, since the Unix epoch (``session.clock.now_ms()``). It is part of what is
+                approved, so `assert_fact` must be given the same.
+
+        Raises:
+            RejectedError: ``invalid_topic`` or ``invalid_fact``: nobody could assert this.
+        """
+        fact = Fact.of(
+            subject=subject,
+            predicate=predicate,
+            object=object,
+            source=self._caller.agent,
+            asserted_at_ms=asserted_at_ms,
+        )
+        return fact_artifact(require_topic(topic), fact)
 
     async def publish(
         self,
@@ -99,10 +133,15 @@ class KnowledgeClient:
         """How far each of `agents` is trusted, in thousandths: 500 for one that nobody rated in `topic`.
 
         To rate an agent, assert a fact about it: predicate ``trust``, object
-        ``{"positive": 8, "negative": 1}``. The latest one of each rater counts.
+        ``{"positive": 8, "negative": 1}``. The latest one of each rater counts; what has another form counts
+        for nothing, and `ratings` says whose that is.
         """
+        return (await self.ratings(topic, agents)).weights
+
+    async def ratings(self, topic: str, agents: Iterable[str]) -> wire.TrustReply:
+        """As `trust`, with ``ignored``: how many ratings are malformed and count for nothing, by rater."""
         body = request(wire.TrustRequest, topic=topic, agents=items("agents", agents, of="agent ids"))
-        return (await self._caller.query("knowledge", "trust", body, wire.TrustReply)).weights
+        return await self._caller.query("knowledge", "trust", body, wire.TrustReply)
 
     async def topics(self) -> wire.TopicsReply:
         """All topics of the space."""

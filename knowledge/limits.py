@@ -88,6 +88,8 @@ CHANGE_OVERHEAD_BYTES: Final = 256
 MAX_TRUST_EVIDENCE: Final = 10**6
 """Positive, or negative, evidence in one rating."""
 
+MAX_IGNORED_RATERS: Final = 100
+"""Agents that an answer about trust names because their ratings are malformed."""
 MAX_RATED_AGENTS: Final = 4096
 """Agents whose trust is asked for at once; more than any electorate has."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from coordination.runtime.bus import NatsBus
@@ -16,8 +17,9 @@ from knowledge.changes import JetStreamChanges
 from knowledge.facts import Fact, Pattern
 from knowledge.feed import Feed, ReadableStream
 from knowledge.gate import KNOWLEDGE_AGENT
+from knowledge.limits import MAX_IGNORED_RATERS
 from knowledge.replica import Replica
-from knowledge.trust import PREDICATE, trust
+from knowledge.trust import PREDICATE, ignored, trust
 
 NAME: Final = "knowledge"
 assert NAME == KNOWLEDGE_AGENT
@@ -134,7 +136,10 @@ class _Reader:
         _require(self._current)
         ratings = self._replica.query(request.topic, Pattern(predicate=PREDICATE))
         fused = trust(ratings, request.agents)
-        return wire.TrustReply(weights={agent: evidence.weight for agent, evidence in fused.items()})
+        malformed = islice(ignored(ratings, request.agents).items(), MAX_IGNORED_RATERS)
+        return wire.TrustReply(
+            weights={agent: evidence.weight for agent, evidence in fused.items()}, ignored=dict(malformed)
+        )
 
 
 _Act = Callable[[Call, Any], Awaitable[Any]]

@@ -75,6 +75,29 @@ def trust(facts: Iterable[Fact], agents: Iterable[str]) -> dict[str, Evidence]:
     return fused
 
 
+def ignored(facts: Iterable[Fact], agents: Iterable[str]) -> dict[str, int]:
+    """Of whom how many ratings of `agents` count for nothing, because they are malformed.
+
+    Whoever has rated the agent properly since then is not reproached with it. By number, then by name.
+    """
+    wanted = frozenset(agents)
+    latest: dict[tuple[str, str], tuple[int, str]] = {}
+    malformed: list[tuple[tuple[str, str], tuple[int, str]]] = []
+    for fact in facts:
+        if fact.predicate != PREDICATE or fact.subject not in wanted or fact.source == fact.subject:
+            continue
+        age, pair = (fact.asserted_at_ms, fact.fact_id), (fact.source, fact.subject)
+        if _rating(fact.object) is None:
+            malformed.append((pair, age))
+        else:
+            latest[pair] = max(age, latest.get(pair, age))
+    found: dict[str, int] = {}
+    for pair, age in malformed:
+        if pair not in latest or latest[pair] < age:
+            found[pair[0]] = found.get(pair[0], 0) + 1
+    return dict(sorted(found.items(), key=lambda each: (-each[1], each[0])))
+
+
 def _rating(value: object) -> Evidence | None:
     """The evidence in a fact's object; None if it is none."""
     if not isinstance(value, Mapping) or value.keys() != {"positive", "negative"}:

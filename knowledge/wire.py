@@ -139,6 +139,10 @@ class TrustReply(Body):
     weights: dict[Id, int]
     """Agent -> expected probability that it is right, in thousandths, rounded down: 0 to 999. 500 for one of
     which nobody said anything."""
+    ignored: dict[Id, int] = Field(default_factory=dict)
+    """Agent -> how many of its ratings of them count for nothing, because they are not of the form
+    ``{"positive": 8, "negative": 1}`` and it has given no proper one since. At most `MAX_IGNORED_RATERS`,
+    those with most first."""
 
 
 Sequence = Annotated[int, Field(ge=0, le=2**63)]

@@ -105,6 +105,17 @@ async def test_trust_is_fused_from_what_agents_said_of_each_other(
     assert await client.trust("elsewhere", ["ada"]) == {"ada": 500}
 
 
+async def test_whose_ratings_are_malformed_is_said(client: KnowledgeClient) -> None:
+    await client.assert_fact("ratings", "bob", "trust", 0.9)
+    await client.assert_fact("ratings", "bob", "trust", {"positive": 1})
+    rater = client._caller.agent
+    reply = await client.ratings("ratings", ["bob"])
+    assert (reply.weights, reply.ignored) == ({"bob": 500}, {rater: 2})
+    await client.assert_fact("ratings", "bob", "trust", {"positive": 8, "negative": 0})
+    reply = await client.ratings("ratings", ["bob"])
+    assert (reply.weights, reply.ignored) == ({"bob": 900}, {})
+
+
 @pytest.mark.parametrize("is_real", [True, False])
 async def test_nobody_can_have_an_approved_change_dropped_by_publishing_it_elsewhere(
     connect: Connect, subjects: Subjects, *, is_real: bool

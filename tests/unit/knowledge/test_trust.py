@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from knowledge.canonical import Json
 from knowledge.facts import Fact
 from knowledge.limits import MAX_TRUST_EVIDENCE
-from knowledge.trust import Evidence, trust
+from knowledge.trust import Evidence, ignored, trust
 
 AGENTS = ("ada", "bob", "cyd")
 
@@ -94,6 +94,23 @@ def test_the_latest_rating_of_a_rater_takes_the_place_of_the_earlier_ones() -> N
 def test_what_is_no_rating_says_nothing_and_leaves_the_rating_before_it(value: Json) -> None:
     before = rating("ada", "cyd", said(2, 0), at_ms=1)
     assert trust([before, rating("ada", "cyd", value, at_ms=2)], ["cyd"]) == {"cyd": Evidence(2, 0)}
+
+
+def test_malformed_ratings_are_counted_by_rater_until_a_proper_one_follows() -> None:
+    facts = [
+        rating("bob", "cyd", 0.9, at_ms=1),
+        rating("bob", "ada", "good", at_ms=2),
+        rating("ada", "cyd", 1, at_ms=3),
+        rating("dora", "cyd", 1, at_ms=4),
+        rating("dora", "cyd", said(1, 0), at_ms=5),
+        rating("eve", "cyd", said(1, 0), at_ms=6),
+        rating("eve", "cyd", 1, at_ms=7),
+        rating("cyd", "cyd", 1, at_ms=8),
+        rating("ada", "zoe", 1, at_ms=9),
+        rating("ada", "cyd", 1, at_ms=10, predicate="likes"),
+    ]
+    assert list(ignored(facts, ["cyd", "ada"]).items()) == [("bob", 2), ("ada", 1), ("eve", 1)]
+    assert ignored(facts[::-1], ["cyd", "ada"]) == {"bob": 2, "ada": 1, "eve": 1}
 
 
 def test_other_predicates_and_other_agents_do_not_count() -> None:
