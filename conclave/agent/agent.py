@@ -58,7 +58,8 @@ class Agent:
     Args:
         agent_id: 1 to 63 of a-z, 0-9, ``_`` and ``-``, beginning with a letter or digit; no service's name.
         capabilities: What it can do beside what its task handlers say, each name once; a name alone is one of
-            version 1.0.0. None: those of the variable ``CONCLAVE_CAPABILITIES``, if it is set.
+            version 1.0.0, a mapping is as ``{"name": "gpu", "version": "2.0.0"}``.
+            None: those of the variable ``CONCLAVE_CAPABILITIES``, if it is set.
         labels: What describes it, such as ``{"region": "eu"}``.
         max_tasks: Tasks it works on at a time, 0 to 1000. None: the number in the variable
             ``CONCLAVE_MAX_TASKS``, else 1.
@@ -74,7 +75,7 @@ class Agent:
         self,
         agent_id: str,
         *,
-        capabilities: Iterable[Capability | str] | None = None,
+        capabilities: Iterable[Capability | Mapping[str, Any] | str] | None = None,
         labels: Mapping[str, str] | None = None,
         max_tasks: int | None = None,
         description: str = "",
@@ -91,6 +92,14 @@ class Agent:
             description=description,
             metadata=mapping(metadata, "metadata"),
         )
+
+    def __repr__(self) -> str:
+        """Id, capabilities with their versions, and places: what it would register with, as of now."""
+        able = {each.name: each.version for each in self._profile.capabilities}
+        for part in self._parts.values():
+            able.update({each.name: each.version for each in part.capabilities})
+        known = ", ".join(f"{name} {version}" for name, version in able.items())
+        return f"<Agent {self.id}: {known or 'no capabilities'}; max_tasks={self._profile.max_tasks}>"
 
     # --- handlers
 

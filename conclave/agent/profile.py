@@ -48,24 +48,39 @@ def capability(name: str, **about: Any) -> Capability:
 
 
 def declared(capabilities: object) -> tuple[Capability, ...]:
-    """`capabilities`, each name once; a text is one of version 1.0.0.
+    """`capabilities`, each name once; a text is one of version 1.0.0, a mapping is as the registry takes it.
 
     Raises:
         UsageError: They are no collection of such, or a name comes twice.
     """
     if isinstance(capabilities, str | bytes | Mapping) or not isinstance(capabilities, Iterable):
         raise UsageError(
-            f"agent: capabilities is {capabilities!r:.80}; it is a list of names or of Capability"
+            f"agent: capabilities is {capabilities!r:.80}; it is a list of names, of Capability or of "
+            'mappings as {"name": "review", "version": "2.0.0"}'
         )
     found: dict[str, Capability] = {}
     for each in capabilities:
-        if not isinstance(each, str | Capability):
-            raise UsageError(f"agent: capabilities holds {each!r:.80}; each is a name or a Capability")
-        one = capability(each) if isinstance(each, str) else each
+        one = _declared_one(each)
         if one.name in found:
             raise UsageError(f"agent: capabilities holds {one.name!r} twice; an agent has each name once")
         found[one.name] = one
     return tuple(found.values())
+
+
+def _declared_one(given: object) -> Capability:
+    if isinstance(given, Capability):
+        return given
+    if isinstance(given, str):
+        return capability(given)
+    if not isinstance(given, Mapping):
+        raise UsageError(
+            f"agent: capabilities holds {given!r:.80}; each is a name or a Capability, "
+            'or a mapping as {"name": "review", "version": "2.0.0"}'
+        )
+    try:
+        return Capability.model_validate(dict(given))
+    except ValidationError as error:
+        raise UsageError(f"agent: capabilities holds {given!r:.80}: {_problem(error)}") from None
 
 
 def mapping(value: object, what: str) -> dict[Any, Any]:

@@ -31,10 +31,13 @@ DEEP: dict[str, Any] = {"1": {"2": {"3": {"4": {"5": {"6": {"7": {"8": {}}}}}}}}
         ({"metadata": DEEP}, r"metadata is nested deeper than 8 levels"),
         ({"metadata": {"text": "x" * 20_000}}, r"metadata has 20011 bytes as JSON, at most 16384"),
         ({"metadata": {"thing": object()}}, r"metadata"),
-        ({"capabilities": "python"}, r"capabilities is 'python'; it is a list of names or of Capability"),
+        ({"capabilities": "python"}, r"capabilities is 'python'; it is a list of names, of Capability or"),
         ({"capabilities": {"python": "3.0.0"}}, r"capabilities is .*; it is a list of names"),
-        ({"capabilities": 7}, r"capabilities is 7; it is a list of names or of Capability"),
+        ({"capabilities": 7}, r"capabilities is 7; it is a list of names, of Capability or of mappings"),
         ({"capabilities": [7]}, r"capabilities holds 7; each is a name or a Capability"),
+        ({"capabilities": [{"nam": "a"}]}, r"capabilities holds {'nam': 'a'}: name: Field required"),
+        ({"capabilities": [{"name": "a", "version": "2"}]}, r"capabilities holds .*: version: "),
+        ({"capabilities": ["a", {"name": "a"}]}, r"capabilities holds 'a' twice"),
         ({"capabilities": ["a", Capability(name="a", version="2.0.0")]}, r"capabilities holds 'a' twice"),
         ({"capabilities": ["Not Valid"]}, r"capability 'Not Valid': name"),
     ],
@@ -93,3 +96,21 @@ def test_a_typed_dict_that_pydantic_does_not_take_is_refused_with_the_one_to_tak
     work.__annotations__["order"] = list[Order] if is_nested else Order
     with pytest.raises(UsageError, match=r"'order' has a TypedDict of typing; .* typing_extensions"):
         agent.task("work")(work)
+
+
+def test_a_capability_may_be_a_mapping_as_the_registry_takes_it() -> None:
+    gpu = {"name": "gpu", "version": "2.1.0", "attributes": {"memory_gb": 24}}
+    given = Agent("ada", capabilities=[gpu, "review"])
+    typed = Agent("ada", capabilities=[Capability(**gpu), Capability(name="review")])
+    assert given._registration() == typed._registration()
+
+
+def test_an_agent_shows_what_it_would_register_with() -> None:
+    agent = Agent("ada", capabilities=[{"name": "gpu", "version": "2.1.0"}], max_tasks=3)
+    assert repr(Agent("bob", capabilities=[])) == "<Agent bob: no capabilities; max_tasks=1>"
+
+    @agent.task("sort")
+    def sort(items: list[int]) -> list[int]:
+        return sorted(items)
+
+    assert repr(agent) == "<Agent ada: gpu 2.1.0, sort 1.0.0; max_tasks=3>"
