@@ -34,6 +34,7 @@ COMMANDS: Final = {
         "audit_command",
         "Export what a proposal leaves behind, and check it anywhere.",
     ),
+    "charter": Place("conclave.commands.charter", "charter_command", "Say who must vote, and by what rules."),
     "completion": Place(
         "conclave.commands.completion", "completion_command", "Complete words in your shell."
     ),
