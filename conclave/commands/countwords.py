@@ -38,7 +38,7 @@ def count_sentences(proposal: Proposal) -> Iterator[tuple[str, str]]:
             yield "duels", f"{option} {row}"
     for tie in count.ties:
         if tie.purpose == "win":
-            yield "tie", _win_sentence(tie, count)
+            yield "tied", _win_sentence(tie, count)
 
 
 def _round_sentence(count: CountView, each: RoundView, ties: list[TieView], *, is_last: bool) -> str:

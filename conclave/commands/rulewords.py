@@ -100,7 +100,8 @@ def _protocol_sentence(rules: RulesView) -> str:
 
 def _quorum_sentence(rules: RulesView) -> str:
     level = level_text(rules.quorum)
-    amount = f"{level} votes" if rules.quorum.count is not None else f"{level} of all weight"
+    votes = "vote" if rules.quorum.count == 1 else "votes"
+    amount = f"{level} {votes}" if rules.quorum.count is not None else f"{level} of all weight"
     if rules.protocol in BINARY:
         return f"at least {amount} {_COUNTED[rules.quorum_counts]}"
     return f"at least {amount} naming an option{'' if rules.quorum_counts == 'for' else ' or abstaining'}"

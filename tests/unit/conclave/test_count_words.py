@@ -65,7 +65,7 @@ def test_a_runoff_that_a_tie_ends_says_who_is_tied_where_and_by_which_rule() -> 
     assert list(count_sentences(proposal)) == [
         ("round 1", "tea 2, coffee 2, milk 0; milk goes out"),
         ("round 2", "tea 2, coffee 2"),
-        ("tie", "tea and coffee are tied for the first place in round 2, and by the rules a tie fails"),
+        ("tied", "tea and coffee are tied for the first place in round 2, and by the rules a tie fails"),
     ]
 
 
@@ -105,7 +105,7 @@ def test_of_copeland_the_duels_are_told_and_of_scores_only_a_tie() -> None:
     two = {"ada": 1, "bob": 1}
     level = decided("approval", two, {"ada": ["tea"], "bob": ["milk"]}, tie_rule="first_listed")
     assert list(count_sentences(level)) == [
-        ("tie", "tea and milk are tied for the first place: tea wins, the one listed first")
+        ("tied", "tea and milk are tied for the first place: tea wins, the one listed first")
     ]
 
 
