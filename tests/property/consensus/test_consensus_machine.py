@@ -24,6 +24,7 @@ from consensus.commands import (
     OpenVoting,
     Propose,
     ReportExecution,
+    SetCharter,
     SetDelegate,
     VetoProposal,
 )
@@ -39,7 +40,7 @@ from consensus.events import (
 from consensus.lifecycle import LIFECYCLE, SETTLED
 from consensus.model import ConsensusModel
 from consensus.record import Proposal
-from consensus.rules import ElectorateSpec, Level, Rules
+from consensus.rules import Charter, ElectorateSpec, Level, Rules
 from consensus.trail import first_hash, next_hash
 from coordination.runtime.model import Outcome
 from tests.support.drawn_polls import drawn_rules, raw_choices
@@ -108,6 +109,8 @@ class ConsensusMachine(RuleBasedStateMachine):
     def begin(self, drawn: dict[str, Any]) -> None:
         self.house = House()
         self.polls: dict[str, NaivePoll] = {}
+        self.is_chartered = False
+        """Whether everybody must have a vote on assignments of tasks."""
         self.seen = 0
         self.statuses: dict[str, str] = {}
         self.settled: dict[str, int] = {}
@@ -153,9 +156,25 @@ class ConsensusMachine(RuleBasedStateMachine):
         self.propose(proposal_id, proposer, drawn)
 
     def propose(self, proposal_id: str, proposer: str, drawn: dict[str, Any]) -> None:
-        self.house.send(
+        outcome = self.house.send(
             Propose(proposal_id=proposal_id, proposer=proposer, title="t", description="", **drawn)
         )
+        if self.is_chartered and drawn["kind"] == KINDS[1] and isinstance(outcome, Outcome):
+            assert drawn["electorate"].agents == AGENTS
+            assert drawn["rules"].veto_holders == ("vi",)
+
+    @rule(is_set=st.booleans(), agent=st.sampled_from(["operator", "operator", "ada"]))
+    def charter(self, *, is_set: bool, agent: str) -> None:
+        terms = Charter(
+            kind=KINDS[1],
+            electorate=ElectorateSpec(agents=AGENTS),
+            veto_holders=("vi",),
+            are_signatures_required=False,
+        )
+        outcome = self.house.send(SetCharter(agent=agent, kind=KINDS[1], charter=terms if is_set else None))
+        assert isinstance(outcome, Outcome) == (agent == "operator")
+        if agent == "operator":
+            self.is_chartered = is_set
 
     @rule(turn=turns, given=st.dictionaries(agents, st.integers(0, 3)), data=st.data())
     def open(self, turn: int, given: dict[str, int], data: st.DataObject) -> None:

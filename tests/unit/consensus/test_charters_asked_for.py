@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Final
 
 import pytest
 
@@ -14,7 +15,7 @@ from coordination.runtime.memory_store import MemoryStream
 from tests.support.serving import serving
 from tests.support.voting import ARTIFACT
 
-KIND = "task_assignment"
+KIND: Final = "task_assignment"
 
 
 async def test_a_charter_is_told_as_it_was_set_and_holds_after_a_restart() -> None:
