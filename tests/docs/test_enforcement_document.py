@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from conclave.deployment import deployed
 from conclave.embedded import embedded_server
 from conclave.identity import ENVIRONMENT_VARIABLE
@@ -27,9 +29,12 @@ OF_CONSUMERS = {"approval_required", "wrong_kind"}
 """Codes that consensus does not know."""
 
 
-async def test_the_program_prints_what_the_document_says(tmp_path: Path) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    (said,) = re.findall(r"prints\n\n```text\n(.*?)```", TEXT, re.DOTALL)
+PROGRAMS = re.findall(r"^```python\n(.*?)^```\n\nprints\n\n```text\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL)
+"""Each with what it prints: of a task, of a fact."""
+
+
+@pytest.mark.parametrize(("code", "said"), PROGRAMS, ids=["a task", "a fact"])
+async def test_the_program_prints_what_the_document_says(code: str, said: str, tmp_path: Path) -> None:
     async with (
         embedded_server(tmp_path, port=free_port(), secured=Subjects()) as server,
         deployed(server.url, credentials=server.credentials),
