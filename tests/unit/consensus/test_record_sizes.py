@@ -17,11 +17,12 @@ from consensus.commands import (
     NotePresence,
     OpenVoting,
     Propose,
+    SetCharter,
     SetDelegate,
 )
 from consensus.model import ConsensusModel
 from consensus.replies import Proposal
-from consensus.rules import ElectorateSpec, Level, Option, Rules
+from consensus.rules import Charter, ElectorateSpec, Level, Option, Rules
 from consensus.views import full_view
 from coordination.runtime.framing import EventCodec
 from coordination.runtime.limits import (
@@ -96,6 +97,15 @@ def check(house: House, command: Any) -> None:
     answer_bytes = len(json.dumps(json.dumps(outcome.reply))) if isinstance(outcome.reply, dict) else 100
     total = size_of(outcome.events) + answer_bytes + EVENT_OVERHEAD_BYTES
     assert total < MAX_COMMAND_EVENTS_BYTES
+
+
+def test_the_largest_charter_fits_into_one_record() -> None:
+    charter = Charter(
+        kind="infrastructure_change",
+        electorate=ElectorateSpec(agents=AGENTS, weights="given", given=dict.fromkeys(AGENTS, WEIGHT)),
+        veto_holders=AGENTS[: limits.MAX_VETO_HOLDERS],
+    )
+    check(House(), SetCharter(agent="operator", kind="infrastructure_change", charter=charter))
 
 
 @pytest.mark.parametrize("size", [limits.MAX_IMMEDIATE_ELECTORATE, limits.MAX_ELECTORATE])
