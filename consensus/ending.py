@@ -258,6 +258,7 @@ def report(change: Change, command: ReportExecution, now_ms: int) -> Outcome | R
         return refused(
             "already_reported",
             f"there is a receipt of {record.receipt.reported_at_ms} (Unix ms); the first one stands",
+            details={"reported_at_ms": record.receipt.reported_at_ms},
         )
     if command.result_sha256:
         refusal = problem_of_artifact("result_sha256", command.result_sha256)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from conclave.commands.refusalwords import error_text
 from coordination.runtime.errors import ConclaveError, UsageError
 from coordination.runtime.names import Subjects
 
@@ -100,5 +102,5 @@ def run(
             error = error.exceptions[0]
         if not isinstance(error, expected):
             raise
-        click.echo(f"conclave: {error}", err=True)
+        click.echo(f"conclave: {error_text(error, now_ms=time.time_ns() // 1_000_000)}", err=True)
         sys.exit(2 if isinstance(error, (UsageError, *input_errors)) else 1)

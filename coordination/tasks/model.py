@@ -201,7 +201,7 @@ class TasksModel:
         if command.approval_expires_ms < now_ms:
             expired_ms = command.approval_expires_ms
             message = f"the approval of proposal {command.approved_by} expired at {expired_ms} (Unix ms)"
-            return Rejected(code="approval_expired", message=message)
+            return Rejected(code="approval_expired", message=message, details={"expires_at_ms": expired_ms})
         return None
 
     def _no_room_for(self, command: SubmitTask) -> Rejected | None:

@@ -395,3 +395,12 @@ def test_refusals_of_time_say_when_to_come_back() -> None:
     locked = succeeded(timelock_ms=5).refusal(EXECUTE)
     assert (early.details, locked.details) == ({"snapshot_ms": 1_010}, {"eta_ms": 1_005})
     assert isinstance(early, Rejected)
+
+
+def test_every_moment_in_a_message_is_also_in_its_details() -> None:
+    for case in CASES:
+        told = re.findall(r"([0-9]+) \(Unix ms\)", case.message)
+        if told:
+            house = case.house()
+            details = house.refusal(case.command).details
+            assert set(map(int, told)) <= {each for name, each in details.items() if name.endswith("_ms")}
