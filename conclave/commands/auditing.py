@@ -38,7 +38,8 @@ async def export_audit(access: Access, reference: str, *, out: Path | None) -> b
         Whether it verifies.
 
     Raises:
-        UsageError: There is no such proposal, or `out` exists or cannot be written.
+        RejectedError: There is no such proposal.
+        UsageError: `out` exists or cannot be written.
         ConclaveError: The service's trail is not one that this version can read.
     """
     async with consensus(access) as (client, _):

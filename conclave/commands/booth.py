@@ -45,7 +45,8 @@ async def find(client: ConsensusClient, reference: str) -> Proposal:
     """The proposal that `reference` means: its number, ``12`` or ``#12``, its id, or a beginning of its id.
 
     Raises:
-        UsageError: There is none, or there are several.
+        RejectedError: ``unknown_proposal``.
+        UsageError: There are several, or nothing can be called so.
     """
     digits = reference.removeprefix("#")
     if digits.isascii() and digits.isdigit() and len(digits) <= MAX_NUMBER_DIGITS:
@@ -53,7 +54,7 @@ async def find(client: ConsensusClient, reference: str) -> Proposal:
         if numbered is not None:
             return await client.get(numbered.proposal_id)
         if reference != digits or len(digits) < MIN_PREFIX_CHARS:
-            raise UsageError(f"there is no proposal #{digits}; see: conclave proposals")
+            raise _unknown(f"#{digits}")
         # The beginning of an id may happen to be all digits.
     if not is_id(reference):
         raise UsageError(f"{reference[:80]!r} is neither the number of a proposal nor its id")
@@ -74,18 +75,20 @@ async def _numbered(client: ConsensusClient, number: int) -> ProposalSummary | N
 
 async def _beginning(client: ConsensusClient, prefix: str) -> ProposalSummary:
     if len(prefix) < MIN_PREFIX_CHARS:
-        raise UsageError(
-            f"there is no proposal {prefix!r}; give its number, its id, or {MIN_PREFIX_CHARS} or more "
-            "characters of its id"
-        )
+        mend = f"give its number, its id, or {MIN_PREFIX_CHARS} or more characters of its id"
+        raise _unknown(repr(prefix), mend)
     found = [each async for each in all_proposals(client) if each.proposal_id.startswith(prefix)]
     if not found:
-        raise UsageError(f"there is no proposal {prefix!r}; see: conclave proposals")
+        raise _unknown(repr(prefix))
     if len(found) > 1:
         named = ", ".join(f"#{each.number} {each.proposal_id}" for each in found[:_MAX_NAMED])
         more = ", ..." if len(found) > _MAX_NAMED else ""
         raise UsageError(f"{prefix!r} begins the ids of {len(found)} proposals: {named}{more}")
     return found[0]
+
+
+def _unknown(name: str, mend: str = "see: conclave proposals") -> RejectedError:
+    return RejectedError("unknown_proposal", f"there is no proposal {name}; {mend}")
 
 
 async def all_proposals(client: ConsensusClient) -> AsyncIterator[ProposalSummary]:

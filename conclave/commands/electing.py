@@ -52,6 +52,14 @@ def read_names(_: click.Context, __: click.Parameter, given: Sequence[str]) -> t
     return tuple(names)
 
 
+def read_electors(ctx: click.Context, option: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
+    """Agents as `read_names`; if any list is given, it is not empty."""
+    names = read_names(ctx, option, given)
+    if given and not names:
+        raise click.BadParameter("empty_electorate: name at least one agent that may vote")
+    return names
+
+
 def read_weights(_: click.Context, __: click.Parameter, given: Sequence[str]) -> dict[str, int]:
     """``AGENT=N``, several."""
     weights: dict[str, int] = {}

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from conclave.commands.access import Access, ask, asks
+from conclave.commands.confirming import all_met_option, met_option
 from conclave.commands.electing import complete_proposal, read_options
 from conclave.commands.options import json_option, refuse_together
 
@@ -150,8 +151,8 @@ def veto_command(*, proposal: str, reason: str, as_json: bool, access: Access) -
 @_proposal
 @_artifact
 @_sha256
-@click.option("--met", multiple=True, metavar="TEXT", help="A condition that is met; may be repeated.")
-@click.option("--all-met", is_flag=True, help="Every condition is met.")
+@met_option
+@all_met_option
 @click.option(
     "--id", "execution_id", metavar="ID", help="Ask again for the execution ID.  [default: a new one]"
 )
@@ -162,8 +163,8 @@ def execute_command(
     proposal: str,
     artifact: Path | None,
     sha256: str | None,
-    met: tuple[str, ...],
-    all_met: bool,
+    conditions_met: tuple[str, ...],
+    are_all_met: bool,
     execution_id: str | None,
     as_json: bool,
     access: Access,
@@ -174,7 +175,7 @@ def execute_command(
     conclave proposal report.
     """
     refuse_together("--artifact", "--sha256", both=artifact is not None and sha256 is not None)
-    refuse_together("--met", "--all-met", both=bool(met) and all_met)
+    refuse_together("--met", "--all-met", both=bool(conditions_met) and are_all_met)
     from conclave.commands import voting  # noqa: PLC0415
 
     ask(
@@ -182,8 +183,8 @@ def execute_command(
             access,
             proposal,
             artifact or sha256,
-            conditions_met=met,
-            are_all_met=all_met,
+            conditions_met=conditions_met,
+            are_all_met=are_all_met,
             execution_id=execution_id,
             as_json=as_json,
         )

@@ -12,6 +12,7 @@ import click
 from conclave.commands.access import Access, ask, asks
 from conclave.commands.electing import (
     read_duration,
+    read_electors,
     read_level,
     read_names,
     read_options,
@@ -67,7 +68,7 @@ _OPTIONS: Final = (
         "agents",
         multiple=True,
         metavar="A,B,C",
-        callback=read_names,
+        callback=read_electors,
         help="Who may vote, by name; may be repeated.",
     ),
     click.option("--requirement", metavar="TEXT", help="... or who meets it when voting opens."),

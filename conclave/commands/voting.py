@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -12,12 +13,18 @@ from conclave.commands import tables
 from conclave.commands.access import Access
 from conclave.commands.booth import consensus, find, read_artifact
 from conclave.commands.choicewords import ChoiceWordsError, choice_text, read_choice
+from conclave.commands.confirming import confirmed, with_way_out
 from conclave.commands.output import print_json
 from conclave.commands.proposalview import decision_text, iso
 from conclave.commands.votewords import scope_text
 from consensus.replies import Decision, DelegationsReply, Proposal
 from consensus.wire import Scope
-from coordination.runtime.errors import RejectedError, UsageError
+from coordination.registry.client import RegistryClient
+from coordination.runtime.client import Caller
+from coordination.runtime.errors import ConclaveError, RejectedError, UsageError
+
+_REGISTRY_PATIENCE_S: Final = 1.5
+"""How long a delegation that was accepted waits to hear whether its delegate is known."""
 
 
 async def vote(
@@ -44,8 +51,8 @@ async def vote(
         as_json: Whether to print JSON.
 
     Raises:
-        UsageError: There is no such proposal, it is not about `read`, or `words` are no choice.
-        RejectedError: The vote is refused.
+        UsageError: `words` are no choice.
+        RejectedError: There is no such proposal, it is not about `read`, or the vote is refused.
     """
     digest = (await asyncio.to_thread(read_artifact, read))[0] if isinstance(read, Path) else read
     async with consensus(access) as (client, _):
@@ -79,9 +86,11 @@ def _require_artifact(proposal: Proposal, digest: str | None, read: Path | str |
     of_option = next((each for each in proposal.rules.options if each.artifact_sha256 == digest), None)
     if of_option is not None:
         return
-    raise UsageError(
-        f"#{proposal.number} is about {proposal.artifact_sha256}, not about {read}, which is {digest}; "
-        "nothing was signed. Read what it is about, or ask the proposer to amend it"
+    named = f"{digest:.80}" if isinstance(read, str) else f"{read}, which is {digest}"
+    raise RejectedError(
+        "stale_artifact",
+        f"#{proposal.number} is about {proposal.artifact_sha256}, not about {named}; "
+        "nothing was signed. Read what it is about, or ask the proposer to amend it",
     )
 
 
@@ -91,8 +100,12 @@ async def delegate(access: Access, agent: str | None, *, kind: str, as_json: boo
     Raises:
         RejectedError: ``delegation_cycle``, or the service refuses otherwise.
     """
-    async with consensus(access) as (client, _):
+    async with consensus(access) as (client, caller):
         made = await client.delegate(agent, kind=kind)
+        if agent is not None and await _is_stranger(caller, agent):
+            click.echo(
+                f"conclave: no agent {agent} is registered; the delegation counts once it may vote", err=True
+            )
     if as_json:
         print_json(made.model_dump(mode="json"))
         return
@@ -101,6 +114,18 @@ async def delegate(access: Access, agent: str | None, *, kind: str, as_json: boo
         f"{agent} stands in for {access.agent}" if agent else f"nobody stands in for {access.agent} any more"
     )
     click.echo(f"{who} in {what} whose vote opens from now on")
+
+
+async def _is_stranger(caller: Caller, agent: str) -> bool:
+    """Whether the registry says that it does not know `agent`: a slip of the pen, perhaps."""
+    try:
+        async with asyncio.timeout(_REGISTRY_PATIENCE_S):
+            await RegistryClient(caller).get(agent)
+    except RejectedError as error:
+        return error.code == "unknown_agent"
+    except (ConclaveError, TimeoutError):  # the delegation stands whether or not somebody can tell
+        return False
+    return False
 
 
 async def show_delegations(access: Access, agent: str | None, *, as_json: bool) -> None:
@@ -179,7 +204,7 @@ async def execute(
         as_json: Whether to print JSON.
 
     Raises:
-        UsageError: It was not said what is executed.
+        UsageError: It was not said what is executed, or the approval has no such condition.
         RejectedError: It may not be executed, by one of the codes of docs/consensus.md.
     """
     async with consensus(access) as (client, _):
@@ -192,31 +217,21 @@ async def execute(
             raise UsageError(
                 f"say what you execute: --artifact FILE, or --sha256 {approved} if you have checked it"
             )
-        if are_all_met:
-            conditions_met = proposal.conditions
+        met = confirmed(proposal, conditions_met, are_all_met=are_all_met)
         try:
             done = await client.execute(
                 proposal.proposal_id,
                 artifact_sha256=read,
-                conditions_met=conditions_met,
+                conditions_met=met,
                 token=token.model_dump(mode="json") if token else None,
                 execution_id=execution_id,
             )
         except RejectedError as error:
-            if error.code == "conditions_unmet":
-                raise _named_conditions(proposal, error) from None
-            raise
+            raise with_way_out(error) from None
     if as_json:
         print_json(done.model_dump(mode="json"))
     else:
         click.echo(f"#{proposal.number}  executed by {done.executor} as {done.execution_id}")
-
-
-def _named_conditions(proposal: Proposal, error: RejectedError) -> RejectedError:
-    listed = "; ".join(proposal.conditions)
-    return RejectedError(
-        error.code, f"{error.message}; say of each that it is met, --met TEXT, or of all, --all-met: {listed}"
-    )
 
 
 async def report(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import platform
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from conclave.approval import Deployer
 from conclave.commands.access import Access
 from conclave.commands.booth import consensus, find
-from conclave.commands.durations import moment_text
-from conclave.commands.listing import now_ms
+from conclave.commands.confirming import confirmed, with_way_out
 from conclave.commands.nix.reading import recorded
 from consensus.replies import Proposal
 from coordination.approvals.redeeming import execution_of
@@ -38,7 +36,8 @@ async def write_approved(
     *,
     access: Access,
     reference: str,
-    conditions_met: tuple[str, ...],
+    conditions_met: tuple[str, ...] = (),
+    are_all_met: bool = False,
 ) -> Approved:
     """Redeem the approval of a graph, write its flake, and give the receipt.
 
@@ -51,21 +50,24 @@ async def write_approved(
         access: Where consensus is, and as whom the approval is redeemed.
         reference: The proposal, by number, id or beginning of its id.
         conditions_met: The conditions of the approval that are met.
+        are_all_met: Whether all are.
 
     Raises:
-        UsageError: There is no such proposal.
-        RejectedError: The approval is not good for this graph here; nothing was written.
+        UsageError: `reference` may mean several proposals, or the approval has no such condition.
+        RejectedError: There is no such proposal, or its approval is not good for this graph here; nothing was
+            written.
         UnavailableError, AuthorizationError: Consensus cannot be asked.
         OutputError: The flake cannot be written; the approval was redeemed for a later attempt.
     """
     async with consensus(access) as (client, caller):
         proposal = await find(client, reference)
         _require_newest(proposal, directory)
+        met = confirmed(proposal, conditions_met, are_all_met=are_all_met)
         deployer = Deployer(caller=caller, client=client, execution_id=_execution_at(directory))
         try:
-            built = await deployer.redeem(proposal, graph, flake, conditions_met=conditions_met)
+            built = await deployer.redeem(proposal, graph, flake, conditions_met=met)
         except RejectedError as error:
-            raise _timed(error, proposal.proposal_id) from None
+            raise with_way_out(error) from None
         written = await asyncio.to_thread(write, built, directory)
         note = f"flake of {graph.name} for {len(built.hosts)} hosts"
         digest = await deployer.report(proposal.proposal_id, built, note=note)
@@ -92,16 +94,3 @@ def _require_newest(proposal: Proposal, directory: Path) -> None:
 def _execution_at(directory: Path) -> str:
     """Generating into `directory` on this machine, by whatever name it is called."""
     return execution_of(platform.node(), str(directory.resolve()))
-
-
-def _timed(error: RejectedError, proposal_id: str) -> RejectedError:
-    """A refusal, with the end of a timelock as people read it."""
-    eta_ms = error.details.get("eta_ms")
-    if error.code != "timelock_pending" or not isinstance(eta_ms, int):
-        return error
-    ends = f"{_utc(eta_ms)}, {moment_text(eta_ms, now_ms())}"
-    return RejectedError(error.code, f"proposal {proposal_id} is queued; its timelock ends {ends}")
-
-
-def _utc(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

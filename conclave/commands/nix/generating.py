@@ -33,6 +33,7 @@ class ApprovedBy:
     reference: str
     """The proposal: its number, its id or a beginning of its id."""
     conditions_met: tuple[str, ...] = ()
+    are_all_met: bool = False
 
 
 def generate(path: Path, directory: Path, *, approval: ApprovedBy | None, as_json: bool) -> None:
@@ -77,6 +78,7 @@ def _approved(graph: Graph, flake: Flake, directory: Path, approval: ApprovedBy)
             access=approval.access,
             reference=approval.reference,
             conditions_met=approval.conditions_met,
+            are_all_met=approval.are_all_met,
         )
     )
 

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from conclave.commands.access import Access, asks
+from conclave.commands.confirming import all_met_option, met_option
 from conclave.commands.nix.reading import told
 from conclave.commands.options import json_option, refuse_together
 
@@ -66,13 +67,8 @@ def validate_command(*, file: Path, strict: bool, as_json: bool) -> None:
     metavar="ID",
     help="Write only what this proposal has approved: redeem its approval, give the receipt.",
 )
-@click.option(
-    "--condition-met",
-    "conditions_met",
-    multiple=True,
-    metavar="TEXT",
-    help="With --proposal: confirm a condition of the approval; may be repeated.",
-)
+@met_option
+@all_met_option
 @json_option
 @asks
 def generate_command(
@@ -82,6 +78,7 @@ def generate_command(
     is_check: bool,
     proposal: str | None,
     conditions_met: tuple[str, ...],
+    are_all_met: bool,
     as_json: bool,
     access: Access,
 ) -> None:
@@ -89,12 +86,13 @@ def generate_command(
 
     With --check the exit status is 1 if the directory is not up to date. It is 1, too, if the graph has
     errors, or if the approval of --proposal is not good for it, and 2 if FILE cannot be read, the directory
-    cannot be written or, with --proposal, consensus cannot be asked. The other options about a server are
-    for --proposal.
+    cannot be written or, with --proposal, consensus cannot be asked. The options about conditions and about a
+    server are for --proposal.
     """
     refuse_together("--check", "--proposal", both=is_check and proposal is not None)
-    if conditions_met and proposal is None:
-        raise click.UsageError("--condition-met: of which --proposal?")
+    refuse_together("--met", "--all-met", both=bool(conditions_met) and are_all_met)
+    if (conditions_met or are_all_met) and proposal is None:
+        raise click.UsageError("conditions are met of which proposal? say so with --proposal ID")
     with told():
         from conclave.commands.nix.generating import (  # noqa: PLC0415 - not for --help
             ApprovedBy,
@@ -105,7 +103,12 @@ def generate_command(
         if not is_check:
             approval = None
             if proposal is not None:
-                approval = ApprovedBy(access=access, reference=proposal, conditions_met=conditions_met)
+                approval = ApprovedBy(
+                    access=access,
+                    reference=proposal,
+                    conditions_met=conditions_met,
+                    are_all_met=are_all_met,
+                )
             generate(file, out, approval=approval, as_json=as_json)
         elif not is_up_to_date(file, out, as_json=as_json):
             sys.exit(1)

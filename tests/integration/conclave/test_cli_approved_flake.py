@@ -79,7 +79,9 @@ def refused(finished: Finished, beginning: str) -> None:
     ("options", "said"),
     [
         (("--check", "--proposal", "1"), "--check and --proposal cannot be given together"),
-        (("--condition-met", "backup made"), "--condition-met: of which --proposal?"),
+        (("--condition-met", "backup made"), "of which proposal? say so with --proposal ID"),
+        (("--all-met",), "of which proposal? say so with --proposal ID"),
+        (("--met", "a", "--all-conditions-met", "--proposal", "1"), "--met and --all-met cannot be given"),
     ],
 )
 async def test_options_that_make_no_sense_together_are_refused(

@@ -73,8 +73,9 @@ async def test_a_vote_goes_from_proposal_to_receipt(tmp_path: Path) -> None:
         )
         assert reply["status"] == "succeeded"
         execute = ("proposal", "execute", "1", "--as", "bob", "--artifact", "tea.txt")
-        refused(await here.run(*execute), 1, "conditions_unmet", "--met TEXT", "milk")
-        done = await read(here, *execute, "--met", "milk", "--id", "e1")
+        refused(await here.run(*execute), 1, "conditions_unmet: not confirmed: milk; confirm each with --met")
+        refused(await here.run(*execute, "--met", "foo"), 2, "--met foo: #1 has no such condition")
+        done = await read(here, *execute, "--condition-met", "milk", "--id", "e1")
         assert (done["executor"], done["execution_id"]) == ("bob", "e1")
         report = await here.run("proposal", "report", "1", "--success", "--note", "hot", "--as", "bob")
         assert report.out == "#1  reported success\n"
@@ -159,7 +160,12 @@ async def test_a_proposal_is_discussed_amended_and_stopped(tmp_path: Path) -> No
         amended = await read(here, *amend, "--as", "ada")
         assert amended["artifact_sha256"] == hashlib.sha256(b"green tea").hexdigest()
         stale = await here.run("vote", "1", "for", "--as", "bob", "--artifact", "tea.txt")
-        refused(stale, 2, "not about tea.txt", "nothing was signed")
+        refused(stale, 1, "stale_artifact: #1 is about", f"not about tea.txt, which is {TEA}; nothing was")
+        stale = await here.run("vote", "1", "for", "--as", "bob", "--sha256", TEA)
+        green = amended["artifact_sha256"]
+        refused(stale, 1, f"stale_artifact: #1 is about {green}, not about {TEA}; nothing was signed")
+        early = await here.run("vote", "1", "for", "--as", "bob", "--sha256", green)
+        refused(early, 1, "not_active: voting opens after 20", " UTC (in 59m")
         vetoed = await here.run("proposal", "veto", "1", "coffee", "--as", "dave")
         assert vetoed.out == "#1  vetoed by dave: coffee\n"
         refused(await here.run("proposal", "cancel", "1", "--as", "ada"), 1, "already_settled")
@@ -175,6 +181,11 @@ async def test_delegates_are_chosen_listed_and_dismissed(tmp_path: Path) -> None
         bob = await session(here, "bob")
         made = await bob.consensus.propose("Tea?", artifact_sha256=TEA, electorate=["ada", "bob"])
         assert (await bob.consensus.vote(made.proposal_id, "for")).weight == 2
+        stranger = await here.run("delegate", "nosuchagent", "--as", "ada")
+        assert stranger.err == (
+            "conclave: no agent nosuchagent is registered; the delegation counts once it may vote\n"
+        )
+        assert stranger.out.startswith("nosuchagent stands in for ada")
         dismissed = await here.run("delegate", "--none", "--as", "ada")
         assert dismissed.out.startswith("nobody stands in for ada any more")
 
@@ -211,8 +222,8 @@ async def test_what_cannot_be_done_is_said_in_one_line_with_a_way_out(tmp_path: 
         (tmp_path / "bad.yaml").write_text("nodes: 7\n", encoding="utf-8")
         share = ("propose", "T", "--sha256", "0" * 64, "-e", "ada", "--threshold", "1.5", "--as", "ada")
         cases = (
-            (("vote", "7", "for"), 2, "there is no proposal #7; see: conclave proposals"),
-            (("vote", "ab", "for"), 2, "4 or more characters of its id"),
+            (("vote", "7", "for"), 1, "unknown_proposal: there is no proposal #7; see: conclave proposals"),
+            (("vote", "ab", "for"), 1, "4 or more characters of its id"),
             (("proposal", "show", "../x"), 2, "neither the number of a proposal nor its id"),
             (("vote", "1", "maybe", "--as", "ada"), 1, "invalid_choice: a choice is one of for, against"),
             (("vote", "1", "a:x", "--as", "ada"), 2, "points are OPTION:NUMBER"),
@@ -239,6 +250,10 @@ async def test_without_a_consensus_service_the_line_says_what_to_start(tmp_path:
         (("propose", "T", "--sha256", "0"), "say who votes, in one way"),
         (("propose", "T", "--sha256", "0", "-e", "ada", "--role", "x"), "say who votes, in one way"),
         (("propose", "T", "--sha256", "0", "-e", "Ada"), "'Ada' is no agent id"),
+        (
+            ("propose", "T", "--sha256", "0", "-e", ""),
+            "empty_electorate: name at least one agent that may vote",
+        ),
         (("propose", "T", "--period", "10"), "write 10s or 10m"),
         (("propose", "T", "--quorum", "half"), "'half': a level is written as"),
         (("propose", "T", "--weight", "ada"), "is not AGENT=N"),

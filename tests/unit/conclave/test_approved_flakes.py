@@ -13,10 +13,11 @@ import pytest
 
 from conclave.commands.access import Access
 from conclave.commands.nix import approving
+from conclave.commands.refusalwords import error_text
 from conclave.provenance import digest_files, keeping_approval
 from consensus.client import ConsensusClient
 from consensus.wire import Proposal
-from coordination.runtime.errors import RejectedError, UnavailableError
+from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
 from coordination.runtime.names import Subjects
 from nix_gen import Flake, Graph, OutputError, loads, translate
 from tests.support.approving import WINDOW_MS, Hall, a_hall
@@ -43,7 +44,7 @@ class Site:
         graph: Graph = GRAPH,
         *,
         out: str = "out",
-        conditions_met: tuple[str, ...] = (),
+        **confirming: Any,
     ) -> approving.Approved:
         access = Access(subjects=Subjects(), agent=self.agent)
         return await approving.write_approved(
@@ -52,7 +53,7 @@ class Site:
             self.folder / out,
             access=access,
             reference=proposal.proposal_id,
-            conditions_met=conditions_met,
+            **confirming,
         )
 
     async def refused(self, proposal: Proposal, graph: Graph = GRAPH, **how: Any) -> RejectedError:
@@ -78,7 +79,6 @@ async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
             yield ConsensusClient(caller), caller
 
         monkeypatch.setattr(approving, "consensus", consensus)
-        monkeypatch.setattr(approving, "now_ms", hall.clock.now_ms)
         yield Site(hall, tmp_path)
 
 
@@ -210,16 +210,27 @@ async def test_a_timelock_that_has_not_run_out_is_told_with_its_end(site: Site) 
     proposal = await site.approved(timelock_ms=90_000)
     refused = await site.refused(proposal)
     assert refused.code == "timelock_pending"
-    assert refused.message.endswith("its timelock ends 1970-01-01 00:18:10 UTC, in 1m30s")
+    assert error_text(refused, now_ms=site.hall.clock.now_ms()) == (
+        "timelock_pending: it is queued; it may be executed from 1970-01-01 00:18:10 UTC (in 1m30s) on"
+    )
     site.hall.clock.advance(90_000)
     await site.generate(proposal)
 
 
 async def test_every_condition_is_confirmed(site: Site) -> None:
-    proposal = await site.approved(conditions=["backup made"])
-    refused = await site.refused(proposal)
-    assert (refused.code, "backup made" in refused.message) == ("conditions_unmet", True)
-    await site.generate(proposal, conditions_met=("backup made",))
+    proposal = await site.approved(conditions=["backup made", "tested"])
+    assert str(await site.refused(proposal, conditions_met=("tested",))) == (
+        "conditions_unmet: not confirmed: 'backup made'; confirm each with --met TEXT, or all with --all-met"
+    )
+    with pytest.raises(UsageError, match="no such condition; its conditions: 'backup made'; tested"):
+        await site.generate(proposal, conditions_met=("teste",))
+    await site.generate(proposal, conditions_met=("tested", "backup made"))
+    await site.generate(await site.approved(conditions=["tested"]), are_all_met=True)
+
+
+async def test_what_no_vote_asked_for_is_no_condition(site: Site) -> None:
+    with pytest.raises(UsageError, match="--met foo: #1 has no such condition; it has none"):
+        await site.generate(await site.approved(), conditions_met=("foo",))
 
 
 async def test_links_to_one_directory_are_one_execution(site: Site) -> None:

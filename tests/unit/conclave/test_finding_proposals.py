@@ -65,17 +65,27 @@ async def test_a_number_an_id_or_its_beginning_names_a_proposal(reference: str, 
 @pytest.mark.parametrize(
     ("reference", "reason"),
     [
-        ("3", "there is no proposal #3; see: conclave proposals"),
-        ("0", "there is no proposal #0"),
-        ("#99086", "there is no proposal #99086"),
+        ("3", "#3; see: conclave proposals"),
+        ("0", "#0; "),
+        ("#99086", "#99086; "),
         ("d00", "'d00'; give its number, its id, or 4 or more characters of its id"),
-        ("dead", "there is no proposal 'dead'"),
-        ("55555", "there is no proposal '55555'"),
+        ("dead", "'dead'; "),
+        ("55555", "'55555'; "),
+    ],
+)
+async def test_what_names_none_is_unknown(reference: str, reason: str) -> None:
+    with pytest.raises(RejectedError, match=f"^unknown_proposal: there is no proposal {reason}"):
+        await find(CLIENT, reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
         ("1234", "'1234' begins the ids of 2 proposals: #1 1234abcd, #12 1234abff$"),
         ("a b", "'a b' is neither the number of a proposal nor its id"),
         ("", "'' is neither the number of a proposal nor its id"),
     ],
 )
-async def test_what_names_none_or_several_is_refused(reference: str, reason: str) -> None:
+async def test_what_names_several_or_can_name_none_is_refused(reference: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         await find(CLIENT, reference)
