@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.waiting import wait_until
 
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 READY = b"Ctrl-C"
 """Last words of the greeting of `conclave up` and `conclave serve`."""
