@@ -98,7 +98,7 @@ def test_generate_writes_checks_and_says_what_is_stale(tmp_path: Path) -> None:
     done = run("generate", path, "-o", out)
     assert done.exit_code == 0
     assert "  written  hosts/deployment/default.nix\n" in done.stdout
-    assert done.stdout.endswith(f"{out}: 8 files for 1 host\n".replace("8", str(len(list(out.rglob("*.*"))))))
+    assert done.stdout.endswith(f"{out}: {len(list(out.rglob('*.*')))} files for 1 host\n")
     again = run("generate", path, "-o", out, "--check")
     assert (again.exit_code, again.stdout) == (0, f"{out}: up to date\n")
     (out / "plan.txt").write_text("mine\n", encoding="utf-8")
