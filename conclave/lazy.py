@@ -6,7 +6,8 @@ of it.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from conclave.deferred import deferred
 
@@ -38,4 +39,6 @@ PLACES: Final = {
 }
 """Public name -> the module that has it."""
 
+__getattr__: Callable[[str], Any]
+__dir__: Callable[[], list[str]]
 __getattr__, __dir__ = deferred("conclave", PLACES)

@@ -6,7 +6,8 @@ the server must cost nothing until a test wants them.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from conclave.deferred import deferred
 
@@ -25,4 +26,6 @@ PLACES: Final = {
 }
 """Public name -> the module that has it."""
 
+__getattr__: Callable[[str], Any]
+__dir__: Callable[[], list[str]]
 __getattr__, __dir__ = deferred("conclave.testing", PLACES)
