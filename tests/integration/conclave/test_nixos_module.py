@@ -37,7 +37,9 @@ let
   lib = { importTOML = file: builtins.fromTOML (builtins.readFile file); attrNames = builtins.attrNames;
           fileset = { toSource = one: one; unions = all: all; }; licenses.asl20 = "asl20"; };
   plain = name: name;
-  names = [ "click" "networkx" "nkeys" "packaging" "pydantic" "pyyaml" "rich" "structlog" "hatchling" ];
+  names = [
+    "click" "networkx" "nkeys" "packaging" "pydantic" "pynacl" "pyyaml" "rich" "structlog" "hatchling"
+  ];
   known = builtins.listToAttrs (map (name: { inherit name; value = { pname = name; }; }) names);
   python = { override = { self, packageOverrides }:
     let final = known // packageOverrides final { } // makers; in { pkgs = final; }; };

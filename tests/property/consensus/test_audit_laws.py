@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -171,7 +172,8 @@ def test_no_forgery_whatever_breaks_the_check_itself(house: House, data: st.Data
                     target = lines[place]["body"]
                     for key in path[:-1]:
                         target = target[key]
-                    target[path[-1]] = data.draw(ODD)
+                    # A copy: the next change may be within it, and hypothesis draws the same objects again.
+                    target[path[-1]] = copy.deepcopy(data.draw(ODD))
 
     report = checked(forged(audit, change, by="consensus"))
     assert all(str(problem) and json.dumps(problem.as_json()) for problem in report.problems)

@@ -160,7 +160,7 @@ class ConsensusMachine(RuleBasedStateMachine):
             Propose(proposal_id=proposal_id, proposer=proposer, title="t", description="", **drawn)
         )
         if self.is_chartered and drawn["kind"] == KINDS[1] and isinstance(outcome, Outcome):
-            assert drawn["electorate"].agents == AGENTS
+            assert sorted(drawn["electorate"].agents) == sorted(AGENTS)
             assert drawn["rules"].veto_holders == ("vi",)
 
     @rule(is_set=st.booleans(), agent=st.sampled_from(["operator", "operator", "ada"]))
@@ -313,6 +313,12 @@ class ConsensusMachine(RuleBasedStateMachine):
                 assert record.tally == self.polls[proposal_id].tally()
                 assert record.released == self.polls[proposal_id].released()
 
+    def _forget(self, proposal_id: str) -> None:
+        # One that gave way for another may have ended and gone in one record, before anybody looked.
+        self.statuses.pop(proposal_id, None)
+        self.settled.pop(proposal_id, None)
+        self.polls.pop(proposal_id, None)
+
     def _follow(self, event: Any) -> None:
         """Carry an event over to the twin, and judge a decision by it."""
         naive = self.polls.get(getattr(event, "proposal_id", ""))
@@ -324,8 +330,7 @@ class ConsensusMachine(RuleBasedStateMachine):
                     naive.release(agent)
                 self.polls[event.proposal_id] = naive
             case ProposalArchived():
-                del self.statuses[event.proposal_id], self.settled[event.proposal_id]
-                self.polls.pop(event.proposal_id, None)
+                self._forget(event.proposal_id)
             case VoteCast() if naive is not None:
                 naive.cast(Ballot(voter=event.voter, choice=event.choice, scope=event.scope))
             case ElectorReleased() if naive is not None:
