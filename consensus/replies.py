@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from pydantic import Field
 
 from consensus.countreplies import Amendment, CountView
-from consensus.rules import ElectorateSpec, Level, Option, Rules, Threshold
+from consensus.rules import Level, Option, Rules, Threshold
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Reply
 
@@ -131,16 +131,6 @@ class ElectorateView(Reply):
     weights: str
     """``equal``, ``given`` or ``trust``."""
     trust_topic: str = ""
-
-    def as_spec(self) -> ElectorateSpec:
-        """The same as plain data; given weights are those of the electors, once voting has opened."""
-        return ElectorateSpec(
-            agents=self.agents,
-            requirement=self.requirement,
-            role=self.role,
-            weights=cast("Any", self.weights),
-            trust_topic=self.trust_topic,
-        )
 
 
 class ProposalSummary(Reply):

@@ -28,8 +28,6 @@ PUBLIC_KEY_CHARS: Final = 56
 SIGNATURE_CHARS: Final = 86
 NONCE_CHARS: Final = 22
 """Of `new_nonce`: 128 bits in base64url."""
-NONCE_PATTERN: Final = r"^[A-Za-z0-9_-]{16,64}$"
-"""What the service takes for a nonce."""
 
 _USER_PREFIX: Final = 20 << 3
 """First byte of the public key of an nkey *user*; base32 makes it ``U``."""

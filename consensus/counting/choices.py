@@ -62,9 +62,6 @@ class TieRule(StrEnum):
     """Eliminate all the tied at once. Only for eliminations."""
 
 
-WINNER_RULES: Final = frozenset({TieRule.FAILS, TieRule.FIRST_LISTED, TieRule.LAST_LISTED, TieRule.LOT})
-"""What decides a tie for the win under every method."""
-
 ROUND_RULES: Final = frozenset({TieRule.BACKWARD, TieRule.FORWARD})
 """What looks at earlier rounds, and so needs some."""
 

@@ -51,7 +51,9 @@ class RealRedis:
 
     def _spawn(self, conf: Path) -> None:
         with (self.folder / "log").open("ab") as log:
-            self._server = subprocess.Popen([self._program("redis-server"), conf], stdout=log, stderr=log)
+            self._server = subprocess.Popen(
+                [self._program("redis-server"), conf], stdout=log, stderr=log, cwd=self.folder
+            )
 
     def _answers(self) -> bool:
         assert self._server is not None
