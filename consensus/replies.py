@@ -10,21 +10,10 @@ from typing import Any, Literal, cast
 from pydantic import Field
 
 from consensus.countreplies import Amendment, CountView
+from consensus.lifecycle import Status
 from consensus.rules import Level, Option, Rules, Threshold
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Reply
-
-Status = Literal[
-    "pending",
-    "active",
-    "succeeded",
-    "defeated",
-    "queued",
-    "executed",
-    "expired",
-    "canceled",
-    "vetoed",
-]
 
 
 class ThresholdView(Reply):

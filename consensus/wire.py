@@ -44,6 +44,7 @@ from consensus.forms import (
     threshold_form,
     weights_form,
 )
+from consensus.lifecycle import Status
 from consensus.limits import (
     MAX_COMMENT_CHARS,
     MAX_CONDITION_CHARS,
@@ -79,7 +80,6 @@ from consensus.replies import (
     Receipt,
     RulesView,
     Standing,
-    Status,
     Tally,
     TrailLink,
     TrailReply,
