@@ -1,38 +1,24 @@
-"""The record of one task, and how each event changes it. Pure."""
+"""The record of one task, and all that survives a restart. Plain data, pure."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from coordination.requirements import Requirement
-from coordination.tasks.events import (
-    INPUTS,
-    AttemptFailed,
-    LeaseExpired,
-    OfferAccepted,
-    OfferRefused,
-    OfferTimedOut,
-    ProgressReported,
-    TaskCanceled,
-    TaskCompleted,
-    TaskDeadLettered,
-    TaskExpired,
-    TaskOffered,
-    TaskRequeued,
-    TaskSubmitted,
-    Transition,
-    WorkerLost,
-)
-from coordination.tasks.lifecycle import FINISHED, State, step
-from coordination.tasks.limits import MAX_REFUSALS
+from coordination.tasks.dags import Dag
+from coordination.tasks.lifecycle import ENDED, State
+from coordination.tasks.queues import AllocationState
+from coordination.tasks.schedules import Schedule
+from coordination.tasks.spec import Reference, TaskSpec
 
 OFFER_TIMED_OUT = "no answer to the offer"
 LEASE_EXPIRED = "the worker was silent for longer than its lease"
+ATTEMPT_TIMED_OUT = "the attempt took longer than it may"
 WORKER_RESTARTED = "the worker restarted"
 WORKER_LEFT = "the worker left"
 DEADLINE_PASSED = "the deadline passed"
+NOT_BEGUN_IN_TIME = "no attempt had begun in time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +30,8 @@ class Holder:
     """As which it was registered when it was offered the task. 0: not known, and never judged."""
     expires_ms: int
     """End of the offer or of the lease."""
+    why: str = ""
+    """Why this agent was chosen, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +44,31 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedBid:
+    """What an agent answered to the call for proposals."""
+
+    agent: str
+    incarnation: int
+    at_ms: int
+    is_refusal: bool = False
+    reason: str = ""
+    cost: float = 0.0
+    eta_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call for proposals whose bids are being gathered, or from which the task was awarded."""
+
+    call: int
+    agents: dict[str, int]
+    """Incarnation by agent called."""
+    bids_until_ms: int
+    bids: tuple[ReceivedBid, ...] = ()
+    """In the order in which they came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One agent's work on the task."""
 
@@ -65,42 +78,46 @@ class Attempt:
     ended_ms: int | None = None
     error: str = ""
     incarnation: int = 0
-    """Of the agent; 0 in what was stored before it was kept."""
+    """Of the agent."""
+    spent: int = 0
+    """Units, as it reported them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """Everything known of one task.
 
-    Invariants: `holder` is set exactly while offered or running; fencing tokens only grow.
+    Invariants: `holder` is set exactly in the states of `HELD`; fencing tokens only grow; `call` is set while
+    announced, and while offered or running if it was awarded.
     """
 
     task_id: str
     sequence: int
     """Position among all submissions, from 1."""
     submitter: str
-    capability: str
-    """What the requirement is about, if that is one thing; else empty."""
-    payload: dict[str, Any]
-    payload_bytes: int
-    priority: int
-    deadline_ms: int | None
-    max_attempts: int
+    spec: TaskSpec
+    seed: int
     submitted_at_ms: int
-    requirement: str = ""
-    """Canonical text. In what was stored before there were requirements, the capability is it."""
-    traceparent: str = ""
-    """The span that it was submitted from (W3C); empty for none."""
-    approved_by: str = ""
-    """The proposal that approved exactly this task; empty for none."""
-    state: State = State.QUEUED
+    state: State
+    waits_for: tuple[str, ...] = ()
+    """Tasks that must end first, while blocked."""
+    chain: tuple[str, ...] = ()
+    """Ids of the tasks that it was delegated from, the root first."""
+    parent_attempt: int = 0
+    queued_at_ms: int = 0
+    """Since when it waits for an agent, counting what it had waited before a refusal: for aging."""
     fencing_token: int = 0
     """Of the last offer; 0 before the first."""
     holder: Holder | None = None
+    call: Call | None = None
     attempts: tuple[Attempt, ...] = ()
-    """Oldest first, at most `max_attempts`."""
+    """Oldest first, of all redrives."""
+    first_attempt: int = 0
+    """Attempts made before the last redrive; they do not count against ``max_attempts``."""
     refusals: tuple[Refusal, ...] = ()
     """Of this round, oldest first, at most `MAX_REFUSALS`, one per agent."""
+    rounds: int = 0
+    """Rounds in which everybody passed on it, since it was last worked on."""
     retry_at_ms: int | None = None
     """End of the backoff; set exactly while failed."""
     share: float | None = None
@@ -108,27 +125,33 @@ class Task:
     note: str = ""
     result: Any = None
     result_bytes: int = 0
+    result_reference: Reference | None = None
     reason: str = ""
-    """Why it ended without a result."""
+    """Why it ended without a result, or is being canceled."""
+    canceled_by: str = ""
+    is_confirmed: bool = False
+    """Whether the worker of a canceled task said that it stopped; else there was none, or its lease ended."""
     finished_at_ms: int | None = None
+    redrives: int = 0
+    used_tasks: int = 0
+    """Descendants submitted."""
+    used_cost: int = 0
+    """Units reserved or spent by descendants, and spent by its own attempts that have ended."""
 
-    def __post_init__(self) -> None:
-        """Give a record of old the requirement that its capability was."""
-        if not self.requirement:
-            object.__setattr__(self, "requirement", str(Requirement.of_capability(self.capability)))
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is in a state of `ENDED`."""
+        return self.state in ENDED
 
     @property
     def size_bytes(self) -> int:
         """What the record weighs against the bounds."""
-        return self.payload_bytes + self.result_bytes + len(self.requirement)
+        return self.spec.size_bytes + self.result_bytes
 
     @property
-    def due_ms(self) -> int | None:
-        """When time does something to it at the earliest; None for never."""
-        if self.state in FINISHED:
-            return None
-        expires_ms = self.holder.expires_ms if self.holder is not None else None
-        return min(filter(None, (expires_ms, self.retry_at_ms, self.deadline_ms)), default=None)
+    def attempts_left(self) -> int:
+        """Attempts that may still be made."""
+        return self.spec.max_attempts - (len(self.attempts) - self.first_attempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,146 +168,28 @@ class TasksState:
     """Everything that survives a restart."""
 
     open: dict[str, Task] = field(default_factory=dict)
-    """In order of submission."""
+    """In order of submission; redriven ones at the end."""
     finished: OrderedDict[str, Task] = field(default_factory=OrderedDict)
-    """In order of ending; bounded, the oldest are forgotten first."""
+    """Completed, canceled, expired and skipped, in order of ending; bounded, the oldest are forgotten first,
+    but none that is in `unsettled` or belongs to a DAG that has not ended."""
+    dead_letters: OrderedDict[str, Task] = field(default_factory=OrderedDict)
+    """In order of ending; never forgotten, only redriven or purged."""
+    unsettled: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    """Ids of tasks that others wait for, that have children, or that belong to a DAG, and which have ended,
+    or an attempt of which has: what follows from that is still to be done."""
     last_sequence: int = 0
     last_fencing_token: int = 0
-    """Grows over all tasks, so that it also fences an id that is used again."""
+    """Grows over all tasks and calls, so that it also fences an id that is used again."""
+    idempotency_keys: dict[str, str] = field(default_factory=dict)
+    """Task id by submitter and key."""
     spent_approvals: dict[str, SpentApproval] = field(default_factory=dict)
     """By proposal. Outlives the task: one that is forgotten must not be approved a second time."""
+    allocation: AllocationState = field(default_factory=AllocationState)
+    dags: dict[str, Dag] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    purged_count: int = 0
+    """Dead letters deleted."""
 
-
-def submitted(event: TaskSubmitted, sequence: int) -> Task:
-    """The record of a new task."""
-    return Task(
-        task_id=event.task_id,
-        sequence=sequence,
-        submitter=event.submitter,
-        capability=event.capability,
-        payload=event.payload,
-        payload_bytes=event.payload_bytes,
-        priority=event.priority,
-        deadline_ms=event.deadline_ms,
-        max_attempts=event.max_attempts,
-        submitted_at_ms=event.at_ms,
-        requirement=event.requirement,
-        traceparent=event.traceparent,
-        approved_by=event.approved_by,
-    )
-
-
-def evolve(task: Task, event: Transition) -> Task:  # noqa: C901, PLR0911 - one arm per event
-    """The record after `event`.
-
-    Raises:
-        IllegalTransitionError: The lifecycle has no such step.
-    """
-    state = step(task.state, INPUTS[type(event)])
-    match event:
-        case TaskOffered():
-            return _offered(task, event, state)
-        case OfferAccepted():
-            return _accepted(task, event, state)
-        case OfferRefused():
-            return _passed_on(task, event.reason, event.at_ms, state)
-        case OfferTimedOut():
-            return _passed_on(task, OFFER_TIMED_OUT, event.at_ms, state)
-        case ProgressReported():
-            holder = replace(_holder(task), expires_ms=event.lease_expires_ms)
-            return replace(task, state=state, holder=holder, share=event.share, note=event.note)
-        case TaskCompleted():
-            done = _ended(task, state, event.at_ms, "")
-            return replace(done, result=event.result, result_bytes=event.result_bytes)
-        case AttemptFailed():
-            return _failed(task, event.reason, event.at_ms, event.retry_at_ms)
-        case LeaseExpired():
-            return _failed(task, LEASE_EXPIRED, event.at_ms, event.retry_at_ms)
-        case WorkerLost():
-            return _lost(task, event, state)
-        case TaskRequeued():
-            return replace(task, state=state, retry_at_ms=None)
-        case TaskDeadLettered() | TaskCanceled():
-            return _ended(task, state, event.at_ms, event.reason)
-        case TaskExpired():
-            return _ended(task, state, event.at_ms, DEADLINE_PASSED)
-
-
-def _holder(task: Task) -> Holder:
-    assert task.holder is not None, f"a {task.state} task has a holder"
-    return task.holder
-
-
-def _offered(task: Task, event: TaskOffered, state: State) -> Task:
-    assert event.fencing_token > task.fencing_token
-    return replace(
-        task,
-        state=state,
-        fencing_token=event.fencing_token,
-        holder=Holder(agent=event.agent, incarnation=event.incarnation, expires_ms=event.expires_ms),
-        refusals=() if event.new_round else task.refusals,
-    )
-
-
-def _accepted(task: Task, event: OfferAccepted, state: State) -> Task:
-    holder = replace(_holder(task), expires_ms=event.lease_expires_ms)
-    attempt = Attempt(
-        agent=holder.agent,
-        fencing_token=task.fencing_token,
-        started_ms=event.at_ms,
-        incarnation=holder.incarnation,
-    )
-    return replace(
-        task,
-        state=state,
-        holder=holder,
-        attempts=(*task.attempts, attempt),
-        refusals=(),
-        share=None,
-        note="",
-    )
-
-
-def _passed_on(task: Task, reason: str, at_ms: int, state: State) -> Task:
-    agent = _holder(task).agent
-    others = [refusal for refusal in task.refusals if refusal.agent != agent]
-    refusals = (*others, Refusal(agent=agent, reason=reason, at_ms=at_ms))
-    return replace(task, state=state, holder=None, refusals=refusals[-MAX_REFUSALS:])
-
-
-def _lost(task: Task, event: WorkerLost, state: State) -> Task:
-    if event.retry_at_ms is None:
-        assert state is State.QUEUED, "an attempt that failed has a backoff"
-        # The agent did not pass on it, so its next incarnation may be asked at once.
-        return replace(task, state=state, holder=None)
-    assert state is State.FAILED, "an offer has no backoff"
-    return _failed(task, event.reason, event.at_ms, event.retry_at_ms)
-
-
-def _failed(task: Task, reason: str, at_ms: int, retry_at_ms: int) -> Task:
-    return replace(
-        task,
-        state=State.FAILED,
-        holder=None,
-        attempts=_closed(task.attempts, at_ms, reason),
-        retry_at_ms=retry_at_ms,
-    )
-
-
-def _ended(task: Task, state: State, at_ms: int, reason: str) -> Task:
-    return replace(
-        task,
-        state=state,
-        holder=None,
-        attempts=_closed(task.attempts, at_ms, reason),
-        retry_at_ms=None,
-        reason=reason,
-        finished_at_ms=at_ms,
-    )
-
-
-def _closed(attempts: tuple[Attempt, ...], at_ms: int, error: str) -> tuple[Attempt, ...]:
-    """The attempts with the one under way, if any, ended."""
-    if not attempts or attempts[-1].ended_ms is not None:
-        return attempts
-    return (*attempts[:-1], replace(attempts[-1], ended_ms=at_ms, error=error))
+    def find(self, task_id: str) -> Task | None:
+        """A task that is open or dead, or ended and not yet forgotten."""
+        return self.open.get(task_id) or self.dead_letters.get(task_id) or self.finished.get(task_id)
