@@ -1,9 +1,10 @@
 """The host runs one shard: it follows the journal, claims it when nobody leads, and leads.
 
-As the leader, per batch: decide and apply each request; append ONE record; only when it is durable
-release replies and messages. While a record is in flight the next batch is decided, and it is sent
-before the acknowledgement when enough requests wait (pipelined group commit). A query is answered in the
-same order, so that it never shows what a crash could take back, and only under a confirmed lease.
+As the leader, per batch: let time pass; decide and apply each request, and what follows from them at once;
+append ONE record; only when it is durable release replies and messages. While a record is in flight the next
+batch is decided, and it is sent before the acknowledgement when enough requests wait (pipelined group
+commit). A query is answered in the same order, so that it never shows what a crash could take back, and
+only under a confirmed lease.
 
 A failed compare-and-set: somebody else leads. Everything waiting is refused as retryable, the state is
 void, and the host follows again (docs/adr/0004-leadership.md).
@@ -30,22 +31,22 @@ from coordination.runtime.errors import (
     UnavailableError,
 )
 from coordination.runtime.failures import log_failure
-from coordination.runtime.flight import Flight
+from coordination.runtime.flight import Deliver, Flight
 from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import (
     MAX_BATCH_COMMANDS,
+    MAX_BATCH_TICKS,
     MAX_PENDING_COMMANDS,
     MIN_PIPELINED_COMMANDS,
 )
 from coordination.runtime.logs import get_logger
-from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
+from coordination.runtime.model import Model, Outcome, Rejected
 from coordination.runtime.requests import FutureRequest, Request
 from coordination.runtime.shard import ApplyError, Batch, EpochBegan, LeaderResigned, ShardState, as_json
 from coordination.runtime.snapshots import SnapshotPolicy, Snapshots
 
 M = TypeVar("M", bound=Model)
-Deliver = Callable[[Push | Notice], Awaitable[None]]
 _RESIGN_TIMEOUT_S: Final = 2.0
 _log = get_logger(__name__)
 
@@ -147,6 +148,10 @@ class Host(Generic[M]):
     def stop(self) -> None:
         """Finish what is queued, resign, then let `run` return."""
         self._stopping = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look at ``next_deadline_ms`` now: something outside the journal changed what the model may do."""
         self._wake.set()
 
     async def command(
@@ -351,10 +356,9 @@ class Host(Generic[M]):
     async def _begin(self, now_ms: int, now_s: float) -> None:
         """Decide what waits, and send its record."""
         batch = self._state.begin_batch(now_ms)
-        due_ms = self.model.next_deadline_ms()
-        if due_ms is not None and due_ms <= batch.now_ms:
-            self._state.tick(batch)
+        self._state.tick(batch)  # first: what has timed out is not there for the commands
         has_query = self._gather(flight := Flight(batch, now_s))
+        self._follow_up(batch)
         renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
         if batch.events or renews or (has_query and not self._holds_lease()):
             self._send(flight)
@@ -372,7 +376,7 @@ class Host(Generic[M]):
         """Answer the queries at the head of the queue: all that they see is durable."""
         self._gather(flight := Flight(self._state.begin_batch(now_ms), now_s), queries_only=True)
         self._flights.pop()
-        await self._release(flight)
+        await flight.release(self._deliver, self.name)
 
     def _gather(self, flight: Flight, *, queries_only: bool = False) -> bool:
         """Decide requests from the queue; whether there was a query among them."""
@@ -394,6 +398,14 @@ class Host(Generic[M]):
             if request.is_query:
                 has_query = True
         return has_query
+
+    def _follow_up(self, batch: Batch) -> None:
+        """Put what follows at once from the commands of `batch` into its record, as far as there is room."""
+        if not batch.events:
+            return  # nothing has changed since time passed
+        for _ in range(MAX_BATCH_TICKS):
+            if batch.is_full or not self._state.tick(batch):
+                return
 
     def _result(self, request: Request, batch: Batch, now_s: float) -> str | Exception:
         """What `request` will be answered once the batch is durable."""
@@ -447,21 +459,7 @@ class Host(Generic[M]):
                 flight.append.result()
                 self._confirmed_s = flight.sent_s
             self._flights.popleft()
-            await self._release(flight)
-
-    async def _release(self, flight: Flight) -> None:
-        for message in flight.batch.messages:
-            try:
-                await self._deliver(message)
-            except UnavailableError as error:
-                _log.warning("push not sent", host=self.name, error=str(error))
-            except Exception:  # noqa: BLE001 - what it rests on is durable: the callers must hear of it
-                log_failure(_log, "push failed", host=self.name)
-        for request, answer in flight.answers:
-            try:
-                await request.respond(answer)
-            except Exception:  # noqa: BLE001 - one caller that cannot be answered must not end a leader
-                log_failure(_log, "answer failed", host=self.name)
+            await flight.release(self._deliver, self.name)
 
     async def _resign(self) -> None:
         """Say in the journal that we leave, so that the next leader need not wait for the lease."""

@@ -80,8 +80,10 @@ class Model(Protocol):
         """When `tick` has something to do at the earliest; None for never."""
 
     def tick(self, now_ms: int) -> Outcome:
-        """What the passing of time leads to; changes nothing.
+        """What the passing of time leads to, and what follows from what has happened; changes nothing.
 
+        The host asks before the commands of a batch, and again behind them while something is due: what a
+        command leads to then is in the same record, if it leaves `next_deadline_ms` in the past.
         Bounded: its events fit into one record. What is left over stays due, and the host asks again.
         Invariants: after its events are applied, `next_deadline_ms` is later than `now_ms`, unless there
         were events.

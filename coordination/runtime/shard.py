@@ -175,15 +175,28 @@ class ShardState(Generic[M]):
         self.last_ms = max(self.last_ms, now_ms)
         return Batch(self.last_ms)
 
-    def tick(self, batch: Batch) -> None:
-        """Let the time of `batch` pass in the model."""
+    def tick(self, batch: Batch) -> bool:
+        """Let the time of `batch` pass in the model, if something is due.
+
+        Returns:
+            Whether it did: False also if what it leads to has no room in the record any more. `Model.tick`
+            changes nothing, so that simply stays due.
+        """
+        due_ms = self.model.next_deadline_ms()
+        if due_ms is None or due_ms > batch.now_ms:
+            return False
         outcome = self.model.tick(batch.now_ms)
-        self._stage(batch, outcome.events, self._encode(outcome.events))
+        encoded = self._encode(outcome.events)
+        size_bytes = batch.size_bytes + len(encoded) + 1
+        if batch.events and size_bytes > MAX_RECORD_BYTES:
+            return False
+        assert size_bytes <= MAX_RECORD_BYTES, f"{self.name}: tick stores more than a record can hold"
+        self._stage(batch, outcome.events, encoded)
         batch.messages.extend(outcome.messages)
-        assert batch.size_bytes <= MAX_RECORD_BYTES, f"{self.name}: tick stores more than a record can hold"
         due_ms = self.model.next_deadline_ms()
         progress = due_ms is None or due_ms > batch.now_ms or bool(outcome.events)
         assert progress, f"{self.name}: tick did nothing about a deadline in the past"
+        return True
 
     def decide(
         self,
