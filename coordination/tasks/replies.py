@@ -1,0 +1,499 @@
+"""What the task service answers; handed on by `coordination.tasks.wire`. Times are Unix ms."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from pydantic import Field
+
+from coordination.runtime.names import Id
+from coordination.runtime.wire import Reply
+from coordination.tasks.terms import (
+    CatchUp,
+    Criterion,
+    DagState,
+    OnFailure,
+    OnParentEnd,
+    Overlap,
+    State,
+    Strategy,
+)
+
+
+class SubmitReply(Reply):
+    """The task is taken, durably."""
+
+    task_id: Id
+    state: State
+    """``queued``, or ``scheduled`` or ``blocked`` if its time has not come or it waits for other tasks."""
+    duplicate: bool = False
+    """The same task was submitted before, under this id or key; nothing was added."""
+    name: str = ""
+    """Within its DAG."""
+
+
+class RefusedReply(Reply):
+    """One of several things was refused; the others were not."""
+
+    task_id: str
+    """Empty if it never had one."""
+    code: str
+    message: str
+    retryable: bool = False
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class SubmitManyReply(Reply):
+    """One for each task, in their order."""
+
+    tasks: tuple[SubmitReply | RefusedReply, ...]
+
+
+class SubmitDagReply(Reply):
+    """All tasks of the DAG are taken, durably."""
+
+    dag_id: Id
+    tasks: tuple[SubmitReply, ...]
+    """In topological order."""
+
+
+class StandingReply(Reply):
+    """Where the task stands now."""
+
+    task_id: Id
+    state: State
+    fencing_token: int
+    """Token of the last offer; 0 before the first."""
+    lease_expires_ms: int | None = None
+    """Until when the worker may be silent."""
+
+
+class ReportReply(Reply):
+    """One for each thing reported, in their order."""
+
+    results: tuple[StandingReply | RefusedReply, ...]
+
+
+class ReferenceView(Reply):
+    """Something in the object store."""
+
+    sha256: str
+    size_bytes: int
+
+
+class BackoffView(Reply):
+    """The pause after failed attempts."""
+
+    first_ms: int
+    factor: float
+    last_ms: int
+    jitter: float
+
+
+class NearnessView(Reply):
+    """A mark that the task is to be near, or apart from."""
+
+    mark: str
+    is_apart: bool
+    is_required: bool
+
+
+class PlacementView(Reply):
+    """Which agents may be asked."""
+
+    marks: tuple[str, ...]
+    near: tuple[NearnessView, ...]
+    sticky_key: str
+    waits_for_sticky: bool
+
+
+class BiddingView(Reply):
+    """How bids are gathered."""
+
+    bid_ms: int
+    criterion: Criterion
+    max_bidders: int
+
+
+class BudgetView(Reply):
+    """What the task and everything below it may use."""
+
+    tasks: int | None
+    cost: int | None
+
+
+class DependencyView(Reply):
+    """A task that must end first."""
+
+    task_id: Id
+    on_failure: OnFailure
+
+
+class CompensationView(Reply):
+    """What undoes the task."""
+
+    requirement: str
+    payload: dict[str, Any]
+
+
+class HolderView(Reply):
+    """The agent that was offered the task or works on it."""
+
+    agent: Id
+    incarnation: int
+    expires_ms: int
+    """End of the offer or of the lease."""
+    why: str = ""
+    """Why this agent was chosen, in words."""
+
+
+class RefusalView(Reply):
+    """An agent passed on the task."""
+
+    agent: Id
+    reason: str
+    at_ms: int
+
+
+class BidView(Reply):
+    """What an agent answered to the call for proposals."""
+
+    agent: Id
+    incarnation: int = 0
+    at_ms: int
+    is_refusal: bool
+    reason: str
+    cost: float
+    eta_ms: int
+
+
+class CallView(Reply):
+    """A call for proposals: its bids are being gathered, or the task was awarded from it."""
+
+    call: int
+    """Its token."""
+    agents: tuple[Id, ...]
+    bids_until_ms: int
+    bids: tuple[BidView, ...]
+
+
+class AttemptView(Reply):
+    """One agent's work on the task."""
+
+    agent: Id
+    fencing_token: int
+    started_ms: int
+    ended_ms: int | None
+    error: str
+    incarnation: int = 0
+    """Of the agent."""
+    spent: int = 0
+    """Units, as it reported them."""
+
+
+class TaskSummary(Reply):
+    """A task without its payload, result and history."""
+
+    task_id: Id
+    sequence: int
+    """Position among all submissions, from 1."""
+    submitter: Id
+    capability: str
+    """What the requirement is about, if that is one thing; else empty."""
+    requirement: str = ""
+    """Canonical text."""
+    queue: str = "default"
+    priority: int
+    fairness_key: str = ""
+    run_at_ms: int | None = None
+    deadline_ms: int | None
+    max_attempts: int
+    attempt_count: int = 0
+    """Attempts that have begun, over all redrives."""
+    submitted_at_ms: int
+    traceparent: str = ""
+    """The span that it was submitted from (W3C); empty for none."""
+    approved_by: str = ""
+    """The proposal that approved exactly this task; empty for none."""
+    state: State
+    fencing_token: int
+    holder: HolderView | None
+    retry_at_ms: int | None
+    share: float | None
+    """Of the work done, as the current attempt reported it."""
+    note: str
+    reason: str
+    """Why it ended without a result, or is being canceled."""
+    finished_at_ms: int | None
+    canceled_by: str = ""
+    is_confirmed: bool = False
+    """Whether the worker of a canceled task said that it stopped; else there was none, or its lease ended."""
+    waits_for: tuple[Id, ...] = ()
+    """Tasks that must end first, while it is blocked."""
+    chain: tuple[Id, ...] = ()
+    """The tasks that it was delegated from, the root first."""
+    dag: str = ""
+    name: str = ""
+    """Within its DAG."""
+    compensates: str = ""
+    """The completed task that it undoes."""
+    schedule: str = ""
+    """The schedule that submitted it."""
+
+
+class TaskRecord(TaskSummary):
+    """Everything known of one task."""
+
+    payload: dict[str, Any]
+    payload_reference: ReferenceView | None = None
+    result: Any
+    result_reference: ReferenceView | None = None
+    attempts: tuple[AttemptView, ...]
+    """Oldest first, of all redrives."""
+    refusals: tuple[RefusalView, ...]
+    """Agents that passed on it in this round."""
+    rounds: int = 0
+    """Rounds in which everybody passed on it, since it was last worked on."""
+    call: CallView | None = None
+    queued_at_ms: int = 0
+    """Since when it waits for an agent."""
+    strategy: Strategy | None = None
+    """Null: that of the queue."""
+    fairness_weight: int | None = None
+    start_by_ms: int | None = None
+    timeout_ms: int | None = None
+    lease_ms: int | None = None
+    max_rounds: int = 0
+    backoff: BackoffView | None = None
+    placement: PlacementView | None = None
+    bidding: BiddingView | None = None
+    after: tuple[DependencyView, ...] = ()
+    parent: str = ""
+    on_parent_end: OnParentEnd = "cancel"
+    budget: BudgetView | None = None
+    cost: int = 0
+    used_tasks: int = 0
+    """Descendants submitted."""
+    used_cost: int = 0
+    """Units reserved or spent by descendants, and spent by its own attempts that have ended."""
+    max_depth: int = 0
+    may_return: bool = False
+    idempotency_key: str = ""
+    compensation: CompensationView | None = None
+    redrives: int = 0
+
+
+class TaskStanding(Reply):
+    """How one of several tasks stands, in short."""
+
+    task_id: Id
+    state: State
+    fencing_token: int
+    finished_at_ms: int | None
+
+
+class StatesReply(Reply):
+    """The tasks that are known, in the order in which they were named."""
+
+    tasks: tuple[TaskStanding, ...]
+    unknown: tuple[Id, ...] = ()
+    """There is no such task, or it ended long ago."""
+
+
+class ListReply(Reply):
+    """Tasks in order of submission; fewer than asked for if more would not fit into a message."""
+
+    tasks: tuple[TaskSummary, ...]
+    next: int | None = None
+    """`after` of the next page; null after the last one."""
+
+
+class DeadLettersReply(Reply):
+    """Dead letters in the order in which they were given up."""
+
+    tasks: tuple[TaskSummary, ...]
+    next: str = ""
+    """`after` of the next page; empty after the last one."""
+    count: int = 0
+    """Dead letters in all, whatever was asked for."""
+
+
+class SweptReply(Reply):
+    """Dead letters that were brought back, or deleted."""
+
+    task_ids: tuple[Id, ...]
+    more: bool = False
+    """Others match as well: ask again."""
+
+
+class DagMember(Reply):
+    """One task of a DAG."""
+
+    name: str
+    task_id: Id
+    state: State | None
+    """Null: it ended so long ago that it is forgotten."""
+    after: tuple[DependencyView, ...] = ()
+    reason: str = ""
+    is_compensated: bool | None = None
+    """Whether it was undone: null if nobody tried to."""
+
+
+class DagReply(Reply):
+    """A DAG and its tasks."""
+
+    dag_id: Id
+    submitter: Id
+    state: DagState
+    reason: str = ""
+    """Why it failed: the first task that did, and how."""
+    submitted_at_ms: int
+    finished_at_ms: int | None
+    open_count: int
+    """Tasks of it that have not ended."""
+    compensating: str = ""
+    """The compensation task under way."""
+    tasks: tuple[DagMember, ...]
+    """In topological order."""
+
+
+class DagStandingReply(Reply):
+    """Where a DAG stands now."""
+
+    dag_id: Id
+    state: DagState
+
+
+class WaitReason(Reply):
+    """Something that a task waits for."""
+
+    code: str
+    """``paused``, ``rate_limited``, ``no_match``, ``all_busy``, ``behind``, ``backoff``, ``scheduled``,
+    ``dependencies``, ``bids``, ``offer``, ``lease``, ``round_pause``, ``canceling`` or ``ended``."""
+    text: str
+    until_ms: int | None = None
+
+
+class AgentVerdict(Reply):
+    """What is true of one agent with regard to the task."""
+
+    agent: Id
+    verdict: str
+    """``chosen``, ``free``, ``busy``, ``lacks``, ``offline``, ``refused``, ``in_chain``, ``apart``, ``near``,
+    ``sticky_elsewhere``, ``rate_limited``, ``queue_limit``, ``needs_approval`` or ``outranked``."""
+    text: str
+    reasons: tuple[str, ...] = ()
+
+
+class ExplainReply(Reply):
+    """What a task waits for now, and for each agent why it was or was not chosen."""
+
+    task_id: Id
+    state: State
+    waiting_for: tuple[WaitReason, ...]
+    position: int | None = None
+    """Tasks that would be served before it, and one; null if it waits for no agent."""
+    agents: tuple[AgentVerdict, ...]
+    """At most 200, those nearest to it first."""
+    counts: dict[str, int] = Field(default_factory=dict)
+    """Agents by verdict, all of them."""
+
+
+class RateLimitView(Reply):
+    """A rate limit."""
+
+    count: int
+    per_ms: int
+    burst: int | None = None
+
+
+class SettingsView(Reply):
+    """How tasks of one queue are allocated."""
+
+    strategy: Strategy
+    aging_ms: int
+    weights: dict[str, int]
+    rate_limits: dict[str, RateLimitView]
+    agent_rate_limit: RateLimitView | None
+    max_held: int | None
+    max_held_per_agent: int | None
+    is_paused: bool
+    pause_reason: str
+
+
+class QueueReply(Reply):
+    """A queue as it is set up now."""
+
+    queue: str
+    settings: SettingsView
+    is_configured: bool = True
+    """Somebody set it up; else these are the defaults."""
+
+
+class QueueView(QueueReply):
+    """A queue, and what is in it."""
+
+    waiting: int
+    """Tasks that wait for an agent."""
+    held: int
+    """Tasks that were offered or are worked on."""
+
+
+class QueuesReply(Reply):
+    """Every queue that was set up or has open tasks, ordered by name."""
+
+    queues: tuple[QueueView, ...]
+
+
+class RecurrenceView(Reply):
+    """When a schedule submits."""
+
+    every_ms: int | None
+    cron: str
+    time_zone: str
+    start_ms: int | None
+    end_ms: int | None
+    max_count: int | None
+
+
+class ScheduleReply(Reply):
+    """A schedule as it stands."""
+
+    schedule_id: Id
+    owner: Id
+    requirement: str
+    payload: dict[str, Any]
+    queue: str
+    priority: int
+    recurrence: RecurrenceView
+    deadline_after_ms: int | None
+    overlap: Overlap
+    catch_up: CatchUp
+    is_paused: bool
+    created_ms: int
+    next_ms: int | None
+    """The next time; null: there is no further one."""
+    count: int
+    """Tasks submitted."""
+    skipped: int
+    """Times at which none was."""
+    last_task_id: str
+    last_ms: int | None
+
+
+class ScheduleRemovedReply(Reply):
+    """There is no such schedule any more; its tasks go on."""
+
+    schedule_id: Id
+
+
+class SchedulesReply(Reply):
+    """Schedules, ordered by id."""
+
+    schedules: tuple[ScheduleReply, ...]
+    next: str = ""
+    """`after` of the next page; empty after the last one."""
+
+
+Outcome: TypeAlias = SubmitReply | RefusedReply
+Reported: TypeAlias = StandingReply | RefusedReply
