@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import Any, Unpack
 
-from pydantic import BaseModel
-
-from coordination.approvals.wire import presented
-from coordination.requirements import Requirement, parse
-from coordination.runtime.asking import items, mapping, read, request
-from coordination.runtime.bus import Delivery
+from coordination.requirements import Requirement
+from coordination.runtime.asking import items, request
 from coordination.runtime.client import Caller
-from coordination.runtime.errors import UnavailableError
 from coordination.tasks import wire
-from coordination.tasks.limits import DEFAULT_ATTEMPTS
-
-_ENDS: Final = ("completed", "dead_lettered", "canceled", "expired")
-"""Notices of a task that has ended."""
-_POLL_S: Final = 1.0
-"""A notice may be lost; asking again bounds what that costs."""
+from coordination.tasks.asking import Given, SubmitOptions, batches, listed, part, submission
+from coordination.tasks.limits import MAX_BATCH, MAX_PAGE
+from coordination.tasks.operating import Operating
+from coordination.tasks.watching import Watching
 
 
-class TasksClient:
-    """What submitters and workers ask; errors as in `coordination.runtime.client.Caller`.
+class TasksClient(Operating):
+    """What submitters, workers and operators ask; errors as in `coordination.runtime.client.Caller`.
 
     Every worker's call carries the fencing token of its offer. Refusal codes: ``unknown_task``;
-    ``stale_token``: the offer or lease is over, drop the work; ``not_holder``; ``wrong_state``.
+    ``stale_token``: the offer or lease is over, drop the work; ``not_holder``; ``wrong_state``;
+    ``being_canceled``: stop the work, then `confirm`.
     """
 
     def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+        super().__init__(caller)
+        self._watching = Watching(caller)
+
+    # --- submitters
 
     async def submit(
         self,
         requirement: Requirement | str,
         payload: Mapping[str, Any] | None = None,
-        *,
-        priority: int = 0,
-        deadline_ms: int | None = None,
-        max_attempts: int = DEFAULT_ATTEMPTS,
-        task_id: str | None = None,
-        approval: BaseModel | Mapping[str, Any] | None = None,
-        conditions_met: Iterable[str] = (),
+        **options: Unpack[SubmitOptions],
     ) -> wire.SubmitReply:
         """Queue a task for an agent that meets `requirement`; it is durable on return.
 
@@ -52,74 +41,215 @@ class TasksClient:
             requirement: What the worker must be and should be: the name of a capability, or
                 ``python>=3.11, region in [eu, us], prefer region=eu``.
             payload: A JSON object of at most 128 KiB.
-            priority: 0 to 9, higher goes first.
-            deadline_ms: When it expires, since the Unix epoch.
-            max_attempts: 1 to 20.
-            task_id: Makes submitting the same task again harmless; by default the service chooses.
-            approval: Of a proposal that approved exactly this task (`task_artifact`): ``proposal.approval``.
-                The same task may be submitted with it again, any other is refused.
-            conditions_met: Every condition of the approval; whoever submits confirms that they are met.
+            options: Everything else, by keyword: see `SubmitOptions`.
 
         Raises:
             UsageError: The text is no requirement, whose place the message shows, or an argument
                 cannot be right.
-            RejectedError: The approval is not good for this task (`coordination.approvals.redeeming.redeem`).
+            RejectedError: A code of `coordination.tasks.wire`, or the approval is not good for this task
+                (`coordination.approvals.redeeming.redeem`).
         """
-        body = request(
-            wire.SubmitRequest,
-            requirement=read("requirement", requirement, Requirement, parse),
-            payload=mapping("payload", payload),
-            priority=priority,
-            deadline_ms=deadline_ms,
-            max_attempts=max_attempts,
-            task_id=task_id,
-            approval=presented(approval),
-            conditions_met=items("conditions_met", conditions_met, of="texts"),
-        )
-        return await self._caller.command("tasks", "submit", body, wire.SubmitReply)
+        body = submission(requirement, payload, **options)
+        return await self.submit_request(body)
+
+    async def submit_request(self, body: wire.SubmitRequest) -> wire.SubmitReply:
+        """As `submit`, of a request that was made before."""
+        return await self._command("submit", body, wire.SubmitReply)
+
+    async def submit_many(
+        self, tasks: Iterable[wire.SubmitRequest | Mapping[str, Any]]
+    ) -> tuple[wire.SubmitReply | wire.RefusedReply, ...]:
+        """Submit tasks, each of which is taken or refused by itself; one answer for each, in their order.
+
+        Goes to the service in requests of at most 256 tasks and 200 KiB, one after another.
+
+        Args:
+            tasks: The fields of `submit`, ``requirement`` or ``capability`` among them. None with an
+                approval: that one is submitted alone. None twice.
+
+        Raises:
+            UsageError: A task cannot be right; nothing was submitted then.
+            UnavailableError: The service is away. Tasks before may have been taken; tasks with ids or keys
+                of their own may all be submitted again.
+        """
+        given = listed("tasks", tasks, wire.SubmitRequest)
+        taken: list[wire.SubmitReply | wire.RefusedReply] = []
+        for batch in batches(given, max_count=MAX_BATCH):
+            body = request(wire.SubmitManyRequest, tasks=batch)
+            taken += (await self._command("submit_many", body, wire.SubmitManyReply)).tasks
+        return tuple(taken)
+
+    async def submit_dag(
+        self, tasks: Iterable[wire.DagTask | Mapping[str, Any]], *, dag_id: str | None = None
+    ) -> wire.SubmitDagReply:
+        """Submit tasks that wait for one another, all or none.
+
+        Args:
+            tasks: The fields of `wire.DagTask`: ``name``, ``after`` with names, what `submit` takes, and
+                ``compensation``, which undoes the task when the DAG fails after it has completed.
+            dag_id: Makes submitting the same DAG again harmless.
+
+        Raises:
+            UsageError: A task cannot be right.
+            RejectedError: ``invalid_dag``: the message and `details.cycle` name the cycle; or a code of
+                `submit`.
+        """
+        body = request(wire.SubmitDagRequest, dag_id=dag_id, tasks=listed("tasks", tasks, wire.DagTask))
+        return await self._command("submit_dag", body, wire.SubmitDagReply)
+
+    async def cancel(self, task_id: str, *, reason: str = "") -> wire.StandingReply:
+        """Stop a task that the caller submitted, or one delegated below a task that it submitted or holds.
+
+        A task that nobody works on is ``canceled`` at once; a running one is ``canceling`` until its worker
+        confirms, leaves, or its lease ends. What was delegated from it is canceled, too.
+
+        Raises:
+            RejectedError: ``not_submitter``; ``wrong_state``: it has ended.
+        """
+        body = request(wire.CancelRequest, task_id=task_id, reason=reason)
+        return await self._command("cancel", body, wire.StandingReply)
+
+    async def cancel_dag(self, dag_id: str, *, reason: str = "") -> wire.DagStandingReply:
+        """Cancel what is open of a DAG, and undo what has completed.
+
+        Raises:
+            RejectedError: ``unknown_dag``, ``not_submitter``; ``wrong_state``: it has ended.
+        """
+        body = request(wire.CancelDagRequest, dag_id=dag_id, reason=reason)
+        return await self._command("cancel_dag", body, wire.DagStandingReply)
+
+    async def retry(self, task_id: str) -> wire.StandingReply:
+        """Do not wait any longer: end the backoff of a failed task, or redrive a dead letter.
+
+        Raises:
+            RejectedError: ``not_submitter``; ``wrong_state``: it is neither.
+        """
+        return await self._command("retry", request(wire.RetryRequest, task_id=task_id), wire.StandingReply)
+
+    # --- workers
 
     async def accept(self, task_id: str, fencing_token: int) -> wire.StandingReply:
         """Take an offered task; the lease runs from now."""
-        return await self._command(
-            "accept", request(wire.AcceptRequest, task_id=task_id, fencing_token=fencing_token)
-        )
+        body = request(wire.AcceptRequest, task_id=task_id, fencing_token=fencing_token)
+        return await self._command("accept", body, wire.StandingReply)
 
     async def refuse(self, task_id: str, fencing_token: int, *, reason: str = "") -> wire.StandingReply:
         """Pass on an offered task; others are asked first before it comes again."""
         body = request(wire.RefuseRequest, task_id=task_id, fencing_token=fencing_token, reason=reason)
-        return await self._command("refuse", body)
+        return await self._command("refuse", body, wire.StandingReply)
 
     async def progress(
-        self, task_id: str, fencing_token: int, *, share: float | None = None, note: str = ""
+        self,
+        task_id: str,
+        fencing_token: int,
+        *,
+        share: float | None = None,
+        note: str = "",
+        spent: int | None = None,
     ) -> wire.StandingReply:
-        """Extend the lease; `share` of the work is done, 0 to 1."""
+        """Extend the lease; `share` of the work is done, 0 to 1, and `spent` units are used so far."""
         body = request(
-            wire.ProgressRequest, task_id=task_id, fencing_token=fencing_token, share=share, note=note
+            wire.ProgressRequest,
+            task_id=task_id,
+            fencing_token=fencing_token,
+            share=share,
+            note=note,
+            spent=spent,
         )
-        return await self._command("progress", body)
+        return await self._command("progress", body, wire.StandingReply)
 
-    async def complete(self, task_id: str, fencing_token: int, result: Any = None) -> wire.StandingReply:
-        """Hand in the result, any JSON value of at most 128 KiB."""
-        body = request(wire.CompleteRequest, task_id=task_id, fencing_token=fencing_token, result=result)
-        return await self._command("complete", body)
+    async def complete(
+        self,
+        task_id: str,
+        fencing_token: int,
+        result: Any = None,
+        *,
+        result_reference: Given | None = None,
+        spent: int | None = None,
+    ) -> wire.StandingReply:
+        """Hand in the result: any JSON value of at most 128 KiB, or where in the object store it is."""
+        body = request(
+            wire.CompleteRequest,
+            task_id=task_id,
+            fencing_token=fencing_token,
+            result=result,
+            result_reference=part(result_reference),
+            spent=spent,
+        )
+        return await self._command("complete", body, wire.StandingReply)
 
     async def fail(
-        self, task_id: str, fencing_token: int, *, reason: str, retryable: bool = True
+        self,
+        task_id: str,
+        fencing_token: int,
+        *,
+        reason: str,
+        retryable: bool = True,
+        retry_after_ms: int | None = None,
+        spent: int | None = None,
     ) -> wire.StandingReply:
-        """Give up this attempt; the reply says whether another follows."""
+        """Give up this attempt; another may follow, after `retry_after_ms` or the backoff."""
         body = request(
-            wire.FailRequest, task_id=task_id, fencing_token=fencing_token, reason=reason, retryable=retryable
+            wire.FailRequest,
+            task_id=task_id,
+            fencing_token=fencing_token,
+            reason=reason,
+            retryable=retryable,
+            retry_after_ms=retry_after_ms,
+            spent=spent,
         )
-        return await self._command("fail", body)
+        return await self._command("fail", body, wire.StandingReply)
 
-    async def cancel(self, task_id: str, *, reason: str = "") -> wire.StandingReply:
-        """Stop a task of the caller's own; its worker is told."""
-        return await self._command("cancel", request(wire.CancelRequest, task_id=task_id, reason=reason))
+    async def confirm(self, task_id: str, fencing_token: int) -> wire.StandingReply:
+        """Say that the work on a task that is being canceled has stopped."""
+        body = request(wire.ConfirmRequest, task_id=task_id, fencing_token=fencing_token)
+        return await self._command("confirm", body, wire.StandingReply)
+
+    async def propose(
+        self, task_id: str, call: int, *, cost: float = 0.0, eta_ms: int = 0
+    ) -> wire.StandingReply:
+        """Bid for a task: what it would cost, in the bidders' unit, and how long it would take.
+
+        Raises:
+            RejectedError: ``not_called``, ``bid_closed`` or ``already_bid``.
+        """
+        body = request(wire.ProposeRequest, task_id=task_id, call=call, cost=cost, eta_ms=eta_ms)
+        return await self._command("propose", body, wire.StandingReply)
+
+    async def decline(self, task_id: str, call: int, *, reason: str = "") -> wire.StandingReply:
+        """Answer a call for proposals with a refusal; errors as of `propose`."""
+        body = request(wire.ProposeRequest, task_id=task_id, call=call, refuse=True, reason=reason)
+        return await self._command("propose", body, wire.StandingReply)
+
+    async def report(
+        self, reports: Iterable[wire.ReportItem | Mapping[str, Any]]
+    ) -> tuple[wire.StandingReply | wire.RefusedReply, ...]:
+        """Say several things of different tasks; each counts or is refused by itself, one answer for each.
+
+        Args:
+            reports: `wire.AcceptItem`, `wire.CompleteItem` and so on, or mappings with ``do`` and their
+                fields; at most one of each task. Go in requests of at most 256 and 200 KiB, one after another.
+
+        Raises:
+            UsageError: One cannot be right; nothing was reported then.
+        """
+        given = listed("reports", reports, wire.ReportItem)
+        told: list[wire.StandingReply | wire.RefusedReply] = []
+        for batch in batches(given, max_count=MAX_BATCH):
+            body = request(wire.ReportRequest, items=batch)
+            told += (await self._command("report", body, wire.ReportReply)).results
+        return tuple(told)
+
+    # --- everybody
 
     async def get(self, task_id: str) -> wire.TaskRecord:
         """One task with payload, result and history."""
-        body = request(wire.GetRequest, task_id=task_id)
-        return await self._caller.query("tasks", "get", body, wire.TaskRecord)
+        return await self._query("get", request(wire.GetRequest, task_id=task_id), wire.TaskRecord)
+
+    async def states(self, task_ids: Iterable[str]) -> wire.StatesReply:
+        """In short how tasks stand: at most 1000."""
+        body = request(wire.StatesRequest, task_ids=items("task_ids", task_ids, of="task ids"))
+        return await self._query("states", body, wire.StatesReply)
 
     async def list(
         self,
@@ -127,6 +257,9 @@ class TasksClient:
         state: wire.State | None = None,
         submitter: str | None = None,
         capability: str | None = None,
+        queue: str | None = None,
+        parent: str | None = None,
+        dag: str | None = None,
         after: int = 0,
         limit: int = 100,
     ) -> tuple[wire.TaskSummary, ...]:
@@ -136,10 +269,34 @@ class TasksClient:
             state=state,
             submitter=submitter,
             capability=capability,
+            queue=queue,
+            parent=parent,
+            dag=dag,
             after=after,
             limit=limit,
         )
-        return (await self._caller.query("tasks", "list", body, wire.ListReply)).tasks
+        return (await self._query("list", body, wire.ListReply)).tasks
+
+    async def children(self, task_id: str) -> tuple[wire.TaskSummary, ...]:
+        """All tasks that were delegated from one, of all levels below it, in order of submission."""
+        found: list[wire.TaskSummary] = []
+        after: int | None = 0
+        while after is not None:
+            body = request(wire.ChildrenRequest, task_id=task_id, after=after, limit=MAX_PAGE)
+            page = await self._query("children", body, wire.ListReply)
+            found += page.tasks
+            after = page.next
+        return tuple(found)
+
+    async def dag(self, dag_id: str) -> wire.DagReply:
+        """A DAG and its tasks."""
+        return await self._query("dag", request(wire.DagRequest, dag_id=dag_id), wire.DagReply)
+
+    async def explain(self, task_id: str) -> wire.ExplainReply:
+        """What a task waits for now, and for each agent why it was or was not chosen."""
+        return await self._query("explain", request(wire.GetRequest, task_id=task_id), wire.ExplainReply)
+
+    # --- waiting
 
     async def ended(self, task_id: str, *, timeout_s: float) -> wire.TaskRecord:
         """Wait until a task has ended, in whatever way; returns it with its result, or the reason for none.
@@ -148,27 +305,30 @@ class TasksClient:
             UnavailableError: It has not ended within `timeout_s`, or the service is away.
             RejectedError: There is no such task.
         """
-        noticed = asyncio.Event()
+        await self._watching.result(task_id, timeout_s=timeout_s)
+        return await self.get(task_id)
 
-        async def notice(_: Delivery) -> None:
-            noticed.set()
+    async def result(self, task_id: str, *, timeout_s: float) -> wire.TaskResult:
+        """As `ended`, with nothing but how it ended; whoever submitted the task pays for no query.
 
-        caller = self._caller
-        async with contextlib.AsyncExitStack() as stack:
-            for event in _ENDS:
-                subject = caller.subjects.event("tasks", event, task_id)
-                stack.push_async_callback((await caller.bus.subscribe(subject, notice)).unsubscribe)
-            await caller.bus.flush()
-            try:
-                async with asyncio.timeout(timeout_s):
-                    while (record := await self.get(task_id)).finished_at_ms is None:
-                        with contextlib.suppress(TimeoutError):
-                            async with asyncio.timeout(_POLL_S):
-                                await noticed.wait()
-                        noticed.clear()
-                    return record
-            except TimeoutError:
-                raise UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s") from None
+        However many wait, the client listens once.
+        """
+        return await self._watching.result(task_id, timeout_s=timeout_s)
 
-    async def _command(self, verb: str, body: BaseModel) -> wire.StandingReply:
-        return await self._caller.command("tasks", verb, body, wire.StandingReply)
+    async def dag_ended(self, dag_id: str, *, timeout_s: float) -> wire.DagReply:
+        """Wait until nothing more happens to a DAG; errors as of `ended`."""
+        return await self._watching.dag(dag_id, timeout_s=timeout_s)
+
+    def watch(self, task_id: str) -> AsyncGenerator[wire.TaskNotice]:
+        """How a task stands, then what happens to it, until it has ended; the last notice says how.
+
+        Progress that was made meanwhile may be left out. End it with ``aclose`` (`contextlib.aclosing`).
+
+        Raises:
+            RejectedError: There is no such task.
+        """
+        return self._watching.watch(task_id)
+
+    def watch_all(self) -> AsyncGenerator[tuple[str, wire.TaskNotice]]:
+        """Event and notice of whatever happens to any task from now on; lost notices are not made up for."""
+        return self._watching.watch_all()
