@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from coordination.tasks.lifecycle import State
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence
 from coordination.tasks.spec import Reference, TaskSpec
+
+OPERATOR: Final = "operator"
+"""Id of the operator, who may do what only owners may, and set up queues."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +281,8 @@ class Submitted:
     state: State
     duplicate: bool
     """The same task was submitted before, under this id or key; nothing was added."""
+    name: str = ""
+    """Within its DAG."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +293,7 @@ class Refused:
     code: str
     message: str
     retryable: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,10 @@ MAX_DEPENDENCIES: Final = 256
 """Tasks that one task waits for."""
 MAX_DAG_TASKS: Final = 512
 """Tasks of one DAG; all are submitted by one command, and fit into one record."""
+MAX_DAG_EDGES: Final = 4096
+"""Edges of one DAG, together."""
+MAX_COMPENSATION_BYTES: Final = 16 * 1024
+"""Payload of a compensation, as compact JSON."""
 MAX_DAGS: Final = 10_000
 MAX_CHILDREN: Final = 1024
 """Open children of one task."""
@@ -73,6 +77,8 @@ MAX_SCANNED_TASKS: Final = 1024
 MAX_PAGE: Final = 1000
 MAX_TICK_TASKS: Final = 512
 """Tasks that one tick deals with, so that its events fit into one record; the host asks again."""
+MAX_TICK_BYTES: Final = 256 * 1024
+"""What the events of one tick may carry of payloads and reasons."""
 MAX_LOST_TASKS: Final = 512
 """Tasks that one command takes back from incarnations that are no more; the service asks again."""
 MAX_AGENTS: Final = 100_000
@@ -99,6 +105,8 @@ class Policy:
     max_finished_bytes: int = 256 * 1024 * 1024
     """Payloads, requirements and results of finished tasks that are still shown; the oldest go first."""
     max_dead_letters: int = MAX_DEAD_LETTERS
+    max_dead_letter_bytes: int = 256 * 1024 * 1024
+    """Payloads and requirements of dead letters; beyond, submissions are refused as overloaded."""
 
     def __post_init__(self) -> None:
         """Refuse durations that would let a deadline stand still."""
