@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from coordination.tasks.dags import DagState
 from coordination.tasks.lifecycle import State
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence
@@ -302,6 +303,14 @@ class SubmittedTasks:
 
     tasks: tuple[Submitted | Refused, ...]
     dag_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagStanding:
+    """Reply to `CancelDag`: where the DAG stands now."""
+
+    dag_id: str
+    state: DagState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,20 @@
-"""What the model looks up: all of it follows from the state and is rebuilt from it. Pure."""
+"""What the model looks up about tasks: all of it follows from the state and is rebuilt from it. Pure.
+
+What waits for an agent is in `coordination.tasks.lanes`, who belongs together in `coordination.tasks.families`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import islice, takewhile
 
 from coordination.runtime.agenda import Agenda
-from coordination.tasks.lifecycle import State
 from coordination.tasks.record import Holder, Task, TasksState
+from coordination.tasks.transitions import due_ms
 
 
 class Index:
-    """Open tasks by what is asked of them: by deadline, by requirement in order, by agent.
+    """Open tasks by deadline and by agent, and what all records weigh.
 
     Invariants: equal to an index built anew from the same state.
     """
@@ -21,33 +23,39 @@ class Index:
         self.deadlines = Agenda()
         """Open tasks by `due_ms`."""
         self.held: Counter[str] = Counter()
-        """Tasks each agent was offered or works on."""
-        self._by_incarnation: dict[str, dict[int, dict[str, int]]] = {}
-        """Those tasks, agent by agent, incarnation by incarnation: id and sequence."""
+        """Tasks that each agent was offered or works on: the slots it has in use."""
+        self.requirements: Counter[tuple[str, str]] = Counter()
+        """Open tasks by queue and requirement."""
         self.open_bytes = 0
         self.finished_bytes = sum(task.size_bytes for task in state.finished.values())
-        self._waiting: dict[str, Agenda] = {}
+        self.dead_letter_bytes = sum(task.size_bytes for task in state.dead_letters.values())
+        self._by_incarnation: dict[str, dict[int, dict[str, int]]] = {}
+        """Held tasks, agent by agent, incarnation by incarnation: id and sequence."""
         for task in state.open.values():
             self.replace(None, task)
 
     def replace(self, before: Task | None, after: Task | None) -> None:
         """Take over a change of one open task; None where it is not, or no longer, open."""
-        if before is not None:
-            self._forget(before, after)
+        held_before = before.holder if before is not None else None
+        held_after = after.holder if after is not None else None
+        if held_before is not held_after:
+            self._hand_over(before, held_before, after, held_after)
         if after is None:
+            if before is not None:
+                self._close(before)
             return
-        self.open_bytes += after.size_bytes
-        if after.due_ms is None:
+        if before is None:
+            self.open_bytes += after.spec.size_bytes
+            self.requirements[after.spec.queue, after.spec.requirement] += 1
+        due = due_ms(after)
+        if due is None:
             self.deadlines.drop(after.task_id)
         else:
-            self.deadlines.put(after.task_id, (after.due_ms, after.sequence))
-        if after.state is State.QUEUED:
-            queue = self._waiting.setdefault(after.requirement, Agenda())
-            queue.put(after.task_id, (-after.priority, after.sequence))
-        if after.holder is not None:
-            self.held[after.holder.agent] += 1
-            incarnations = self._by_incarnation.setdefault(after.holder.agent, {})
-            incarnations.setdefault(after.holder.incarnation, {})[after.task_id] = after.sequence
+            self.deadlines.put(after.task_id, (due, after.sequence))
+
+    def has_requirement(self, queue: str, requirement: str) -> bool:
+        """Whether an open task of `queue` has this requirement."""
+        return (queue, requirement) in self.requirements
 
     def held_before(self, agent: str, incarnation: int) -> list[str]:
         """Ids of the tasks that incarnations of `agent` before `incarnation` hold, in order of submission.
@@ -60,48 +68,65 @@ class Index:
         held = [(sequence, task_id) for tasks in older for task_id, sequence in tasks.items()]
         return [task_id for _, task_id in sorted(held)]
 
+    def held_by(self, agent: str) -> list[str]:
+        """Ids of the tasks that `agent` was offered or works on, in order of submission."""
+        tasks = self._by_incarnation.get(agent, {}).values()
+        held = [(sequence, task_id) for each in tasks for task_id, sequence in each.items()]
+        return [task_id for _, task_id in sorted(held)]
+
     def holders(self) -> dict[str, int]:
         """The newest incarnation that holds something, by agent, ordered by id."""
         return {agent: max(self._by_incarnation[agent]) for agent in sorted(self._by_incarnation)}
-
-    def wanted(self) -> tuple[str, ...]:
-        """Requirements of the tasks that wait, each once, ordered by their text."""
-        return tuple(sorted(self._waiting))
-
-    def wanted_count_with(self, requirement: str) -> int:
-        """How many requirements tasks would wait with if one more waited with `requirement`."""
-        return len(self._waiting) + (requirement not in self._waiting)
-
-    def waiting(self, requirement: str) -> Iterator[str]:
-        """Ids of the tasks that wait with `requirement`, in the order in which they are to be served."""
-        queue = self._waiting.get(requirement)
-        return (task_id for _, task_id in queue.in_order()) if queue is not None else iter(())
 
     def due(self, now_ms: int, *, limit: int) -> list[str]:
         """Ids of up to `limit` open tasks that time does something to by `now_ms`, earliest first."""
         due = takewhile(lambda entry: entry[0][0] <= now_ms, self.deadlines.in_order())
         return [task_id for _, task_id in islice(due, limit)]
 
-    def _forget(self, before: Task, after: Task | None) -> None:
-        self.open_bytes -= before.size_bytes
-        if after is None:
-            self.deadlines.drop(before.task_id)
-        if before.state is State.QUEUED:
-            queue = self._waiting[before.requirement]
-            queue.drop(before.task_id)
-            if not queue:
-                del self._waiting[before.requirement]
-        if before.holder is not None:
-            self.held[before.holder.agent] -= 1
-            if not self.held[before.holder.agent]:
-                del self.held[before.holder.agent]
-            self._let_go(before.task_id, before.holder)
+    def next_ms(self) -> int | None:
+        """When time next does something to an open task; None: never."""
+        first = self.deadlines.first()
+        return first[0][0] if first is not None else None
+
+    def _close(self, task: Task) -> None:
+        self.open_bytes -= task.spec.size_bytes
+        self.deadlines.drop(task.task_id)
+        wanted = task.spec.queue, task.spec.requirement
+        if self.requirements[wanted] == 1:
+            del self.requirements[wanted]
+        else:
+            self.requirements[wanted] -= 1
+
+    def _hand_over(
+        self, before: Task | None, held_before: Holder | None, after: Task | None, held_after: Holder | None
+    ) -> None:
+        """Book a task from one holder to another; nothing to do if it only holds it longer."""
+        if (
+            held_before is not None
+            and held_after is not None
+            and held_before.agent == held_after.agent
+            and held_before.incarnation == held_after.incarnation
+        ):
+            return
+        if held_before is not None:
+            assert before is not None
+            self._let_go(before.task_id, held_before)
+        if held_after is not None:
+            assert after is not None
+            self.held[held_after.agent] += 1
+            incarnations = self._by_incarnation.setdefault(held_after.agent, {})
+            incarnations.setdefault(held_after.incarnation, {})[after.task_id] = after.sequence
 
     def _let_go(self, task_id: str, holder: Holder) -> None:
-        incarnations = self._by_incarnation[holder.agent]
+        agent = holder.agent
+        if self.held[agent] == 1:
+            del self.held[agent]
+        else:
+            self.held[agent] -= 1
+        incarnations = self._by_incarnation[agent]
         tasks = incarnations[holder.incarnation]
         del tasks[task_id]
         if not tasks:
             del incarnations[holder.incarnation]
-        if not incarnations:
-            del self._by_incarnation[holder.agent]
+            if not incarnations:
+                del self._by_incarnation[agent]

@@ -43,6 +43,8 @@ MAX_DAG_EDGES: Final = 4096
 MAX_COMPENSATION_BYTES: Final = 16 * 1024
 """Payload of a compensation, as compact JSON."""
 MAX_DAGS: Final = 10_000
+MAX_DAG_MEMBERS: Final = 250_000
+"""Tasks of all DAGs that are known; what has ended is forgotten first."""
 MAX_CHILDREN: Final = 1024
 """Open children of one task."""
 MAX_BATCH: Final = 256

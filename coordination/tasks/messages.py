@@ -1,71 +1,212 @@
-"""What agents and listeners are told about a task. Pure; the bodies are `coordination.tasks.wire`'s."""
+"""What agents and listeners are told of what happens to a task. Pure; the bodies are the wire's.
+
+Pushes go to whom it concerns: an offer to the agent asked, the end to the submitter, a word to a worker whose
+work is taken away. Notices go to whoever watches.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Final
 
 from coordination.runtime.model import Notice, Push
-from coordination.tasks.events import AttemptFailed, LeaseExpired, ProgressReported, TaskOffered, WorkerLost
+from coordination.tasks.events import (
+    AttemptFailed,
+    AttemptTimedOut,
+    CancelConfirmed,
+    LeaseExpired,
+    OfferAccepted,
+    ProgressReported,
+    ProposalsCalled,
+    TaskCanceled,
+    TaskCompleted,
+    TaskDeadLettered,
+    TaskExpired,
+    TaskOffered,
+    TaskRedriven,
+    TaskSkipped,
+    Transition,
+    WorkerLost,
+)
 from coordination.tasks.lifecycle import State
-from coordination.tasks.record import Task
+from coordination.tasks.limits import Policy
+from coordination.tasks.record import Holder, ReceivedBid, Task
+from coordination.tasks.spec import Criterion
+from coordination.tasks.transitions import bid_of
 
-_TAKEN_AWAY: Final = (State.CANCELED, State.EXPIRED)
-"""Ends that a worker does not know of by its own doing."""
-
-
-def offer(task: Task, event: TaskOffered, *, lease_ms: int) -> Push:
-    """To the agent that is to do the task (kind ``task``)."""
-    body = {
-        "task_id": task.task_id,
-        "fencing_token": event.fencing_token,
-        "capability": task.capability,
-        "requirement": task.requirement,
-        "payload": task.payload,
-        "submitter": task.submitter,
-        "priority": task.priority,
-        "attempt": len(task.attempts) + 1,
-        "max_attempts": task.max_attempts,
-        "lease_ms": lease_ms,
-        "offer_expires_ms": event.expires_ms,
-        "deadline_ms": task.deadline_ms,
-        "traceparent": task.traceparent,
-        "approved_by": task.approved_by,
-    }
-    return Push(agent=event.agent, kind="task", body=body)
+Told = list[Push | Notice]
 
 
-def progress(event: ProgressReported) -> Notice:
-    """To whoever watches."""
-    body = {"task_id": event.task_id, "share": event.share, "note": event.note}
-    return Notice(event="progress", aggregate=event.task_id, body=body)
-
-
-def attempt_failed(task: Task, event: AttemptFailed | LeaseExpired | WorkerLost, reason: str) -> Notice:
-    """To whoever watches: an attempt failed, another may follow.
+def tell(told: Told, before: Task, event: Transition, after: Task, policy: Policy) -> None:
+    """Append to `told` whom one event concerns, and what each is told.
 
     Args:
-        task: The record before the event.
-        event: The failure.
-        reason: Why it failed.
+        told: What is to be sent so far.
+        before: The record before `event`.
+        event: What happens to it.
+        after: The record after `event`.
+        policy: The lease of tasks that do not say.
     """
+    telling = _TELLING.get(type(event))
+    if telling is not None:
+        telling(told, before, event, after, policy)
+
+
+def _offer(told: Told, before: Task, event: TaskOffered, after: Task, policy: Policy) -> None:
+    """To the agent that is to do the task (kind ``task``); and to those who bid in vain (``reject``)."""
+    spec = after.spec
+    body: dict[str, Any] = {
+        "task_id": after.task_id,
+        "fencing_token": event.fencing_token,
+        "capability": spec.capability,
+        "requirement": spec.requirement,
+        "payload": spec.payload,
+        "submitter": after.submitter,
+        "priority": spec.priority,
+        "attempt": len(after.attempts) - after.first_attempt + 1,
+        "max_attempts": spec.max_attempts,
+        "lease_ms": policy.lease_ms if spec.lease_ms is None else spec.lease_ms,
+        "timeout_ms": spec.timeout_ms,
+        "offer_expires_ms": event.expires_ms,
+        "deadline_ms": spec.deadline_ms,
+        "chain": after.chain,
+        "dag": spec.dag,
+        "name": spec.name,
+        "after": [each.task_id for each in spec.after],
+        "payload_reference": None if spec.payload_reference is None else asdict(spec.payload_reference),
+        "award": None,
+        "compensates": spec.compensates,
+        "traceparent": spec.traceparent,
+        "approved_by": spec.approved_by,
+    }
+    told.append(Push(agent=event.agent, kind="task", body=body))
+    bid = bid_of(after, event.agent)
+    if bid is None or after.call is None:
+        return
+    body["award"] = {"call": after.call.call, "cost": bid.cost, "eta_ms": bid.eta_ms}
+    if before.state is State.ANNOUNCED:  # else this one was told so before, and is the next best
+        why = f"{_bid_words(after, bid)} was better"
+        told += [
+            _rejection(after, after.call.call, each.agent, why)
+            for each in after.call.bids
+            if each.agent != event.agent and not each.is_refusal
+        ]
+
+
+def _bid_words(task: Task, bid: ReceivedBid) -> str:
+    if task.spec.bidding.criterion is Criterion.COST:
+        return f"a bid with a cost of {bid.cost:g}"
+    return f"a bid to take {bid.eta_ms} ms"
+
+
+def _rejection(task: Task, call: int, agent: str, reason: str) -> Push:
+    body = {"task_id": task.task_id, "call": call, "reason": reason}
+    return Push(agent=agent, kind="reject", body=body)
+
+
+def _call(told: Told, _: Task, event: ProposalsCalled, after: Task, __: Policy) -> None:
+    """To every agent that may bid (kind ``cfp``)."""
+    spec = after.spec
     body = {
-        "task_id": task.task_id,
-        "attempt": len(task.attempts),
-        "max_attempts": task.max_attempts,
-        "reason": reason,
+        "task_id": after.task_id,
+        "call": event.call,
+        "capability": spec.capability,
+        "requirement": spec.requirement,
+        "payload": spec.payload,
+        "payload_reference": None if spec.payload_reference is None else asdict(spec.payload_reference),
+        "submitter": after.submitter,
+        "priority": spec.priority,
+        "bid_until_ms": event.bids_until_ms,
+        "deadline_ms": spec.deadline_ms,
+        "criterion": spec.bidding.criterion.value,
+        "traceparent": spec.traceparent,
+        "approved_by": spec.approved_by,
+    }
+    told += [Push(agent=agent, kind="cfp", body=body) for agent in event.agents]
+
+
+def _accepted(told: Told, _: Task, event: OfferAccepted, after: Task, __: Policy) -> None:
+    assert after.holder is not None
+    body = {
+        "task_id": after.task_id,
+        "agent": after.holder.agent,
+        "attempt": len(after.attempts) - after.first_attempt,
+        "max_attempts": after.spec.max_attempts,
+        "fencing_token": after.fencing_token,
+        "lease_expires_ms": event.lease_expires_ms,
+    }
+    told.append(Notice(event="running", aggregate=after.task_id, body=body))
+
+
+def _progress(told: Told, _: Task, event: ProgressReported, after: Task, __: Policy) -> None:
+    body = {"task_id": after.task_id, "share": event.share, "note": event.note}
+    told.append(Notice(event="progress", aggregate=after.task_id, body=body))
+
+
+def _attempt_ended(
+    told: Told,
+    before: Task,
+    event: AttemptFailed | AttemptTimedOut | LeaseExpired | WorkerLost,
+    after: Task,
+    policy: Policy,
+) -> None:
+    """An attempt failed, another may follow; or a task that is being canceled has lost its worker."""
+    if after.state is State.CANCELED:
+        _ended(told, before, event, after, policy)
+        return
+    if after.state is not State.FAILED:  # an offer is void: there was no attempt
+        return
+    error = after.attempts[-1].error
+    body = {
+        "task_id": after.task_id,
+        "attempt": len(after.attempts) - after.first_attempt,
+        "max_attempts": after.spec.max_attempts,
+        "reason": error,
         "retry_at_ms": event.retry_at_ms,
     }
-    return Notice(event="failed", aggregate=task.task_id, body=body)
+    told.append(Notice(event="failed", aggregate=after.task_id, body=body))
+    if isinstance(event, AttemptTimedOut) and before.holder is not None:
+        told.append(_taken_away(after, before.holder, error))
 
 
-def finished(before: Task, after: Task) -> tuple[Push | Notice, ...]:
-    """A task ended: its result to the submitter, a word to its worker, a notice to whoever watches.
+def _taken_away(task: Task, holder: Holder, reason: str) -> Push:
+    """To a worker (kind ``cancel``): stop, and if the task is being canceled, confirm that you did."""
+    body = {
+        "task_id": task.task_id,
+        "fencing_token": task.fencing_token,
+        "state": task.state.value,
+        "reason": reason,
+    }
+    return Push(agent=holder.agent, kind="cancel", body=body)
 
-    Args:
-        before: The record before the last event.
-        after: The record after it.
-    """
-    ended: dict[str, Any] = {
+
+def _canceled(told: Told, before: Task, event: TaskCanceled, after: Task, policy: Policy) -> None:
+    if before.holder is not None:
+        told.append(_taken_away(after, before.holder, event.reason))
+    if after.state is State.CANCELED:
+        _ended(told, before, event, after, policy)
+
+
+def _expired(told: Told, before: Task, event: TaskExpired, after: Task, policy: Policy) -> None:
+    if before.holder is not None:
+        told.append(_taken_away(after, before.holder, event.reason))
+    _ended(told, before, event, after, policy)
+
+
+def _called_off(told: Told, before: Task, reason: str) -> None:
+    """To those who have bid for a task that nobody will be given any more."""
+    if before.state is State.ANNOUNCED and before.call is not None:
+        told += [
+            _rejection(before, before.call.call, bid.agent, reason)
+            for bid in before.call.bids
+            if not bid.is_refusal
+        ]
+
+
+def _ended(told: Told, before: Task, _: Transition, after: Task, __: Policy) -> None:
+    """The end of the task, with its result, to the submitter; a notice without it to whoever watches."""
+    body: dict[str, Any] = {
         "task_id": after.task_id,
         "state": after.state.value,
         "reason": after.reason,
@@ -73,16 +214,36 @@ def finished(before: Task, after: Task) -> tuple[Push | Notice, ...]:
         "fencing_token": after.fencing_token,
         "finished_at_ms": after.finished_at_ms,
     }
-    told: list[Push | Notice] = [
-        Push(agent=after.submitter, kind="result", body={**ended, "result": after.result}),
-        Notice(event=after.state.value, aggregate=after.task_id, body=ended),
-    ]
-    if before.holder is not None and after.state in _TAKEN_AWAY:
-        body = {
-            "task_id": after.task_id,
-            "fencing_token": after.fencing_token,
-            "state": after.state.value,
-            "reason": after.reason,
-        }
-        told.append(Push(agent=before.holder.agent, kind="cancel", body=body))
-    return tuple(told)
+    reference = after.result_reference
+    with_result = {
+        **body,
+        "result": after.result,
+        "result_reference": None if reference is None else asdict(reference),
+    }
+    told.append(Push(agent=after.submitter, kind="result", body=with_result))
+    told.append(Notice(event=after.state.value, aggregate=after.task_id, body=body))
+    _called_off(told, before, f"the task is {after.state}: {after.reason}")
+
+
+def _redriven(told: Told, _: Task, event: TaskRedriven, after: Task, __: Policy) -> None:
+    body = {"task_id": after.task_id, "by": event.by, "redrives": after.redrives}
+    told.append(Notice(event="redriven", aggregate=after.task_id, body=body))
+
+
+_TELLING: Final[dict[type, Callable[[Told, Task, Any, Task, Policy], None]]] = {
+    TaskOffered: _offer,
+    ProposalsCalled: _call,
+    OfferAccepted: _accepted,
+    ProgressReported: _progress,
+    AttemptFailed: _attempt_ended,
+    AttemptTimedOut: _attempt_ended,
+    LeaseExpired: _attempt_ended,
+    WorkerLost: _attempt_ended,
+    TaskCompleted: _ended,
+    TaskDeadLettered: _ended,
+    TaskSkipped: _ended,
+    TaskCanceled: _canceled,
+    CancelConfirmed: _ended,
+    TaskExpired: _expired,
+    TaskRedriven: _redriven,
+}

@@ -17,6 +17,7 @@ LEASE_EXPIRED = "the worker was silent for longer than its lease"
 ATTEMPT_TIMED_OUT = "the attempt took longer than it may"
 WORKER_RESTARTED = "the worker restarted"
 WORKER_LEFT = "the worker left"
+NO_BID = "no answer to the call for proposals"
 DEADLINE_PASSED = "the deadline passed"
 NOT_BEGUN_IN_TIME = "no attempt had begun in time"
 
@@ -28,6 +29,8 @@ class Holder:
     agent: str
     incarnation: int = 0
     """As which it was registered when it was offered the task. 0: not known, and never judged."""
+    since_ms: int = 0
+    """When it was offered the task: work that was not accepted before is counted from then."""
     expires_ms: int
     """End of the offer or of the lease."""
     why: str = ""
@@ -88,7 +91,8 @@ class Task:
     """Everything known of one task.
 
     Invariants: `holder` is set exactly in the states of `HELD`; fencing tokens only grow; `call` is set while
-    announced, and while offered or running if it was awarded.
+    announced, while offered or running if it was awarded, and while queued after an award that was passed on:
+    the other bids still stand then.
     """
 
     task_id: str

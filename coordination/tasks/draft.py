@@ -1,0 +1,118 @@
+"""What one decision about tasks leads to, gathered step by step; nothing of it has happened yet. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordination.runtime.model import NOTHING, Notice, Outcome, Push
+from coordination.tasks import messages
+from coordination.tasks.events import (
+    ProposalsCalled,
+    ScheduleSet,
+    TaskCompleted,
+    TaskOffered,
+    TaskSubmitted,
+    Transition,
+)
+from coordination.tasks.limits import MAX_TICK_BYTES, MAX_TICK_TASKS
+from coordination.tasks.record import Task
+from coordination.tasks.transitions import evolve, submitted
+from coordination.tasks.view import View
+
+
+class Draft:
+    """Events and messages of one decision, and the records as they would leave them.
+
+    Args:
+        view: What is decided on; only read.
+        now_ms: Unix ms.
+    """
+
+    __slots__ = (
+        "_events",
+        "_messages",
+        "_size_bytes",
+        "_submitted",
+        "_tasks",
+        "last_token",
+        "now_ms",
+        "view",
+    )
+
+    def __init__(self, view: View, now_ms: int) -> None:
+        self.view = view
+        self.now_ms = now_ms
+        self.last_token = view.state.last_fencing_token
+        """The last fencing token or call given, those of this draft included: the next one is one more."""
+        self._tasks: dict[str, Task] = {}
+        self._events: list[Any] = []
+        self._messages: list[Push | Notice] = []
+        self._submitted = 0
+        self._size_bytes = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would happen."""
+        return not self._events
+
+    @property
+    def count(self) -> int:
+        """Number of events."""
+        return len(self._events)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one tick should do no more; what is left stays due, and the kernel ticks again."""
+        return len(self._events) >= MAX_TICK_TASKS or self._size_bytes >= MAX_TICK_BYTES
+
+    def task(self, task_id: str) -> Task | None:
+        """The record as the draft would leave it; None if there is none, or it was forgotten."""
+        return self._tasks.get(task_id) or self.view.state.find(task_id)
+
+    def add(self, task: Task, *transitions: Transition) -> Task:
+        """Let `transitions` happen to `task`, and tell whom they concern.
+
+        Args:
+            task: The record as the draft would leave it before them.
+            transitions: Of this task, in order.
+
+        Returns:
+            The record afterwards.
+
+        Raises:
+            IllegalTransitionError: The lifecycle has no such step (a bug of ours).
+        """
+        for event in transitions:
+            after = evolve(task, event)
+            kind = type(event)
+            if kind is TaskOffered or kind is ProposalsCalled:
+                self.last_token = event.fencing_token if kind is TaskOffered else event.call  # type: ignore[union-attr]
+            elif kind is not TaskCompleted:  # as large as it may be, it is one command's own
+                self._size_bytes += len(getattr(event, "reason", ""))
+            self._events.append(event)
+            messages.tell(self._messages, task, event, after, self.view.policy)
+            task = after
+        self._tasks[task.task_id] = task
+        return task
+
+    def note(self, *events: Any) -> None:
+        """Let something happen that is no transition; a task submitted so can be asked for from then on."""
+        for event in events:
+            self._events.append(event)
+            if isinstance(event, TaskSubmitted):
+                self._submitted += 1
+                sequence = self.view.state.last_sequence + self._submitted
+                self._tasks[event.task_id] = submitted(event, sequence)
+                self._size_bytes += event.spec.size_bytes
+            elif isinstance(event, ScheduleSet):
+                self._size_bytes += event.schedule.spec.size_bytes
+
+    def tell(self, *told: Push | Notice) -> None:
+        """Send something that no transition says, after the record is durable."""
+        self._messages += told
+
+    def outcome(self, reply: Any = None) -> Outcome:
+        """All of it, with the reply to whoever asked."""
+        if reply is None and not self._events and not self._messages:
+            return NOTHING
+        return Outcome(events=tuple(self._events), reply=reply, messages=tuple(self._messages))

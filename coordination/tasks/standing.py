@@ -1,0 +1,38 @@
+"""What callers are answered about one task: where it stands, or why not. Pure."""
+
+from __future__ import annotations
+
+from coordination.runtime.model import Rejected
+from coordination.tasks.commands import Standing
+from coordination.tasks.record import Task
+
+
+def standing(task: Task) -> Standing:
+    """Where a task stands."""
+    holder = task.holder
+    return Standing(
+        task_id=task.task_id,
+        state=task.state,
+        fencing_token=task.fencing_token,
+        lease_expires_ms=holder.expires_ms if holder is not None else None,
+    )
+
+
+def unknown_task(task_id: str) -> Rejected:
+    """There is no such task."""
+    message = f"there is no task {task_id}, or it ended long ago; check the id"
+    return Rejected(code="unknown_task", message=message)
+
+
+def wrong_state(task: Task, what: str) -> Rejected:
+    """The task is not in a state for it.
+
+    Args:
+        task: The record.
+        what: What it cannot be, as in "task x is queued, and cannot be <what>".
+    """
+    return Rejected(
+        code="wrong_state",
+        message=f"task {task.task_id} is {task.state}, and cannot be {what}",
+        details={"state": task.state.value},
+    )

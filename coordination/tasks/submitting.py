@@ -1,0 +1,317 @@
+"""Submitting tasks: what is taken, what is the same as before, and what is refused. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from coordination.runtime.model import Outcome, Rejected
+from coordination.tasks import relations
+from coordination.tasks.commands import Refused, SubmitTask, SubmitTasks, Submitted, SubmittedTasks
+from coordination.tasks.draft import Draft
+from coordination.tasks.events import TaskDeadLettered, TaskSkipped, TaskSubmitted
+from coordination.tasks.limits import (
+    MAX_BATCH,
+    MAX_IDEMPOTENCY_KEYS,
+    MAX_SPENT_APPROVALS,
+    MAX_WAITING_REQUIREMENTS,
+)
+from coordination.tasks.record import Task, TasksState
+from coordination.tasks.relations import Beginning, Together
+from coordination.tasks.spec import OnFailure, TaskSpec
+from coordination.tasks.view import View
+
+_NO_RELATIONS: Final = Beginning()
+
+
+class Batch(Together):
+    """Tasks that one command has submitted so far, and what they take up together.
+
+    With it, bounds, ids, keys, approvals and budgets hold for a command as a whole.
+    """
+
+    __slots__ = ("approvals", "keys", "requirements", "size_bytes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size_bytes = 0
+        self.requirements: set[tuple[str, str]] = set()
+        """Queues and requirements."""
+        self.approvals: dict[str, str] = {}
+        """Task id by proposal."""
+        self.keys: dict[str, str] = {}
+        """Task id by `key_of` the idempotency key."""
+
+    def add(self, task: Task) -> None:
+        """Take note of a task, as the command leaves it."""
+        is_new = task.task_id not in self.tasks
+        super().add(task)
+        if not is_new:
+            return
+        spec = task.spec
+        self.size_bytes += spec.size_bytes
+        self.requirements.add((spec.queue, spec.requirement))
+        if spec.approved_by:
+            self.approvals[spec.approved_by] = task.task_id
+        if spec.idempotency_key:
+            self.keys[key_of(task.submitter, spec.idempotency_key)] = task.task_id
+
+
+def key_of(submitter: str, idempotency_key: str) -> str:
+    """Under which a submitter's key is remembered; ids of agents have no space in them."""
+    return f"{submitter} {idempotency_key}"
+
+
+def submit(view: View, command: SubmitTask, now_ms: int) -> Outcome | Rejected:
+    """What the submission of one task leads to."""
+    event = submitted_event(view, command, now_ms)
+    if isinstance(event, Rejected):
+        return event
+    if isinstance(event, Submitted):
+        return Outcome(reply=event)
+    draft = Draft(view, now_ms)
+    task = begin(draft, command, event)
+    return draft.outcome(Submitted(task_id=task.task_id, state=task.state, duplicate=False))
+
+
+def submit_many(view: View, command: SubmitTasks, now_ms: int) -> Outcome | Rejected:
+    """What the submission of several tasks leads to; each is taken or refused by itself."""
+    if len(command.tasks) > MAX_BATCH:
+        message = (
+            f"{len(command.tasks)} tasks are more than the {MAX_BATCH} that one request may submit; split it"
+        )
+        return Rejected(code="too_many_tasks", message=message)
+    draft = Draft(view, now_ms)
+    batch = Batch()
+    answers: list[Submitted | Refused] = []
+    for each in command.tasks:
+        event = submitted_event(view, each, now_ms, batch)
+        if isinstance(event, Rejected):
+            answers.append(as_refused(each.task_id, event))
+        elif isinstance(event, Submitted):
+            answers.append(event)
+        else:
+            task = begin(draft, each, event, batch)
+            answers.append(Submitted(task_id=task.task_id, state=task.state, duplicate=False))
+    return draft.outcome(SubmittedTasks(tasks=tuple(answers)))
+
+
+def as_refused(task_id: str, rejected: Rejected) -> Refused:
+    """A refusal as one of several answers."""
+    return Refused(
+        task_id=task_id, code=rejected.code, message=rejected.message, retryable=rejected.retryable
+    )
+
+
+def begin(draft: Draft, command: SubmitTask, event: TaskSubmitted, batch: Batch | None = None) -> Task:
+    """Submit a task, and let happen to it at once what a task that it waits for and that has ended leads to.
+
+    Args:
+        draft: Of the decision.
+        command: The submission.
+        event: What `submitted_event` made of it.
+        batch: What else the command submits; the task is added.
+
+    Returns:
+        The record afterwards.
+    """
+    if event.spec.parent:
+        relations.take_offer(draft, command)
+    draft.note(event)
+    task = draft.task(event.task_id)
+    assert task is not None, "it was just submitted"
+    if event.spec.after:
+        verdict = relations.beginning(draft.view, command, draft.now_ms, batch).verdict
+        if verdict is not None:
+            edge, reason = verdict
+            ending = TaskSkipped if edge is OnFailure.SKIP else TaskDeadLettered
+            task = draft.add(task, ending(task_id=task.task_id, reason=reason, at_ms=draft.now_ms))
+    if batch is not None:
+        batch.add(task)
+    return task
+
+
+def submitted_event(
+    view: View, command: SubmitTask, now_ms: int, batch: Batch | None = None
+) -> TaskSubmitted | Submitted | Rejected:
+    """Whether a task is taken.
+
+    Args:
+        view: What is decided on.
+        command: The submission.
+        now_ms: Unix ms.
+        batch: What the same command has submitted before.
+
+    Returns:
+        The submission to persist, with `begin`; or the answer that was given before to the same one; or why not.
+    """
+    spec = command.spec
+    known = _known(view.state, command, batch)
+    if known is not None:
+        return _again(command, known)
+    refused = _times_problem(spec, now_ms) or _approval_problem(view.state, spec, now_ms, batch)
+    if refused is None:
+        refused = _no_room(view, spec, batch)
+    if refused is not None:
+        return refused
+    beginning = _NO_RELATIONS
+    if spec.parent or spec.after or spec.budget is not None:
+        refused = relations.problem(view, command, now_ms, batch)
+        if refused is not None:
+            return refused
+        beginning = relations.beginning(view, command, now_ms, batch)
+    return TaskSubmitted(
+        task_id=command.task_id,
+        submitter=command.submitter,
+        spec=spec,
+        seed=command.seed,
+        at_ms=now_ms,
+        waits_for=beginning.waits_for,
+        chain=beginning.chain,
+        parent_attempt=beginning.parent_attempt,
+    )
+
+
+def _known(state: TasksState, command: SubmitTask, batch: Batch | None) -> Task | None:
+    """The task that the submission means, by its id or its idempotency key, if that exists."""
+    task_id = command.task_id
+    known = state.find(task_id)
+    if known is None and batch is not None:
+        known = batch.tasks.get(task_id)
+    if known is not None or not command.spec.idempotency_key:
+        return known
+    key = key_of(command.submitter, command.spec.idempotency_key)
+    named = state.idempotency_keys.get(key)
+    if named is None and batch is not None:
+        named = batch.keys.get(key)
+    if named is None:
+        return None
+    return state.find(named) or (batch.tasks.get(named) if batch is not None else None)
+
+
+def _again(command: SubmitTask, known: Task) -> Submitted | Rejected:
+    """The answer to a submission whose id or idempotency key exists: the same task, or a mistake."""
+    if command.submitter == known.submitter and _same(command.spec, known):
+        return Submitted(task_id=known.task_id, state=known.state, duplicate=True)
+    spec = command.spec
+    if spec.approved_by and spec.approved_by == known.spec.approved_by:
+        # By default both have the proposal's id: another id would not help, the approval is used.
+        return _used(spec.approved_by, known.task_id)
+    if command.submitter == known.submitter and spec.idempotency_key:
+        if spec.idempotency_key == known.spec.idempotency_key:
+            return Rejected(
+                code="idempotency_conflict",
+                message=f"idempotency_key {spec.idempotency_key!r} was used for task {known.task_id}, which was "
+                "submitted with other content; use a key of its own for another task, or submit exactly the same",
+                details={"task_id": known.task_id},
+            )
+    return Rejected(
+        code="task_id_taken",
+        message=f"another task has the id {known.task_id}; choose another task_id, or leave it out",
+        details={"task_id": known.task_id},
+    )
+
+
+def _same(spec: TaskSpec, known: Task) -> bool:
+    """Whether a task was submitted with this content; where the submission was traced does not matter."""
+    there = known.spec
+    if spec is there or spec == there:
+        return True
+    # A redrive takes times away that have passed.
+    times = {
+        name: getattr(there, name)
+        for name in ("deadline_ms", "start_by_ms")
+        if known.redrives and getattr(there, name) is None
+    }
+    return replace(spec, traceparent=there.traceparent, **times) == there
+
+
+def _times_problem(spec: TaskSpec, now_ms: int) -> Rejected | None:
+    """Why a task with these times could never be done; None if it could."""
+    for name, at_ms in (("deadline_ms", spec.deadline_ms), ("start_by_ms", spec.start_by_ms)):
+        if at_ms is not None and at_ms <= now_ms:
+            return Rejected(
+                code="deadline_passed",
+                message=f"{name} {at_ms} is not after now, {now_ms} (Unix ms); give a later one, or none",
+                details={"now_ms": now_ms},
+            )
+    if spec.start_by_ms is not None and spec.deadline_ms is not None and spec.start_by_ms > spec.deadline_ms:
+        return _invalid_times("start_by_ms", spec.start_by_ms, "is after deadline_ms", spec.deadline_ms)
+    for name, at_ms in (("deadline_ms", spec.deadline_ms), ("start_by_ms", spec.start_by_ms)):
+        if at_ms is not None and spec.run_at_ms is not None and spec.run_at_ms >= at_ms:
+            return _invalid_times("run_at_ms", spec.run_at_ms, f"is not before {name}", at_ms)
+    return None
+
+
+def _invalid_times(name: str, at_ms: int, relation: str, other_ms: int) -> Rejected:
+    message = (
+        f"{name} {at_ms} {relation} {other_ms} (Unix ms): the task could never be done; mend one of them"
+    )
+    return Rejected(code="invalid_times", message=message)
+
+
+def _approval_problem(state: TasksState, spec: TaskSpec, now_ms: int, batch: Batch | None) -> Rejected | None:
+    """Why the approval of a new task does not count; None if it does, or none is claimed."""
+    if not spec.approved_by:
+        return None
+    spent = state.spent_approvals.get(spec.approved_by)
+    if spent is not None:
+        return _used(spec.approved_by, spent.task_id)
+    if batch is not None and spec.approved_by in batch.approvals:
+        return _used(spec.approved_by, batch.approvals[spec.approved_by])
+    if spec.approval_expires_ms < now_ms:
+        expired_ms = spec.approval_expires_ms
+        message = (
+            f"the approval of proposal {spec.approved_by} expired at {expired_ms} (Unix ms); propose anew"
+        )
+        return Rejected(code="approval_expired", message=message, details={"expires_at_ms": expired_ms})
+    return None
+
+
+def _used(proposal_id: str, task_id: str) -> Rejected:
+    """The approval of a proposal was redeemed for a task, and is good for no other."""
+    return Rejected(
+        code="already_executed",
+        message=f"the approval of proposal {proposal_id} was used for task {task_id}; an approval is good "
+        "for one task: follow that one, or propose anew",
+        details={"task_id": task_id},
+    )
+
+
+def _no_room(view: View, spec: TaskSpec, batch: Batch | None) -> Rejected | None:
+    """Which bound one more task would break; None if there is room."""
+    policy, state, index = view.policy, view.state, view.index
+    count, size_bytes, keys, approvals = 0, 0, 0, 0
+    if batch is not None:
+        count, size_bytes = len(batch.tasks), batch.size_bytes
+        keys, approvals = len(batch.keys), len(batch.approvals)
+    if len(state.open) + count >= policy.max_open_tasks:
+        return overloaded(f"{policy.max_open_tasks} tasks are open")
+    if index.open_bytes + size_bytes + spec.size_bytes > policy.max_open_bytes:
+        return overloaded(f"payloads of open tasks reach {policy.max_open_bytes} bytes")
+    if not _has_requirement(view, spec, batch):
+        added = sum(not index.has_requirement(*each) for each in batch.requirements) if batch else 0
+        if len(index.requirements) + added >= MAX_WAITING_REQUIREMENTS:
+            return overloaded(f"open tasks have {MAX_WAITING_REQUIREMENTS} different requirements and queues")
+    if len(state.dead_letters) >= policy.max_dead_letters:
+        mend = "redrive or purge some"
+        return overloaded(f"there are {policy.max_dead_letters} dead letters: {mend}")
+    if index.dead_letter_bytes >= policy.max_dead_letter_bytes:
+        mend = "redrive or purge some"
+        return overloaded(f"payloads of dead letters reach {policy.max_dead_letter_bytes} bytes: {mend}")
+    if spec.idempotency_key and len(state.idempotency_keys) + keys >= MAX_IDEMPOTENCY_KEYS:
+        return overloaded(f"{MAX_IDEMPOTENCY_KEYS} idempotency keys are remembered")
+    if spec.approved_by and len(state.spent_approvals) + approvals >= MAX_SPENT_APPROVALS:
+        return overloaded(f"{MAX_SPENT_APPROVALS} approvals were used and have not expired")
+    return None
+
+
+def _has_requirement(view: View, spec: TaskSpec, batch: Batch | None) -> bool:
+    if view.index.has_requirement(spec.queue, spec.requirement):
+        return True
+    return batch is not None and (spec.queue, spec.requirement) in batch.requirements
+
+
+def overloaded(full: str) -> Rejected:
+    """There is no room, for a reason that passes."""
+    return Rejected(code="overloaded", message=f"{full}; try again later", retryable=True)

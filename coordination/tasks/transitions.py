@@ -1,0 +1,539 @@
+"""The record of a task after what happened to it. Total over every event of `Transition`. Pure.
+
+A record is never changed: each event makes a new one. Some thirty fields are copied for that several times per
+task, and ``dataclasses.replace`` would take twenty times as long as what is done here: a twin of the record's
+class that is not frozen is filled field by field, and then declared to be a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from coordination.tasks.events import (
+    INPUTS,
+    AttemptFailed,
+    AttemptTimedOut,
+    BidMade,
+    CancelConfirmed,
+    DependencyEnded,
+    LeaseExpired,
+    NoBids,
+    OfferAccepted,
+    OfferRefused,
+    OfferTimedOut,
+    ProgressReported,
+    ProposalsCalled,
+    TaskCanceled,
+    TaskCompleted,
+    TaskDeadLettered,
+    TaskDeferred,
+    TaskExpired,
+    TaskOffered,
+    TaskRedriven,
+    TaskReleased,
+    TaskRequeued,
+    TaskSkipped,
+    TaskSubmitted,
+    Transition,
+    WorkerLost,
+)
+from coordination.tasks.lifecycle import State, step
+from coordination.tasks.limits import MAX_REFUSALS
+from coordination.tasks.record import (
+    ATTEMPT_TIMED_OUT,
+    LEASE_EXPIRED,
+    NO_BID,
+    OFFER_TIMED_OUT,
+    Attempt,
+    Call,
+    Holder,
+    ReceivedBid,
+    Refusal,
+    Task,
+)
+
+
+class _Editable:
+    """A record in the making: the same slots, not frozen."""
+
+    __slots__ = Task.__slots__  # type: ignore[attr-defined]  # made by dataclass(slots=True)
+
+
+def submitted(event: TaskSubmitted, sequence: int) -> Task:
+    """The record of a new task: blocked while others must end first, else scheduled while its time is ahead.
+
+    Args:
+        event: The submission.
+        sequence: Its position among all submissions, from 1.
+    """
+    run_at_ms = event.spec.run_at_ms
+    if event.waits_for:
+        state = State.BLOCKED
+    elif run_at_ms is not None and run_at_ms > event.at_ms:
+        state = State.SCHEDULED
+    else:
+        state = State.QUEUED
+    return Task(
+        task_id=event.task_id,
+        sequence=sequence,
+        submitter=event.submitter,
+        spec=event.spec,
+        seed=event.seed,
+        submitted_at_ms=event.at_ms,
+        state=state,
+        waits_for=event.waits_for,
+        chain=event.chain,
+        parent_attempt=event.parent_attempt,
+        queued_at_ms=event.at_ms if state is State.QUEUED else 0,
+    )
+
+
+def evolve(task: Task, event: Transition) -> Task:
+    """The record after `event`.
+
+    Raises:
+        IllegalTransitionError: The lifecycle has no such step.
+    """
+    kind = type(event)
+    if kind is DependencyEnded:
+        return _dependency_ended(task, event)
+    return _STEPS[kind](task, event, step(task.state, INPUTS[kind]))
+
+
+def due_ms(task: Task) -> int | None:
+    """When the passing of time next does something to an open task (Unix ms); None: never.
+
+    A call for proposals that everybody has answered is due at once, which is 0.
+    """
+    spec = task.spec
+    state = task.state
+    due: int | None = None
+    if task.holder is not None:
+        due = task.holder.expires_ms
+        if state is State.CANCELING:
+            return due
+        if spec.timeout_ms is not None and state is State.RUNNING:
+            due = min(due, task.attempts[-1].started_ms + spec.timeout_ms)
+    elif state is State.FAILED:
+        due = task.retry_at_ms
+    elif state is State.SCHEDULED:
+        due = spec.run_at_ms
+    elif state is State.ANNOUNCED:
+        assert task.call is not None
+        due = 0 if len(task.call.bids) >= len(task.call.agents) else task.call.bids_until_ms
+    if spec.deadline_ms is not None:
+        due = spec.deadline_ms if due is None else min(due, spec.deadline_ms)
+    if spec.start_by_ms is not None and not has_begun(task):
+        due = spec.start_by_ms if due is None else min(due, spec.start_by_ms)
+    return due
+
+
+def has_begun(task: Task) -> bool:
+    """Whether somebody has taken it up since it was submitted or redriven."""
+    return len(task.attempts) > task.first_attempt
+
+
+def bid_of(task: Task, agent: str) -> ReceivedBid | None:
+    """What `agent` has bid in the task's last call; None: it declined, did not answer, or was not asked."""
+    if task.call is None:
+        return None
+    return next((bid for bid in task.call.bids if bid.agent == agent and not bid.is_refusal), None)
+
+
+def with_use(task: Task, *, used_tasks: int, used_cost: int) -> Task:
+    """The record with another account of what was used of its budget."""
+    new = _edit(task)
+    new.used_tasks = used_tasks
+    new.used_cost = used_cost
+    return _sealed(new)
+
+
+def _edit(task: Task) -> Any:
+    """A copy of the record that can be changed until it is sealed; a test holds that no field is left out."""
+    new: Any = _Editable()
+    new.task_id = task.task_id
+    new.sequence = task.sequence
+    new.submitter = task.submitter
+    new.spec = task.spec
+    new.seed = task.seed
+    new.submitted_at_ms = task.submitted_at_ms
+    new.state = task.state
+    new.waits_for = task.waits_for
+    new.chain = task.chain
+    new.parent_attempt = task.parent_attempt
+    new.queued_at_ms = task.queued_at_ms
+    new.fencing_token = task.fencing_token
+    new.holder = task.holder
+    new.call = task.call
+    new.attempts = task.attempts
+    new.first_attempt = task.first_attempt
+    new.refusals = task.refusals
+    new.rounds = task.rounds
+    new.retry_at_ms = task.retry_at_ms
+    new.share = task.share
+    new.note = task.note
+    new.result = task.result
+    new.result_bytes = task.result_bytes
+    new.result_reference = task.result_reference
+    new.reason = task.reason
+    new.canceled_by = task.canceled_by
+    new.is_confirmed = task.is_confirmed
+    new.finished_at_ms = task.finished_at_ms
+    new.redrives = task.redrives
+    new.used_tasks = task.used_tasks
+    new.used_cost = task.used_cost
+    return new
+
+
+def _sealed(new: Any) -> Task:
+    new.__class__ = Task
+    assert isinstance(new, Task)
+    return new
+
+
+def _dependency_ended(task: Task, event: DependencyEnded) -> Task:
+    assert task.state is State.BLOCKED, "only a blocked task waits for others"
+    new = _edit(task)
+    new.waits_for = tuple(each for each in task.waits_for if each != event.dependency)
+    return _sealed(new)
+
+
+def _waiting(task: Task, event: TaskReleased | TaskRequeued, state: State) -> Task:
+    """It waits for an agent, from now on."""
+    new = _edit(task)
+    new.state = state
+    new.queued_at_ms = event.at_ms
+    new.waits_for = ()
+    new.retry_at_ms = None
+    return _sealed(new)
+
+
+def _deferred(task: Task, _: TaskDeferred, state: State) -> Task:
+    new = _edit(task)
+    new.state = state
+    new.waits_for = ()
+    return _sealed(new)
+
+
+def _announced(task: Task, event: ProposalsCalled, state: State) -> Task:
+    called = dict(zip(event.agents, event.incarnations, strict=True))
+    new = _edit(task)
+    new.state = state
+    new.call = Call(call=event.call, agents=called, bids_until_ms=event.bids_until_ms)
+    if event.new_round:
+        new.refusals = ()
+        new.rounds = task.rounds + 1
+    return _sealed(new)
+
+
+def _bid(task: Task, event: BidMade, state: State) -> Task:
+    call = task.call
+    assert call is not None, "an announced task has a call"
+    bid = ReceivedBid(
+        agent=event.agent,
+        incarnation=call.agents[event.agent],
+        at_ms=event.at_ms,
+        is_refusal=event.is_refusal,
+        reason=event.reason,
+        cost=event.cost,
+        eta_ms=event.eta_ms,
+    )
+    new = _edit(task)
+    new.state = state
+    new.call = replace(call, bids=(*call.bids, bid))
+    return _sealed(new)
+
+
+def _no_bids(task: Task, event: NoBids, state: State) -> Task:
+    new = _edit(task)
+    new.state = state
+    new.refusals = _with_declined(task, event.at_ms)
+    new.call = None
+    return _sealed(new)
+
+
+def _with_declined(task: Task, at_ms: int) -> tuple[Refusal, ...]:
+    """Refusals with those of the agents called that have declined, or have not answered."""
+    call = task.call
+    assert call is not None, "an announced task has a call"
+    answers = {bid.agent: bid for bid in call.bids}
+    passed = {each.agent: each for each in task.refusals}
+    for agent in call.agents:
+        answer = answers.get(agent)
+        if answer is None:
+            passed[agent] = Refusal(agent=agent, reason=NO_BID, at_ms=at_ms)
+        elif answer.is_refusal:
+            passed[agent] = Refusal(agent=agent, reason=answer.reason, at_ms=answer.at_ms)
+    return tuple(passed.values())[-MAX_REFUSALS:]
+
+
+def _offered(task: Task, event: TaskOffered, state: State) -> Task:
+    assert event.fencing_token > task.fencing_token, "fencing tokens only grow"
+    new = _edit(task)
+    new.state = state
+    new.fencing_token = event.fencing_token
+    new.holder = Holder(
+        agent=event.agent,
+        incarnation=event.incarnation,
+        since_ms=event.at_ms,
+        expires_ms=event.expires_ms,
+        why=event.why,
+    )
+    if task.call is not None:
+        if task.state is State.ANNOUNCED:
+            new.refusals = _with_declined(task, event.at_ms)
+        if bid_of(task, event.agent) is None:
+            new.call = None
+    if event.new_round:
+        new.refusals = ()
+        new.rounds = task.rounds + 1
+    return _sealed(new)
+
+
+def _holder(task: Task) -> Holder:
+    assert task.holder is not None, f"a {task.state} task has a holder"
+    return task.holder
+
+
+def _held_until(holder: Holder, expires_ms: int) -> Holder:
+    return Holder(
+        agent=holder.agent,
+        incarnation=holder.incarnation,
+        since_ms=holder.since_ms,
+        expires_ms=expires_ms,
+        why=holder.why,
+    )
+
+
+def _begin(new: Any, task: Task, holder: Holder, started_ms: int) -> None:
+    """Let the holder's attempt begin: what was before it, refusals and rounds, counts no more."""
+    attempt = Attempt(
+        agent=holder.agent,
+        fencing_token=task.fencing_token,
+        started_ms=started_ms,
+        incarnation=holder.incarnation,
+    )
+    new.attempts = (*task.attempts, attempt)
+    new.refusals = ()
+    new.rounds = 0
+    new.share = None
+    new.note = ""
+
+
+def _end_attempt(new: Any, task: Task, at_ms: int, error: str, spent: int | None) -> None:
+    """End the attempt under way, if there is one; the report that ends it also begins one of an offer."""
+    new.holder = None
+    if task.state is State.OFFERED:
+        holder = _holder(task)
+        new.refusals = ()
+        new.rounds = 0
+        new.share = None
+        new.note = ""
+        agent, token, incarnation = holder.agent, task.fencing_token, holder.incarnation
+        started_ms, known = holder.since_ms, 0
+        earlier = task.attempts
+    else:
+        last = task.attempts[-1]
+        agent, token, incarnation = last.agent, last.fencing_token, last.incarnation
+        started_ms, known = last.started_ms, last.spent
+        earlier = task.attempts[:-1]
+    ended = Attempt(
+        agent=agent,
+        fencing_token=token,
+        started_ms=started_ms,
+        ended_ms=at_ms,
+        error=error,
+        incarnation=incarnation,
+        spent=known if spent is None else max(spent, known),
+    )
+    new.attempts = (*earlier, ended)
+
+
+def _accepted(task: Task, event: OfferAccepted, state: State) -> Task:
+    holder = _holder(task)
+    new = _edit(task)
+    new.state = state
+    _begin(new, task, holder, event.at_ms)
+    new.holder = _held_until(holder, event.lease_expires_ms)
+    return _sealed(new)
+
+
+def _passed_on(task: Task, event: OfferRefused | OfferTimedOut, state: State) -> Task:
+    agent = _holder(task).agent
+    reason = event.reason if isinstance(event, OfferRefused) else OFFER_TIMED_OUT
+    others = [refusal for refusal in task.refusals if refusal.agent != agent]
+    new = _edit(task)
+    new.state = state
+    new.holder = None
+    new.refusals = (*others, Refusal(agent=agent, reason=reason, at_ms=event.at_ms))[-MAX_REFUSALS:]
+    return _sealed(new)
+
+
+def _progressed(task: Task, event: ProgressReported, state: State) -> Task:
+    holder = _holder(task)
+    new = _edit(task)
+    new.state = state
+    if task.state is State.OFFERED:
+        _begin(new, task, holder, holder.since_ms)
+    new.holder = _held_until(holder, event.lease_expires_ms)
+    new.share = event.share
+    new.note = event.note
+    if event.spent is not None:
+        last = new.attempts[-1]
+        new.attempts = (*new.attempts[:-1], replace(last, spent=max(event.spent, last.spent)))
+    return _sealed(new)
+
+
+def _completed(task: Task, event: TaskCompleted, state: State) -> Task:
+    assert event.fencing_token == task.fencing_token, "a result counts under the token that stands"
+    new = _edit(task)
+    new.state = state
+    _end_attempt(new, task, event.at_ms, "", event.spent)
+    new.call = None
+    new.result = event.result
+    new.result_bytes = event.result_bytes
+    new.result_reference = event.result_reference
+    new.finished_at_ms = event.at_ms
+    return _sealed(new)
+
+
+def _attempt_failed(task: Task, event: AttemptFailed, state: State) -> Task:
+    return _failed(task, state, event.at_ms, event.reason, event.retry_at_ms, event.spent)
+
+
+def _timed_out(task: Task, event: AttemptTimedOut, state: State) -> Task:
+    return _failed(task, state, event.at_ms, ATTEMPT_TIMED_OUT, event.retry_at_ms)
+
+
+def _lease_expired(task: Task, event: LeaseExpired, state: State) -> Task:
+    if state is State.CANCELED:
+        return _ended(task, state, event.at_ms, task.reason, error=LEASE_EXPIRED)
+    return _failed(task, state, event.at_ms, LEASE_EXPIRED, event.retry_at_ms)
+
+
+def _lost(task: Task, event: WorkerLost, state: State) -> Task:
+    if state is State.CANCELED:
+        return _ended(task, state, event.at_ms, task.reason, error=event.reason)
+    if state is State.FAILED:
+        assert event.retry_at_ms is not None, "an attempt that failed has a backoff"
+        return _failed(task, state, event.at_ms, event.reason, event.retry_at_ms)
+    # The agent did not pass on it, so its next incarnation may be asked at once.
+    new = _edit(task)
+    new.state = state
+    new.holder = None
+    return _sealed(new)
+
+
+def _failed(
+    task: Task, state: State, at_ms: int, reason: str, retry_at_ms: int, spent: int | None = None
+) -> Task:
+    new = _edit(task)
+    new.state = state
+    _end_attempt(new, task, at_ms, reason, spent)
+    new.call = None
+    new.retry_at_ms = retry_at_ms
+    return _sealed(new)
+
+
+def _finished(
+    task: Task, event: TaskSkipped | TaskDeadLettered | TaskExpired | TaskCanceled, state: State
+) -> Task:
+    """It ends without a result, for the reason that the event gives."""
+    return _ended(task, state, event.at_ms, event.reason, error=event.reason)
+
+
+def _canceled(task: Task, event: TaskCanceled, state: State) -> Task:
+    if state is State.CANCELED:
+        new = _finished(task, event, state)
+        return _by(new, event.by)
+    new = _edit(task)
+    new.state = state
+    new.reason = event.reason
+    new.canceled_by = event.by
+    return _sealed(new)
+
+
+def _by(task: Task, by: str) -> Task:
+    new = _edit(task)
+    new.canceled_by = by
+    return _sealed(new)
+
+
+def _confirmed(task: Task, event: CancelConfirmed, state: State) -> Task:
+    ended = _edit(_ended(task, state, event.at_ms, task.reason, error=task.reason))
+    ended.is_confirmed = True
+    return _sealed(ended)
+
+
+def _ended(task: Task, state: State, at_ms: int, reason: str, *, error: str) -> Task:
+    """It ends without a result.
+
+    Args:
+        task: The record before.
+        state: One of `ENDED`.
+        at_ms: When.
+        reason: Why the task ended.
+        error: Why the attempt under way ended, if there is one.
+    """
+    new = _edit(task)
+    new.state = state
+    if task.holder is not None and task.state is not State.OFFERED:
+        _end_attempt(new, task, at_ms, error, None)
+    new.holder = None
+    new.call = None
+    new.waits_for = ()
+    new.retry_at_ms = None
+    new.reason = reason
+    new.finished_at_ms = at_ms
+    return _sealed(new)
+
+
+def _redriven(task: Task, event: TaskRedriven, state: State) -> Task:
+    """It waits for an agent as if it were new, but keeps its history; times that have passed bind it no more."""
+    spec = task.spec
+    if spec.deadline_ms is not None and spec.deadline_ms <= event.at_ms:
+        spec = replace(spec, deadline_ms=None)
+    if spec.start_by_ms is not None and spec.start_by_ms <= event.at_ms:
+        spec = replace(spec, start_by_ms=None)
+    new = _edit(task)
+    new.state = state
+    new.spec = spec
+    new.queued_at_ms = event.at_ms
+    new.first_attempt = len(task.attempts)
+    new.refusals = ()
+    new.rounds = 0
+    new.share = None
+    new.note = ""
+    new.reason = ""
+    new.finished_at_ms = None
+    new.redrives = task.redrives + 1
+    return _sealed(new)
+
+
+_STEPS: Final[dict[type, Callable[[Task, Any, State], Task]]] = {
+    TaskReleased: _waiting,
+    TaskDeferred: _deferred,
+    TaskSkipped: _finished,
+    ProposalsCalled: _announced,
+    BidMade: _bid,
+    NoBids: _no_bids,
+    TaskOffered: _offered,
+    OfferAccepted: _accepted,
+    OfferRefused: _passed_on,
+    OfferTimedOut: _passed_on,
+    ProgressReported: _progressed,
+    TaskCompleted: _completed,
+    AttemptFailed: _attempt_failed,
+    LeaseExpired: _lease_expired,
+    AttemptTimedOut: _timed_out,
+    WorkerLost: _lost,
+    TaskRequeued: _waiting,
+    TaskDeadLettered: _finished,
+    TaskCanceled: _canceled,
+    CancelConfirmed: _confirmed,
+    TaskExpired: _finished,
+    TaskRedriven: _redriven,
+}
+assert set(_STEPS) == set(INPUTS)

@@ -1,0 +1,243 @@
+"""What agents say of the tasks that they were offered: each counts only under the token that stands. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from coordination.runtime.model import Notice, Outcome, Push, Rejected
+from coordination.tasks import bidding, budgets
+from coordination.tasks.commands import (
+    AcceptOffer,
+    Bid,
+    CompleteTask,
+    ConfirmCancel,
+    FailTask,
+    RefuseOffer,
+    Refused,
+    Report,
+    Reported,
+    ReportProgress,
+    Standing,
+    TakeBack,
+    TakenBack,
+    WorkerCommand,
+)
+from coordination.tasks.draft import Draft
+from coordination.tasks.events import (
+    AttemptFailed,
+    CancelConfirmed,
+    OfferAccepted,
+    OfferRefused,
+    ProgressReported,
+    TaskCompleted,
+    TaskDeadLettered,
+    WorkerLost,
+)
+from coordination.tasks.lifecycle import TRANSITIONS, Input, State
+from coordination.tasks.limits import MAX_BATCH, MAX_LOST_TASKS
+from coordination.tasks.record import WORKER_LEFT, WORKER_RESTARTED, Task
+from coordination.tasks.standing import standing, unknown_task, wrong_state
+from coordination.tasks.submitting import as_refused
+from coordination.tasks.timing import give_up_if_spent, retry_at_ms
+from coordination.tasks.view import View
+
+_INPUTS: Final[dict[type, tuple[Input, str]]] = {
+    AcceptOffer: (Input.ACCEPT, "accepted"),
+    RefuseOffer: (Input.REFUSE, "refused"),
+    ReportProgress: (Input.PROGRESS, "reported on"),
+    CompleteTask: (Input.COMPLETE, "completed"),
+    FailTask: (Input.FAIL, "failed"),
+    ConfirmCancel: (Input.CONFIRM, "confirmed as stopped"),
+}
+"""What each command does to the task, and in words."""
+
+
+def work(view: View, command: WorkerCommand, now_ms: int) -> Outcome | Rejected:
+    """What a worker's command leads to."""
+    task = view.state.find(command.task_id)
+    if task is None:
+        return unknown_task(command.task_id)
+    refused = _not_entitled(task, command, now_ms)
+    if refused is not None:
+        return refused
+    draft = Draft(view, now_ms)
+    return draft.outcome(standing(_WORK[type(command)](draft, task, command)))
+
+
+def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
+    """What several things lead to that one agent says of different tasks; each counts or is refused by itself."""
+    if len(command.items) > MAX_BATCH:
+        message = (
+            f"{len(command.items)} items are more than the {MAX_BATCH} that one report may have; split it"
+        )
+        return Rejected(code="too_many_items", message=message)
+    events: list[Any] = []
+    told: list[Push | Notice] = []
+    results: list[Standing | Refused] = []
+    seen: set[str] = set()
+    for item in command.items:
+        outcome = _item(view, item, now_ms, is_first=item.task_id not in seen)
+        seen.add(item.task_id)
+        if isinstance(outcome, Rejected):
+            results.append(as_refused(item.task_id, outcome))
+        else:
+            events += outcome.events
+            told += outcome.messages
+            results.append(outcome.reply)
+    return Outcome(events=tuple(events), reply=Reported(results=tuple(results)), messages=tuple(told))
+
+
+def take_back(view: View, command: TakeBack, now_ms: int) -> Outcome:
+    """Take back what incarnations hold that are no more."""
+    reasons: dict[str, str] = {}
+    for each in command.sightings:
+        first_valid = each.incarnation + 1 if each.is_gone else each.incarnation
+        for task_id in view.index.held_before(each.agent, first_valid):
+            if len(reasons) >= MAX_LOST_TASKS:
+                break
+            reasons.setdefault(task_id, WORKER_LEFT if each.is_gone else WORKER_RESTARTED)
+    draft = Draft(view, now_ms)
+    for task_id, reason in reasons.items():
+        _lose(draft, view.state.open[task_id], reason)
+    return draft.outcome(TakenBack(count=len(reasons)))
+
+
+def _item(view: View, item: WorkerCommand | Bid, now_ms: int, *, is_first: bool) -> Outcome | Rejected:
+    if not is_first:
+        return Rejected(
+            code="duplicate_task",
+            message=f"the report says something of task {item.task_id} before; say one thing of each task, "
+            "and the next in another report",
+        )
+    return bidding.bid(view, item, now_ms) if isinstance(item, Bid) else work(view, item, now_ms)
+
+
+def _not_entitled(task: Task, command: WorkerCommand, now_ms: int) -> Rejected | None:
+    """Why the command's sender may not speak for this task; None if it may."""
+    holder = task.holder
+    if holder is None or command.fencing_token != task.fencing_token or holder.expires_ms <= now_ms:
+        return Rejected(
+            code="stale_token",
+            message=f"fencing token {command.fencing_token} of task {task.task_id} is not, or no longer, valid; "
+            f"the task is {task.state}: drop the work",
+            details={"state": task.state.value},
+        )
+    if holder.agent != command.agent:
+        message = (
+            f"task {task.task_id} is {task.state} with another agent than {command.agent}: drop the work"
+        )
+        return Rejected(code="not_holder", message=message)
+    happened, words = _INPUTS[type(command)]
+    if TRANSITIONS[task.state, happened] is not None:
+        return None
+    if task.state is State.CANCELING and happened in {Input.PROGRESS, Input.COMPLETE, Input.FAIL}:
+        return Rejected(
+            code="being_canceled",
+            message=f"task {task.task_id} is being canceled: {task.reason}; stop the work and confirm that you did",
+            details={"state": task.state.value, "reason": task.reason},
+        )
+    return wrong_state(task, words)
+
+
+def _lease_end_ms(draft: Draft, task: Task) -> int:
+    lease_ms = task.spec.lease_ms
+    return draft.now_ms + (draft.view.policy.lease_ms if lease_ms is None else lease_ms)
+
+
+def _accept(draft: Draft, task: Task, _: AcceptOffer) -> Task:
+    lease_ms = _lease_end_ms(draft, task)
+    return draft.add(task, OfferAccepted(task_id=task.task_id, at_ms=draft.now_ms, lease_expires_ms=lease_ms))
+
+
+def _refuse(draft: Draft, task: Task, command: RefuseOffer) -> Task:
+    return draft.add(task, OfferRefused(task_id=task.task_id, reason=command.reason, at_ms=draft.now_ms))
+
+
+def _progress(draft: Draft, task: Task, command: ReportProgress) -> Task:
+    overrun = _overrun(draft, task, command.spent)
+    event = ProgressReported(
+        task_id=task.task_id,
+        at_ms=draft.now_ms,
+        share=command.share,
+        note=command.note,
+        lease_expires_ms=_lease_end_ms(draft, task),
+        spent=command.spent,
+    )
+    if overrun is None:
+        return draft.add(task, event)
+    return _fail_for_good(draft, task, overrun, command.spent)
+
+
+def _complete(draft: Draft, task: Task, command: CompleteTask) -> Task:
+    overrun = _overrun(draft, task, command.spent)
+    if overrun is not None:
+        return _fail_for_good(draft, task, overrun, command.spent)
+    event = TaskCompleted(
+        task_id=task.task_id,
+        fencing_token=command.fencing_token,
+        result=command.result,
+        result_bytes=command.result_bytes,
+        at_ms=draft.now_ms,
+        result_reference=command.result_reference,
+        spent=command.spent,
+    )
+    return draft.add(task, event)
+
+
+def _fail(draft: Draft, task: Task, command: FailTask) -> Task:
+    overrun = _overrun(draft, task, command.spent)
+    if overrun is not None:
+        return _fail_for_good(draft, task, f"{overrun}; the attempt failed: {command.reason}", command.spent)
+    if not command.retryable:
+        return _fail_for_good(draft, task, command.reason, command.spent)
+    if command.retry_after_ms is not None:
+        retry_ms = draft.now_ms + command.retry_after_ms
+    else:
+        retry_ms = retry_at_ms(task, draft.now_ms)
+    failed = AttemptFailed(
+        task_id=task.task_id,
+        reason=command.reason,
+        at_ms=draft.now_ms,
+        retry_at_ms=retry_ms,
+        spent=command.spent,
+    )
+    return give_up_if_spent(draft, draft.add(task, failed), command.reason)
+
+
+def _confirm(draft: Draft, task: Task, _: ConfirmCancel) -> Task:
+    return draft.add(task, CancelConfirmed(task_id=task.task_id, at_ms=draft.now_ms))
+
+
+def _overrun(draft: Draft, task: Task, spent: int | None) -> str | None:
+    return None if spent is None else budgets.overrun(draft.view, task, spent)
+
+
+def _fail_for_good(draft: Draft, task: Task, reason: str, spent: int | None) -> Task:
+    """Fail the attempt, and with it the task: no other attempt would mend it."""
+    now_ms, task_id = draft.now_ms, task.task_id
+    return draft.add(
+        task,
+        AttemptFailed(task_id=task_id, reason=reason, at_ms=now_ms, retry_at_ms=now_ms, spent=spent),
+        TaskDeadLettered(task_id=task_id, reason=reason, at_ms=now_ms),
+    )
+
+
+def _lose(draft: Draft, task: Task, reason: str) -> None:
+    if task.state is not State.RUNNING:
+        lost = WorkerLost(task_id=task.task_id, reason=reason, at_ms=draft.now_ms, retry_at_ms=None)
+        draft.add(task, lost)
+        return
+    retry_ms = retry_at_ms(task, draft.now_ms)
+    lost = WorkerLost(task_id=task.task_id, reason=reason, at_ms=draft.now_ms, retry_at_ms=retry_ms)
+    give_up_if_spent(draft, draft.add(task, lost), reason)
+
+
+_WORK: Final[dict[type, Callable[[Draft, Task, Any], Task]]] = {
+    AcceptOffer: _accept,
+    RefuseOffer: _refuse,
+    ReportProgress: _progress,
+    CompleteTask: _complete,
+    FailTask: _fail,
+    ConfirmCancel: _confirm,
+}
