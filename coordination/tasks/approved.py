@@ -25,34 +25,12 @@ from coordination.runtime.service import Call
 from coordination.tasks import wire
 from coordination.tasks.artifact import task_artifact
 from coordination.tasks.commands import SubmitTask
-from coordination.tasks.limits import MAX_PAYLOAD_BYTES
+from coordination.tasks.forms import submission
 from coordination.tasks.model import TasksModel
-from coordination.tasks.size import require_json_bytes
 
 KINDS: Final[frozenset[Kind]] = frozenset({"task_assignment"})
 """Kinds of proposals that may approve a task."""
 _IS_NEW: Final = TypeAdapter(bool)
-
-
-def submission(call: Call, request: wire.SubmitRequest) -> SubmitTask:
-    """The command of a request; one with an approval has its id from the request alone."""
-    size_bytes = require_json_bytes(request.payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES)
-    needs, approval = request.needs, request.approval
-    default_id = call.fresh_id if approval is None else approval.proposal_id
-    return SubmitTask(
-        task_id=request.task_id or default_id,
-        submitter=call.caller,
-        capability=needs.subjects[0] if len(needs.subjects) == 1 else "",
-        requirement=str(needs),
-        payload=request.payload,
-        payload_bytes=size_bytes,
-        priority=request.priority,
-        deadline_ms=request.deadline_ms,
-        max_attempts=request.max_attempts,
-        traceparent=call.traceparent,
-        approved_by=approval.proposal_id if approval is not None else "",
-        approval_expires_ms=approval.expires_at_ms if approval is not None else 0,
-    )
 
 
 def redeeming(
@@ -104,7 +82,7 @@ def _is_new(model: TasksModel, command: SubmitTask, now_ms: int) -> bool:
 
 def _artifact(command: SubmitTask) -> Artifact:
     try:
-        return task_artifact(command.requirement, command.payload)
+        return task_artifact(command.spec.requirement, command.spec.payload)
     except NotCanonicalError as error:
         message = f"the payload of an approved task needs a canonical form: {error}"
         raise RejectedError("invalid_request", message) from None

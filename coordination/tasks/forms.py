@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from coordination.runtime.errors import RejectedError
@@ -49,6 +51,7 @@ from coordination.tasks.spec import (
     TaskSpec,
 )
 
+_ID_BYTES = 8
 _SEED_DIGITS = 8
 """Of a fresh id, which is random hex: 32 bits."""
 _ON_FAILURE = {each.value: each for each in OnFailure}
@@ -115,44 +118,58 @@ def dag(call: Call, request: wire.SubmitDagRequest) -> SubmitDag:
     """The command of a request: its tasks in topological order, with ids in place of names.
 
     Raises:
-        RejectedError: ``invalid_dag``: two tasks of one name, an edge to a name that there is not, or a cycle,
-            which `details` has; or as of `submission`.
+        RejectedError: ``invalid_dag``: two tasks of one name or id, an edge to a name that there is not, or a
+            cycle, which `details` has; or as of `submission`.
     """
     by_name: dict[str, wire.DagTask] = {}
-    edge_count = 0
+    names_by_id: dict[str, str] = {}
     for place, task in enumerate(request.tasks):
         if task.name in by_name:
-            message = f"tasks.{place}.name: there are two tasks {task.name}; give each a name of its own"
-            raise RejectedError("invalid_dag", message)
+            raise _invalid(f"tasks.{place}.name: there are two tasks {task.name}; each needs its own name")
+        if task.task_id in names_by_id:
+            raise _invalid(
+                f"tasks.{place}.task_id: there are two tasks {task.task_id}; each needs its own id"
+            )
         by_name[task.name] = task
-        edge_count += len(task.after)
+        if task.task_id is not None:
+            names_by_id[task.task_id] = task.name
+    edge_count = sum(len(task.after) for task in request.tasks)
     if edge_count > MAX_DAG_EDGES:
-        message = (
-            f"there are {edge_count} edges, at most {MAX_DAG_EDGES} are taken; leave out those that follow"
-        )
-        raise RejectedError("invalid_dag", message)
+        raise _invalid(f"there are {edge_count} edges, at most {MAX_DAG_EDGES} are taken; leave some out")
+    edges = {
+        name: tuple(_names(each.name or names_by_id.get(each.task_id or "") for each in task.after))
+        for name, task in by_name.items()
+    }
     try:
-        names = ordered(
-            {
-                name: tuple(edge.name for edge in task.after if edge.name is not None)
-                for name, task in by_name.items()
-            }
-        )
+        names = ordered(edges)
     except DagError as error:
-        raise RejectedError("invalid_dag", str(error), details={"cycle": list(error.cycle)}) from None
-    fresh_ids = dict.fromkeys(names, call.fresh_id)
+        raise _invalid(str(error), cycle=list(error.cycle)) from None
     dag_id = request.dag_id or call.fresh_id
-    ids = {name: by_name[name].task_id or fresh_ids[name] for name in names}
+    ids = {name: by_name[name].task_id or _id_of_member(call.caller, dag_id, name) for name in names}
     tasks = []
     for name in names:
         try:
-            tasks.append(_member(call, dag_id, by_name[name], ids, fresh_ids[name]))
+            tasks.append(_member(call, dag_id, by_name[name], ids))
         except RejectedError as error:
             raise _at(f"task {name}", error) from None
     return SubmitDag(dag_id=dag_id, submitter=call.caller, tasks=tuple(tasks))
 
 
-def _member(call: Call, dag_id: str, request: wire.DagTask, ids: dict[str, str], fresh_id: str) -> SubmitTask:
+def _names(given: Iterable[str | None]) -> Iterator[str]:
+    """Those that are names: the others are of tasks outside the DAG, which were there before it."""
+    return (name for name in given if name)
+
+
+def _invalid(message: str, **details: Any) -> RejectedError:
+    return RejectedError("invalid_dag", message, details=details)
+
+
+def _id_of_member(submitter: str, dag_id: str, name: str) -> str:
+    """The id of a task that was given none: the same each time that its DAG is submitted."""
+    return hashlib.blake2b(f"{submitter}/{dag_id}/{name}".encode(), digest_size=_ID_BYTES).hexdigest()
+
+
+def _member(call: Call, dag_id: str, request: wire.DagTask, ids: dict[str, str]) -> SubmitTask:
     fields = _fields(request)
     parent, compensation = request.parent, request.compensation
     if parent is not None:
@@ -185,7 +202,7 @@ def _member(call: Call, dag_id: str, request: wire.DagTask, ids: dict[str, str],
             name=request.name,
             traceparent=call.traceparent,
         ),
-        seed=seed_of(fresh_id),
+        seed=seed_of(call.fresh_id),
         parent_token=parent.fencing_token if parent is not None else 0,
     )
 

@@ -10,6 +10,7 @@ from coordination.runtime.errors import RejectedError
 MAX_DEPTH: Final = 64
 """Nesting of payloads and results. JSON readers stop at some depth, and the journal wraps what it
 stores: what could be read once but not read back would make the journal unreadable."""
+_encode: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
 
 def require_json_bytes(value: Any, *, what: str, max_bytes: int) -> int:
@@ -19,20 +20,22 @@ def require_json_bytes(value: Any, *, what: str, max_bytes: int) -> int:
         RejectedError: It is larger (``too_large``), nested deeper (``too_deep``) or no JSON, such as
             NaN (``invalid_request``).
     """
+    if value is None:  # most results
+        return len("null")
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        size_bytes = len(text.encode())
+        text = _encode(value)
+        size_bytes = len(text) if text.isascii() else len(text.encode())
     except ValueError:
         raise RejectedError("invalid_request", f"the {what} holds a value that JSON does not have") from None
     if size_bytes > max_bytes:
         raise RejectedError(
             "too_large",
-            f"the {what} has {size_bytes} bytes, at most {max_bytes} are taken; "
-            "put it into the object store and send its name",
+            f"the {what} has {size_bytes} bytes, at most {max_bytes} are taken; put it into the object store "
+            "(artifacts.put) and give its digest and size, as payload_reference or result_reference",
         )
     # Counting brackets is cheap and clears nearly everything; those within strings only cost a look.
     if text.count("[") + text.count("{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
-        raise RejectedError("too_deep", f"the {what} is nested deeper than {MAX_DEPTH} levels")
+        raise RejectedError("too_deep", f"the {what} is nested deeper than {MAX_DEPTH} levels; flatten it")
     return size_bytes
 
 
