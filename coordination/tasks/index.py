@@ -1,6 +1,7 @@
 """What the model looks up about tasks: all of it follows from the state and is rebuilt from it. Pure.
 
-What waits for an agent is in `coordination.tasks.lanes`, who belongs together in `coordination.tasks.families`.
+What waits for an agent is in `coordination.tasks.lanes`, who belongs together in
+`coordination.tasks.families`.
 """
 
 from __future__ import annotations
@@ -52,10 +53,6 @@ class Index:
             self.deadlines.drop(after.task_id)
         else:
             self.deadlines.put(after.task_id, (due, after.sequence))
-
-    def has_requirement(self, queue: str, requirement: str) -> bool:
-        """Whether an open task of `queue` has this requirement."""
-        return (queue, requirement) in self.requirements
 
     def held_before(self, agent: str, incarnation: int) -> list[str]:
         """Ids of the tasks that incarnations of `agent` before `incarnation` hold, in order of submission.

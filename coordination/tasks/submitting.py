@@ -143,7 +143,7 @@ def submitted_event(
         batch: What the same command has submitted before.
 
     Returns:
-        The submission to persist, with `begin`; or the answer that was given before to the same one; or why not.
+        The submission to persist, with `begin`; or the answer that the same one was given before; or why not.
     """
     spec = command.spec
     known = _known(view.state, command, batch)
@@ -197,14 +197,14 @@ def _again(command: SubmitTask, known: Task) -> Submitted | Rejected:
     if spec.approved_by and spec.approved_by == known.spec.approved_by:
         # By default both have the proposal's id: another id would not help, the approval is used.
         return _used(spec.approved_by, known.task_id)
-    if command.submitter == known.submitter and spec.idempotency_key:
-        if spec.idempotency_key == known.spec.idempotency_key:
-            return Rejected(
-                code="idempotency_conflict",
-                message=f"idempotency_key {spec.idempotency_key!r} was used for task {known.task_id}, which was "
-                "submitted with other content; use a key of its own for another task, or submit exactly the same",
-                details={"task_id": known.task_id},
-            )
+    key = spec.idempotency_key
+    if key and key == known.spec.idempotency_key and command.submitter == known.submitter:
+        return Rejected(
+            code="idempotency_conflict",
+            message=f"idempotency_key {key!r} was used for task {known.task_id}, which has other "
+            "content; give another task a key of its own, or submit exactly the same",
+            details={"task_id": known.task_id},
+        )
     return Rejected(
         code="task_id_taken",
         message=f"another task has the id {known.task_id}; choose another task_id, or leave it out",
@@ -280,36 +280,45 @@ def _used(proposal_id: str, task_id: str) -> Rejected:
 
 def _no_room(view: View, spec: TaskSpec, batch: Batch | None) -> Rejected | None:
     """Which bound one more task would break; None if there is room."""
-    policy, state, index = view.policy, view.state, view.index
-    count, size_bytes, keys, approvals = 0, 0, 0, 0
-    if batch is not None:
-        count, size_bytes = len(batch.tasks), batch.size_bytes
-        keys, approvals = len(batch.keys), len(batch.approvals)
-    if len(state.open) + count >= policy.max_open_tasks:
-        return overloaded(f"{policy.max_open_tasks} tasks are open")
+    full = _open_full(view, spec, batch) or _dead_full(view) or _memory_full(view.state, spec, batch)
+    return overloaded(full) if full else None
+
+
+def _open_full(view: View, spec: TaskSpec, batch: Batch | None) -> str:
+    """Why no further task may be open; empty if one may."""
+    policy, index = view.policy, view.index
+    count, size_bytes = (len(batch.tasks), batch.size_bytes) if batch is not None else (0, 0)
+    if len(view.state.open) + count >= policy.max_open_tasks:
+        return f"{policy.max_open_tasks} tasks are open"
     if index.open_bytes + size_bytes + spec.size_bytes > policy.max_open_bytes:
-        return overloaded(f"payloads of open tasks reach {policy.max_open_bytes} bytes")
-    if not _has_requirement(view, spec, batch):
-        added = sum(not index.has_requirement(*each) for each in batch.requirements) if batch else 0
-        if len(index.requirements) + added >= MAX_WAITING_REQUIREMENTS:
-            return overloaded(f"open tasks have {MAX_WAITING_REQUIREMENTS} different requirements and queues")
-    if len(state.dead_letters) >= policy.max_dead_letters:
-        mend = "redrive or purge some"
-        return overloaded(f"there are {policy.max_dead_letters} dead letters: {mend}")
-    if index.dead_letter_bytes >= policy.max_dead_letter_bytes:
-        mend = "redrive or purge some"
-        return overloaded(f"payloads of dead letters reach {policy.max_dead_letter_bytes} bytes: {mend}")
+        return f"payloads of open tasks reach {policy.max_open_bytes} bytes"
+    wanted = spec.queue, spec.requirement
+    if wanted in index.requirements:
+        return ""
+    added = batch.requirements.difference(index.requirements) if batch is not None else frozenset()
+    if wanted not in added and len(index.requirements) + len(added) >= MAX_WAITING_REQUIREMENTS:
+        return f"open tasks have {MAX_WAITING_REQUIREMENTS} different requirements and queues"
+    return ""
+
+
+def _dead_full(view: View) -> str:
+    """Why no further task may end as a dead letter; empty if one may."""
+    policy = view.policy
+    if len(view.state.dead_letters) >= policy.max_dead_letters:
+        return f"there are {policy.max_dead_letters} dead letters, redrive or purge some"
+    if view.index.dead_letter_bytes >= policy.max_dead_letter_bytes:
+        return f"payloads of dead letters reach {policy.max_dead_letter_bytes} bytes, redrive or purge some"
+    return ""
+
+
+def _memory_full(state: TasksState, spec: TaskSpec, batch: Batch | None) -> str:
+    """Why no further key or approval may be remembered; empty if they may, or the task has none."""
+    keys, approvals = (len(batch.keys), len(batch.approvals)) if batch is not None else (0, 0)
     if spec.idempotency_key and len(state.idempotency_keys) + keys >= MAX_IDEMPOTENCY_KEYS:
-        return overloaded(f"{MAX_IDEMPOTENCY_KEYS} idempotency keys are remembered")
+        return f"{MAX_IDEMPOTENCY_KEYS} idempotency keys are remembered"
     if spec.approved_by and len(state.spent_approvals) + approvals >= MAX_SPENT_APPROVALS:
-        return overloaded(f"{MAX_SPENT_APPROVALS} approvals were used and have not expired")
-    return None
-
-
-def _has_requirement(view: View, spec: TaskSpec, batch: Batch | None) -> bool:
-    if view.index.has_requirement(spec.queue, spec.requirement):
-        return True
-    return batch is not None and (spec.queue, spec.requirement) in batch.requirements
+        return f"{MAX_SPENT_APPROVALS} approvals were used and have not expired"
+    return ""
 
 
 def overloaded(full: str) -> Rejected:

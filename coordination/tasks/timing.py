@@ -49,7 +49,7 @@ def backoff_ms(backoff: Backoff, attempt: int, seed: int) -> int:
 
 
 def retry_at_ms(task: Task, now_ms: int) -> int:
-    """When the backoff ends of the attempt that is under way, or that an offer would become, if it fails now."""
+    """When the backoff ends if the attempt, or what is reported of an offer as one, fails now."""
     made = len(task.attempts) - task.first_attempt
     attempt = made + 1 if task.state is State.OFFERED else made
     return now_ms + backoff_ms(task.spec.backoff, max(attempt, 1), task.seed)

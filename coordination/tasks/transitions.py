@@ -1,8 +1,6 @@
 """The record of a task after what happened to it. Total over every event of `Transition`. Pure.
 
-A record is never changed: each event makes a new one. Some thirty fields are copied for that several times per
-task, and ``dataclasses.replace`` would take twenty times as long as what is done here: a twin of the record's
-class that is not frozen is filled field by field, and then declared to be a record.
+Each event makes a new record, by way of `coordination.tasks.editing`.
 """
 
 from __future__ import annotations
@@ -11,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from coordination.tasks.editing import edit, sealed
 from coordination.tasks.events import (
     INPUTS,
     AttemptFailed,
@@ -53,12 +52,6 @@ from coordination.tasks.record import (
     Refusal,
     Task,
 )
-
-
-class _Editable:
-    """A record in the making: the same slots, not frozen."""
-
-    __slots__ = Task.__slots__  # type: ignore[attr-defined]  # made by dataclass(slots=True)
 
 
 def submitted(event: TaskSubmitted, sequence: int) -> Task:
@@ -144,88 +137,45 @@ def bid_of(task: Task, agent: str) -> ReceivedBid | None:
 
 def with_use(task: Task, *, used_tasks: int, used_cost: int) -> Task:
     """The record with another account of what was used of its budget."""
-    new = _edit(task)
+    new = edit(task)
     new.used_tasks = used_tasks
     new.used_cost = used_cost
-    return _sealed(new)
-
-
-def _edit(task: Task) -> Any:
-    """A copy of the record that can be changed until it is sealed; a test holds that no field is left out."""
-    new: Any = _Editable()
-    new.task_id = task.task_id
-    new.sequence = task.sequence
-    new.submitter = task.submitter
-    new.spec = task.spec
-    new.seed = task.seed
-    new.submitted_at_ms = task.submitted_at_ms
-    new.state = task.state
-    new.waits_for = task.waits_for
-    new.chain = task.chain
-    new.parent_attempt = task.parent_attempt
-    new.queued_at_ms = task.queued_at_ms
-    new.fencing_token = task.fencing_token
-    new.holder = task.holder
-    new.call = task.call
-    new.attempts = task.attempts
-    new.first_attempt = task.first_attempt
-    new.refusals = task.refusals
-    new.rounds = task.rounds
-    new.retry_at_ms = task.retry_at_ms
-    new.share = task.share
-    new.note = task.note
-    new.result = task.result
-    new.result_bytes = task.result_bytes
-    new.result_reference = task.result_reference
-    new.reason = task.reason
-    new.canceled_by = task.canceled_by
-    new.is_confirmed = task.is_confirmed
-    new.finished_at_ms = task.finished_at_ms
-    new.redrives = task.redrives
-    new.used_tasks = task.used_tasks
-    new.used_cost = task.used_cost
-    return new
-
-
-def _sealed(new: Any) -> Task:
-    new.__class__ = Task
-    assert isinstance(new, Task)
-    return new
+    return sealed(new)
 
 
 def _dependency_ended(task: Task, event: DependencyEnded) -> Task:
     assert task.state is State.BLOCKED, "only a blocked task waits for others"
-    new = _edit(task)
+    new = edit(task)
     new.waits_for = tuple(each for each in task.waits_for if each != event.dependency)
-    return _sealed(new)
+    return sealed(new)
 
 
 def _waiting(task: Task, event: TaskReleased | TaskRequeued, state: State) -> Task:
     """It waits for an agent, from now on."""
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.queued_at_ms = event.at_ms
     new.waits_for = ()
     new.retry_at_ms = None
-    return _sealed(new)
+    return sealed(new)
 
 
 def _deferred(task: Task, _: TaskDeferred, state: State) -> Task:
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.waits_for = ()
-    return _sealed(new)
+    return sealed(new)
 
 
 def _announced(task: Task, event: ProposalsCalled, state: State) -> Task:
     called = dict(zip(event.agents, event.incarnations, strict=True))
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.call = Call(call=event.call, agents=called, bids_until_ms=event.bids_until_ms)
     if event.new_round:
         new.refusals = ()
         new.rounds = task.rounds + 1
-    return _sealed(new)
+    return sealed(new)
 
 
 def _bid(task: Task, event: BidMade, state: State) -> Task:
@@ -240,18 +190,18 @@ def _bid(task: Task, event: BidMade, state: State) -> Task:
         cost=event.cost,
         eta_ms=event.eta_ms,
     )
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.call = replace(call, bids=(*call.bids, bid))
-    return _sealed(new)
+    return sealed(new)
 
 
 def _no_bids(task: Task, event: NoBids, state: State) -> Task:
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.refusals = _with_declined(task, event.at_ms)
     new.call = None
-    return _sealed(new)
+    return sealed(new)
 
 
 def _with_declined(task: Task, at_ms: int) -> tuple[Refusal, ...]:
@@ -271,7 +221,7 @@ def _with_declined(task: Task, at_ms: int) -> tuple[Refusal, ...]:
 
 def _offered(task: Task, event: TaskOffered, state: State) -> Task:
     assert event.fencing_token > task.fencing_token, "fencing tokens only grow"
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.fencing_token = event.fencing_token
     new.holder = Holder(
@@ -289,7 +239,7 @@ def _offered(task: Task, event: TaskOffered, state: State) -> Task:
     if event.new_round:
         new.refusals = ()
         new.rounds = task.rounds + 1
-    return _sealed(new)
+    return sealed(new)
 
 
 def _holder(task: Task) -> Holder:
@@ -353,27 +303,27 @@ def _end_attempt(new: Any, task: Task, at_ms: int, error: str, spent: int | None
 
 def _accepted(task: Task, event: OfferAccepted, state: State) -> Task:
     holder = _holder(task)
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     _begin(new, task, holder, event.at_ms)
     new.holder = _held_until(holder, event.lease_expires_ms)
-    return _sealed(new)
+    return sealed(new)
 
 
 def _passed_on(task: Task, event: OfferRefused | OfferTimedOut, state: State) -> Task:
     agent = _holder(task).agent
     reason = event.reason if isinstance(event, OfferRefused) else OFFER_TIMED_OUT
     others = [refusal for refusal in task.refusals if refusal.agent != agent]
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.holder = None
     new.refusals = (*others, Refusal(agent=agent, reason=reason, at_ms=event.at_ms))[-MAX_REFUSALS:]
-    return _sealed(new)
+    return sealed(new)
 
 
 def _progressed(task: Task, event: ProgressReported, state: State) -> Task:
     holder = _holder(task)
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     if task.state is State.OFFERED:
         _begin(new, task, holder, holder.since_ms)
@@ -383,12 +333,12 @@ def _progressed(task: Task, event: ProgressReported, state: State) -> Task:
     if event.spent is not None:
         last = new.attempts[-1]
         new.attempts = (*new.attempts[:-1], replace(last, spent=max(event.spent, last.spent)))
-    return _sealed(new)
+    return sealed(new)
 
 
 def _completed(task: Task, event: TaskCompleted, state: State) -> Task:
     assert event.fencing_token == task.fencing_token, "a result counts under the token that stands"
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     _end_attempt(new, task, event.at_ms, "", event.spent)
     new.call = None
@@ -396,7 +346,7 @@ def _completed(task: Task, event: TaskCompleted, state: State) -> Task:
     new.result_bytes = event.result_bytes
     new.result_reference = event.result_reference
     new.finished_at_ms = event.at_ms
-    return _sealed(new)
+    return sealed(new)
 
 
 def _attempt_failed(task: Task, event: AttemptFailed, state: State) -> Task:
@@ -420,21 +370,21 @@ def _lost(task: Task, event: WorkerLost, state: State) -> Task:
         assert event.retry_at_ms is not None, "an attempt that failed has a backoff"
         return _failed(task, state, event.at_ms, event.reason, event.retry_at_ms)
     # The agent did not pass on it, so its next incarnation may be asked at once.
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.holder = None
-    return _sealed(new)
+    return sealed(new)
 
 
 def _failed(
     task: Task, state: State, at_ms: int, reason: str, retry_at_ms: int, spent: int | None = None
 ) -> Task:
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     _end_attempt(new, task, at_ms, reason, spent)
     new.call = None
     new.retry_at_ms = retry_at_ms
-    return _sealed(new)
+    return sealed(new)
 
 
 def _finished(
@@ -448,23 +398,23 @@ def _canceled(task: Task, event: TaskCanceled, state: State) -> Task:
     if state is State.CANCELED:
         new = _finished(task, event, state)
         return _by(new, event.by)
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.reason = event.reason
     new.canceled_by = event.by
-    return _sealed(new)
+    return sealed(new)
 
 
 def _by(task: Task, by: str) -> Task:
-    new = _edit(task)
+    new = edit(task)
     new.canceled_by = by
-    return _sealed(new)
+    return sealed(new)
 
 
 def _confirmed(task: Task, event: CancelConfirmed, state: State) -> Task:
-    ended = _edit(_ended(task, state, event.at_ms, task.reason, error=task.reason))
+    ended = edit(_ended(task, state, event.at_ms, task.reason, error=task.reason))
     ended.is_confirmed = True
-    return _sealed(ended)
+    return sealed(ended)
 
 
 def _ended(task: Task, state: State, at_ms: int, reason: str, *, error: str) -> Task:
@@ -477,7 +427,7 @@ def _ended(task: Task, state: State, at_ms: int, reason: str, *, error: str) -> 
         reason: Why the task ended.
         error: Why the attempt under way ended, if there is one.
     """
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     if task.holder is not None and task.state is not State.OFFERED:
         _end_attempt(new, task, at_ms, error, None)
@@ -487,17 +437,17 @@ def _ended(task: Task, state: State, at_ms: int, reason: str, *, error: str) -> 
     new.retry_at_ms = None
     new.reason = reason
     new.finished_at_ms = at_ms
-    return _sealed(new)
+    return sealed(new)
 
 
 def _redriven(task: Task, event: TaskRedriven, state: State) -> Task:
-    """It waits for an agent as if it were new, but keeps its history; times that have passed bind it no more."""
+    """It waits for an agent as if it were new, with its history; times that have passed bind it no more."""
     spec = task.spec
     if spec.deadline_ms is not None and spec.deadline_ms <= event.at_ms:
         spec = replace(spec, deadline_ms=None)
     if spec.start_by_ms is not None and spec.start_by_ms <= event.at_ms:
         spec = replace(spec, start_by_ms=None)
-    new = _edit(task)
+    new = edit(task)
     new.state = state
     new.spec = spec
     new.queued_at_ms = event.at_ms
@@ -509,7 +459,7 @@ def _redriven(task: Task, event: TaskRedriven, state: State) -> Task:
     new.reason = ""
     new.finished_at_ms = None
     new.redrives = task.redrives + 1
-    return _sealed(new)
+    return sealed(new)
 
 
 _STEPS: Final[dict[type, Callable[[Task, Any, State], Task]]] = {

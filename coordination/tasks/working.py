@@ -13,8 +13,8 @@ from coordination.tasks.commands import (
     CompleteTask,
     ConfirmCancel,
     FailTask,
-    RefuseOffer,
     Refused,
+    RefuseOffer,
     Report,
     Reported,
     ReportProgress,
@@ -66,7 +66,7 @@ def work(view: View, command: WorkerCommand, now_ms: int) -> Outcome | Rejected:
 
 
 def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
-    """What several things lead to that one agent says of different tasks; each counts or is refused by itself."""
+    """What several things lead to that an agent says of different tasks; each is judged by itself."""
     if len(command.items) > MAX_BATCH:
         message = (
             f"{len(command.items)} items are more than the {MAX_BATCH} that one report may have; split it"
@@ -119,8 +119,8 @@ def _not_entitled(task: Task, command: WorkerCommand, now_ms: int) -> Rejected |
     if holder is None or command.fencing_token != task.fencing_token or holder.expires_ms <= now_ms:
         return Rejected(
             code="stale_token",
-            message=f"fencing token {command.fencing_token} of task {task.task_id} is not, or no longer, valid; "
-            f"the task is {task.state}: drop the work",
+            message=f"fencing token {command.fencing_token} of task {task.task_id} is not, or no longer, "
+            f"valid; the task is {task.state}: drop the work",
             details={"state": task.state.value},
         )
     if holder.agent != command.agent:
@@ -134,7 +134,7 @@ def _not_entitled(task: Task, command: WorkerCommand, now_ms: int) -> Rejected |
     if task.state is State.CANCELING and happened in {Input.PROGRESS, Input.COMPLETE, Input.FAIL}:
         return Rejected(
             code="being_canceled",
-            message=f"task {task.task_id} is being canceled: {task.reason}; stop the work and confirm that you did",
+            message=f"task {task.task_id} is being canceled: {task.reason}; stop the work and confirm it",
             details={"state": task.state.value, "reason": task.reason},
         )
     return wrong_state(task, words)
