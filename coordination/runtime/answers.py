@@ -125,9 +125,9 @@ class Answers:
             self._size_bytes -= _size_bytes(forgotten.reply)
             self.forgotten_at_ms = max(self.forgotten_at_ms, forgotten.at_ms)
 
-    def snapshot(self) -> tuple[RememberedAnswer, ...]:
+    def snapshot(self) -> list[RememberedAnswer]:
         """All remembered answers, oldest first."""
-        return tuple(self._by_command.values())
+        return list(self._by_command.values())
 
 
 def _size_bytes(reply: str) -> int:

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 
 from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Clock
+from coordination.runtime.concurrency import Turns
 from coordination.runtime.errors import (
     ClosedError,
     CompactedError,
@@ -211,7 +212,8 @@ class Host(Generic[M]):
         snapshot = await self._journal.load()
         self._snapshots.begin_after(snapshot)
         if snapshot is not None:
-            self._state.restore(snapshot.payload)
+            for _ in self._state.restoring(snapshot.payload):
+                await asyncio.sleep(0)  # other hosts of this process may lead
 
     async def _load_again(self) -> None:
         """As `_load`, however long the store is away: a standby must outlive it."""
@@ -252,9 +254,11 @@ class Host(Generic[M]):
             return True
         if entries and self._caught_up:
             self.settled.set()
+        turns = Turns()
         for entry in entries:
             self._state.apply_entry(entry)
             self._snapshots.count(entry.payload)
+            await turns.after(len(entry.payload))
         return bool(entries)
 
     async def _until_stopped(self, work: Awaitable[list[Any]]) -> list[Any]:

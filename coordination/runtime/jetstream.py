@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from coordination.runtime.bus import Delivery, NatsBus, Subscription
-from coordination.runtime.concurrency import raise_if_cancelled
+from coordination.runtime.concurrency import raise_if_cancelled, sha256_of
 from coordination.runtime.errors import CorruptJournalError, UnavailableError, UsageError
 from coordination.runtime.limits import DUPLICATE_WINDOW_S, MAX_IN_FLIGHT_RECORDS
 from coordination.runtime.names import Subjects
@@ -298,7 +297,7 @@ class JetStreamStore:
             "size": len(payload),
             "chunks": len(chunks),
             "mtime": datetime.now(UTC).isoformat(),
-            "digest": _object_digest(payload),
+            "digest": await _object_digest(payload),
             "options": {"max_chunk_size": _CHUNK_BYTES},
         }
         await self._publish(self._meta_of(name), json.dumps(meta).encode(), {"Nats-Rollup": "sub"})
@@ -313,7 +312,7 @@ class JetStreamStore:
             return None
         for read in (self._chunks_from_any, self._chunks_from_leader):
             payload = await read(name, count)
-            if _object_digest(payload) == digest:
+            if await _object_digest(payload) == digest:
                 return payload
         return None
 
@@ -450,5 +449,5 @@ def _headers(message: Mapping[str, Any]) -> dict[str, str]:
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines) if key}
 
 
-def _object_digest(payload: bytes) -> str:
-    return "SHA-256=" + base64.urlsafe_b64encode(hashlib.sha256(payload).digest()).decode()
+async def _object_digest(payload: bytes) -> str:
+    return "SHA-256=" + base64.urlsafe_b64encode(await sha256_of(payload)).decode()

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import math
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from coordination.runtime.concurrency import raise_if_cancelled
+from coordination.runtime.concurrency import raise_if_cancelled, sha256_of
 from coordination.runtime.errors import (
     ClosedError,
     CompactedError,
@@ -347,12 +346,12 @@ class Journal:
             name=f"{snapshot.epoch}.{snapshot.sequence}.{self._entropy.getrandbits(64):016x}",
             sequence=snapshot.sequence,
             epoch=snapshot.epoch,
-            digest=_digest(snapshot.payload),
+            digest=(await sha256_of(snapshot.payload)).hex(),
             size_bytes=len(snapshot.payload),
         )
         await self._store.put_snapshot(ref.name, snapshot.payload)
         stored = await self._store.get_snapshot(ref.name)
-        if stored is None or _digest(stored) != ref.digest:
+        if stored is None or (await sha256_of(stored)).hex() != ref.digest:
             raise UnavailableError(f"{self.name}: snapshot {ref.name} was not stored as it was written")
         return ref
 
@@ -385,7 +384,7 @@ class Journal:
     async def _content(self, ref: SnapshotRef) -> bytes | None:
         """The bytes of a snapshot if they are what was written."""
         payload = await self._until_answered(lambda: self._store.get_snapshot(ref.name))
-        if payload is not None and _digest(payload) == ref.digest:
+        if payload is not None and (await sha256_of(payload)).hex() == ref.digest:
             return payload
         _log.error("snapshot is broken", journal=self.name, snapshot=ref.name, sequence=ref.sequence)
         self._unreadable.add(ref.name)
@@ -421,10 +420,6 @@ def _same_kind(error: BaseException) -> ConclaveError:
 
 def _is_newer(sequence: int, pointer: Pointer) -> bool:
     return all(sequence > each.sequence for each in pointer.snapshots)
-
-
-def _digest(payload: bytes) -> str:
-    return hashlib.sha256(payload).hexdigest()
 
 
 def _sequence_of(name: str) -> int | None:

@@ -6,13 +6,12 @@ feeds it time and requests, and stores what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from coordination.runtime.adapters import adapter_of
 from coordination.runtime.answers import (
     Answers,
     CommandAnswered,
@@ -22,14 +21,17 @@ from coordination.runtime.answers import (
 )
 from coordination.runtime.errors import CorruptJournalError, PeerProtocolError, RejectedError
 from coordination.runtime.framing import EventCodec, frame, unframe
+from coordination.runtime.jsonwalk import JsonWalk
 from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
 from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
+from coordination.runtime.stateform import form_of, written
 from coordination.runtime.store import Entry
 from coordination.runtime.wire import ReadyJson
 
 M = TypeVar("M", bound=Model)
 SNAPSHOT_VERSION: Final = 1
 _EVENT_OVERHEAD_BYTES: Final = 256
+_ANSWERS_PER_PART: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,8 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Snapshot:
-    """The stored form of a whole shard."""
+class _Head:
+    """What a snapshot says before ``state``, the state of the model."""
 
     v: int
     shard: str
@@ -78,8 +80,7 @@ class _Snapshot:
     at_ms: int
     is_vacant: bool
     forgotten_at_ms: int
-    answers: tuple[RememberedAnswer, ...]
-    state: Any
+    answers: list[RememberedAnswer]
 
 
 class ShardState(Generic[M]):
@@ -107,7 +108,7 @@ class ShardState(Generic[M]):
             encoders={CommandAnswered: encode_answered},
         )
         state_type: type = type(self.model.snapshot())
-        self._state_type = adapter_of(state_type)
+        self._form = form_of(state_type)
 
     # --- following the journal
 
@@ -132,7 +133,15 @@ class ShardState(Generic[M]):
 
     def snapshot(self) -> bytes:
         """The whole state as JSON."""
-        content = _Snapshot(
+        return b"".join(self.snapshot_parts())
+
+    def snapshot_parts(self) -> Iterator[bytes]:
+        """The whole state as it is now as JSON, in parts; it may go on changing before the last one is taken.
+
+        Raises:
+            ValueError: It holds what its types do not allow; also while the parts are taken.
+        """
+        head = _Head(
             v=SNAPSHOT_VERSION,
             shard=self.name,
             sequence=self.sequence,
@@ -141,9 +150,9 @@ class ShardState(Generic[M]):
             is_vacant=self.is_vacant,
             forgotten_at_ms=self.answers.forgotten_at_ms,
             answers=self.answers.snapshot(),
-            state=self._state_type.dump_python(self.model.snapshot(), mode="json", warnings="error"),
         )
-        return _SNAPSHOT.dump_json(content)
+        state = self._form.parts(self.model.snapshot())
+        return written([*form_of(_Head).members(head), ("state", state)])
 
     def restore(self, payload: bytes) -> None:
         """Replace the whole state by what `snapshot` returned; only on a fresh instance.
@@ -151,22 +160,44 @@ class ShardState(Generic[M]):
         Raises:
             CorruptJournalError: It cannot be read, or belongs to another shard.
         """
+        for _ in self.restoring(payload):
+            pass
+
+    def restoring(self, payload: bytes) -> Generator[None, None, None]:
+        """As `restore`, in parts: it is done when nothing more comes.
+
+        Raises:
+            CorruptJournalError: As for `restore`.
+        """
         try:
-            content = _SNAPSHOT.validate_json(payload)
-            if content.v != SNAPSHOT_VERSION or content.shard != self.name:
-                problem = f"snapshot of {content.shard[:80]!r}, version {content.v}, is not ours"
-                raise CorruptJournalError(self.name, content.sequence, problem)
-            state = self._state_type.validate_python(content.state)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"])[:80]
-            raise CorruptJournalError(self.name, 0, f"snapshot: {place}: {first['msg'][:200]}") from None
+            head, state = yield from self._read(JsonWalk(payload))
+        except ValueError as error:
+            raise CorruptJournalError(self.name, 0, f"snapshot: {error}") from None
         self.model.restore(state)
-        for each in content.answers:
+        yield
+        for index, each in enumerate(head.answers):
             self.answers.apply(CommandAnswered(*each[:4]), each.at_ms)
-        self.answers.forgotten_at_ms = max(self.answers.forgotten_at_ms, content.forgotten_at_ms)
-        self.epoch, self.sequence = content.epoch, content.sequence
-        self.last_ms, self.is_vacant = content.at_ms, content.is_vacant
+            if index % _ANSWERS_PER_PART == 0:
+                yield
+        self.answers.forgotten_at_ms = max(self.answers.forgotten_at_ms, head.forgotten_at_ms)
+        self.epoch, self.sequence = head.epoch, head.sequence
+        self.last_ms, self.is_vacant = head.at_ms, head.is_vacant
+
+    def _read(self, walk: JsonWalk) -> Generator[None, None, tuple[_Head, Any]]:
+        form, values = form_of(_Head), dict[str, Any]()
+        state = None
+        for name in walk.members():
+            if name != "state":
+                yield from form.read_member(name, walk, values)
+                continue
+            version, shard = values.get("v"), values.get("shard", "")
+            if version != SNAPSHOT_VERSION or shard != self.name:
+                raise ValueError(f"that of {shard[:80]!r}, version {version}, is not ours")
+            state = yield from self._form.read(walk)
+        walk.end()
+        if state is None:
+            raise ValueError("it has no state")
+        return form.made(values), state
 
     # --- going on as the leader
 
@@ -273,9 +304,6 @@ class ShardState(Generic[M]):
             except Exception as error:
                 # The state may be half changed: only a replay can make it whole again.
                 raise ApplyError(f"{self.name}: applying {kind.__name__} failed") from error
-
-
-_SNAPSHOT: Final = TypeAdapter(_Snapshot)
 
 
 def as_json(reply_type: TypeAdapter[Any], value: Any) -> str:

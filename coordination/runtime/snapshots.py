@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from coordination.runtime.concurrency import Turns
 from coordination.runtime.errors import ClosedError, UnavailableError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.journal import Journal, Snapshot
@@ -25,7 +27,7 @@ class SnapshotPolicy:
 
 
 class Snapshots:
-    """Counts what no snapshot covers yet, and stores one at a time in the background.
+    """Counts what no snapshot covers yet, and writes and stores one at a time in the background.
 
     Args:
         name: For log lines.
@@ -62,19 +64,18 @@ class Snapshots:
         self._bytes += len(payload)
 
     def take(self, state: ShardState[Any]) -> None:
-        """Write `state` down, all of which is durable, and store it in the background.
+        """Take `state` as it is now, all of which is durable; write and store it in the background.
 
         A state that cannot be written is a bug of ours, but the journal is whole without a snapshot: that is
         logged, and tried again when the next one is due.
         """
+        self._records = self._bytes = 0
         try:
-            snapshot = Snapshot(sequence=state.sequence, epoch=state.epoch, payload=state.snapshot())
+            parts = state.snapshot_parts()
         except Exception:  # noqa: BLE001
             log_failure(_log, "snapshot could not be written", host=self._name)
-            self.begin_after(None)
             return
-        self.begin_after(snapshot)
-        self._saving = asyncio.create_task(self._save(snapshot))
+        self._saving = asyncio.create_task(self._save(state.sequence, state.epoch, parts))
 
     async def end(self) -> None:
         """Give up what is being stored; the journal is whole without it."""
@@ -84,11 +85,23 @@ class Snapshots:
             await asyncio.wait([saving])
             self._saving = None
 
-    async def _save(self, snapshot: Snapshot) -> None:
+    async def _save(self, sequence: int, epoch: int, parts: Iterator[bytes]) -> None:
         try:
-            await self._journal.save(snapshot)
+            payload = await _in_turns(parts)
+            self._last_bytes = len(payload)
+            await self._journal.save(Snapshot(sequence=sequence, epoch=epoch, payload=payload))
         except (UnavailableError, ClosedError) as error:
             _log.warning("snapshot not stored", host=self._name, error=str(error))
         except Exception:  # noqa: BLE001 - the journal is whole without it; the next one may succeed
             log_failure(_log, "snapshot failed", host=self._name)
         self._saving = None
+
+
+async def _in_turns(parts: Iterator[bytes]) -> bytes:
+    """All parts together."""
+    whole: list[bytes] = []
+    turns = Turns()
+    for part in parts:
+        whole.append(part)
+        await turns.after(len(part))
+    return b"".join(whole)

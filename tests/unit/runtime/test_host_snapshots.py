@@ -104,3 +104,89 @@ async def test_a_state_that_cannot_be_written_stops_nobody() -> None:
             await send(host, Add(label=f"a{index}"))
         assert len(await labels_seen(host)) == 20
     assert stream.snapshots == {}
+
+
+LARGE = SnapshotPolicy(records=1_000_000, size_bytes=8_000_000)
+
+
+async def fill_large(host: Host[Ledger]) -> None:
+    """Bring `host` to where its next snapshot, of 8 MB, is due and being written."""
+    for index in range(25):
+        adding = (send(host, Add(label=f"{index}.{each}" + "x" * 4_000)) for each in range(100))
+        await asyncio.gather(*adding)
+        if host._snapshots._saving is not None:
+            break
+    await wait_until(lambda: host._snapshots._saving is not None)
+
+
+async def test_a_leader_answers_and_renews_its_lease_while_a_large_snapshot_is_written() -> None:
+    stream, clock = MemoryStream("ledger.0"), ManualClock()
+    async with leading(ledger_host(stream, snapshots=LARGE, clock=clock)) as host:
+        await fill_large(host)
+        count, answered, records = len(host.model.state.labels), 0, len(stream.records)
+        while not stream.snapshots:
+            clock.advance(500)
+            await send(host, Add(label=f"late {answered}"))
+            answered += 1
+        assert answered >= 5, "each of these went through while the snapshot was being written"
+        assert len(stream.records) >= records + 5
+        await wait_until(lambda: len(stream.pointer.snapshots) == 1)
+        ref = stream.pointer.snapshots[0]
+    restored = ledger_host(stream)._state
+    restored.restore(stream.snapshots[ref.name])
+    labels = restored.model.state.labels
+    assert len(labels) == count, "nothing that came while it was written"
+    assert restored.sequence == ref.sequence
+
+
+async def test_others_have_their_turns_while_a_large_snapshot_is_read() -> None:
+    stream = MemoryStream("ledger.0")
+    async with leading(ledger_host(stream, snapshots=LARGE)) as host:
+        await fill_large(host)
+        await wait_until(lambda: len(stream.pointer.snapshots) == 1)
+        await send(host, Add(label="behind it"))
+        expected = list(host.model.state.labels)
+    vacate(stream)
+    turns = 0
+    following = ledger_host(stream)
+    serving = asyncio.create_task(following.run())
+    while not following.leading.is_set():
+        await asyncio.sleep(0)
+        turns += 1
+    assert following.model.state.labels == expected
+    assert turns >= 50, "the loop went round while it was read"
+    serving.cancel()
+    await asyncio.wait([serving])
+
+
+async def test_others_have_their_turns_while_many_records_are_taken_over() -> None:
+    stream = MemoryStream("ledger.0")
+    async with leading(ledger_host(stream)) as host:
+        for index in range(40):
+            await send(host, Add(label=f"a{index}", padding="x" * 200_000))
+    vacate(stream)
+    heard: list[int] = []
+    standby = ledger_host(stream)
+    serving = asyncio.create_task(standby.run())
+    while not standby.leading.is_set():
+        await asyncio.sleep(0)
+        heard.append(standby.sequence)
+    assert len(set(heard)) >= 40, "between the records of one page"
+    serving.cancel()
+    await asyncio.wait([serving])
+
+
+async def test_a_fault_while_a_snapshot_is_being_written_stops_nobody() -> None:
+    stream = MemoryStream("ledger.0")
+    async with leading(ledger_host(stream, snapshots=EVERY_FIVE)) as host:
+        for index in range(4):
+            await send(host, Add(label=f"a{index}"))
+        host.model.state.labels.append(7)  # type: ignore[arg-type]
+        await send(host, Add(label="b"))
+        await send(host, Add(label="c"))
+        assert stream.snapshots == {}
+        host.model.state.labels.remove(7)  # type: ignore[arg-type]
+        for index in range(10):
+            await send(host, Add(label=f"d{index}"))
+        await wait_until(lambda: stream.snapshots)
+        assert host.leading.is_set()
