@@ -37,10 +37,12 @@ class Dag:
     state: DagState = DagState.RUNNING
     reason: str = ""
     """Why it failed: the first task that did, and how."""
+    canceled_by: str = ""
+    """Who canceled it, if that is why it was undone."""
     completed: tuple[str, ...] = ()
     """Ids of its tasks that completed, in order; compensated from the end."""
     open_count: int
-    """Tasks of it that have not ended."""
+    """Tasks of it that have not ended; no longer counted once it has ended itself."""
     compensating: str = ""
     """The compensation task under way."""
     compensated: tuple[str, ...] = ()
@@ -48,3 +50,15 @@ class Dag:
     not_compensated: tuple[str, ...] = ()
     """Tasks whose compensation failed."""
     finished_at_ms: int | None = None
+
+
+@dataclass(slots=True)
+class DagCounts:
+    """How much there is of DAGs, against the bounds."""
+
+    tasks: int = 0
+    """Of all DAGs that are known."""
+    open_dags: int = 0
+    """DAGs that have not ended."""
+    open_tasks: int = 0
+    """All tasks of these; their records are kept."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from coordination.runtime.fast_init import fast_init
 from coordination.tasks.lifecycle import Input
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.schedules import Schedule
 from coordination.tasks.spec import Reference, TaskSpec
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSubmitted:
     """A task exists: queued, or scheduled or blocked, as its spec and what it waits for say."""
@@ -97,6 +99,7 @@ class NoBids:
     at_ms: int
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOffered:
     """A task was offered, or awarded, to one agent under a new fencing token."""
@@ -114,6 +117,7 @@ class TaskOffered:
     """Why this agent, in words."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferAccepted:
     """The agent took the task: an attempt began."""
@@ -140,6 +144,7 @@ class OfferTimedOut:
     at_ms: int
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressReported:
     """The worker is alive; its lease was extended. Of an offer not yet accepted, this accepts it."""
@@ -153,6 +158,7 @@ class ProgressReported:
     """Units that the attempt has used so far, if it says."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCompleted:
     """The one accepted result."""
@@ -360,11 +366,13 @@ class DagFailed:
     dag_id: str
     reason: str
     at_ms: int
+    canceled_by: str = ""
+    """Who canceled it; empty if a task of it has failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCompensated:
-    """The compensation of a task has ended, or there was none to run."""
+    """The compensation of a task has ended."""
 
     dag_id: str
     task_id: str

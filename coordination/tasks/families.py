@@ -159,6 +159,12 @@ class Families:
             _discard(self._dependents, awaited, task.task_id)
 
 
+def ancestors(state: TasksState, task: Task) -> list[Task]:
+    """The records of the tasks that one was delegated from, as far as they are known, the root first."""
+    known = (state.find(each) for each in task.chain)
+    return [each for each in known if each is not None and each.sequence < task.sequence]
+
+
 def _discard(groups: dict[str, dict[str, None]], key: str, member: str) -> None:
     """Take `member` out of the group of `key`; empty groups are not kept."""
     group = groups.get(key)

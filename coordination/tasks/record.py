@@ -6,7 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from coordination.tasks.dags import Dag
+from coordination.runtime.fast_init import fast_init
+from coordination.tasks.dags import Dag, DagCounts
 from coordination.tasks.lifecycle import ENDED, State
 from coordination.tasks.queues import AllocationState
 from coordination.tasks.schedules import Schedule
@@ -22,6 +23,7 @@ DEADLINE_PASSED = "the deadline passed"
 NOT_BEGUN_IN_TIME = "no attempt had begun in time"
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
     """The agent that was offered the task or works on it."""
@@ -71,6 +73,7 @@ class Call:
     """In the order in which they came."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One agent's work on the task."""
@@ -86,6 +89,7 @@ class Attempt:
     """Units, as it reported them."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """Everything known of one task.
@@ -190,6 +194,8 @@ class TasksState:
     """By proposal. Outlives the task: one that is forgotten must not be approved a second time."""
     allocation: AllocationState = field(default_factory=AllocationState)
     dags: dict[str, Dag] = field(default_factory=dict)
+    """In order of submission; of those that have ended the oldest are forgotten."""
+    dag_counts: DagCounts = field(default_factory=DagCounts)
     schedules: dict[str, Schedule] = field(default_factory=dict)
     purged_count: int = 0
     """Dead letters deleted."""
