@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from coordination.runtime.fast_init import fast_init
 
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
     """A message for one agent's inbox; leaves after the record it rests on is durable."""
@@ -21,6 +24,7 @@ class Push:
     body: Mapping[str, Any]
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """A notification to whoever listens; the journal stays the truth."""
@@ -31,6 +35,7 @@ class Notice:
     body: Mapping[str, Any]
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """All that one input leads to, in the order in which the host carries it out.

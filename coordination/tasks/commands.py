@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from coordination.runtime.fast_init import fast_init
 from coordination.tasks.dags import DagState
 from coordination.tasks.lifecycle import State
 from coordination.tasks.queues import QueueSettings
@@ -16,6 +17,7 @@ OPERATOR: Final = "operator"
 """Id of the operator, who may do what only owners may, and set up queues."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitTask:
     """Have an agent do something."""
@@ -48,6 +50,7 @@ class SubmitDag:
     by ids. Whoever makes this command has found that there is no cycle (`coordination.tasks.graph`)."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptOffer:
     """`agent` takes the task and its lease."""
@@ -81,6 +84,7 @@ class ReportProgress:
     """Units that this attempt has used so far."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteTask:
     """`agent` has done it."""
@@ -274,6 +278,7 @@ class TakeBack:
     sightings: tuple[Sighting, ...]
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """Reply to `SubmitTask`."""
@@ -313,6 +318,7 @@ class DagStanding:
     state: DagState
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Reply to every other command on one task: where it stands now."""

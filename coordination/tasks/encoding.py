@@ -12,53 +12,72 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from coordination.tasks.events import OfferAccepted, TaskCompleted, TaskOffered, TaskSubmitted
+from coordination.tasks.events import TaskCompleted, TaskOffered, TaskSubmitted
 from coordination.tasks.spec import TaskSpec
 
-
-class _Lean:
-    """Gives the fields of a dataclass that do not have their default."""
-
-    def __init__(self, kind: type) -> None:
-        self._names = tuple(each.name for each in fields(kind))
-        self._defaults = tuple(
-            each.default if each.default_factory is MISSING else each.default_factory()
-            for each in fields(kind)
-        )
-        self._values: Callable[[Any], tuple[Any, ...]] = attrgetter(*self._names)
-
-    def of(self, value: Any) -> dict[str, Any]:
-        """Values by name."""
-        return {
-            name: each
-            for name, each, default in zip(self._names, self._values(value), self._defaults, strict=True)
-            if each is not default and each != default
-        }
+_NAMES: Final = tuple(each.name for each in fields(TaskSpec))
+_DEFAULTS: Final = tuple(
+    each.default if each.default_factory is MISSING else each.default_factory() for each in fields(TaskSpec)
+)
+_values: Final[Callable[[TaskSpec], tuple[Any, ...]]] = attrgetter(*_NAMES)
 
 
-_SPEC: Final = _Lean(TaskSpec)
-_SUBMITTED: Final = _Lean(TaskSubmitted)
+def _said(spec: TaskSpec) -> dict[str, Any]:
+    """What the submitter said: the fields that do not have their default."""
+    return {
+        name: each
+        for name, each, default in zip(_NAMES, _values(spec), _DEFAULTS, strict=True)
+        if each is not default and each != default
+    }
 
 
 def _encode_submitted(event: TaskSubmitted) -> bytes:
-    data = _SUBMITTED.of(event)
-    data["spec"] = _SPEC.of(event.spec)
+    data = {
+        "task_id": event.task_id,
+        "submitter": event.submitter,
+        "spec": _said(event.spec),
+        "seed": event.seed,
+        "at_ms": event.at_ms,
+    }
+    if event.waits_for:
+        data["waits_for"] = event.waits_for
+    if event.chain:
+        data |= {"chain": event.chain, "parent_attempt": event.parent_attempt}
     return b'{"type":"TaskSubmitted","data":%b}' % to_json(data)
 
 
-def _lean_encoder(kind: type) -> Callable[[Any], bytes]:
-    lean, head = _Lean(kind), b'{"type":"%b","data":' % kind.__name__.encode()
+def _encode_offered(event: TaskOffered) -> bytes:
+    data = {
+        "task_id": event.task_id,
+        "agent": event.agent,
+        "incarnation": event.incarnation,
+        "fencing_token": event.fencing_token,
+        "at_ms": event.at_ms,
+        "expires_ms": event.expires_ms,
+        "new_round": event.new_round,
+        "why": event.why,
+    }
+    return b'{"type":"TaskOffered","data":%b}' % to_json(data)
 
-    def encode(event: Any) -> bytes:
-        return head + to_json(lean.of(event)) + b"}"
 
-    return encode
+def _encode_completed(event: TaskCompleted) -> bytes:
+    data = {
+        "task_id": event.task_id,
+        "fencing_token": event.fencing_token,
+        "result": event.result,
+        "result_bytes": event.result_bytes,
+        "at_ms": event.at_ms,
+    }
+    if event.result_reference is not None:
+        data["result_reference"] = event.result_reference
+    if event.spent is not None:
+        data["spent"] = event.spent
+    return b'{"type":"TaskCompleted","data":%b}' % to_json(data)
 
 
 ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     TaskSubmitted: _encode_submitted,
-    TaskOffered: _lean_encoder(TaskOffered),
-    OfferAccepted: _lean_encoder(OfferAccepted),
-    TaskCompleted: _lean_encoder(TaskCompleted),
+    TaskOffered: _encode_offered,
+    TaskCompleted: _encode_completed,
 }
 """For `coordination.runtime.framing.EventCodec`."""

@@ -23,15 +23,13 @@ class Index:
     def __init__(self, state: TasksState) -> None:
         self.deadlines = Agenda()
         """Open tasks by `due_ms`."""
-        self.held: Counter[str] = Counter()
-        """Tasks that each agent was offered or works on: the slots it has in use."""
         self.requirements: Counter[tuple[str, str]] = Counter()
         """Open tasks by queue and requirement."""
         self.open_bytes = 0
         self.finished_bytes = sum(task.size_bytes for task in state.finished.values())
         self.dead_letter_bytes = sum(task.size_bytes for task in state.dead_letters.values())
-        self._by_incarnation: dict[str, dict[int, dict[str, int]]] = {}
-        """Held tasks, agent by agent, incarnation by incarnation: id and sequence."""
+        self._held: dict[str, dict[str, tuple[int, int]]] = {}
+        """What each agent was offered or works on: sequence and incarnation by task id."""
         for task in state.open.values():
             self.replace(None, task)
 
@@ -59,21 +57,15 @@ class Index:
 
         Incarnation 0 is one that nobody knows, and is left out.
         """
-        older = (
-            tasks for each, tasks in self._by_incarnation.get(agent, {}).items() if 0 < each < incarnation
-        )
-        held = [(sequence, task_id) for tasks in older for task_id, sequence in tasks.items()]
-        return [task_id for _, task_id in sorted(held)]
-
-    def held_by(self, agent: str) -> list[str]:
-        """Ids of the tasks that `agent` was offered or works on, in order of submission."""
-        tasks = self._by_incarnation.get(agent, {}).values()
-        held = [(sequence, task_id) for each in tasks for task_id, sequence in each.items()]
-        return [task_id for _, task_id in sorted(held)]
+        held = self._held.get(agent)
+        if held is None:
+            return []
+        older = [(number, task_id) for task_id, (number, each) in held.items() if 0 < each < incarnation]
+        return [task_id for _, task_id in sorted(older)]
 
     def holders(self) -> dict[str, int]:
         """The newest incarnation that holds something, by agent, ordered by id."""
-        return {agent: max(self._by_incarnation[agent]) for agent in sorted(self._by_incarnation)}
+        return {agent: max(each for _, each in self._held[agent].values()) for agent in sorted(self._held)}
 
     def due(self, now_ms: int, *, limit: int) -> list[str]:
         """Ids of up to `limit` open tasks that time does something to by `now_ms`, earliest first."""
@@ -107,23 +99,11 @@ class Index:
             return
         if held_before is not None:
             assert before is not None
-            self._let_go(before.task_id, held_before)
+            tasks = self._held[held_before.agent]
+            del tasks[before.task_id]
+            if not tasks:
+                del self._held[held_before.agent]
         if held_after is not None:
             assert after is not None
-            self.held[held_after.agent] += 1
-            incarnations = self._by_incarnation.setdefault(held_after.agent, {})
-            incarnations.setdefault(held_after.incarnation, {})[after.task_id] = after.sequence
-
-    def _let_go(self, task_id: str, holder: Holder) -> None:
-        agent = holder.agent
-        if self.held[agent] == 1:
-            del self.held[agent]
-        else:
-            self.held[agent] -= 1
-        incarnations = self._by_incarnation[agent]
-        tasks = incarnations[holder.incarnation]
-        del tasks[task_id]
-        if not tasks:
-            del incarnations[holder.incarnation]
-            if not incarnations:
-                del self._by_incarnation[agent]
+            booked = after.sequence, held_after.incarnation
+            self._held.setdefault(held_after.agent, {})[after.task_id] = booked

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
+from coordination.runtime.fast_init import fast_init
 from coordination.tasks.limits import DEFAULT_ATTEMPTS, DEFAULT_DEPTH, DEFAULT_ROUNDS
 
 DEFAULT_QUEUE = "default"
@@ -142,6 +143,12 @@ class Compensation:
     payload: dict[str, Any] = field(default_factory=dict)
 
 
+_BACKOFF: Final = Backoff()
+_PLACEMENT: Final = Placement()
+_BIDDING: Final = Bidding()
+
+
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
     """A task as submitted."""
@@ -179,9 +186,9 @@ class TaskSpec:
     max_attempts: int = DEFAULT_ATTEMPTS
     max_rounds: int = DEFAULT_ROUNDS
     """Rounds of offers in which everybody who could do it passes on it, before it is given up."""
-    backoff: Backoff = field(default_factory=Backoff)
-    placement: Placement = field(default_factory=Placement)
-    bidding: Bidding = field(default_factory=Bidding)
+    backoff: Backoff = _BACKOFF
+    placement: Placement = _PLACEMENT
+    bidding: Bidding = _BIDDING
     after: tuple[Dependency, ...] = ()
     parent: str = ""
     """The running task that this one was delegated from."""

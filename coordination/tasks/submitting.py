@@ -19,6 +19,7 @@ from coordination.tasks.limits import (
 from coordination.tasks.record import Task, TasksState
 from coordination.tasks.relations import Beginning, Together
 from coordination.tasks.spec import OnFailure, TaskSpec
+from coordination.tasks.transitions import first_state
 from coordination.tasks.view import View
 
 _NO_RELATIONS: Final = Beginning()
@@ -69,6 +70,9 @@ def submit(view: View, command: SubmitTask, now_ms: int) -> Outcome | Rejected:
         return event
     if isinstance(event, Submitted):
         return Outcome(reply=event)
+    if not (event.spec.after or event.spec.parent):  # most: no other task has to do with it
+        reply = Submitted(task_id=event.task_id, state=first_state(event), duplicate=False)
+        return Outcome(events=(event,), reply=reply)
     draft = Draft(view, now_ms)
     task = begin(draft, command, event)
     return draft.outcome(Submitted(task_id=task.task_id, state=task.state, duplicate=False))

@@ -54,20 +54,22 @@ from coordination.tasks.record import (
 )
 
 
+def first_state(event: TaskSubmitted) -> State:
+    """Where a new task stands: blocked while others must end, else scheduled while its time is ahead."""
+    if event.waits_for:
+        return State.BLOCKED
+    run_at_ms = event.spec.run_at_ms
+    return State.SCHEDULED if run_at_ms is not None and run_at_ms > event.at_ms else State.QUEUED
+
+
 def submitted(event: TaskSubmitted, sequence: int) -> Task:
-    """The record of a new task: blocked while others must end first, else scheduled while its time is ahead.
+    """The record of a new task.
 
     Args:
         event: The submission.
         sequence: Its position among all submissions, from 1.
     """
-    run_at_ms = event.spec.run_at_ms
-    if event.waits_for:
-        state = State.BLOCKED
-    elif run_at_ms is not None and run_at_ms > event.at_ms:
-        state = State.SCHEDULED
-    else:
-        state = State.QUEUED
+    state = first_state(event)
     return Task(
         task_id=event.task_id,
         sequence=sequence,
