@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from coordination.runtime.fast_init import fast_init
 from coordination.tasks.dags import DagState
+from coordination.tasks.dags import DagState
 from coordination.tasks.lifecycle import State
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence
@@ -329,6 +330,31 @@ class Standing:
     """Token of the last offer; 0 before the first."""
     lease_expires_ms: int | None = None
     """Until when the caller may be silent; None without a lease."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagStanding:
+    """Reply to `CancelDag`."""
+
+    dag_id: str
+    state: DagState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStanding:
+    """Reply to `ConfigureQueue` and `PauseQueue`: the settings that hold now."""
+
+    queue: str
+    settings: QueueSettings
+    is_configured: bool = True
+    """Somebody set it up; else these are the defaults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleGone:
+    """Reply to `RemoveSchedule`; the others on schedules are answered by the `Schedule`."""
+
+    schedule_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
