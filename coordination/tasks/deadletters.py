@@ -20,8 +20,9 @@ from coordination.tasks.events import DeadLettersPurged, TaskRedriven, TaskReque
 from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_TICK_TASKS
 from coordination.tasks.record import Task, TasksState
+from coordination.tasks.relations import Together
 from coordination.tasks.standing import standing, unknown_task, wrong_state
-from coordination.tasks.submitting import Batch, overloaded
+from coordination.tasks.submitting import overloaded
 from coordination.tasks.view import View
 
 
@@ -65,8 +66,8 @@ def redrive(view: View, command: RedriveDeadLetters, now_ms: int) -> Outcome | R
         if problem is not None:
             more, refused = True, refused or problem
             continue
-        room.take(task)
-        draft.add(task, TaskRedriven(task_id=task.task_id, by=command.caller, at_ms=now_ms))
+        redriven = TaskRedriven(task_id=task.task_id, by=command.caller, at_ms=now_ms)
+        room.take(task, draft.add(task, redriven))
         brought.append(task.task_id)
     if not brought and refused is not None:
         return refused
@@ -127,18 +128,20 @@ class _Room:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._batch = Batch()
+        self._batch = Together()
+        self._size_bytes = 0
 
     def problem(self, task: Task) -> Rejected | None:
         """Why this one cannot be brought back too; None if it can."""
         view = self._view
         if len(view.state.open) + len(self._batch.tasks) >= view.policy.max_open_tasks:
             return overloaded(f"{view.policy.max_open_tasks} tasks are open")
-        size_bytes = view.index.open_bytes + self._batch.size_bytes + task.spec.size_bytes
+        size_bytes = view.index.open_bytes + self._size_bytes + task.spec.size_bytes
         if size_bytes > view.policy.max_open_bytes:
             return overloaded(f"payloads of open tasks reach {view.policy.max_open_bytes} bytes")
-        return budgets.room_for(view, task)
+        return budgets.room_for(view, task, self._batch)
 
-    def take(self, task: Task) -> None:
+    def take(self, before: Task, after: Task) -> None:
         """Count one in."""
-        self._batch.add(task)
+        self._batch.bring_back(before, after)
+        self._size_bytes += after.spec.size_bytes

@@ -42,7 +42,8 @@ class Together:
         return task_id in self.tasks
 
     def add(self, task: Task) -> None:
-        """Take note of a new task, as the command leaves it."""
+        """Take note of a new task, as the command leaves it; once."""
+        assert task.task_id not in self.tasks, "a command submits a task once"
         self.tasks[task.task_id] = task
         if task.spec.parent:
             self._children[task.spec.parent] += 1
@@ -52,6 +53,7 @@ class Together:
 
     def bring_back(self, before: Task, after: Task) -> None:
         """Take note of a dead letter that was redriven: it takes again from the budgets above it."""
+        self.tasks[after.task_id] = after
         for ancestor in after.chain:
             self._cost[ancestor] += budgets.charge(after) - budgets.charge(before)
 

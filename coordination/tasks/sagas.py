@@ -55,7 +55,9 @@ def submit_dag(view: View, command: SubmitDag, now_ms: int) -> Outcome | Rejecte
         if isinstance(event, Submitted):
             return _elsewhere(each, event)
         task = begin(draft, each, event, batch)
-        answers.append(Submitted(task_id=task.task_id, state=task.state, duplicate=False))
+        answers.append(
+            Submitted(task_id=task.task_id, state=task.state, duplicate=False, name=each.spec.name)
+        )
     return draft.outcome(SubmittedTasks(tasks=tuple(answers), dag_id=command.dag_id))
 
 
@@ -186,7 +188,7 @@ def _again(state: TasksState, command: SubmitDag, known: Dag) -> Outcome | Rejec
         spec = next(each.spec for each in command.tasks if each.spec.name == name)
         if not _is_same(spec, asked, task, there):
             return taken
-        answers.append(Submitted(task_id=task_id, state=task.state, duplicate=True))
+        answers.append(Submitted(task_id=task_id, state=task.state, duplicate=True, name=name))
     return Outcome(reply=SubmittedTasks(tasks=tuple(answers), dag_id=known.dag_id))
 
 
