@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from conclave.agent import (
         Agent,
         Ballot,
+        Bid,
+        BidContext,
         Context,
         DecisionContext,
         File,
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
         WorkCancelledError,
     )
     from conclave.session import Session, connect
+    from conclave.work import (
+        DagFailedError,
+        DagHandle,
+        Progress,
+        TaskFailedError,
+        TaskHandle,
+        TasksRefusedError,
+        gather,
+    )
     from coordination.registry.membership import SupersededError
     from coordination.registry.wire import Capability
     from coordination.runtime.errors import (
@@ -42,14 +53,19 @@ __all__ = [
     "Agent",
     "AuthorizationError",
     "Ballot",
+    "Bid",
+    "BidContext",
     "Capability",
     "ConclaveError",
     "Context",
+    "DagFailedError",
+    "DagHandle",
     "DecisionContext",
     "File",
     "MessageContext",
     "NoAnswerError",
     "Piece",
+    "Progress",
     "PromptContext",
     "ProposalContext",
     "PushContext",
@@ -59,8 +75,12 @@ __all__ = [
     "SupersededError",
     "TaskContext",
     "TaskFailed",
+    "TaskFailedError",
+    "TaskHandle",
+    "TasksRefusedError",
     "UnavailableError",
     "UsageError",
     "WorkCancelledError",
     "connect",
+    "gather",
 ]

@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar, overload
 
 from pydantic import JsonValue
 
+from conclave.agent.bidding import BidContext
 from conclave.agent.context import (
     DecisionContext,
     MessageContext,
     ProposalContext,
     PushContext,
-    TaskContext,
 )
 from conclave.agent.duty import Duty
 from conclave.agent.environment import deployed_capabilities, deployed_max_tasks
@@ -28,6 +28,7 @@ from conclave.agent.prompts import MAX_PROMPTS, PromptHandler, Prompts
 from conclave.agent.proposals import Decisions, Proposals, Stage
 from conclave.agent.pushes import Pushes
 from conclave.agent.serving import serve
+from conclave.agent.taskcontext import TaskContext
 from conclave.agent.tasks import REQUIRES_APPROVAL, Tasks
 from conclave.agent.threads import Threads
 from conclave.session import Session, connect
@@ -116,6 +117,7 @@ class Agent:
         attributes: Mapping[str, Scalar] | None = None,
         description: str | None = None,
         requires_approval: bool = False,
+        eager: bool = False,
     ) -> Callable[[F], F]: ...
 
     def task(
@@ -127,6 +129,7 @@ class Agent:
         attributes: Mapping[str, Scalar] | None = None,
         description: str | None = None,
         requires_approval: bool = False,
+        eager: bool = False,
     ) -> Any:
         """Decorator: work on tasks. What the handler returns is the task's result.
 
@@ -146,6 +149,9 @@ class Agent:
             description: Of the capability; the first line of the docstring by default.
             requires_approval: Refuse every task that no vote has approved (docs/enforcement.md); the
                 capability says so by its attribute ``requires_approval``.
+            eager: Call the handler as soon as the task is offered, before the lease is confirmed: one answer
+                less for each task. For work that may begin twice: an offer may be over by the time it is
+                heard, and what begins then is done by somebody else as well.
 
         Raises:
             UsageError: The signature is impossible, the capability not valid or taken already.
@@ -159,11 +165,19 @@ class Agent:
             given = {key: value for key, value in about.items() if value is not None}
             if capability is None and given:
                 raise UsageError(f'{", ".join(given)}: of which capability? Name it: @agent.task("name")')
-            return self._add_task(handler, capability, caller_namespace(1), **given)
+            return self._add_task(handler, capability, caller_namespace(1), eager=eager, **given)
 
         return decorate
 
-    def _add_task(self, function: F, name: str | None, namespace: Mapping[str, Any], **about: Any) -> F:
+    def _add_task(
+        self,
+        function: F,
+        name: str | None,
+        namespace: Mapping[str, Any],
+        *,
+        eager: bool = False,
+        **about: Any,
+    ) -> F:
         handler = Handler(function, context=TaskContext, namespace=namespace)
         capability = None
         if name is not None:
@@ -173,7 +187,35 @@ class Agent:
                 capability = capability_of(name, **about)
             else:
                 capability = known
-        self.part(Tasks).add(handler, capability)
+        self.part(Tasks).add(handler, capability, is_eager=eager)
+        return function
+
+    @overload
+    def bid(self, handler: F, /) -> F: ...
+
+    @overload
+    def bid(self, capability: str | None = None, /) -> Callable[[F], F]: ...
+
+    def bid(self, capability: Any = None, /) -> Any:
+        """Decorator: bid for tasks that are put out to tender (strategy ``contract_net``).
+
+        The payload goes to parameters as for `task`; one annotated with `BidContext` gets the context. It
+        returns a `Bid`, or None to decline. Without such a handler an agent bids its load: the cost is the
+        share of its places that is in use, so the one with the most room gets the task.
+
+        Args:
+            capability: What tasks ask for; there must be a task handler for it. Without a name the handler
+                bids for every task that no other handler bids for.
+
+        Raises:
+            UsageError: The signature is impossible, or there is such a handler already.
+        """
+        if callable(capability):
+            return self._add_bid(capability, None, caller_namespace(1))
+        return lambda handler: self._add_bid(handler, capability, caller_namespace(1))
+
+    def _add_bid(self, function: F, name: str | None, namespace: Mapping[str, Any]) -> F:
+        self.part(Tasks).add_bidder(Handler(function, context=BidContext, namespace=namespace), name)
         return function
 
     @overload

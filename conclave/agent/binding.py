@@ -175,8 +175,12 @@ class Binding:
             value = _annotation(signature.rest)
             self._rest = _adapter(signature.name, signature.rest.name, dict[str, value])  # type: ignore[valid-type]
 
-    def arguments(self, payload: Mapping[str, Any], context: HandlerContext) -> dict[str, Any]:
+    def arguments(self, payload: Mapping[str, Any], context: HandlerContext | None) -> dict[str, Any]:
         """The keyword arguments for one call.
+
+        Args:
+            payload: What was sent.
+            context: For the parameters that take it; None if there are none.
 
         Raises:
             ContentError: `payload` is not what the handler takes.

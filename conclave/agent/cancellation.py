@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import Final
 
 from conclave.agent.errors import WorkCancelledError
+
+_MAKING: Final = threading.Lock()
+"""Held for a moment, and never across a wait."""
 
 
 class Cancellation:
@@ -13,8 +17,12 @@ class Cancellation:
     An async handler is cancelled besides, so it needs this only to learn why.
     """
 
+    __slots__ = ("_event", "_is_set", "_reason")
+
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._is_set = False
+        self._event: threading.Event | None = None
+        """Made for whoever waits: nearly nobody does, and it costs more than all the rest of a task."""
         self._reason = ""
 
     @property
@@ -24,11 +32,17 @@ class Cancellation:
 
     def is_set(self) -> bool:
         """Whether the work is not wanted any more."""
-        return self._event.is_set()
+        return self._is_set
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it is set (True) or `timeout_s` has passed (False). Blocks: for sync handlers only."""
-        return self._event.wait(timeout_s)
+        with _MAKING:
+            if self._is_set:
+                return True
+            if self._event is None:
+                self._event = threading.Event()
+            event = self._event
+        return event.wait(timeout_s)
 
     def raise_if_set(self) -> None:
         """End the handler if its work is not wanted any more.
@@ -36,11 +50,16 @@ class Cancellation:
         Raises:
             WorkCancelledError: It is set. Let it pass: what the handler returns would be refused anyway.
         """
-        if self._event.is_set():
+        if self._is_set:
             raise WorkCancelledError(f"the work is not wanted any more: {self._reason}")
 
     def set(self, reason: str) -> None:
         """Say that the work is not wanted any more; the first reason stays."""
-        if not self._event.is_set():
+        with _MAKING:
+            if self._is_set:
+                return
             self._reason = reason
-            self._event.set()
+            self._is_set = True
+            event = self._event
+        if event is not None:
+            event.set()

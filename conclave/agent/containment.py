@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Final, NamedTuple
 
 from conclave.agent.errors import TaskFailed
 from conclave.agent.results import ResultError
+from conclave.work.errors import DagFailedError, TaskFailedError
 from coordination.runtime.failures import log_failure
 
 NOT_ITS_OWN: Final = "the handler let through a cancellation that was not its own"
@@ -32,24 +34,32 @@ class HandlerExitError(Exception):
         self.error = error
 
 
-@contextlib.contextmanager
-def contained() -> Iterator[None]:
+class contained:  # noqa: N801 - used as `contextlib.suppress` is
     """Call a handler on the event loop in this block: only its task's own cancellation ends the task.
+
+    A class and no generator: it is entered twice for every task that an agent does.
 
     Raises:
         HandlerExitError: It raised what is no `Exception`.
         RuntimeError: It raised a cancellation although nobody has cancelled its task.
     """
-    try:
-        yield
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise RuntimeError(NOT_ITS_OWN) from error
-    except (Exception, KeyboardInterrupt, GeneratorExit):
-        raise  # GeneratorExit: the coroutine is closed
-    except BaseException as error:
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        """Nothing is kept."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Turn what must not pass into what may."""
+        if error is None or isinstance(error, (Exception, KeyboardInterrupt, GeneratorExit)):
+            return  # GeneratorExit: the coroutine is closed
+        if isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                raise RuntimeError(NOT_ITS_OWN) from error
+            return
         raise HandlerExitError(error) from error
 
 
@@ -76,6 +86,8 @@ class Told(NamedTuple):
     reason: str
     """Not empty; UTF-8 can carry it. Not cut."""
     is_retryable: bool
+    retry_after_s: float | None = None
+    """The pause before the next attempt, if the handler named one."""
 
 
 def tell(error: Exception, log: Any, event: str, *, fresh_id: Callable[[], str]) -> Told:
@@ -94,14 +106,19 @@ def tell(error: Exception, log: Any, event: str, *, fresh_id: Callable[[], str])
         with contextlib.suppress(Exception):
             log_failure(log, "a failure could not be told", trouble)
         told = Told(_name(error), True)
-    return Told(told.reason.encode(errors="replace").decode() or _name(error), told.is_retryable)
+    reason = told.reason.encode(errors="replace").decode() or _name(error)
+    return told._replace(reason=reason)
 
 
 def _told(error: Exception, log: Any, event: str, fresh_id: Callable[[], str]) -> Told:
     match error:
         case TaskFailed():
             log.warning(event, reason=error.reason, details=dict(error.details))
-            return Told(str(error.reason), bool(error.retryable))
+            return Told(str(error.reason), bool(error.retryable), error.retry_after_s)
+        case TaskFailedError() | DagFailedError():
+            # Of a task that the handler delegated: its reason was meant for others from the start.
+            log.warning(event, reason=str(error))
+            return Told(str(error), True)
         case ResultError():
             log.error(event, reason=str(error))
             return Told(str(error), False)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 from conclave.agent.binding import HandlerContext
-from conclave.agent.cancellation import Cancellation
 from conclave.agent.results import message_content
 from conclave.session import Session
 from consensus.wire import Comment, Decision, ProposalAnnounced, Scope, VoteReply
 from coordination.runtime.errors import UsageError
 from coordination.runtime.trace import TraceContext
-from coordination.tasks.wire import TaskOffer
 from dialog.limits import MAX_CONTENT_BYTES
 from dialog.wire import Conversation, Message, Performative, SayReply
 
 T = TypeVar("T")
-Tell = Callable[[float | None, str], Awaitable[None]]
-"""(share, note) -> told; reports progress."""
 
 
 class Context(HandlerContext):
@@ -28,15 +23,19 @@ class Context(HandlerContext):
 
     Attributes:
         session: The agent's clients for every service.
-        log: A structlog logger that knows the agent, the trace, and what is worked on.
         trace: The span that this work is; calls made from the handler carry it.
     """
 
     def __init__(self, session: Session, *, log: Any, trace: TraceContext) -> None:
         self.session = session
-        self.log = log
         self.trace = trace
+        self._log = log
         self._loop = asyncio.get_running_loop()
+
+    @property
+    def log(self) -> Any:
+        """A structlog logger that knows the agent, the trace, and what is worked on."""
+        return self._log
 
     @property
     def agent(self) -> str:
@@ -59,79 +58,6 @@ class Context(HandlerContext):
             work.close()
             raise UsageError("run_async is for sync handlers in threads; here, await it")
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-
-class TaskContext(Context):
-    """A task at work.
-
-    Attributes:
-        offer: The task as it was offered.
-        cancelled: Set when the work is not wanted any more: the task was cancelled or has expired, its lease
-            was lost, or the agent stops. Async handlers are cancelled besides.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        *,
-        log: Any,
-        trace: TraceContext,
-        offer: TaskOffer,
-        tell: Tell,
-        tell_soon: Callable[[float | None, str], None],
-    ) -> None:
-        super().__init__(session, log=log, trace=trace)
-        self.offer = offer
-        self.cancelled: Cancellation = Cancellation()
-        self._tell = tell
-        self._tell_soon = tell_soon
-
-    @property
-    def task_id(self) -> str:
-        """Id of the task."""
-        return self.offer.task_id
-
-    @property
-    def capability(self) -> str:
-        """The capability that the task asks for."""
-        return self.offer.capability
-
-    @property
-    def attempt(self) -> int:
-        """Number of this attempt, from 1."""
-        return self.offer.attempt
-
-    @property
-    def deadline(self) -> datetime | None:
-        """When the task expires; None for never."""
-        at_ms = self.offer.deadline_ms
-        return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, UTC)
-
-    @property
-    def remaining_s(self) -> float | None:
-        """Seconds until the task expires, not below 0; None for never."""
-        at_ms = self.offer.deadline_ms
-        return None if at_ms is None else max(at_ms - self.session.clock.now_ms(), 0) / 1000
-
-    async def progress(self, share: float | None = None, note: str = "") -> None:
-        """Say how far the work is, durably.
-
-        The lease is renewed with or without it. What cannot be told now, because the service is away, is told
-        with the next renewal.
-
-        Args:
-            share: Of the work done, 0 to 1.
-            note: One line of at most 256 characters.
-
-        Raises:
-            UsageError: `share` or `note` is out of bounds.
-            WorkCancelledError: The task is not this agent's any more.
-        """
-        await self._tell(share, note)
-
-    def progress_soon(self, share: float | None = None, note: str = "") -> None:
-        """As `progress`, without waiting; from any thread. Of several in a row only the last may be told."""
-        self._tell_soon(share, note)
 
 
 class MessageContext(Context):

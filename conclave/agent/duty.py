@@ -48,6 +48,7 @@ class Duty:
         self._subscriptions: list[Subscription] = []
         self._until_end: list[Subscription] = []
         self._working: set[asyncio.Task[None]] = set()
+        self._on_over: list[Callable[[], None]] = []
 
     @property
     def load(self) -> float:
@@ -91,6 +92,32 @@ class Duty:
         finally:
             CURRENT_TRACE.reset(token)
 
+    def enter(self, traceparent: str, **about: Any) -> TraceContext:
+        """As `scope`, for good: for the first step of work that was spawned, whose context ends with it."""
+        trace = continued(traceparent, self.session.entropy)
+        CURRENT_TRACE.set(trace)
+        structlog.contextvars.bind_contextvars(agent=self.agent, **about, trace_id=trace.trace_id)
+        return trace
+
+    def logger(self, trace: TraceContext, **about: Any) -> Any:
+        """A logger that knows the agent, the trace, and what the work is `about`."""
+        return _log.bind(agent=self.agent, **about, trace_id=trace.trace_id)
+
+    def note(self, event: str, **about: Any) -> None:
+        """Log what happens all the time, if the program has asked for such detail."""
+        if structlog.is_configured():
+            _log.debug(event, agent=self.agent, **about)
+
+    def on_over(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when what is still running must be given up."""
+        self._on_over.append(callback)
+
+    def _give_up(self) -> None:
+        if not self.over.is_set():
+            self.over.set()
+            for callback in self._on_over:
+                callback()
+
     async def finish(self, drain_s: float) -> None:
         """Begin nothing more, wait `drain_s` for what runs, then have it given up.
 
@@ -100,12 +127,12 @@ class Duty:
         try:
             await _end(self._subscriptions)
             await self._wait(drain_s)
-            self.over.set()
+            self._give_up()
             await self._wait(STOP_GRACE_S)
             self._cancel()
             await self._wait(STOP_GRACE_S)
         finally:
-            self.over.set()
+            self._give_up()
             self._cancel()
             await _end(self._subscriptions)
             await _end(self._until_end)

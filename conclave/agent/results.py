@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from coordination.artifacts.limits import MAX_ARTIFACT_BYTES
 from coordination.tasks.limits import MAX_RESULT_BYTES
 
+_WRAPPED: Final = b'{"result":%b}'
 _MAX_PROBLEM_CHARS: Final = 200
 _UNKNOWN_TYPE: Final = "Unable to serialize unknown type"
 """How pydantic begins when it names a type."""
@@ -22,25 +24,40 @@ class ResultError(ValueError):
     """A handler returned what cannot be sent; the message is safe to send."""
 
 
-def task_result(value: Any) -> dict[str, Any]:
+class TaskOutcome(NamedTuple):
+    """What a task handler returned, as the task's result."""
+
+    result: dict[str, Any]
+    size_bytes: int
+    """About as much as it has as JSON."""
+    content: bytes = b""
+    """The JSON itself, if it is too large for the task's record."""
+
+
+def task_result(value: Any) -> TaskOutcome:
     """What a task handler returned, as the task's result.
 
     A model, dataclass or mapping is the result itself, None an empty one, anything else its ``result``.
 
     Raises:
-        ResultError: It cannot become JSON, or is too large.
+        ResultError: It cannot become JSON, or is too large even for the object store.
     """
     if value is None:
-        return {}
+        return TaskOutcome({}, 2)
     content = _json(value)
-    if len(content) > MAX_RESULT_BYTES:
+    if len(content) > MAX_ARTIFACT_BYTES - len(_WRAPPED):
         raise ResultError(
-            f"the result has {len(content)} bytes of JSON, a task's result has at most {MAX_RESULT_BYTES}; "
-            "put it into an artifact and return its SHA-256"
+            f"the result has {len(content)} bytes of JSON, a task's result has at most {MAX_ARTIFACT_BYTES}; "
+            "put the parts into artifacts and return their SHA-256"
         )
     plain = _plain(content)
     is_object = isinstance(value, (BaseModel, Mapping)) or dataclasses.is_dataclass(value)
-    return plain if is_object and isinstance(plain, dict) else {"result": plain}
+    if is_object and isinstance(plain, dict):
+        result = plain
+    else:
+        result = {"result": plain}
+        content = _WRAPPED % content
+    return TaskOutcome(result, len(content), content if len(content) > MAX_RESULT_BYTES else b"")
 
 
 def message_content(value: Any, *, max_bytes: int) -> str:

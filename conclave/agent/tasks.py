@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections import OrderedDict
+from functools import partial
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 
-from conclave.agent.binding import Binding, ContentError
-from conclave.agent.containment import Told, contained, tell
+from conclave.agent.bidding import Bids
 from conclave.agent.dispatch import choose
 from conclave.agent.duty import Duty
-from conclave.agent.errors import MAX_REASON_CHARS, WorkCancelledError
 from conclave.agent.handler import Handler
-from conclave.agent.job import RETRY_S, Job, StoppedError, TakenAwayError
+from conclave.agent.job import STOPPING_REASON, Job
 from conclave.agent.part import Part
-from conclave.agent.results import task_result
+from conclave.agent.reporting import Reports
+from conclave.agent.taskhandler import BidHandler, TaskHandler
 from coordination.registry.wire import Capability
 from coordination.requirements import RequirementSyntaxError, parse
 from coordination.runtime.bus import Delivery
-from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
+from coordination.runtime.errors import RejectedError, UsageError
 from coordination.runtime.logs import get_logger
-from coordination.tasks.wire import TaskOffer, TaskTakenAway
+from coordination.tasks.limits import MAX_NOTE_CHARS
+from coordination.tasks.wire import StandingReply, TaskOffer, TaskTakenAway
 
+__all__ = ["REQUIRES_APPROVAL", "STOPPING_REASON", "Tasks"]
 REQUIRES_APPROVAL: Final = "requires_approval"
 """Attribute of a capability: true if its handler refuses what no vote has approved."""
-STOPPING_REASON: Final = "the agent stopped before it was done"
-_BAD_RESULT: Final = frozenset({"too_large", "too_deep", "invalid_request"})
-"""Refusals of a result that no other attempt of the same handler would change."""
+MAX_DONE: Final = 1024
+"""Offers remembered that were dealt with; a push that comes a second time is for one of the last."""
 _log = get_logger("conclave.agent")
 
 
-class TaskHandler:
-    """A handler for tasks, with the binding of its payload."""
+class Asked(Protocol):
+    """What an offer and a call for proposals have in common."""
 
-    def __init__(self, handler: Handler, *, requires_approval: bool = False) -> None:
-        self.handler = handler
-        self.requires_approval = requires_approval
-        self.binding: Binding = Binding(handler.signature)
+    @property
+    def capability(self) -> str:
+        """What the requirement is about, if that is one thing."""
+
+    @property
+    def requirement(self) -> str:
+        """Canonical text."""
+
+    @property
+    def approved_by(self) -> str:
+        """The proposal that approved the task; empty for none."""
 
 
 class Tasks(Part):
@@ -49,13 +56,15 @@ class Tasks(Part):
         self._capabilities: dict[str, Capability] = {}
         self.handlers: dict[str, TaskHandler] = {}
         self.default: TaskHandler | None = None
+        self.bidders: dict[str, BidHandler] = {}
+        self.default_bidder: BidHandler | None = None
 
     @property
     def capabilities(self) -> tuple[Capability, ...]:
         """See `Part.capabilities`."""
         return tuple(self._capabilities.values())
 
-    def add(self, handler: Handler, capability: Capability | None) -> None:
+    def add(self, handler: Handler, capability: Capability | None, *, is_eager: bool = False) -> None:
         """Have `handler` work on tasks for `capability`, or without one on those that no other handler takes.
 
         Raises:
@@ -67,7 +76,7 @@ class Tasks(Part):
                     f"handler {handler.name}: {self.default.handler.name} takes all tasks already; "
                     'name the capability: @agent.task("name")'
                 )
-            self.default = TaskHandler(handler)
+            self.default = TaskHandler(handler, is_eager=is_eager)
             return
         known = self.handlers.get(capability.name)
         if known is not None:
@@ -75,262 +84,155 @@ class Tasks(Part):
                 f"handler {handler.name}: {known.handler.name} works on tasks for {capability.name!r} already"
             )
         insists = capability.attributes.get(REQUIRES_APPROVAL) is True
-        self.handlers[capability.name] = TaskHandler(handler, requires_approval=insists)
+        self.handlers[capability.name] = TaskHandler(handler, requires_approval=insists, is_eager=is_eager)
         self._capabilities[capability.name] = capability
+
+    def add_bidder(self, handler: Handler, capability: str | None) -> None:
+        """Have `handler` bid for tasks for `capability`, or without one for those that no other one bids for.
+
+        Raises:
+            UsageError: There is a handler for that already.
+        """
+        known = self.default_bidder if capability is None else self.bidders.get(capability)
+        if known is not None:
+            of = "all tasks" if capability is None else repr(capability)
+            raise UsageError(f"handler {handler.name}: {known.handler.name} bids for {of} already")
+        if capability is None:
+            self.default_bidder = BidHandler(handler)
+        else:
+            self.bidders[capability] = BidHandler(handler)
+
+    def handler_for(self, asked: Asked) -> TaskHandler | None:
+        """What does the task; None if nothing does."""
+        return choose(asked.capability, lambda: _named(asked), self.handlers, self.default)
+
+    def bidder_for(self, asked: Asked) -> BidHandler | None:
+        """What bids for the task; None if nothing does."""
+        return choose(asked.capability, lambda: _named(asked), self.bidders, self.default_bidder)
 
     async def begin(self, duty: Duty) -> None:
         """See `Part.begin`."""
-        desk = _Desk(duty, self)
+        for name in self.bidders:
+            if name not in self.handlers and self.default is None:
+                raise UsageError(f"there is a bid for {name!r}, but no handler that does such tasks")
+        reports = Reports(duty)
+        offers = Offers(duty, self, reports)
+        bids = Bids(duty, reports, choose=self.bidder_for, objection=offers.objection)
         # Until the end: an offer that comes while the agent stops is passed on at once, not left to time out.
-        await duty.subscribe("task", desk.receive_offer, until_end=True)
-        await duty.subscribe("cancel", desk.receive_cancel, until_end=True)
+        await duty.subscribe("task", offers.receive, until_end=True)
+        await duty.subscribe("cancel", offers.receive_cancel, until_end=True)
+        await duty.subscribe("cfp", bids.receive, until_end=True)
 
 
-@dataclass(eq=False, slots=True)
-class _Place:
-    """One of the places for tasks; given back once, from the event loop or from a thread."""
+class Offers:
+    """Takes offers, and passes on those that the agent cannot take.
 
-    duty: Duty
-    loop: asyncio.AbstractEventLoop
-    is_taken: bool = True
-    is_begun: bool = False
-    """Whether the handler runs, or has run."""
+    Args:
+        duty: The agent at work.
+        tasks: Its handlers.
+        reports: Where answers go.
+    """
 
-    def leave(self) -> None:
-        if self.is_taken:
-            self.is_taken = False
-            self.duty.tasks_held -= 1
-
-
-class _Desk:
-    """Takes offers and works on them."""
-
-    def __init__(self, duty: Duty, tasks: Tasks) -> None:
+    def __init__(self, duty: Duty, tasks: Tasks, reports: Reports) -> None:
         self._duty = duty
         self._tasks = tasks
-        self._jobs: dict[str, tuple[int, Job]] = {}
-        """Fencing token and job, by task."""
-        self._offered: set[tuple[str, int]] = set()
-        """Task and token of the offers that are being dealt with; pushes may come twice."""
+        self._reports = reports
+        self._jobs: dict[tuple[str, int], Job] = {}
+        """By task and fencing token."""
+        self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
+        """Offers that were dealt with: pushes may come twice."""
+        duty.on_over(self._stop)
 
-    async def receive_offer(self, delivery: Delivery) -> None:
+    async def receive(self, delivery: Delivery) -> None:
+        """Take an offer in."""
         try:
             offer = TaskOffer.model_validate_json(delivery.payload)
         except ValidationError:
             _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
             return
         key = (offer.task_id, offer.fencing_token)
-        if key not in self._offered:
-            # At once: the same push may be handled again before the task that deals with it has begun.
-            self._offered.add(key)
-            self._duty.spawn(self._deal_with(offer))
+        if key in self._jobs or key in self._done:
+            return
+        objection = self.objection(offer)
+        chosen = self._tasks.handler_for(offer)
+        if objection or chosen is None:
+            self._note_done(key)
+            self._refuse(offer, objection)
+            return
+        # At once: the same push, or word that it was cancelled, may be handled before the job has begun.
+        self._duty.tasks_held += 1
+        self._jobs[key] = job = Job(self._duty, self._reports, offer, chosen)
+        self._duty.spawn(self._work(key, job))
+
+    async def _work(self, key: tuple[str, int], job: Job) -> None:
+        try:
+            await job.work()
+        finally:
+            del self._jobs[key]
+            self._note_done(key)
+
+    def _note_done(self, key: tuple[str, int]) -> None:
+        self._done[key] = None
+        if len(self._done) > MAX_DONE:
+            self._done.popitem(last=False)
+
+    def objection(self, asked: Asked) -> str:
+        """Why the agent does not take a task now; empty if it does."""
+        chosen = self._tasks.handler_for(asked)
+        if chosen is None:
+            return f"no handler for tasks that ask for {asked.capability or asked.requirement}"
+        if chosen.requires_approval and not asked.approved_by:
+            return (
+                f"{REQUIRES_APPROVAL}: {chosen.handler.name} does only what a vote has approved; "
+                "submit the task with the approval of its proposal"
+            )
+        if self._duty.is_stopping:
+            return "the agent stops"
+        if self._duty.tasks_held >= self._duty.max_tasks:
+            return f"busy with {self._duty.tasks_held} tasks"
+        return ""
+
+    def _refuse(self, offer: TaskOffer, reason: str) -> None:
+        report = self._reports.put(
+            "refuse",
+            offer.task_id,
+            offer.fencing_token,
+            text_bytes=len(reason),
+            reason=reason[:MAX_NOTE_CHARS],
+        )
+        report.answer.add_done_callback(partial(self._refused, offer, reason))
+
+    def _refused(self, offer: TaskOffer, reason: str, answer: asyncio.Future[StandingReply]) -> None:
+        if answer.cancelled():
+            return
+        about = {"agent": self._duty.agent, "task": offer.task_id, "attempt": offer.attempt}
+        match answer.exception():
+            case None:
+                _log.info("offer refused", **about, reason=reason)
+            case RejectedError() as error:
+                _log.info("offer gone", **about, code=error.code)
+            case error:
+                _log.warning("offer not answered", **about, error=str(error))
 
     async def receive_cancel(self, delivery: Delivery) -> None:
+        """Take in that work is not wanted any more."""
         try:
             taken = TaskTakenAway.model_validate_json(delivery.payload)
         except ValidationError:
             _log.warning("push ignored", agent=self._duty.agent, reason="not about a task")
             return
-        token, job = self._jobs.get(taken.task_id, (0, None))
-        if job is not None and token == taken.fencing_token:
-            job.take_away(taken.state)
+        job = self._jobs.get((taken.task_id, taken.fencing_token))
+        if job is not None:
+            job.take_away(taken.state, taken.reason)
 
-    async def _deal_with(self, offer: TaskOffer) -> None:
-        try:
-            with self._duty.scope(offer.traceparent, task=offer.task_id, attempt=offer.attempt) as (
-                trace,
-                log,
-            ):
-                try:
-                    await _Work(self._duty, offer, trace, log, self._jobs).do(self._chosen(offer))
-                except ConclaveError as error:
-                    # The offer or the lease runs out, and the task is offered again.
-                    log.warning("task dropped", error=str(error))
-        finally:
-            self._offered.discard((offer.task_id, offer.fencing_token))
-
-    def _chosen(self, offer: TaskOffer) -> TaskHandler | None:
-        tasks = self._tasks
-        return choose(offer.capability, _named(offer), tasks.handlers, tasks.default)
+    def _stop(self) -> None:
+        for job in tuple(self._jobs.values()):
+            job.stop()
 
 
-def _named(offer: TaskOffer) -> frozenset[str]:
+def _named(asked: Asked) -> frozenset[str]:
     """What the task's requirement may mean by a capability of this agent."""
     try:
-        return frozenset().union(*parse(offer.requirement).alternatives)
+        return frozenset().union(*parse(asked.requirement).alternatives)
     except RequirementSyntaxError:
         return frozenset()  # An older service's offer has none, a newer one's may say more than we know.
-
-
-class _Work:
-    """What is done about one offer, from the answer to it to the report."""
-
-    def __init__(
-        self, duty: Duty, offer: TaskOffer, trace: Any, log: Any, jobs: dict[str, tuple[int, Job]]
-    ) -> None:
-        self._duty = duty
-        self._offer = offer
-        self._trace = trace
-        self._log = log
-        self._jobs = jobs
-        self._client = duty.session.tasks
-
-    async def do(self, chosen: TaskHandler | None) -> None:
-        if chosen is None:
-            await self._refuse(
-                f"no handler for tasks that ask for {self._offer.capability or self._offer.requirement}"
-            )
-        elif chosen.requires_approval and not self._offer.approved_by:
-            await self._refuse(
-                f"{REQUIRES_APPROVAL}: {chosen.handler.name} does only what a vote has approved; "
-                "submit the task with the approval of its proposal"
-            )
-        elif self._duty.is_stopping:
-            await self._refuse("the agent stops")
-        elif self._duty.tasks_held >= self._duty.max_tasks:
-            await self._refuse(f"busy with {self._duty.tasks_held} tasks")
-        else:
-            await self._work(chosen)
-
-    async def _refuse(self, reason: str) -> None:
-        try:
-            await self._client.refuse(self._offer.task_id, self._offer.fencing_token, reason=reason[:256])
-        except RejectedError as error:
-            self._log.info("offer gone", code=error.code)
-        else:
-            self._log.info("offer refused", reason=reason)
-
-    async def _work(self, chosen: TaskHandler) -> None:
-        duty, offer = self._duty, self._offer
-        loop = asyncio.get_running_loop()
-        duty.tasks_held += 1
-        place = _Place(duty, loop)
-        try:
-            job = Job(duty, offer, accepted_s=loop.time(), trace=self._trace, log=self._log)
-            # Before it is accepted: word that it was cancelled may overtake the answer.
-            self._jobs[offer.task_id] = (offer.fencing_token, job)
-            try:
-                await self._client.accept(offer.task_id, offer.fencing_token)
-                await self._run(chosen, job, place)
-            except RejectedError as error:
-                self._log.info("offer gone", code=error.code)
-            finally:
-                if self._jobs.get(offer.task_id, (0, None))[1] is job:
-                    del self._jobs[offer.task_id]
-        finally:
-            if not place.is_begun:
-                place.leave()
-
-    async def _run(self, chosen: TaskHandler, job: Job, place: _Place) -> None:
-        """Have the handler do the task, and report what came of it.
-
-        Raises:
-            RejectedError: The task is not ours any more.
-            UnavailableError: The lease is over, and nothing could be reported.
-        """
-        try:
-            await self._attempt(chosen, job, place)
-        except (RejectedError, UnavailableError):
-            raise
-        except Exception as error:  # noqa: BLE001 - a report that cannot be made or logged is no silence
-            await self._fail(job, self._told(error, chosen).reason, retryable=True)
-
-    async def _attempt(self, chosen: TaskHandler, job: Job, place: _Place) -> None:
-        try:
-            with contained():  # its types may have validators and serializers of its author's
-                arguments = chosen.binding.arguments(self._offer.payload, job.context)
-                returned = await job.run(lambda: self._call(chosen.handler, arguments, place))
-                result = task_result(returned)
-        except TakenAwayError as taken:
-            self._log.warning("task taken away", reason=str(taken))
-        except StoppedError:
-            if await self._fail(job, STOPPING_REASON, retryable=True):
-                self._duty.handed_back.append(self._offer.task_id)
-                self._log.info("task handed back")
-        except ContentError as error:
-            self._log.warning("payload not valid", reason=str(error))
-            await self._fail(job, f"invalid payload: {error}", retryable=False)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the attempt has failed
-            if isinstance(error, WorkCancelledError) and job.context.cancelled.is_set():
-                self._log.warning("task taken away", reason=job.context.cancelled.reason)
-                return
-            told = self._told(error, chosen)
-            await self._fail(job, told.reason, retryable=told.is_retryable)
-        else:
-            await self._complete(job, result)
-
-    async def _call(self, handler: Handler, arguments: Mapping[str, Any], place: _Place) -> Any:
-        """Call the handler; its place is free again when it has really ended, in whatever thread."""
-        place.is_begun = True
-        if handler.is_async:
-            try:
-                return await handler.call(arguments, self._duty.run_task)
-            finally:
-                place.leave()
-        return await handler.call(arguments, lambda call: self._duty.run_task(_leaving(call, place)))
-
-    def _told(self, error: Exception, chosen: TaskHandler) -> Told:
-        log = self._log.bind(handler=chosen.handler.name)
-        return tell(error, log, "task failed", fresh_id=self._duty.fresh_id)
-
-    # --- reports
-
-    async def _complete(self, job: Job, result: dict[str, Any]) -> None:
-        offer = self._offer
-        try:
-            await self._report(job, lambda: self._client.complete(offer.task_id, offer.fencing_token, result))
-        except RejectedError as error:
-            if error.code in _BAD_RESULT:
-                await self._fail(job, f"the result was refused: {error.message}", retryable=False)
-            else:
-                self._log.warning("result refused", code=error.code)
-        else:
-            self._log.info("task completed")
-
-    async def _fail(self, job: Job, reason: str, *, retryable: bool) -> bool:
-        """Report that the attempt has failed; returns whether the service has taken that down."""
-        offer = self._offer
-        shown = reason.encode(errors="replace").decode()[:MAX_REASON_CHARS]
-        try:
-            await self._report(
-                job,
-                lambda: self._client.fail(
-                    offer.task_id, offer.fencing_token, reason=shown, retryable=retryable
-                ),
-            )
-        except RejectedError as error:
-            self._log.warning("failure refused", code=error.code)
-            return False
-        return True
-
-    async def _report(self, job: Job, report: Any) -> None:
-        """Send a report, again and again while the service is away and the lease holds.
-
-        A report that took effect unheard is refused when it is sent again, and that is as good.
-
-        Raises:
-            RejectedError: The service refuses it.
-            UnavailableError: The lease is over.
-        """
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                await report()
-            except UnavailableError:
-                if loop.time() >= job.lease_ends_s:
-                    raise
-                # A session of little patience gives up at once, and the loop must get its turn to reconnect.
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
-
-
-def _leaving(call: Any, place: _Place) -> Any:
-    def work() -> Any:
-        try:
-            return call()
-        finally:
-            # On the loop, and before the result arrives there: the next offer finds the place free.
-            place.loop.call_soon_threadsafe(place.leave)
-
-    return work

@@ -1,0 +1,217 @@
+"""Keeps the lease of one attempt, and tells how far the work is: both are the same report.
+
+No task of its own: a timer, which a short handler never lets ring. Jobs of one agent that are due together
+renew with one call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from conclave.agent.errors import WorkCancelledError
+from conclave.agent.reporting import RETRY_S, Report, Reports
+from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
+from coordination.tasks.limits import MAX_NOTE_CHARS
+from coordination.tasks.wire import StandingReply, TaskOffer
+
+RENEWALS_PER_LEASE: Final = 3
+"""How often a running task's lease is renewed within its length."""
+BEING_CANCELED: Final = "being_canceled"
+"""Refusal of what a worker says of a task whose cancellation it is to confirm."""
+LEASE_LOST: Final = "lease lost"
+
+
+class Lease:
+    """The lease of one attempt.
+
+    Args:
+        offer: The task.
+        reports: Where reports go.
+        on_lost: Called once when the lease is over, with why: `LEASE_LOST` or `BEING_CANCELED`.
+        on_trouble: Called with an error that nobody expects.
+    """
+
+    __slots__ = (
+        "_interval_s",
+        "_is_over",
+        "_loop",
+        "_note",
+        "_offer",
+        "_on_lost",
+        "_on_trouble",
+        "_report",
+        "_reports",
+        "_share",
+        "_timer",
+        "_untold",
+        "ends_s",
+        "spent",
+    )
+
+    def __init__(
+        self,
+        offer: TaskOffer,
+        reports: Reports,
+        *,
+        on_lost: Callable[[str], None],
+        on_trouble: Callable[[Exception], None],
+    ) -> None:
+        self._offer = offer
+        self._reports = reports
+        self._on_lost = on_lost
+        self._on_trouble = on_trouble
+        self._loop = asyncio.get_running_loop()
+        self._interval_s = 0.0
+        self._share: float | None = None
+        self._note = ""
+        self._untold = False
+        """There is something that no report under way says."""
+        self._report: Report | None = None
+        """The one that waits or is under way."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+        self.ends_s: float = 0.0
+        """Until when, by the event loop's clock, the lease surely holds; 0 while there is none."""
+        self.spent: int | None = None
+        """Units that the attempt has used so far, if it says."""
+
+    def begin(self, since_s: float, length_s: float | None = None) -> None:
+        """The lease runs from `since_s` on; it has just been asked for, or was renewed.
+
+        Args:
+            since_s: By the event loop's clock.
+            length_s: Of an offer that was not accepted: how long it stands. Progress accepts it.
+        """
+        if self._is_over:
+            return
+        if length_s is None:
+            length_s = self._offer.lease_ms / 1000
+        self.ends_s = since_s + length_s
+        self._interval_s = length_s / RENEWALS_PER_LEASE
+        self._set_timer(since_s + self._interval_s)
+        if self._untold:
+            self._renew()
+
+    def end(self) -> None:
+        """Renew no more; idempotent. A report that was not sent yet is taken back."""
+        self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._report is not None and not self._report.is_sent:
+            self._report.answer.cancel()
+
+    def _set_timer(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at_s, self._ring)
+
+    def _ring(self) -> None:
+        if self._is_over:
+            return
+        if self._loop.time() >= self.ends_s:
+            self._lose(LEASE_LOST)
+        else:
+            self._renew()
+
+    def _lose(self, why: str) -> None:
+        if not self._is_over:
+            self.end()
+            self._on_lost(why)
+
+    # --- reports
+
+    def _renew(self) -> None:
+        """Have it told how far the work is, which renews the lease."""
+        self._set_timer(min(self._loop.time() + self._interval_s, self.ends_s))
+        self._untold = False
+        if self._report is not None and not self._report.is_sent:
+            self._report.item.update(self._said())
+            return
+        if self._report is not None:
+            self._untold = True  # with the next one, as soon as this one is answered
+            return
+        offer = self._offer
+        self._report = self._reports.put(
+            "progress", offer.task_id, offer.fencing_token, text_bytes=len(self._note), **self._said()
+        )
+        self._report.answer.add_done_callback(partial(self._renewed, self._loop.time()))
+
+    def _said(self) -> dict[str, Any]:
+        return {"share": self._share, "note": self._note, "spent": self.spent}
+
+    def _renewed(self, since_s: float, answer: asyncio.Future[StandingReply]) -> None:
+        self._report = None
+        if answer.cancelled():
+            return
+        error = answer.exception()
+        if self._is_over:
+            return
+        if error is None:
+            self.begin(since_s)
+        elif isinstance(error, UnavailableError) or (isinstance(error, RejectedError) and error.retryable):
+            # The lease may still hold, and there is a next time.
+            self._set_timer(min(self._loop.time() + min(self._interval_s, RETRY_S), self.ends_s))
+        elif isinstance(error, RejectedError):
+            self._lose(BEING_CANCELED if error.code == BEING_CANCELED else LEASE_LOST)
+        elif isinstance(error, Exception):
+            self.end()
+            self._on_trouble(error)
+
+    # --- what the handler says
+
+    async def tell(self, share: float | None, note: str) -> None:
+        """Report progress; returns when it is durable, or will be told with the next renewal.
+
+        Raises:
+            UsageError: `share` or `note` is out of bounds.
+            WorkCancelledError: The lease is over.
+        """
+        self._note_down(*checked(share, note))
+        for _ in range(2):  # a report that was under way already does not say it; the next one does
+            report = self._report
+            if report is None or self._is_over:
+                break
+            says_it = report.item.get("share") == self._share and report.item.get("note") == self._note
+            await asyncio.wait([report.answer])
+            if says_it:
+                break
+        if self._is_over:
+            raise WorkCancelledError(LEASE_LOST)
+
+    def tell_soon(self, share: float | None, note: str) -> None:
+        """Report progress, from any thread, without waiting."""
+        progress = checked(share, note)
+        with contextlib.suppress(RuntimeError):  # the loop has ended; nobody listens
+            self._loop.call_soon_threadsafe(self._note_down, *progress)
+
+    def spend(self, units: int) -> int:
+        """Note that units were used, from any thread; returns how many were in all."""
+        self.spent = spent = (self.spent or 0) + units
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._note_down, self._share, self._note)
+        return spent
+
+    def _note_down(self, share: float | None, note: str) -> None:
+        self._share, self._note = share, note
+        if not self._is_over:
+            self._renew()
+
+
+def checked(share: float | None, note: str) -> tuple[float | None, str]:
+    """Progress as it may be told: the note cut if it is too long.
+
+    Raises:
+        UsageError: The share is no share, or UTF-8 cannot carry the note.
+    """
+    if share is not None and (math.isnan(share) or not 0 <= share <= 1):
+        raise UsageError(f"progress: share is {share}; it is between 0 and 1")
+    try:
+        note.encode()
+    except UnicodeEncodeError:
+        raise UsageError("progress: the note holds half a surrogate pair, which cannot be sent") from None
+    return share, note if len(note) <= MAX_NOTE_CHARS else f"{note[: MAX_NOTE_CHARS - 1]}…"

@@ -1,0 +1,200 @@
+"""Hands work out: submits tasks and DAGs, and keeps an eye on how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Unpack
+
+from pydantic import BaseModel
+
+from conclave.work.dag import DagHandle
+from conclave.work.endings import Endings
+from conclave.work.errors import TasksRefusedError
+from conclave.work.fields import TaskFields, wire_fields
+from conclave.work.handle import TaskHandle
+from conclave.work.large import placed
+from coordination.artifacts.client import ArtifactsClient
+from coordination.requirements import Requirement
+from coordination.runtime.asking import items, mapping
+from coordination.runtime.bus import Bus
+from coordination.runtime.clock import Clock
+from coordination.runtime.errors import RejectedError, UsageError
+from coordination.runtime.names import Subjects
+from coordination.tasks.client import TasksClient
+from coordination.tasks.wire import Parent, RefusedReply, SubmitReply, SubmitRequest
+
+_RETRY_FIRST_S: Final = 0.1
+_RETRY_LAST_S: Final = 2.0
+_ALONE: Final = ("approval", "conditions_met")
+
+
+class WorkDesk:
+    """What one session hands out; `Session.work`.
+
+    Args:
+        bus: The session's connection.
+        agent: Whose session it is.
+        subjects: The deployment's subjects.
+        tasks: The session's client of the task service.
+        artifacts: Its client of the object store.
+        clock: What time it is.
+        entropy: Where ids come from.
+        patience_s: How long what was refused as overloaded is submitted again.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        agent: str,
+        subjects: Subjects,
+        tasks: TasksClient,
+        artifacts: ArtifactsClient,
+        clock: Clock,
+        entropy: random.Random,
+        patience_s: float,
+    ) -> None:
+        self.tasks = tasks
+        self.artifacts = artifacts
+        self.endings: Endings = Endings(bus, subjects, agent, tasks)
+        self._clock = clock
+        self._entropy = entropy
+        self._patience_s = patience_s
+
+    def task(self, task_id: str) -> TaskHandle:
+        """A handle for a task that is known by its id; nothing is asked."""
+        handle = TaskHandle(self, task_id)
+        handle.note_unheard()
+        return handle
+
+    def dag(self, dag_id: str, tasks: Mapping[str, str] | None = None) -> DagHandle:
+        """A handle for a DAG that is known by its id; nothing is asked."""
+        return DagHandle(self, dag_id, {name: self.task(each) for name, each in (tasks or {}).items()})
+
+    async def submit(
+        self,
+        requirement: Requirement | str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        parent: Parent | None = None,
+        **fields: Unpack[TaskFields],
+    ) -> TaskHandle:
+        """See `Session.submit`; `parent` is the task, which the session works on, that it is a part of."""
+        if "compensation" in fields:
+            raise UsageError("compensation: only tasks of a DAG are undone; submit it by submit_dag")
+        told = wire_fields(fields, now_ms=self._clock.now_ms())
+        given = mapping("payload", payload)
+        if told.get("approval") is None:
+            # What is approved is a payload, and none that somebody has put elsewhere.
+            reference = await placed(self.artifacts, given)
+            if reference is not None:
+                given, told["payload_reference"] = {}, reference
+            if told.get("task_id") is None:
+                told["task_id"] = self._fresh_id()
+        await self.endings.listen()
+        known = told.get("task_id")
+        # Before it is submitted: its end may come sooner than the answer.
+        handle = None if known is None else TaskHandle(self, known)
+        reply = await self.tasks.submit(requirement, given, parent=parent, **told)
+        return self._handle(reply, handle)
+
+    def _handle(self, reply: SubmitReply, handle: TaskHandle | None) -> TaskHandle:
+        if handle is None or reply.task_id != handle.task_id or reply.duplicate:
+            handle = TaskHandle(self, reply.task_id, is_duplicate=reply.duplicate)
+            handle.note_unheard()  # it may have ended before we listened
+        return handle
+
+    async def submit_many(self, tasks: Iterable[SubmitRequest | Mapping[str, Any]]) -> list[TaskHandle]:
+        """See `Session.submit_many`."""
+        requests = [
+            await self._prepared(each, f"tasks.{place}")
+            for place, each in enumerate(items("tasks", tasks, of="tasks"))
+        ]
+        await self.endings.listen()
+        handles: list[TaskHandle | None] = [TaskHandle(self, each["task_id"]) for each in requests]
+        refusals = await self._submit_all(requests, handles)
+        if refusals:
+            raise TasksRefusedError(handles, refusals)
+        return [each for each in handles if each is not None]
+
+    async def _submit_all(
+        self, requests: list[dict[str, Any]], handles: list[TaskHandle | None]
+    ) -> dict[int, RejectedError]:
+        """Submit `requests`, again where the service was overloaded; what it refuses for good, by place."""
+        refusals: dict[int, RejectedError] = {}
+        loop = asyncio.get_running_loop()
+        give_up_s, delay_s = loop.time() + self._patience_s, _RETRY_FIRST_S
+        places = list(range(len(requests)))
+        while places:
+            answers = await self.tasks.submit_many([requests[place] for place in places])
+            again: list[int] = []
+            for place, answer in zip(places, answers, strict=True):
+                if not isinstance(answer, RefusedReply):
+                    handles[place] = self._handle(answer, handles[place])
+                elif answer.retryable and loop.time() + delay_s < give_up_s:
+                    again.append(place)
+                else:
+                    handles[place] = None
+                    refusals[place] = _refusal(answer)
+            places = again
+            if places:
+                await asyncio.sleep(delay_s * self._entropy.uniform(0.5, 1.5))
+                delay_s = min(delay_s * 2, _RETRY_LAST_S)
+        return refusals
+
+    async def submit_dag(
+        self, tasks: Mapping[str, Mapping[str, Any]], *, dag_id: str | None = None
+    ) -> DagHandle:
+        """See `Session.submit_dag`."""
+        prepared = [
+            {**await self._prepared(each, f"tasks.{name}"), "name": name}
+            for name, each in mapping("tasks", tasks).items()
+        ]
+        await self.endings.listen()
+        dag_id = dag_id or self._fresh_id()
+        handles = {each["name"]: TaskHandle(self, each["task_id"]) for each in prepared}
+        known = self.endings.of_dag(dag_id)  # held until there is a handle
+        reply = await self.tasks.submit_dag(prepared, dag_id=dag_id)
+        assert known.key == dag_id
+        return DagHandle(
+            self,
+            reply.dag_id,
+            {each.name: self._handle(each, handles.get(each.name)) for each in reply.tasks},
+        )
+
+    async def _prepared(self, given: BaseModel | Mapping[str, Any], place: str) -> dict[str, Any]:
+        """One of several tasks, under an id, its payload in the object store if it is large.
+
+        Raises:
+            UsageError: It is no task.
+        """
+        if isinstance(given, BaseModel):
+            given = {name: getattr(given, name) for name in given.model_fields_set}
+        elif not isinstance(given, Mapping):
+            raise UsageError(f"{place} is a {type(given).__name__}; it is a mapping with a requirement")
+        fields = dict(given)
+        needs: dict[str, Any] = {name: fields.pop(name) for name in _NEEDS if name in fields}
+        if any(name in fields for name in _ALONE):
+            raise UsageError(f"{place}.approval: an approved task is submitted alone, by submit")
+        try:
+            told = wire_fields(fields, now_ms=self._clock.now_ms())
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from None
+        reference = await placed(self.artifacts, needs.get("payload"))
+        if reference is not None:
+            needs.pop("payload")
+            needs["payload_reference"] = reference
+        told["task_id"] = told.get("task_id") or self._fresh_id()
+        return {**told, **needs}
+
+    def _fresh_id(self) -> str:
+        return f"{self._entropy.getrandbits(128):032x}"
+
+
+_NEEDS: Final = ("requirement", "capability", "payload", "payload_reference", "parent", "name")
+
+
+def _refusal(answer: RefusedReply) -> RejectedError:
+    return RejectedError(answer.code, answer.message, retryable=answer.retryable, details=answer.details)

@@ -1,0 +1,216 @@
+"""A task that was submitted, in the hands of whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conclave.work.errors import failure_of
+from conclave.work.large import fetched
+from coordination.runtime.errors import UnavailableError
+from coordination.tasks.lifecycle import ENDED
+from coordination.tasks.wire import ExplainReply, TaskRecord, TaskResult
+
+if TYPE_CHECKING:
+    from conclave.work.desk import WorkDesk
+
+FOREVER_S = 366 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a task is."""
+
+    state: str
+    share: float | None
+    """Of the work done, 0 to 1, if its worker says."""
+    note: str
+    agent: str
+    """Who works on it, or did so last; empty before anybody has."""
+    attempt: int
+    """Number of the attempt, from 1; 0 before the first."""
+
+
+class TaskHandle:
+    """One task. Any number of handles may be for the same one; none needs to be closed.
+
+    Attributes:
+        task_id: Id of the task.
+        is_duplicate: It had been submitted before, under its id or its key.
+    """
+
+    __slots__ = ("_desk", "_ending", "is_duplicate", "task_id")
+
+    def __init__(self, desk: WorkDesk, task_id: str, *, is_duplicate: bool = False) -> None:
+        self.task_id = task_id
+        self.is_duplicate = is_duplicate
+        self._desk = desk
+        self._ending = desk.endings.of_task(task_id)
+
+    def __repr__(self) -> str:
+        outcome = self._ending.outcome
+        return f"<TaskHandle {self.task_id}: {'open' if outcome is None else outcome.state}>"
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether this session knows that the task has ended; without asking."""
+        return self._ending.outcome is not None
+
+    def note_unheard(self) -> None:
+        """Its end may have come before this session listened: whoever waits asks at once."""
+        if self._ending.outcome is None:
+            self._ending.is_over = True
+
+    async def result(self, *, timeout_s: float | None = None) -> Any:
+        """The task's result, as the worker's handler returned it: plain JSON data.
+
+        A large one is fetched from the object store.
+
+        Args:
+            timeout_s: How long to wait for the end; None for as long as it takes.
+
+        Raises:
+            TaskFailedError: It has ended without a result.
+            UnavailableError: It has not ended in time, or nobody can say whether it has.
+            RejectedError: There is no such task, or it ended long ago (``unknown_task``).
+        """
+        outcome = await self._outcome(timeout_s)
+        if outcome.state != "completed":
+            raise failure_of(outcome)
+        if outcome.result_reference is not None:
+            return await fetched(self._desk.artifacts, outcome.result_reference)
+        return outcome.result
+
+    async def wait(self, *, timeout_s: float | None = None) -> TaskRecord:
+        """The record of the task when it has ended, however that is. Other errors are those of `result`."""
+        await self._outcome(timeout_s)
+        return await self._desk.tasks.get(self.task_id)
+
+    async def record(self) -> TaskRecord:
+        """Everything known of the task now.
+
+        Raises:
+            RejectedError: There is no such task (``unknown_task``).
+            UnavailableError: The task service does not answer.
+        """
+        return await self._desk.tasks.get(self.task_id)
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        """How far the task is: now, after everything that happens to it, and at its end.
+
+        What happens faster than it is looked at may be left out, the end never. Errors as of `record`.
+        """
+        last: Progress | None = None
+        async with contextlib.aclosing(self._desk.tasks.watch(self.task_id)) as notices:
+            async for _ in notices:
+                record = await self._desk.tasks.get(self.task_id)
+                step = _progress_of(record)
+                if step != last:
+                    last = step
+                    yield step
+                if record.state in ENDED:
+                    return
+
+    async def cancel(
+        self, reason: str = "", *, confirmed: bool = False, timeout_s: float | None = None
+    ) -> TaskRecord:
+        """Stop the task, and everything that was delegated from it.
+
+        Args:
+            reason: For its worker, and for the record.
+            confirmed: Wait until nobody works on it any more. The record then says whether its worker has
+                confirmed that (``is_confirmed``) or its lease has ended.
+            timeout_s: How long to wait for that; None for as long as it takes.
+
+        Returns:
+            The record: ``canceling`` while its worker has not stopped, else ``canceled``.
+
+        Raises:
+            RejectedError: It has ended already (``wrong_state``), or is somebody else's (``not_submitter``).
+            UnavailableError: No answer, or not stopped in time; the cancellation goes on.
+        """
+        await self._desk.tasks.cancel(self.task_id, reason=reason)
+        return await (self.wait(timeout_s=timeout_s) if confirmed else self.record())
+
+    async def explain(self) -> ExplainReply:
+        """What the task waits for, and for each agent why it was or was not chosen. Errors as of `record`."""
+        return await self._desk.tasks.explain(self.task_id)
+
+    async def _outcome(self, timeout_s: float | None) -> TaskResult:
+        """How the task has ended, as soon as it has."""
+        ending = self._ending
+        if ending.result is not None:
+            return ending.result
+        desk, loop = self._desk, asyncio.get_running_loop()
+        await desk.endings.listen()
+        started_s = loop.time()
+        until_s = started_s + (FOREVER_S if timeout_s is None else timeout_s)
+        with ending.watched():
+            while (known := ending.result) is None:
+                news = ending.news
+                if ending.is_over:
+                    ending.is_over = False
+                    outcome = _outcome_of(await desk.tasks.get(self.task_id))
+                    if outcome is not None:
+                        ending.tell(outcome)
+                        continue
+                if loop.time() >= until_s:
+                    raise UnavailableError(f"task {self.task_id} has not ended within {timeout_s:g} s")
+                await desk.endings.wait(ending, news, loop.time() - started_s, until_s)
+        return known
+
+
+async def gather(
+    *handles: TaskHandle, return_exceptions: bool = False, timeout_s: float | None = None
+) -> list[Any]:
+    """The results of tasks, in the order of their handles.
+
+    Args:
+        handles: The tasks.
+        return_exceptions: Give errors as results, and wait for all; else the first error is raised at once.
+        timeout_s: How long to wait for all of them.
+
+    Raises:
+        TaskFailedError: One has ended without a result.
+        UnavailableError: They have not all ended in time.
+        RejectedError: One is not known.
+    """
+    waiting = [asyncio.ensure_future(each.result(timeout_s=timeout_s)) for each in handles]
+    try:
+        return await asyncio.gather(*waiting, return_exceptions=return_exceptions)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
+def _progress_of(record: TaskRecord) -> Progress:
+    last = record.attempts[-1] if record.attempts else None
+    holder = record.holder.agent if record.holder is not None else last.agent if last is not None else ""
+    return Progress(
+        state=record.state,
+        share=record.share,
+        note=record.note,
+        agent=holder,
+        attempt=len(record.attempts),
+    )
+
+
+def _outcome_of(record: TaskRecord) -> TaskResult | None:
+    """What would have been pushed; None if the task goes on, such as a dead letter that was redriven."""
+    if record.state not in ENDED:
+        return None
+    return TaskResult(
+        task_id=record.task_id,
+        state=record.state,
+        result=record.result,
+        result_reference=record.result_reference,
+        reason=record.reason,
+        attempts=len(record.attempts),
+        fencing_token=record.fencing_token,
+        finished_at_ms=record.finished_at_ms or 0,
+        dag=record.dag,
+        name=record.name,
+    )
