@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from coordination.runtime.fast_init import fast_init
 from coordination.tasks.dags import DagState
-from coordination.tasks.dags import DagState
 from coordination.tasks.lifecycle import State
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence
@@ -330,14 +329,6 @@ class Standing:
     """Token of the last offer; 0 before the first."""
     lease_expires_ms: int | None = None
     """Until when the caller may be silent; None without a lease."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DagStanding:
-    """Reply to `CancelDag`."""
-
-    dag_id: str
-    state: DagState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,51 +1,32 @@
-"""Binds the task service's endpoints to commands, and waiting tasks to the registry's agents."""
+"""Binds the task service's endpoints to commands and queries, and its model to the registry's agents."""
 
 from __future__ import annotations
 
-import asyncio
-import heapq
-from collections.abc import Callable
 from functools import partial
-from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from pydantic import BaseModel, TypeAdapter
-
-from coordination.runtime.client import Caller
-from coordination.runtime.errors import ConclaveError, PeerProtocolError, RejectedError
-from coordination.runtime.host import Host
-from coordination.runtime.logs import get_logger
 from coordination.runtime.runner import Shell
-from coordination.runtime.service import Call, Command, Endpoint, Query, ServiceDefinition
-from coordination.runtime.wire import page
-from coordination.tasks import wire
-from coordination.tasks.approved import redeeming, submission
+from coordination.runtime.service import Call, Command, Endpoint, ServiceDefinition
+from coordination.tasks import forms, wire
+from coordination.tasks.approved import redeeming
 from coordination.tasks.commands import (
-    AcceptOffer,
+    CancelDag,
     CancelTask,
-    Candidate,
-    CompleteTask,
-    FailTask,
-    OffersMade,
-    OfferTasks,
-    RefuseOffer,
-    ReportProgress,
+    ConfigureQueue,
+    PauseQueue,
+    PauseSchedule,
+    PurgeDeadLetters,
+    RedriveDeadLetters,
+    RemoveSchedule,
+    RetryTask,
 )
-from coordination.tasks.holders import watch_holders
-from coordination.tasks.limits import MAX_CANDIDATES, MAX_OFFERS, MAX_RESULT_BYTES, Policy
+from coordination.tasks.limits import Policy
 from coordination.tasks.model import TasksModel
-from coordination.tasks.record import Task
-from coordination.tasks.size import require_json_bytes
+from coordination.tasks.queries import QUERIES
+from coordination.tasks.roster import Roster
+from coordination.tasks.sighting import RosterFeed
 
 NAME: Final = "tasks"
-POLL_MS: Final = 250
-"""Longest time between looks at what waits; commands that may change it wake the allocation at once."""
-OUTAGE_PAUSE_MS: Final = 1_000
-"""Pause when the registry is away."""
-_WANTED: Final = TypeAdapter(tuple[str, ...])
-_OFFERS_MADE: Final = TypeAdapter(OffersMade)
-_log = get_logger(__name__)
-R = TypeVar("R", bound=BaseModel)
 
 
 def define(shell: Shell, *, policy: Policy | None = None) -> ServiceDefinition:
@@ -53,23 +34,22 @@ def define(shell: Shell, *, policy: Policy | None = None) -> ServiceDefinition:
 
     Args:
         shell: Its outside world.
-        policy: Time-outs, backoff and bounds.
+        policy: Time-outs, pauses and bounds.
     """
-    wake = asyncio.Event()
+    roster = Roster()
+    feed = RosterFeed(shell, roster)
     return ServiceDefinition(
         name=NAME,
-        version="0.1.0",
-        description="Durable allocation of work: offers, leases, fencing, retries and dead letters.",
-        model=lambda: TasksModel(policy),
-        companions=(
-            lambda host: _allocate(host, shell, wake),
-            lambda host: watch_holders(host, shell, wake),
-        ),
-        endpoints=(*_submitter_commands(shell, wake), *_worker_commands(wake), *_QUERIES),
+        version="0.2.0",
+        description="Durable allocation of work: offers, leases, fencing, retries, DAGs and schedules.",
+        model=lambda: TasksModel(policy, roster),
+        companions=(feed.lead,),
+        background=(feed.listen,),
+        endpoints=(*_submitting(shell), *_WORKING, *_ENDING, *_OPERATING, *_SCHEDULING, *QUERIES),
     )
 
 
-def _submitter_commands(shell: Shell, wake: asyncio.Event) -> tuple[Endpoint, ...]:
+def _submitting(shell: Shell) -> tuple[Endpoint, ...]:
     return (
         Command(
             verb="submit",
@@ -77,207 +57,222 @@ def _submitter_commands(shell: Shell, wake: asyncio.Event) -> tuple[Endpoint, ..
             request=wire.SubmitRequest,
             reply=wire.SubmitReply,
             prepare=partial(redeeming, shell.caller),
-            build=_waking(wake, submission),
+            build=forms.submission,
         ),
         Command(
-            verb="cancel",
-            description="Stop a task that the caller submitted; its worker is told.",
-            request=wire.CancelRequest,
-            reply=wire.StandingReply,
-            build=_waking(wake, _cancel),
+            verb="submit_many",
+            description="Submit up to 256 tasks; each is taken or refused by itself.",
+            request=wire.SubmitManyRequest,
+            reply=wire.SubmitManyReply,
+            build=forms.submissions,
+        ),
+        Command(
+            verb="submit_dag",
+            description="Submit up to 512 tasks that wait for one another: all of them, or none.",
+            request=wire.SubmitDagRequest,
+            reply=wire.SubmitDagReply,
+            build=forms.dag,
         ),
     )
 
 
-def _worker_commands(wake: asyncio.Event) -> tuple[Endpoint, ...]:
-    return (
-        Command(
-            verb="accept",
-            description="Take an offered task; its lease runs from now.",
-            request=wire.AcceptRequest,
-            reply=wire.StandingReply,
-            build=_accept,
-        ),
-        Command(
-            verb="refuse",
-            description="Pass on an offered task; the others are asked first before it comes again.",
-            request=wire.RefuseRequest,
-            reply=wire.StandingReply,
-            build=_waking(wake, _refuse),
-        ),
-        Command(
-            verb="progress",
-            description="Say that the work goes on; extends the lease.",
-            request=wire.ProgressRequest,
-            reply=wire.StandingReply,
-            build=_progress,
-        ),
-        Command(
-            verb="complete",
-            description="Hand in the result of a task that the caller holds.",
-            request=wire.CompleteRequest,
-            reply=wire.StandingReply,
-            build=_waking(wake, _complete),
-        ),
-        Command(
-            verb="fail",
-            description="Give up this attempt; it is retried, or goes to the dead letters.",
-            request=wire.FailRequest,
-            reply=wire.StandingReply,
-            build=_waking(wake, _fail),
-        ),
-    )
-
-
-def _waking(wake: asyncio.Event, build: Callable[[Call, R], Any]) -> Callable[[Call, R], Any]:
-    """Build a command after which there may be something to allocate."""
-
-    def build_and_wake(call: Call, request: R) -> Any:
-        command = build(call, request)
-        # The command enters the host's queue before the companion runs, so the companion's query,
-        # which enters behind it, sees its effect.
-        wake.set()
-        return command
-
-    return build_and_wake
+_WORKING: Final[tuple[Endpoint, ...]] = (
+    Command(
+        verb="accept",
+        description="Take an offered task; its lease runs from now.",
+        request=wire.AcceptRequest,
+        reply=wire.StandingReply,
+        build=forms.acceptance,
+    ),
+    Command(
+        verb="refuse",
+        description="Pass on an offered task; the others are asked first before it comes again.",
+        request=wire.RefuseRequest,
+        reply=wire.StandingReply,
+        build=forms.refusal,
+    ),
+    Command(
+        verb="progress",
+        description="Say that the work goes on; extends the lease.",
+        request=wire.ProgressRequest,
+        reply=wire.StandingReply,
+        build=forms.progress,
+    ),
+    Command(
+        verb="complete",
+        description="Hand in the result of a task that the caller holds.",
+        request=wire.CompleteRequest,
+        reply=wire.StandingReply,
+        build=forms.completion,
+    ),
+    Command(
+        verb="fail",
+        description="Give up this attempt; it is retried, or goes to the dead letters.",
+        request=wire.FailRequest,
+        reply=wire.StandingReply,
+        build=forms.failure,
+    ),
+    Command(
+        verb="propose",
+        description="Answer a call for proposals: bid for the task, or decline to.",
+        request=wire.ProposeRequest,
+        reply=wire.StandingReply,
+        build=forms.bid,
+    ),
+    Command(
+        verb="confirm",
+        description="Say that the work on a task that is being canceled has stopped.",
+        request=wire.ConfirmRequest,
+        reply=wire.StandingReply,
+        build=forms.confirmation,
+    ),
+    Command(
+        verb="report",
+        description="Say up to 256 of these things of different tasks; each counts or is refused by itself.",
+        request=wire.ReportRequest,
+        reply=wire.ReportReply,
+        build=forms.report,
+    ),
+)
 
 
 def _cancel(call: Call, request: wire.CancelRequest) -> CancelTask:
     return CancelTask(task_id=request.task_id, caller=call.caller, reason=request.reason)
 
 
-def _accept(call: Call, request: wire.AcceptRequest) -> AcceptOffer:
-    return AcceptOffer(task_id=request.task_id, agent=call.caller, fencing_token=request.fencing_token)
+def _cancel_dag(call: Call, request: wire.CancelDagRequest) -> CancelDag:
+    return CancelDag(dag_id=request.dag_id, caller=call.caller, reason=request.reason)
 
 
-def _refuse(call: Call, request: wire.RefuseRequest) -> RefuseOffer:
-    return RefuseOffer(
-        task_id=request.task_id,
-        agent=call.caller,
-        fencing_token=request.fencing_token,
-        reason=request.reason,
-    )
+def _retry(call: Call, request: wire.RetryRequest) -> RetryTask:
+    return RetryTask(task_id=request.task_id, caller=call.caller)
 
 
-def _progress(call: Call, request: wire.ProgressRequest) -> ReportProgress:
-    return ReportProgress(
-        task_id=request.task_id,
-        agent=call.caller,
-        fencing_token=request.fencing_token,
-        share=request.share,
-        note=request.note,
-    )
+def _redrive(call: Call, request: wire.SweepRequest) -> RedriveDeadLetters:
+    which = forms.dead_letters(request.filter)
+    return RedriveDeadLetters(caller=call.caller, which=which, limit=request.limit)
 
 
-def _complete(call: Call, request: wire.CompleteRequest) -> CompleteTask:
-    return CompleteTask(
-        task_id=request.task_id,
-        agent=call.caller,
-        fencing_token=request.fencing_token,
-        result=request.result,
-        result_bytes=require_json_bytes(request.result, what="result", max_bytes=MAX_RESULT_BYTES),
-    )
+def _purge(call: Call, request: wire.SweepRequest) -> PurgeDeadLetters:
+    which = forms.dead_letters(request.filter)
+    return PurgeDeadLetters(caller=call.caller, which=which, limit=request.limit)
 
 
-def _fail(call: Call, request: wire.FailRequest) -> FailTask:
-    return FailTask(
-        task_id=request.task_id,
-        agent=call.caller,
-        fencing_token=request.fencing_token,
-        reason=request.reason,
-        retryable=request.retryable,
-    )
-
-
-def _get(model: TasksModel, _: Call, request: wire.GetRequest, now_ms: int) -> Task:  # noqa: ARG001
-    task = model.find(request.task_id)
-    if task is None:
-        raise RejectedError("unknown_task", f"there is no task {request.task_id}, or it ended long ago")
-    return task
-
-
-def _list(model: TasksModel, _: Call, request: wire.ListRequest, now_ms: int) -> wire.ListReply:  # noqa: ARG001
-    wanted = (
-        task
-        for task in chain(model.state.open.values(), model.state.finished.values())
-        if task.sequence > request.after
-        and request.state in (None, task.state)
-        and request.submitter in (None, task.submitter)
-        and request.capability in (None, task.capability)
-    )
-    first = heapq.nsmallest(request.limit, wanted, key=lambda task: task.sequence)
-    return wire.ListReply(
-        tasks=page(wire.TaskSummary.model_validate(task, from_attributes=True) for task in first)
-    )
-
-
-_QUERIES: Final[tuple[Endpoint, ...]] = (
-    Query(
-        verb="get",
-        description="One task with its payload, result, attempts and refusals.",
-        request=wire.GetRequest,
-        reply=wire.TaskRecord,
-        answer=_get,
+_ENDING: Final[tuple[Endpoint, ...]] = (
+    Command(
+        verb="cancel",
+        description="Stop a task, and what was delegated from it; a worker is told, and confirms.",
+        request=wire.CancelRequest,
+        reply=wire.StandingReply,
+        build=_cancel,
     ),
-    Query(
-        verb="list",
-        description="A page of tasks, by state, submitter or capability, in order of submission.",
-        request=wire.ListRequest,
-        reply=wire.ListReply,
-        answer=_list,
+    Command(
+        verb="cancel_dag",
+        description="Cancel what is open of a DAG, and undo what has completed.",
+        request=wire.CancelDagRequest,
+        reply=wire.DagStandingReply,
+        build=_cancel_dag,
+    ),
+    Command(
+        verb="retry",
+        description="End the backoff of a failed task, or redrive a dead letter.",
+        request=wire.RetryRequest,
+        reply=wire.StandingReply,
+        build=_retry,
+    ),
+    Command(
+        verb="redrive",
+        description="Bring dead letters of the caller's back, up to 256; the operator any.",
+        request=wire.SweepRequest,
+        reply=wire.SweptReply,
+        build=_redrive,
+    ),
+    Command(
+        verb="purge",
+        description="Delete dead letters of the caller's, up to 256; the operator any.",
+        request=wire.SweepRequest,
+        reply=wire.SweptReply,
+        build=_purge,
     ),
 )
 
 
-async def _allocate(host: Host[TasksModel], shell: Shell, wake: asyncio.Event) -> None:
-    """Offer what waits to the agents that the registry names, until cancelled."""
-    never = asyncio.Event()
-    while True:
-        wake.clear()
-        try:
-            if await _offer_all(host, shell.caller):
-                wake.set()
-        except ConclaveError as error:
-            _log.warning("nothing offered, will try again", reason=str(error))
-            await shell.clock.wait(never, OUTAGE_PAUSE_MS)
-        await shell.clock.wait(wake, POLL_MS)
+def _set_queue(call: Call, request: wire.SetQueueRequest) -> ConfigureQueue:
+    return ConfigureQueue(queue=request.queue, caller=call.caller, settings=forms.settings(request.settings))
 
 
-async def _offer_all(host: Host[TasksModel], caller: Caller) -> bool:
-    """Offer what waits, requirement by requirement; True if more could be offered at once.
-
-    Raises:
-        UnavailableError: The registry is away.
-    """
-    more = False
-    wanted = await host.query(lambda model, _: model.wanted(), reply_type=_WANTED)
-    for requirement in _WANTED.validate_json(wanted):
-        try:
-            more |= await _offer(host, caller, requirement)
-        except (RejectedError, PeerProtocolError) as error:
-            # What is wrong with one requirement must not hold up the others.
-            _log.warning("requirement skipped", requirement=requirement, reason=str(error))
-    return more
+def _pause_queue(call: Call, request: wire.PauseQueueRequest) -> PauseQueue:
+    return PauseQueue(queue=request.queue, caller=call.caller, is_paused=True, reason=request.reason)
 
 
-async def _offer(host: Host[TasksModel], caller: Caller, requirement: str) -> bool:
-    """Offer what waits with one requirement; True if there may be more to offer at once."""
-    request = wire.FindAgents(requirement=requirement, limit=MAX_CANDIDATES)
-    found = await caller.query("registry", "find", request, wire.FoundAgents)
-    command = OfferTasks(
-        requirement=requirement,
-        candidates=tuple(
-            Candidate(
-                agent=each.agent,
-                incarnation=each.incarnation,
-                max_tasks=each.max_tasks,
-                status=each.status,
-                load=each.load,
-                score=each.score,
-            )
-            for each in found.agents
-        ),
-    )
-    made = await host.command(lambda model, now_ms: model.decide(command, now_ms), reply_type=_OFFERS_MADE)
-    offers = _OFFERS_MADE.validate_json(made)
-    return offers.count == MAX_OFFERS or offers.taken_back > 0
+def _resume_queue(call: Call, request: wire.ResumeQueueRequest) -> PauseQueue:
+    return PauseQueue(queue=request.queue, caller=call.caller, is_paused=False)
+
+
+_OPERATING: Final[tuple[Endpoint, ...]] = (
+    Command(
+        verb="set_queue",
+        description="Set a queue up: strategy, aging, weights, rate limits; only the operator may.",
+        request=wire.SetQueueRequest,
+        reply=wire.QueueReply,
+        build=_set_queue,
+    ),
+    Command(
+        verb="pause_queue",
+        description="Offer nothing more of a queue; only the operator may.",
+        request=wire.PauseQueueRequest,
+        reply=wire.QueueReply,
+        build=_pause_queue,
+    ),
+    Command(
+        verb="resume_queue",
+        description="Offer tasks of a queue again; only the operator may.",
+        request=wire.ResumeQueueRequest,
+        reply=wire.QueueReply,
+        build=_resume_queue,
+    ),
+)
+
+
+def _pause_schedule(call: Call, request: wire.ScheduleRequest) -> PauseSchedule:
+    return PauseSchedule(schedule_id=request.schedule_id, caller=call.caller, is_paused=True)
+
+
+def _resume_schedule(call: Call, request: wire.ScheduleRequest) -> PauseSchedule:
+    return PauseSchedule(schedule_id=request.schedule_id, caller=call.caller, is_paused=False)
+
+
+def _remove_schedule(call: Call, request: wire.ScheduleRequest) -> RemoveSchedule:
+    return RemoveSchedule(schedule_id=request.schedule_id, caller=call.caller)
+
+
+_SCHEDULING: Final[tuple[Endpoint, ...]] = (
+    Command(
+        verb="set_schedule",
+        description="Set up or change a schedule: submit a task at every interval, or by a cron expression.",
+        request=wire.SetScheduleRequest,
+        reply=wire.ScheduleReply,
+        build=forms.schedule,
+    ),
+    Command(
+        verb="pause_schedule",
+        description="Submit nothing more of a schedule; only its owner or the operator may.",
+        request=wire.ScheduleRequest,
+        reply=wire.ScheduleReply,
+        build=_pause_schedule,
+    ),
+    Command(
+        verb="resume_schedule",
+        description="Submit tasks of a schedule again; only its owner or the operator may.",
+        request=wire.ScheduleRequest,
+        reply=wire.ScheduleReply,
+        build=_resume_schedule,
+    ),
+    Command(
+        verb="remove_schedule",
+        description="Forget a schedule; its tasks go on. Only its owner or the operator may.",
+        request=wire.ScheduleRequest,
+        reply=wire.ScheduleRemovedReply,
+        build=_remove_schedule,
+    ),
+)
