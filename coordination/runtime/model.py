@@ -69,7 +69,8 @@ NOTHING = Outcome()
 class Model(Protocol):
     """A deterministic state machine over a journal.
 
-    Two models that applied the same events are equal; `decide` and `tick` only read.
+    Two models that applied the same events are equal; `decide` and `tick` only read. A model may also have
+    ``encoders``: for event types that are written often, ways to write them (see `framing.EventCodec`).
     """
 
     event_types: ClassVar[tuple[type, ...]]

@@ -105,7 +105,7 @@ class ShardState(Generic[M]):
         """Whether nobody leads for certain: there was no leader yet, or the last one resigned."""
         self._codec = EventCodec(
             (*self.model.event_types, CommandAnswered, EpochBegan, LeaderResigned),
-            encoders={CommandAnswered: encode_answered},
+            encoders={**getattr(self.model, "encoders", {}), CommandAnswered: encode_answered},
         )
         state_type: type = type(self.model.snapshot())
         self._form = form_of(state_type)
