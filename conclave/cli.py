@@ -38,6 +38,11 @@ COMMANDS: Final = {
     "completion": Place(
         "conclave.commands.completion", "completion_command", "Complete words in your shell."
     ),
+    "deadletters": Place(
+        "conclave.commands.deadletters",
+        "deadletters_command",
+        "See what was given up; bring it back, or delete it.",
+    ),
     "delegate": Place(
         "conclave.commands.delegate", "delegate_command", "Choose who votes for you when you do not."
     ),
@@ -53,7 +58,14 @@ COMMANDS: Final = {
         "conclave.commands.proposals", "proposals_command", "List the proposals, or watch them live."
     ),
     "propose": Place("conclave.commands.propose", "propose_command", "Put something to the vote."),
+    "queue": Place(
+        "conclave.commands.queues", "queue_command", "See and set how tasks are allocated; pause a queue."
+    ),
+    "schedule": Place("conclave.commands.schedules", "schedule_command", "Submit tasks again and again."),
     "serve": Place("conclave.commands.serve", "serve_command", "Run chosen services alone."),
+    "task": Place(
+        "conclave.commands.task", "task_command", "Have work done: submit, watch, explain, cancel."
+    ),
     "up": Place("conclave.commands.up", "up_command", "Start nats-server and all services."),
     "vote": Place("conclave.commands.vote", "vote_command", "Vote on a proposal."),
 }

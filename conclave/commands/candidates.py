@@ -29,8 +29,8 @@ def registered(ctx: click.Context, incomplete: str) -> list[str]:
     """Names of agents that the registry knows, asked as the options on the line say."""
     from conclave.commands.reach import registry  # noqa: PLC0415 - static words need no network
 
-    _be_silent()
-    access = _access(ctx, ctx.params.get("agent") or OPERATOR)
+    be_silent()
+    access = access_of(ctx, ctx.params.get("agent") or OPERATOR)
 
     async def names() -> list[str]:
         found: list[str] = []
@@ -57,8 +57,8 @@ def proposals(ctx: click.Context, incomplete: str, *, to_vote: bool = False) -> 
     """
     from conclave.commands.booth import consensus  # noqa: PLC0415
 
-    _be_silent()
-    access = _access(ctx, ctx.params.get("agent") or OPERATOR)
+    be_silent()
+    access = access_of(ctx, ctx.params.get("agent") or OPERATOR)
 
     async def numbers() -> list[CompletionItem]:
         async with asyncio.timeout(PATIENCE_S), consensus(access) as (client, _):
@@ -75,7 +75,8 @@ def proposals(ctx: click.Context, incomplete: str, *, to_vote: bool = False) -> 
         return []
 
 
-def _access(ctx: click.Context, agent: str) -> Access:
+def access_of(ctx: click.Context, agent: str) -> Access:
+    """Whom to ask, and as whom, as far as the line says; nobody waits long for a word."""
     subjects = ctx.params.get("subjects")
     return Access(
         url=ctx.params.get("url"),
@@ -88,7 +89,7 @@ def _access(ctx: click.Context, agent: str) -> Access:
 
 def credentialed(store: Path | None, incomplete: str) -> list[str]:
     """Names of the agents that have a credential in `store`."""
-    _be_silent()
+    be_silent()
     try:
         return _beginning([agent.name for agent in Identities(store or LOCAL_STORE).agents()], incomplete)
     except ConclaveError:
@@ -105,6 +106,6 @@ def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)][:MAX_CANDIDATES]
 
 
-def _be_silent() -> None:
+def be_silent() -> None:
     """What is logged would stand among the words that are offered."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
