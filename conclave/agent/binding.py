@@ -170,6 +170,7 @@ class Binding:
             self._adapter = adapter_for(signature.name, self._whole)
         else:
             self._adapter = _model_of(signature)
+        self._fields = [(_field_name(number), name) for number, name in enumerate(signature.content)]
         self._rest: TypeAdapter[dict[str, Any]] | None = None
         if signature.rest is not None:
             value = _annotation(signature.rest)
@@ -189,8 +190,11 @@ class Binding:
         if self._whole is not None:
             arguments[self._whole.name] = validated(self._adapter, to_json(payload))
             return arguments
-        known = {key: value for key, value in payload.items() if key in self._signature.content}
-        unknown = {key: value for key, value in payload.items() if key not in known}
+        known: Mapping[str, Any] = payload
+        unknown: dict[str, Any] = {}
+        if not payload.keys() <= self._signature.content.keys():
+            known = {key: value for key, value in payload.items() if key in self._signature.content}
+            unknown = {key: value for key, value in payload.items() if key not in known}
         if self._rest is not None:
             clash = next((key for key in self._signature.contexts if key in unknown), None)
             if clash is not None:
@@ -200,13 +204,18 @@ class Binding:
             raise ContentError(f"{_shown(next(iter(unknown)))}: no such field; {self._takes()}")
         model = validated(self._adapter, to_json(known))
         # By attribute and not by `model_dump`: values stay what validation made of them.
-        fields = type(model).model_fields
-        arguments.update({str(field.alias): getattr(model, name) for name, field in fields.items()})
+        for name, parameter in self._fields:
+            arguments[parameter] = getattr(model, name)
         return arguments
 
     def _takes(self) -> str:
         names = ", ".join(self._signature.content)
         return f"there are: {names}" if names else "none is taken"
+
+
+def _field_name(number: int) -> str:
+    """Of the parameter at place `number`: parameters may be called as no field may."""
+    return f"p{number}"
 
 
 def _whole_parameter(signature: Signature) -> inspect.Parameter | None:
@@ -240,7 +249,7 @@ def _model_of(signature: Signature) -> TypeAdapter[Any]:
             field = (annotation, Field(alias=name))
         else:
             field = (annotation, Field(default=parameter.default, alias=name))
-        fields[f"p{number}"] = field
+        fields[_field_name(number)] = field
     model = create_model("Payload", __config__=ConfigDict(extra="forbid"), **fields)
     return TypeAdapter(model)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from conclave.agent.alarms import Alarms
 from conclave.agent.binding import ContentError
 from conclave.agent.cancellation import Cancellation
 from conclave.agent.containment import Told, contained, tell
@@ -27,6 +28,9 @@ from coordination.tasks.wire import Reference, StandingReply, TaskOffer
 STOPPED: Final = "the agent stops"
 CANCELED: Final = "canceled"
 STOPPING_REASON: Final = "the agent stopped before it was done"
+_STEP_MS: Final = 250
+_SHORTEST_MS: Final = 1_000
+"""An eager handler counts on its offer for so long, whatever the clock says."""
 _ABANDON_S: Final = STOP_GRACE_S / 2
 """How long a handler may ignore that it was cancelled before its task goes to others, if the agent stops."""
 _BAD_RESULT: Final = frozenset({"too_large", "too_deep", "invalid_request"})
@@ -45,6 +49,7 @@ class Job:
     Args:
         duty: Whose work it is; has a place taken for it.
         reports: Where reports go.
+        alarms: What rings when a lease is to be renewed.
         offer: The task.
         chosen: What does it.
     """
@@ -73,14 +78,16 @@ class Job:
         "offer",
     )
 
-    def __init__(self, duty: Duty, reports: Reports, offer: TaskOffer, chosen: TaskHandler) -> None:
+    def __init__(
+        self, duty: Duty, reports: Reports, alarms: Alarms, offer: TaskOffer, chosen: TaskHandler
+    ) -> None:
         self.offer = offer
         self.chosen = chosen
         self.cancelled: Cancellation = Cancellation()
         self._duty = duty
         self._reports = reports
         self._loop = asyncio.get_running_loop()
-        self._lease = Lease(offer, reports, on_lost=self._lose, on_trouble=self._fall_ill)
+        self._lease = Lease(offer, reports, alarms, on_lost=self._lose, on_trouble=self._fall_ill)
         self._trace: TraceContext | None = None
         self._log: Any = None
         self._task: asyncio.Task[Any] | None = None
@@ -126,7 +133,8 @@ class Job:
         offer = self.offer
         if self.chosen.is_eager:
             left_ms = offer.offer_expires_ms - self._duty.session.clock.now_ms()
-            self._lease.begin(started_s, max(left_ms, 0) / 1000)
+            # In steps, so that there are few different lengths. Clocks differ: what seems over may not be.
+            self._lease.begin(started_s, max(left_ms // _STEP_MS * _STEP_MS, _SHORTEST_MS) / 1000)
             return True
         try:
             await self._reports.put("accept", offer.task_id, offer.fencing_token).answer

@@ -1,6 +1,6 @@
 """Keeps the lease of one attempt, and tells how far the work is: both are the same report.
 
-No task of its own: a timer, which a short handler never lets ring. Jobs of one agent that are due together
+No task of its own: an alarm, which a short handler never lets ring. Jobs of one agent that are due together
 renew with one call.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from conclave.agent.alarms import Alarms
 from conclave.agent.errors import WorkCancelledError
 from conclave.agent.reporting import RETRY_S, Report, Reports
 from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
@@ -32,11 +33,14 @@ class Lease:
     Args:
         offer: The task.
         reports: Where reports go.
+        alarms: What rings when the first renewal is due.
         on_lost: Called once when the lease is over, with why: `LEASE_LOST` or `BEING_CANCELED`.
         on_trouble: Called with an error that nobody expects.
     """
 
     __slots__ = (
+        "_alarms",
+        "_first_s",
         "_interval_s",
         "_is_over",
         "_loop",
@@ -57,16 +61,20 @@ class Lease:
         self,
         offer: TaskOffer,
         reports: Reports,
+        alarms: Alarms,
         *,
         on_lost: Callable[[str], None],
         on_trouble: Callable[[Exception], None],
     ) -> None:
         self._offer = offer
         self._reports = reports
+        self._alarms = alarms
         self._on_lost = on_lost
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
         self._interval_s = 0.0
+        self._first_s = 0.0
+        """After which the first renewal is due, which most handlers do not live to see."""
         self._share: float | None = None
         self._note = ""
         self._untold = False
@@ -91,24 +99,35 @@ class Lease:
             return
         if length_s is None:
             length_s = self._offer.lease_ms / 1000
+        is_first = not self._interval_s
         self.ends_s = since_s + length_s
         self._interval_s = length_s / RENEWALS_PER_LEASE
-        self._set_timer(since_s + self._interval_s)
+        if is_first:
+            self._first_s = self._interval_s
+            self._alarms.set(self._ring, since_s, self._first_s)
+        else:
+            self._set_timer(since_s + self._interval_s)
         if self._untold:
             self._renew()
 
     def end(self) -> None:
         """Renew no more; idempotent. A report that was not sent yet is taken back."""
+        if self._is_over:
+            return
         self._is_over = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         if self._report is not None and not self._report.is_sent:
             self._report.answer.cancel()
 
     def _set_timer(self, at_s: float) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_at(at_s, self._ring)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at_s, self._ring)
+        else:
+            self._alarms.take_back(self._ring, self._first_s)
 
     def _ring(self) -> None:
         if self._is_over:

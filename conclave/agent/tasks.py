@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from pydantic import ValidationError
 
+from conclave.agent.alarms import Alarms
 from conclave.agent.bidding import Bids
 from conclave.agent.dispatch import choose
 from conclave.agent.duty import Duty
@@ -137,6 +138,7 @@ class Offers:
         self._duty = duty
         self._tasks = tasks
         self._reports = reports
+        self._alarms = Alarms()
         self._jobs: dict[tuple[str, int], Job] = {}
         """By task and fencing token."""
         self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
@@ -153,15 +155,15 @@ class Offers:
         key = (offer.task_id, offer.fencing_token)
         if key in self._jobs or key in self._done:
             return
-        objection = self.objection(offer)
         chosen = self._tasks.handler_for(offer)
+        objection = self._objection(offer, chosen)
         if objection or chosen is None:
             self._note_done(key)
             self._refuse(offer, objection)
             return
         # At once: the same push, or word that it was cancelled, may be handled before the job has begun.
         self._duty.tasks_held += 1
-        self._jobs[key] = job = Job(self._duty, self._reports, offer, chosen)
+        self._jobs[key] = job = Job(self._duty, self._reports, self._alarms, offer, chosen)
         self._duty.spawn(self._work(key, job))
 
     async def _work(self, key: tuple[str, int], job: Job) -> None:
@@ -178,7 +180,9 @@ class Offers:
 
     def objection(self, asked: Asked) -> str:
         """Why the agent does not take a task now; empty if it does."""
-        chosen = self._tasks.handler_for(asked)
+        return self._objection(asked, self._tasks.handler_for(asked))
+
+    def _objection(self, asked: Asked, chosen: TaskHandler | None) -> str:
         if chosen is None:
             return f"no handler for tasks that ask for {asked.capability or asked.requirement}"
         if chosen.requires_approval and not asked.approved_by:

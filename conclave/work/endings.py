@@ -61,7 +61,6 @@ class Ending:
         finally:
             self.watchers -= 1
 
-    @property
     def result(self) -> TaskResult | None:
         """How the task has ended; None while that is not known."""
         return self.outcome if isinstance(self.outcome, TaskResult) else None
@@ -151,9 +150,13 @@ class Endings:
         """
         if self._is_listening:
             return
-        async with self._beginning, contextlib.AsyncExitStack() as stack:
-            if self._is_listening:
-                return
+        async with self._beginning:
+            await self._begin()
+
+    async def _begin(self) -> None:
+        if self._is_listening:
+            return  # whoever came first has done it
+        async with contextlib.AsyncExitStack() as stack:
             for kind, hear in (("result", self._hear_result), ("dag", self._hear_dag)):
                 subscription = await self._bus.subscribe(self._subjects.inbox(self._agent, kind), hear)
                 stack.push_async_callback(subscription.unsubscribe)

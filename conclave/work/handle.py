@@ -142,14 +142,14 @@ class TaskHandle:
     async def _outcome(self, timeout_s: float | None) -> TaskResult:
         """How the task has ended, as soon as it has."""
         ending = self._ending
-        if ending.result is not None:
-            return ending.result
+        if (known := ending.result()) is not None:
+            return known
         desk, loop = self._desk, asyncio.get_running_loop()
         await desk.endings.listen()
         started_s = loop.time()
         until_s = started_s + (FOREVER_S if timeout_s is None else timeout_s)
         with ending.watched():
-            while (known := ending.result) is None:
+            while (known := ending.result()) is None:
                 news = ending.news
                 if ending.is_over:
                     ending.is_over = False

@@ -98,6 +98,9 @@ def header_of_command(command_id: str, *, is_drawn: bool) -> str:
 
 def continued(header: str, entropy: Entropy) -> TraceContext:
     """The span of work that was asked for under `header`: of its trace, or of a new one if there is none."""
+    if _USUAL.fullmatch(header):  # the parent itself is of no use
+        is_sampled = bool(int(header[-2:], 16) & _SAMPLED)
+        return TraceContext(header[3:35], _digits(entropy, 64), is_sampled)
     parent = TraceContext.parse(header)
     return TraceContext.begin(entropy) if parent is None else parent.child(entropy)
 
