@@ -77,6 +77,8 @@ def _offer(told: Told, before: Task, event: TaskOffered, after: Task, policy: Po
         "payload_reference": None if spec.payload_reference is None else asdict(spec.payload_reference),
         "award": None,
         "compensates": spec.compensates,
+        "queue": spec.queue,
+        "cost": spec.cost,
         "traceparent": spec.traceparent,
         "approved_by": spec.approved_by,
     }
@@ -130,6 +132,7 @@ def _accepted(told: Told, _: Task, event: OfferAccepted, after: Task, __: Policy
     assert after.holder is not None
     body = {
         "task_id": after.task_id,
+        "state": after.state.value,
         "agent": after.holder.agent,
         "attempt": len(after.attempts) - after.first_attempt,
         "max_attempts": after.spec.max_attempts,
@@ -140,7 +143,12 @@ def _accepted(told: Told, _: Task, event: OfferAccepted, after: Task, __: Policy
 
 
 def _progress(told: Told, _: Task, event: ProgressReported, after: Task, __: Policy) -> None:
-    body = {"task_id": after.task_id, "share": event.share, "note": event.note}
+    body = {
+        "task_id": after.task_id,
+        "state": after.state.value,
+        "share": event.share,
+        "note": event.note,
+    }
     told.append(Notice(event="progress", aggregate=after.task_id, body=body))
 
 
@@ -160,6 +168,7 @@ def _attempt_ended(
     error = after.attempts[-1].error
     body = {
         "task_id": after.task_id,
+        "state": after.state.value,
         "attempt": len(after.attempts) - after.first_attempt,
         "max_attempts": after.spec.max_attempts,
         "reason": error,
@@ -213,6 +222,8 @@ def _ended(told: Told, before: Task, _: Transition, after: Task, __: Policy) -> 
         "attempts": len(after.attempts),
         "fencing_token": after.fencing_token,
         "finished_at_ms": after.finished_at_ms,
+        "dag": after.spec.dag,
+        "name": after.spec.name,
     }
     reference = after.result_reference
     with_result = {

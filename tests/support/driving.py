@@ -18,7 +18,6 @@ class Driver(Generic[M]):
     def __init__(self, make: Callable[[], M], state_type: type, *, now_ms: int = 0) -> None:
         self._make = make
         self._state = adapter_of(state_type)
-        self._codec = EventCodec(make().event_types)
         self.model = make()
         self.now_ms = now_ms
         self.events: list[Any] = []
@@ -68,8 +67,9 @@ class Driver(Generic[M]):
 
     def check_replay(self) -> None:
         """A model that reads all events from their bytes in the journal is equal to the live one."""
-        encoded = [self._codec.encode(event) for event in self.events]
-        record = unframe(frame(1, self.now_ms, encoded), self._codec)
+        codec = EventCodec(self.model.event_types, encoders=getattr(self.model, "encoders", None))
+        encoded = [codec.encode(event) for event in self.events]
+        record = unframe(frame(1, self.now_ms, encoded), codec)
         again = self._make()
         for event in record.events:
             again.apply(event)
