@@ -19,7 +19,6 @@ MAX_BATCH_BYTES: Final = 200 * 1024
 """Bodies of the things in one request; a service takes requests of 256 KiB."""
 Given = BaseModel | Mapping[str, Any]
 """A part of a request: its type in `coordination.tasks.wire`, or a mapping with the same fields."""
-T = TypeVar("T")
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -118,14 +117,14 @@ def part(given: Given | None) -> Any:
     return given.model_dump() if isinstance(given, BaseModel) else given
 
 
-def listed(name: str, given: Iterable[Any], kind: type[T] | Any) -> tuple[T, ...]:
+def listed(name: str, given: Iterable[Any], kind: Any) -> tuple[Any, ...]:
     """The list `given` as the argument `name`, each of it of `kind`, or a mapping with its fields.
 
     Raises:
         UsageError: One is not; names the first place.
     """
-    adapter: TypeAdapter[T] = _adapter(kind)
-    made: list[T] = []
+    adapter = _adapter(kind)
+    made: list[Any] = []
     for place, each in enumerate(items(name, given, of=name)):
         try:
             made.append(adapter.validate_python(each))

@@ -12,7 +12,8 @@ from coordination.tasks import wire
 from coordination.tasks.asking import Given, SubmitOptions, batches, listed, part, submission
 from coordination.tasks.limits import MAX_BATCH, MAX_PAGE
 from coordination.tasks.operating import Operating
-from coordination.tasks.watching import Watching
+from coordination.tasks.waiting import Waiting
+from coordination.tasks.watching import dag_ended, watch, watch_all
 
 
 class TasksClient(Operating):
@@ -25,7 +26,7 @@ class TasksClient(Operating):
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(caller)
-        self._watching = Watching(caller)
+        self._waiting = Waiting(caller)
 
     # --- submitters
 
@@ -54,6 +55,7 @@ class TasksClient(Operating):
 
     async def submit_request(self, body: wire.SubmitRequest) -> wire.SubmitReply:
         """As `submit`, of a request that was made before."""
+        self._waiting.forget(body.task_id)
         return await self._command("submit", body, wire.SubmitReply)
 
     async def submit_many(
@@ -72,7 +74,7 @@ class TasksClient(Operating):
             UnavailableError: The service is away. Tasks before may have been taken; tasks with ids or keys
                 of their own may all be submitted again.
         """
-        given = listed("tasks", tasks, wire.SubmitRequest)
+        given: tuple[wire.SubmitRequest, ...] = listed("tasks", tasks, wire.SubmitRequest)
         taken: list[wire.SubmitReply | wire.RefusedReply] = []
         for batch in batches(given, max_count=MAX_BATCH):
             body = request(wire.SubmitManyRequest, tasks=batch)
@@ -228,12 +230,12 @@ class TasksClient(Operating):
 
         Args:
             reports: `wire.AcceptItem`, `wire.CompleteItem` and so on, or mappings with ``do`` and their
-                fields; at most one of each task. Go in requests of at most 256 and 200 KiB, one after another.
+                fields; at most one of each task. Sent in requests of at most 256 and 200 KiB, one by one.
 
         Raises:
             UsageError: One cannot be right; nothing was reported then.
         """
-        given = listed("reports", reports, wire.ReportItem)
+        given: tuple[wire.ReportItem, ...] = listed("reports", reports, wire.ReportItem)
         told: list[wire.StandingReply | wire.RefusedReply] = []
         for batch in batches(given, max_count=MAX_BATCH):
             body = request(wire.ReportRequest, items=batch)
@@ -305,7 +307,7 @@ class TasksClient(Operating):
             UnavailableError: It has not ended within `timeout_s`, or the service is away.
             RejectedError: There is no such task.
         """
-        await self._watching.result(task_id, timeout_s=timeout_s)
+        await self._waiting.result(task_id, timeout_s=timeout_s)
         return await self.get(task_id)
 
     async def result(self, task_id: str, *, timeout_s: float) -> wire.TaskResult:
@@ -313,11 +315,11 @@ class TasksClient(Operating):
 
         However many wait, the client listens once.
         """
-        return await self._watching.result(task_id, timeout_s=timeout_s)
+        return await self._waiting.result(task_id, timeout_s=timeout_s)
 
     async def dag_ended(self, dag_id: str, *, timeout_s: float) -> wire.DagReply:
         """Wait until nothing more happens to a DAG; errors as of `ended`."""
-        return await self._watching.dag(dag_id, timeout_s=timeout_s)
+        return await dag_ended(self._caller, dag_id, timeout_s=timeout_s)
 
     def watch(self, task_id: str) -> AsyncGenerator[wire.TaskNotice]:
         """How a task stands, then what happens to it, until it has ended; the last notice says how.
@@ -327,8 +329,8 @@ class TasksClient(Operating):
         Raises:
             RejectedError: There is no such task.
         """
-        return self._watching.watch(task_id)
+        return watch(self._caller, task_id)
 
     def watch_all(self) -> AsyncGenerator[tuple[str, wire.TaskNotice]]:
         """Event and notice of whatever happens to any task from now on; lost notices are not made up for."""
-        return self._watching.watch_all()
+        return watch_all(self._caller)

@@ -47,6 +47,7 @@ def _states(model: TasksModel, _: Call, request: wire.StatesRequest, __: int) ->
             found.append(
                 {
                     "task_id": task_id,
+                    "submitter": task.submitter,
                     "state": task.state.value,
                     "fencing_token": task.fencing_token,
                     "finished_at_ms": task.finished_at_ms,
@@ -224,7 +225,7 @@ QUERIES: Final[tuple[Endpoint, ...]] = (
     ),
     Query(
         verb="list",
-        description="A page of tasks in order of submission, by state, submitter, capability, queue, parent, DAG.",
+        description="A page of tasks as submitted, by state, submitter, capability, queue, parent or DAG.",
         request=wire.ListRequest,
         reply=wire.ListReply,
         answer=_list,

@@ -287,6 +287,7 @@ class TaskStanding(Reply):
     """How one of several tasks stands, in short."""
 
     task_id: Id
+    submitter: Id
     state: State
     fencing_token: int
     finished_at_ms: int | None

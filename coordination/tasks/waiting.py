@@ -1,0 +1,280 @@
+"""Waits for the ends of tasks: for however many, one client listens once and asks seldom.
+
+The submitter is told of the end of each task on its own inbox, result and all, so whoever waits for tasks
+of its own needs no question. Pushes can get lost, and tasks of others end unheard: what is still waited for
+is asked for in bulk, at growing intervals. Notices of the few tasks of others that are waited for are
+listened to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import ValidationError
+
+from coordination.runtime.bus import Delivery, Subscription
+from coordination.runtime.client import Caller
+from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
+from coordination.runtime.logs import get_logger
+from coordination.tasks import wire
+
+FIRST_ASK_S: Final = 0.05
+"""After so long without word it is asked whether the task has ended already."""
+SECOND_ASK_S: Final = 1.0
+LAST_ASK_S: Final = 16.0
+"""The time between questions doubles up to this."""
+MAX_ASKED: Final = 500
+"""Tasks asked for at one time."""
+MAX_KEPT: Final = 4096
+"""Results kept that came before anybody waited for them."""
+MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
+MAX_NOTICED: Final = 64
+"""Tasks of others whose notices are listened to; more are asked for each second."""
+_MAX_FETCHED: Final = 16
+"""Records fetched at the same time."""
+_log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Wait:
+    """What is known of a task that somebody waits for."""
+
+    task_id: str
+    ask_at_s: float
+    pause_s: float = SECOND_ASK_S
+    futures: list[asyncio.Future[wire.TaskResult]] = field(default_factory=list)
+    noticing: Subscription | None = None
+
+
+class Waiting:
+    """Everything that one client waits for.
+
+    Args:
+        caller: Who waits.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._waits: dict[str, _Wait] = {}
+        self._kept: OrderedDict[str, tuple[wire.TaskResult, int]] = OrderedDict()
+        self._kept_bytes = 0
+        self._beginning = asyncio.Lock()
+        self._listening = asyncio.Event()
+        self._asker: asyncio.Task[None] | None = None
+        self._look = asyncio.Event()
+
+    async def result(self, task_id: str, *, timeout_s: float) -> wire.TaskResult:
+        """How `task_id` ended, as soon as it has.
+
+        Raises:
+            UnavailableError: It has not ended within `timeout_s`, or the service was away.
+            RejectedError: There is no such task.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout_s):
+                delay_s = FIRST_ASK_S if self._listening.is_set() else 0.0
+                await self._listen()
+                kept = self._kept.pop(task_id, None)
+                if kept is not None:
+                    self._kept_bytes -= kept[1]
+                    return kept[0]
+                future: asyncio.Future[wire.TaskResult] = loop.create_future()
+                wait = self._waits.get(task_id)
+                if wait is None:
+                    wait = self._waits[task_id] = _Wait(task_id, loop.time() + delay_s)
+                wait.futures.append(future)
+                self._look.set()
+                if self._asker is None:
+                    self._asker = asyncio.create_task(self._ask())
+                try:
+                    return await future
+                finally:
+                    await self._leave(wait, future)
+        except TimeoutError:
+            raise UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s") from None
+
+    def forget(self, task_id: str | None) -> None:
+        """Drop what was kept of a task: it is submitted anew, under the same id."""
+        if task_id is not None and (kept := self._kept.pop(task_id, None)) is not None:
+            self._kept_bytes -= kept[1]
+
+    async def _leave(self, wait: _Wait, future: asyncio.Future[wire.TaskResult]) -> None:
+        """`future` waits no more; whoever waits last stops asking."""
+        wait.futures.remove(future)
+        if wait.futures:
+            return
+        if self._waits.get(wait.task_id) is wait:
+            del self._waits[wait.task_id]
+        noticing, wait.noticing = wait.noticing, None
+        asker = self._asker
+        if not self._waits and asker is not None:
+            self._asker = None
+            asker.cancel()
+        if noticing is not None:
+            with contextlib.suppress(ConclaveError):
+                await noticing.unsubscribe()
+
+    # --- listening
+
+    async def _listen(self) -> None:
+        """Hear the ends of the caller's own tasks, from the first time on that it waits for one."""
+        if self._listening.is_set():
+            return
+        async with self._beginning:
+            if self._listening.is_set():
+                return
+            caller = self._caller
+            subject = caller.subjects.inbox(caller.agent, "result")
+            subscription = await caller.bus.subscribe(subject, self._hear)
+            try:
+                with contextlib.suppress(UnavailableError):  # the questions wait until the server is back
+                    await caller.bus.flush()
+            except BaseException:
+                await subscription.unsubscribe()
+                raise
+            caller.bus.on_reconnect(self._ask_now)
+            self._listening.set()
+
+    async def _hear(self, delivery: Delivery) -> None:
+        try:
+            result = wire.TaskResult.model_validate_json(delivery.payload)
+        except ValidationError:
+            _log.warning("push ignored", agent=self._caller.agent, reason="not a result")
+            return
+        if not self._settle(result) and result.state == "completed":
+            # Only that end is for ever: a dead letter may come back.
+            self._keep(result, len(delivery.payload))
+
+    def _keep(self, result: wire.TaskResult, size_bytes: int) -> None:
+        self.forget(result.task_id)
+        self._kept[result.task_id] = (result, size_bytes)
+        self._kept_bytes += size_bytes
+        while len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES:
+            _, (_, forgotten_bytes) = self._kept.popitem(last=False)
+            self._kept_bytes -= forgotten_bytes
+
+    def _settle(self, result: wire.TaskResult) -> bool:
+        """Tell everybody who waits for it; False if nobody does."""
+        wait = self._waits.pop(result.task_id, None)
+        if wait is None:
+            return False
+        for future in wait.futures:
+            if not future.done():
+                future.set_result(result)
+        return True
+
+    def _ask_now(self) -> None:
+        """What was said while the connection was lost is missing."""
+        for wait in self._waits.values():
+            wait.ask_at_s = 0.0
+        self._look.set()
+
+    # --- asking
+
+    async def _ask(self) -> None:
+        """Ask for what is waited for, each at its time, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._look.clear()
+            now_s = loop.time()
+            due = [wait for wait in self._waits.values() if wait.ask_at_s <= now_s]
+            for first in range(0, len(due), MAX_ASKED):
+                some = due[first : first + MAX_ASKED]
+                try:
+                    await self._ask_for(some)
+                except ConclaveError as error:  # the bus was closed, or the answer is none
+                    self._fail(some, error)
+            next_s = min((wait.ask_at_s for wait in self._waits.values()), default=now_s + LAST_ASK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(next_s):
+                    await self._look.wait()
+
+    async def _ask_for(self, waits: Sequence[_Wait]) -> None:
+        try:
+            known = await self._states([wait.task_id for wait in waits])
+        except (UnavailableError, RejectedError) as error:
+            if isinstance(error, RejectedError) and not error.retryable:
+                raise
+            self._postpone(waits)
+            return
+        self._postpone(waits)
+        unknown = frozenset(known.unknown)
+        for wait in waits:
+            if wait.task_id in unknown:
+                message = f"there is no task {wait.task_id}, or it ended long ago"
+                self._fail([wait], RejectedError("unknown_task", message))
+        for standing in known.tasks:
+            wait_of = self._waits.get(standing.task_id)
+            if wait_of is None or standing.finished_at_ms is not None:
+                continue
+            if standing.submitter != self._caller.agent and wait_of.noticing is None:
+                await self._notice(wait_of)
+        ended = [each.task_id for each in known.tasks if each.finished_at_ms is not None]
+        for first in range(0, len(ended), _MAX_FETCHED):
+            await asyncio.gather(*map(self._fetch, ended[first : first + _MAX_FETCHED]))
+
+    async def _states(self, task_ids: Iterable[str]) -> wire.StatesReply:
+        request = wire.StatesRequest(task_ids=tuple(task_ids))
+        return await self._caller.query("tasks", "states", request, wire.StatesReply)
+
+    async def _fetch(self, task_id: str) -> None:
+        """Take over how a task has ended; nothing if it cannot be asked for now."""
+        if task_id not in self._waits:
+            return
+        with contextlib.suppress(UnavailableError, RejectedError):
+            request = wire.GetRequest(task_id=task_id)
+            record = await self._caller.query("tasks", "get", request, wire.TaskRecord)
+            if record.finished_at_ms is not None:
+                self._settle(result_of(record))
+
+    async def _notice(self, wait: _Wait) -> None:
+        """Listen to what happens to a task of somebody else; beyond the bound ask each second."""
+        if sum(each.noticing is not None for each in self._waits.values()) >= MAX_NOTICED:
+            wait.pause_s = SECOND_ASK_S
+            return
+        caller = self._caller
+
+        async def notice(_: Delivery) -> None:
+            wait.ask_at_s = 0.0
+            self._look.set()
+
+        wait.noticing = await caller.bus.subscribe(caller.subjects.event("tasks", "*", wait.task_id), notice)
+        # It may have ended before the server knew of this.
+        wait.ask_at_s, wait.pause_s = 0.0, SECOND_ASK_S
+        with contextlib.suppress(UnavailableError):
+            await caller.bus.flush()
+
+    def _postpone(self, waits: Sequence[_Wait]) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for wait in waits:
+            wait.ask_at_s = now_s + wait.pause_s
+            wait.pause_s = min(wait.pause_s * 2, LAST_ASK_S)
+
+    def _fail(self, waits: Iterable[_Wait], error: ConclaveError) -> None:
+        for wait in waits:
+            self._waits.pop(wait.task_id, None)
+            for future in wait.futures:
+                if not future.done():
+                    future.set_exception(error)
+
+
+def result_of(record: wire.TaskRecord) -> wire.TaskResult:
+    """What a submitter is told of the end that `record` shows."""
+    return wire.TaskResult(
+        task_id=record.task_id,
+        state=record.state,
+        result=record.result,
+        result_reference=record.result_reference,
+        reason=record.reason,
+        attempts=len(record.attempts),
+        fencing_token=record.fencing_token,
+        finished_at_ms=record.finished_at_ms or 0,
+        dag=record.dag,
+        name=record.name,
+    )
