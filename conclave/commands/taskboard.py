@@ -21,6 +21,8 @@ MAX_ENDED: Final = 200
 """Tasks that are remembered after their end, where all are watched."""
 _FRAME_LINES: Final = 3
 """Title, an empty line, and the heading of the table."""
+_TALL_LINES: Final = 20
+"""From this height on, what happened last is shown although not all tasks are."""
 _ORDER: Final = ("failed", "canceling", "running", "offered", "announced", "queued", "blocked", "scheduled")
 """Open tasks, those first that somebody may want to do something about."""
 
@@ -134,7 +136,8 @@ class Frame:
         return title
 
     def _changes(self, height: int, row_count: int) -> list[Text]:
-        room = min(MAX_CHANGES, max(height - _FRAME_LINES - row_count - 1, height // 4))
+        spare = height - _FRAME_LINES - row_count - 1
+        room = min(MAX_CHANGES, max(spare, 3 if height >= _TALL_LINES else 0))
         return [_step_line(step) for step in list(self.board.recent)[-room:]] if room > 1 else []
 
 
