@@ -415,3 +415,9 @@ class ScheduleFired:
     task_id: str
     """Empty: it was skipped."""
     next_ms: int | None
+    passed_over: int = 0
+    """Missed times after it for which there is no task either."""
+    is_late: bool = False
+    """The time was missed, and is made up for."""
+    problem: str = ""
+    """Why it was skipped."""

@@ -60,6 +60,12 @@ MAX_STICKY_KEYS: Final = 10_000
 MAX_IDEMPOTENCY_KEYS: Final = 200_000
 """Remembered, each for as long as its task is; beyond, more are refused as overloaded."""
 MAX_SCHEDULES: Final = 1000
+MAX_SCHEDULE_ID_CHARS: Final = 43
+"""Shorter than other ids: those of its tasks have the time behind it."""
+MIN_INTERVAL_MS: Final = 100
+"""Of a schedule."""
+MISSED_AFTER_MS: Final = 30_000
+"""A time of a schedule that was due so long ago counts as missed; a change of leaders takes less."""
 MAX_CATCH_UP: Final = 100
 """Missed times of a schedule that are made up for."""
 MAX_DEAD_LETTERS: Final = 50_000

@@ -197,6 +197,8 @@ class TasksState:
     """In order of submission; of those that have ended the oldest are forgotten."""
     dag_counts: DagCounts = field(default_factory=DagCounts)
     schedules: dict[str, Schedule] = field(default_factory=dict)
+    schedules_due_ms: int | None = None
+    """The earliest next time of all schedules that are not paused; None: there is none."""
     purged_count: int = 0
     """Dead letters deleted."""
 

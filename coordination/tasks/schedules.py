@@ -67,3 +67,8 @@ class Schedule:
     """Times at which none was."""
     last_task_id: str = ""
     last_ms: int | None = None
+    """The time of the last task."""
+    last_problem: str = ""
+    """Why there was no task at the last time; empty if there was one."""
+    made_up: int = 0
+    """Tasks submitted for missed times since it last was on time."""

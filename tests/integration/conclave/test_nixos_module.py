@@ -38,7 +38,8 @@ let
           fileset = { toSource = one: one; unions = all: all; }; licenses.asl20 = "asl20"; };
   plain = name: name;
   names = [
-    "click" "networkx" "nkeys" "packaging" "pydantic" "pynacl" "pyyaml" "rich" "structlog" "tzdata" "hatchling"
+    "click" "networkx" "nkeys" "packaging" "pydantic" "pynacl" "pyyaml" "rich" "structlog" "tzdata"
+    "hatchling"
   ];
   known = builtins.listToAttrs (map (name: { inherit name; value = { pname = name; }; }) names);
   python = { override = { self, packageOverrides }:
