@@ -248,7 +248,7 @@ def test_the_live_view_says_what_is_left_out_and_what_is_wrong() -> None:
         board.take(shown(f"task-{number}", "running", agent="ada"), at_ms=NOW_MS)
     assert "… and 5 more" in printed(frame.render(width=80, height=8, now_ms=NOW_MS))
     frame.trouble = "the task service does not answer"
-    assert "does not answer" in printed(frame.render(width=30, height=8, now_ms=NOW_MS), 60)
+    assert "does not answer" in printed(frame.render(width=36, height=8, now_ms=NOW_MS), 60)
 
 
 # --- why it waits
