@@ -355,7 +355,7 @@ def test_spent_approvals_are_part_of_the_state_until_they_have_expired() -> None
 
 
 def test_approvals_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coordination.tasks.model.MAX_SPENT_APPROVALS", 1)
+    monkeypatch.setattr("coordination.tasks.submitting.MAX_SPENT_APPROVALS", 1)
     tasking = Tasking()
     approved(tasking, "a", by="p1", expires_ms=2_000)
     full = approved(tasking, "b", by="p2", expires_ms=2_000)
