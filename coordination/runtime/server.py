@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -44,12 +44,13 @@ from coordination.runtime.limits import (
     REQUEST_TIMEOUT_S,
 )
 from coordination.runtime.logs import get_logger
+from coordination.runtime.model import Outcome, Rejected
 from coordination.runtime.names import Subjects, inbox_prefix
 from coordination.runtime.requests import Request
 from coordination.runtime.service import Action, Call, Command, Endpoint, Query, ServiceDefinition
 from coordination.runtime.shard import as_json
 from coordination.runtime.sharding import shard_of
-from coordination.runtime.wire import HEADER_ERROR, HEADER_ERROR_CODE, HEADER_TRACE, ErrorBody
+from coordination.runtime.wire import HEADER_ERROR, HEADER_ERROR_CODE, HEADER_TRACE, ErrorBody, ReadyJson
 
 _log = get_logger(__name__)
 _NEVER_SHARDED: Final = 0
@@ -421,9 +422,20 @@ class _ServedRequest(Request):
 
 def _submit(request: _ServedRequest, endpoint: Command, call: Call, body: Any, host: Host[Any]) -> None:
     """Queue a command for its host."""
-    command = endpoint.build(call, body)
-    request.run = lambda model, now_ms: model.decide(command, now_ms)
+    command, write = endpoint.build(call, body), endpoint.write
+    if write is None:
+        request.run = lambda model, now_ms: model.decide(command, now_ms)
+    else:
+        request.run = lambda model, now_ms: _written(model.decide(command, now_ms), write)
     host.submit(request)
+
+
+def _written(decided: Outcome | Rejected, write: Callable[[Any], str]) -> Outcome | Rejected:
+    """The same, with its reply as JSON."""
+    if isinstance(decided, Rejected):
+        return decided
+    reply = ReadyJson(write(decided.reply))
+    return Outcome(events=decided.events, reply=reply, messages=decided.messages)
 
 
 def _undecided(model: Any, now_ms: int) -> Any:  # noqa: ARG001

@@ -81,6 +81,8 @@ class Command(Endpoint):
     """(host, call, request) -> what must succeed elsewhere before the command is built and decided, such as
     redeeming an approval; None if this request needs nothing. It must be idempotent: it runs anew for every
     attempt, and a process may be killed after it. What it raises is the answer."""
+    write: Callable[[Any], str] | None = None
+    """(the model's reply) -> JSON of `reply`, where making an object of that type would take too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

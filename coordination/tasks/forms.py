@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
+from coordination.requirements import parse
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.service import Call
 from coordination.tasks import wire
@@ -209,11 +211,10 @@ def _member(call: Call, dag_id: str, request: wire.DagTask, ids: dict[str, str])
 
 def _fields(request: wire.TaskFields) -> dict[str, Any]:
     """What every task's spec has from its request; what is as by default is left out where that is likely."""
-    needs = request.needs
-    subjects = needs.subjects
+    requirement = str(request.needs)
     fields: dict[str, Any] = {
-        "requirement": str(needs),
-        "capability": subjects[0] if len(subjects) == 1 else "",
+        "requirement": requirement,
+        "capability": _capability(requirement),
         "payload": request.payload,
         "payload_bytes": require_json_bytes(request.payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES),
         "queue": request.queue,
@@ -248,6 +249,13 @@ def _fields(request: wire.TaskFields) -> dict[str, Any]:
     if request.budget is not None:
         fields["budget"] = Budget(tasks=request.budget.tasks, cost=request.budget.cost)
     return fields
+
+
+@lru_cache(maxsize=4096)  # tasks mostly ask for what others have asked for
+def _capability(requirement: str) -> str:
+    """What a requirement is about, if that is one thing; else empty."""
+    subjects = parse(requirement).subjects
+    return subjects[0] if len(subjects) == 1 else ""
 
 
 def _placement(given: wire.Placement) -> Placement:

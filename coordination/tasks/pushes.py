@@ -11,7 +11,7 @@ from pydantic import Field
 
 from coordination.runtime.names import Id
 from coordination.runtime.wire import Reply
-from coordination.tasks.replies import ReferenceView
+from coordination.tasks.records import ReferenceView
 from coordination.tasks.terms import Criterion, DagState, State
 
 

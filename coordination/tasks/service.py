@@ -7,7 +7,7 @@ from typing import Final
 
 from coordination.runtime.runner import Shell
 from coordination.runtime.service import Call, Command, Endpoint, ServiceDefinition
-from coordination.tasks import forms, wire
+from coordination.tasks import forms, wire, written
 from coordination.tasks.approved import redeeming
 from coordination.tasks.commands import (
     CancelDag,
@@ -58,6 +58,7 @@ def _submitting(shell: Shell) -> tuple[Endpoint, ...]:
             reply=wire.SubmitReply,
             prepare=partial(redeeming, shell.caller),
             build=forms.submission,
+            write=written.submitted,
         ),
         Command(
             verb="submit_many",
@@ -65,6 +66,7 @@ def _submitting(shell: Shell) -> tuple[Endpoint, ...]:
             request=wire.SubmitManyRequest,
             reply=wire.SubmitManyReply,
             build=forms.submissions,
+            write=written.submitted_tasks,
         ),
         Command(
             verb="submit_dag",
@@ -83,6 +85,7 @@ _WORKING: Final[tuple[Endpoint, ...]] = (
         request=wire.AcceptRequest,
         reply=wire.StandingReply,
         build=forms.acceptance,
+        write=written.standing,
     ),
     Command(
         verb="refuse",
@@ -90,6 +93,7 @@ _WORKING: Final[tuple[Endpoint, ...]] = (
         request=wire.RefuseRequest,
         reply=wire.StandingReply,
         build=forms.refusal,
+        write=written.standing,
     ),
     Command(
         verb="progress",
@@ -97,6 +101,7 @@ _WORKING: Final[tuple[Endpoint, ...]] = (
         request=wire.ProgressRequest,
         reply=wire.StandingReply,
         build=forms.progress,
+        write=written.standing,
     ),
     Command(
         verb="complete",
@@ -104,6 +109,7 @@ _WORKING: Final[tuple[Endpoint, ...]] = (
         request=wire.CompleteRequest,
         reply=wire.StandingReply,
         build=forms.completion,
+        write=written.standing,
     ),
     Command(
         verb="fail",
@@ -111,6 +117,7 @@ _WORKING: Final[tuple[Endpoint, ...]] = (
         request=wire.FailRequest,
         reply=wire.StandingReply,
         build=forms.failure,
+        write=written.standing,
     ),
     Command(
         verb="propose",
@@ -125,6 +132,7 @@ _WORKING: Final[tuple[Endpoint, ...]] = (
         request=wire.ConfirmRequest,
         reply=wire.StandingReply,
         build=forms.confirmation,
+        write=written.standing,
     ),
     Command(
         verb="report",
@@ -132,6 +140,7 @@ _WORKING: Final[tuple[Endpoint, ...]] = (
         request=wire.ReportRequest,
         reply=wire.ReportReply,
         build=forms.report,
+        write=written.reported,
     ),
 )
 
