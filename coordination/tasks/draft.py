@@ -36,6 +36,7 @@ class Draft:
         "_tasks",
         "last_token",
         "now_ms",
+        "offered_to",
         "view",
     )
 
@@ -44,6 +45,8 @@ class Draft:
         self.now_ms = now_ms
         self.last_token = view.state.last_fencing_token
         """The last fencing token or call given, those of this draft included: the next one is one more."""
+        self.offered_to: set[str] = set()
+        """Agents that are offered something: slots that are as good as taken."""
         self._tasks: dict[str, Task] = {}
         self._events: list[Any] = []
         self._messages: list[Push | Notice] = []
@@ -85,8 +88,11 @@ class Draft:
         for event in transitions:
             after = evolve(task, event)
             kind = type(event)
-            if kind is TaskOffered or kind is ProposalsCalled:
-                self.last_token = event.fencing_token if kind is TaskOffered else event.call  # type: ignore[union-attr]
+            if isinstance(event, TaskOffered):
+                self.last_token = event.fencing_token
+                self.offered_to.add(event.agent)
+            elif isinstance(event, ProposalsCalled):
+                self.last_token = event.call
             elif kind is not TaskCompleted:  # as large as it may be, it is one command's own
                 self._size_bytes += len(getattr(event, "reason", ""))
             self._events.append(event)

@@ -53,6 +53,8 @@ class Bucket:
     milli_tokens: int
     """Thousandths, so that everything stays whole."""
     at_ms: int
+    rest: int = 0
+    """What of a thousandth had come by then, in parts of its limit's ``per_ms``."""
 
 
 @dataclass(slots=True)

@@ -78,6 +78,10 @@ class Eligible(Mapping[str, float]):
             self._counted_at = self._roster.version
         return self._count
 
+    def view(self, agent: str) -> AgentView | None:
+        """An agent of these; None if it is none of them."""
+        return self._roster.get(agent) if agent in self else None
+
     @property
     def scores(self) -> Mapping[int, float]:
         """Score by the profile's serial number, of the profiles that meet the requirement."""

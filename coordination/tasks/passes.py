@@ -1,0 +1,343 @@
+"""One pass over what waits: see `coordination.tasks.dispatching`. Pure and deterministic."""
+
+from __future__ import annotations
+
+import heapq
+from collections import ChainMap
+from collections.abc import Callable
+from typing import Final
+
+from coordination.tasks import fairness, limiting
+from coordination.tasks.draft import Draft
+from coordination.tasks.events import ProposalsCalled, TaskDeadLettered, TaskOffered
+from coordination.tasks.lanes import Queue
+from coordination.tasks.limits import MAX_OFFER_BYTES, MAX_OFFERS, MAX_SCANNED_TASKS
+from coordination.tasks.lines import Line, Manner, Waiting
+from coordination.tasks.placing import DEFAULTS, Choice, Placing, sticky_key, strategy_of, why_chosen
+from coordination.tasks.queues import QueueSettings
+from coordination.tasks.record import Task
+from coordination.tasks.roster import Eligible
+from coordination.tasks.spec import Strategy, TaskSpec
+from coordination.tasks.strategies import Pool
+from coordination.tasks.view import View
+
+Head = tuple[int, int, int, Waiting]
+"""Priority (negative), tag, sequence, task: what is served first."""
+_SOON_MS: Final = 1
+"""Until the next pass goes on where one stopped that had looked at enough."""
+
+
+class _Desk:
+    """What one queue can still be served of in this pass."""
+
+    __slots__ = ("added", "lines", "name", "pool", "settings", "tags")
+
+    def __init__(self, queue: Queue, settings: QueueSettings, pool: Pool, base: dict[str, int]) -> None:
+        self.name = queue.name
+        self.settings = settings
+        self.pool = pool
+        self.added: dict[str, int] = {}
+        """Tags of the keys that this pass has served."""
+        self.tags = ChainMap(self.added, base)
+        self.lines: list[tuple[int, int, int, int, Line, Eligible]] = []
+        """By what is served first in each; the fourth tells them apart."""
+
+    def add(self, line: Line, eligible: Eligible) -> None:
+        """Serve a line, too."""
+        head = line.first(self.tags)
+        if head is not None:
+            heapq.heappush(self.lines, (head[0], head[1], head[2], len(self.lines), line, eligible))
+
+    def first(self) -> tuple[Head, Line, Eligible] | None:
+        """What is served first; None: nothing more."""
+        while self.lines:
+            priority, tag, sequence, number, line, eligible = self.lines[0]
+            head = line.first(self.tags)
+            if head is None:
+                heapq.heappop(self.lines)
+            elif head[:3] == (priority, tag, sequence):
+                return head, line, eligible
+            else:
+                heapq.heapreplace(self.lines, (head[0], head[1], head[2], number, line, eligible))
+        return None
+
+    def close_line(self) -> None:
+        """Serve no more of the line whose turn it is."""
+        heapq.heappop(self.lines)
+
+
+class Pass:
+    """Offers and calls until the agents, the tasks or the bounds are used up.
+
+    Args:
+        view: What is decided on.
+        draft: Takes the events; empty.
+        pool: Agents that could take one task more of a queue with such settings.
+    """
+
+    def __init__(self, view: View, draft: Draft, pool: Callable[[View, str, QueueSettings], Pool]) -> None:
+        self._view = view
+        self._draft = draft
+        self._pool = pool
+        self._lanes = view.lanes
+        self._now_ms = draft.now_ms
+        self.until_ms: int | None = None
+        """When time could change what this pass could not do."""
+        self._sticky: dict[str, str] = {}
+        self._taken: dict[str, int] = {}
+        """Offers made, by capability's bucket."""
+        self._held: list[tuple[TaskSpec, str]] = []
+        self._called: list[tuple[TaskSpec, tuple[str, ...]]] = []
+        self._out: list[Waiting] = []
+        self._desks: list[_Desk] = []
+        self._bytes = 0
+        self._count = 0
+        self._scanned = 0
+
+    def run(self) -> None:
+        """Make the offers."""
+        lanes = self._lanes
+        if not lanes.age(self._now_ms):
+            self._come_back_ms(self._now_ms + _SOON_MS)
+        try:
+            queues: list[tuple[int, int, int]] = []
+            for queue in [*lanes.queues.values()]:
+                desk = self._open(queue)
+                if desk is not None:
+                    self._desks.append(desk)
+                    self._line_up(queues, len(self._desks) - 1)
+            while queues and not self._is_enough():
+                number = heapq.heappop(queues)[2]
+                self._serve(self._desks[number])
+                self._line_up(queues, number)
+            if queues and self._scanned >= MAX_SCANNED_TASKS:
+                self._come_back_ms(self._now_ms + _SOON_MS)
+        finally:
+            self._take_back()
+
+    def _is_enough(self) -> bool:
+        return (
+            self._count >= MAX_OFFERS
+            or self._bytes >= MAX_OFFER_BYTES
+            or self._scanned >= MAX_SCANNED_TASKS
+            or self._draft.is_full
+        )
+
+    def _line_up(self, queues: list[tuple[int, int, int]], number: int) -> None:
+        first = self._desks[number].first()
+        if first is not None:
+            heapq.heappush(queues, (first[0][0], first[0][2], number))
+
+    def _open(self, queue: Queue) -> _Desk | None:
+        """What can be served of a queue; None: nothing."""
+        view = self._view
+        settings = view.state.allocation.settings.get(queue.name, DEFAULTS)
+        if settings.is_paused or self._is_full(queue.name, settings):
+            return None
+        pool = self._pool(view, queue.name, settings)
+        pool.sync(self._now_ms)
+        if pool.wakes_ms is not None:
+            self._come_back_ms(pool.wakes_ms)
+        desk = _Desk(queue, settings, pool, self._lanes.tags(queue.name))
+        for line in queue.lines.values():
+            _, requirement, capability, is_approved, _ = line.key
+            eligible = view.roster.eligible_for(requirement, capability, is_approved=is_approved)
+            if pool.has_free(eligible):
+                self._unpark(line, eligible)
+                desk.add(line, eligible)
+        return desk if desk.lines else None
+
+    def _is_full(self, queue: str, settings: QueueSettings) -> bool:
+        most = settings.max_held
+        holdings = self._lanes.holdings
+        return most is not None and holdings.of_queue(queue) + holdings.calls_in(queue) >= most
+
+    def _serve(self, desk: _Desk) -> None:
+        """Serve what is first in a queue, or find that it cannot be served now."""
+        first = desk.first()
+        assert first is not None, "a desk in the row has something to serve"
+        (_, _, _, waiting), line, eligible = first
+        task = self._view.state.open[waiting.task_id]
+        if self._is_full(desk.name, desk.settings):
+            desk.lines.clear()
+            return
+        if not self._has_rate(desk, task.spec):
+            desk.close_line()
+            return
+        desk.pool.sync(self._now_ms)
+        choice = self._choose(desk, line, eligible, task)
+        if choice is None:
+            desk.close_line()
+        elif choice.give_up:
+            self._remove(waiting)
+            reason = choice.give_up
+            self._draft.add(task, TaskDeadLettered(task_id=task.task_id, reason=reason, at_ms=self._now_ms))
+        elif choice.agents:
+            self._remove(waiting)
+            self._charge(desk, task.spec)
+            self._ask(desk, task, choice)
+        else:
+            self._park(line, waiting, choice.until_ms)
+
+    def _choose(self, desk: _Desk, line: Line, eligible: Eligible, task: Task) -> Choice | None:
+        """What is to be done about a task; None: nobody can be asked for any of its line."""
+        pool, allocation = desk.pool, self._view.state.allocation
+        strategy = strategy_of(allocation, task)
+        manner = line.key[4]
+        if manner is not Manner.PARTICULAR and strategy is not Strategy.CONTRACT_NET:
+            agent = pool.best(eligible, strategy)
+            if agent is None:
+                return None
+            why = why_chosen(pool, self._lanes.holdings, agent, eligible, strategy)
+            return Choice(agents=(agent,), why=why)
+        if not pool.has_free(eligible):
+            return None
+        placing = Placing(
+            task,
+            eligible=eligible,
+            pool=pool,
+            holdings=self._lanes.holdings,
+            allocation=allocation,
+            find=self._draft.task,
+            sticky=self._sticky,
+        )
+        choice = placing.choose(self._view.policy, self._now_ms)
+        is_alike = manner is not Manner.PARTICULAR
+        return None if is_alike and not choice.agents and not choice.give_up else choice
+
+    def _ask(self, desk: _Desk, task: Task, choice: Choice) -> None:
+        view, spec, now_ms = self._view, task.spec, self._now_ms
+        roster, token = view.roster.agents, self._draft.last_token + 1
+        self._bytes += len(choice.agents) * spec.size_bytes
+        self._count += len(choice.agents)
+        if choice.is_call:
+            called = ProposalsCalled(
+                task_id=task.task_id,
+                agents=choice.agents,
+                incarnations=tuple(roster[each].incarnation for each in choice.agents),
+                call=token,
+                bids_until_ms=now_ms + spec.bidding.bid_ms,
+                new_round=choice.new_round,
+            )
+            self._draft.add(task, called)
+            self._lanes.holdings.call(spec, choice.agents)
+            self._called.append((spec, choice.agents))
+            return
+        agent = choice.agents[0]
+        offered = TaskOffered(
+            task_id=task.task_id,
+            agent=agent,
+            incarnation=roster[agent].incarnation,
+            fencing_token=token,
+            at_ms=now_ms,
+            expires_ms=now_ms + view.policy.offer_timeout_ms,
+            new_round=choice.new_round,
+            why=choice.why,
+        )
+        self._draft.add(task, offered)
+        self._note(desk, task, agent, token)
+
+    def _note(self, desk: _Desk, task: Task, agent: str, token: int) -> None:
+        """Let an offer count at once."""
+        if task.spec.placement.sticky_key:
+            self._sticky[sticky_key(task)] = agent
+        for pool in {id(each.pool): each.pool for each in self._desks}.values():
+            pool.asked[agent] = token
+        if desk.settings.agent_rate_limit is not None:
+            desk.pool.taken[agent] = desk.pool.taken.get(agent, 0) + 1
+        self._lanes.holdings.take(task.spec, agent)
+        self._held.append((task.spec, agent))
+
+    def _has_rate(self, desk: _Desk, spec: TaskSpec) -> bool:
+        """Whether the rate of the task's capability lets one offer more be made."""
+        limit = limiting.of_capability(desk.settings, spec)
+        if limit is None:
+            return True
+        key = limiting.capability_key(spec)
+        bucket = self._view.state.allocation.buckets.get(key)
+        taken = self._taken.get(key, 0)
+        ready_ms = limiting.ready_ms(bucket, limit, self._now_ms, taken=taken)
+        if ready_ms > self._now_ms:
+            self._come_back_ms(ready_ms)
+        return ready_ms <= self._now_ms
+
+    def _charge(self, desk: _Desk, spec: TaskSpec) -> None:
+        """Let fairness and rates count an offer or a call at once."""
+        allocation = self._view.state.allocation
+        key = spec.fairness_key
+        if len(self._lanes.queues[desk.name].by_key) > 1:
+            desk.added[key] = desk.tags.get(key, 0) + fairness.price(allocation, spec)
+        if desk.settings.rate_limits:
+            bucket = limiting.capability_key(spec)
+            self._taken[bucket] = self._taken.get(bucket, 0) + 1
+
+    def _remove(self, waiting: Waiting) -> None:
+        self._lanes.take(waiting)
+        self._out.append(waiting)
+
+    def _park(self, line: Line, waiting: Waiting, until_ms: int | None) -> None:
+        """Look past a task that no free agent can be asked for, until something changes that."""
+        self._scanned += 1
+        if not line.parked:
+            line.seen = self._stamp()
+            line.parked_until_ms = None
+        self._lanes.take(waiting)
+        line.parked[waiting.task_id] = waiting
+        if until_ms is not None:
+            self._come_back_ms(until_ms)
+            if line.parked_until_ms is None or until_ms < line.parked_until_ms:
+                line.parked_until_ms = until_ms
+
+    def _unpark(self, line: Line, eligible: Eligible) -> None:
+        """Look again at what was looked past, if something has changed since.
+
+        Where more was looked past than one pass can look at, only when nothing else is left: so that each
+        gets its look, however often something changes.
+        """
+        if not line.parked:
+            return
+        until_ms = line.parked_until_ms
+        is_due = until_ms is not None and until_ms <= self._now_ms
+        if not is_due and not self._has_changed(line, eligible):
+            if until_ms is not None:
+                self._come_back_ms(until_ms)
+        elif len(line.parked) >= MAX_SCANNED_TASKS and line.is_standing:
+            self._come_back_ms(self._now_ms + _SOON_MS)
+        else:
+            parked = [*line.parked.values()]
+            line.parked.clear()
+            for waiting in parked:
+                self._lanes.put_back(waiting)
+
+    def _stamp(self) -> tuple[int, int, object]:
+        view = self._view
+        return view.roster.version, self._lanes.holdings.touched.end, view.state.allocation.settings
+
+    def _has_changed(self, line: Line, eligible: Eligible) -> bool:
+        assert line.seen is not None, "who parks says what is known"
+        version, place, settings = line.seen
+        view = self._view
+        if version != view.roster.version or settings is not view.state.allocation.settings:
+            return True
+        touched = self._lanes.holdings.touched.since(place)
+        return touched is None or any(agent in eligible for agent in touched)
+
+    def _come_back_ms(self, at_ms: int) -> None:
+        if self.until_ms is None or at_ms < self.until_ms:
+            self.until_ms = at_ms
+
+    def _take_back(self) -> None:
+        """Leave everything as it was: only events change it."""
+        lanes = self._lanes
+        for desk in self._desks:
+            desk.pool.asked.clear()
+            desk.pool.taken.clear()
+        for spec, agent in self._held:
+            lanes.holdings.give_back(spec, agent)
+        for spec, agents in self._called:
+            lanes.holdings.call_off(spec, agents)
+        for waiting in self._out:
+            lanes.put_back(waiting)
+        for desk in self._desks:
+            if desk.added:
+                lanes.retag(desk.name, desk.added)

@@ -1,0 +1,308 @@
+"""Which agents a task that waits goes to: now, later, or never. Pure and deterministic.
+
+`coordination.tasks.dispatching` acts on what is found here, `coordination.tasks.explaining` says it in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from coordination.tasks.holdings import Holdings
+from coordination.tasks.limits import MAX_REFUSALS, Policy
+from coordination.tasks.queues import AllocationState, QueueSettings
+from coordination.tasks.record import Task
+from coordination.tasks.roster import Eligible
+from coordination.tasks.spec import Criterion, Nearness, Strategy
+from coordination.tasks.strategies import Pool
+from coordination.tasks.transitions import bid_of
+
+DEFAULTS: Final = QueueSettings()
+"""Of a queue that nobody set up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """Why an agent that meets the requirement does not come into question for a task."""
+
+    verdict: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is to be done about a task."""
+
+    agents: tuple[str, ...] = ()
+    """Whom to ask; several are called for proposals."""
+    is_call: bool = False
+    new_round: bool = False
+    """Everybody had passed on it."""
+    why: str = ""
+    give_up: str = ""
+    """Why nobody is to be asked any more; empty: somebody is."""
+    until_ms: int | None = None
+    """When time may change that nobody is to be asked; None: only agents can."""
+
+
+def sticky_key(task: Task) -> str:
+    """Under which the agent is remembered that the last task of the same key went to."""
+    return f"{task.spec.queue}:{task.spec.placement.sticky_key}"
+
+
+def strategy_of(allocation: AllocationState, task: Task) -> Strategy:
+    """The task's own word, else that of its queue."""
+    return task.spec.strategy or allocation.settings.get(task.spec.queue, DEFAULTS).strategy
+
+
+class Placing:
+    """One task among the agents.
+
+    Args:
+        task: That waits.
+        eligible: Agents that are online and meet its requirement.
+        pool: Those of them that could take one task more.
+        holdings: What agents hold.
+        allocation: Settings, and what stickiness remembers.
+        find: Looks up a task by its id.
+        sticky: What stickiness is as good as remembering, beyond `allocation`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        eligible: Eligible,
+        pool: Pool,
+        holdings: Holdings,
+        allocation: AllocationState,
+        find: Callable[[str], Task | None],
+        sticky: Mapping[str, str],
+    ) -> None:
+        self.task = task
+        self.strategy = strategy_of(allocation, task)
+        self._eligible = eligible
+        self._pool = pool
+        self._holdings = holdings
+        near = task.spec.placement.near
+        self._required = tuple(each for each in near if each.is_required)
+        self._preferred = tuple(each for each in near if not each.is_required)
+        self._above = {} if task.spec.may_return else _holders_above(task, find)
+        self.sticky = ""
+        """The agent that the last task of the same sticky key went to; empty: none."""
+        if task.spec.placement.sticky_key:
+            key = sticky_key(task)
+            self.sticky = sticky.get(key) or allocation.sticky.get(key, "")
+
+    def bar(self, agent: str) -> Bar | None:
+        """Why `agent` does not come into question, whatever its slots; None: it does."""
+        held = self._above.get(agent)
+        if held is not None:
+            return Bar(verdict="in_chain", text=f"holds {held}, which this task was delegated from")
+        for each in self._required:
+            holds = agent in self._holdings.with_mark(each.mark)
+            if holds and each.is_apart:
+                return Bar(verdict="apart", text=f"holds a task with the mark '{each.mark}'")
+            if not holds and not each.is_apart:
+                return Bar(verdict="near", text=f"holds no task with the mark '{each.mark}'")
+        return None
+
+    def passed(self) -> dict[str, str]:
+        """Reason by agent, of those that come into question and have passed on it in this round."""
+        return {
+            each.agent: each.reason
+            for each in self.task.refusals
+            if each.agent in self._eligible and self.bar(each.agent) is None
+        }
+
+    def is_round_over(self) -> bool:
+        """Whether everybody that comes into question has passed on it."""
+        if not self.task.refusals:
+            return False
+        if len(self.task.refusals) >= MAX_REFUSALS:
+            return True
+        passed = len(self.passed())
+        return passed > 0 and passed >= self._count()
+
+    def choose(self, policy: Policy, now_ms: int) -> Choice:
+        """What is to be done about the task now."""
+        task = self.task
+        passed = {each.agent for each in task.refusals}
+        new_round = self.is_round_over()
+        if new_round:
+            if task.rounds + 1 >= task.spec.max_rounds:
+                return Choice(give_up=_nobody(task))
+            until_ms = resumes_ms(task, policy)
+            if now_ms < until_ms:
+                return Choice(until_ms=until_ms)
+            passed = set()
+        elif task.call is not None:
+            bidder = self.next_bidder(passed)
+            if bidder is not None:
+                return Choice(agents=(bidder,), why=won(task, bidder))
+        return self._ask(passed, new_round=new_round)
+
+    def next_bidder(self, passed: Iterable[str]) -> str | None:
+        """The best of those that have bid, have not passed, and could take it; None if there is none."""
+        ranked = ranked_bidders(self.task, self._eligible)
+        barred = set(passed)
+        for agent in ranked:
+            if agent not in barred and self._pool.is_free(agent) and self.bar(agent) is None:
+                return agent
+        return None
+
+    def waits_for_sticky(self, passed: Iterable[str]) -> bool:
+        """Whether the task waits for a slot of the agent that it sticks to."""
+        return (
+            self.task.spec.placement.waits_for_sticky
+            and self._sticks(passed)
+            and not self._pool.is_free(self.sticky)
+        )
+
+    def _sticks(self, passed: Iterable[str]) -> bool:
+        agent = self.sticky
+        return agent != "" and agent in self._eligible and agent not in passed and self.bar(agent) is None
+
+    def _ask(self, passed: set[str], *, new_round: bool) -> Choice:
+        if self._sticks(passed):
+            if self._may_ask(self.sticky):
+                return Choice(
+                    agents=(self.sticky,),
+                    is_call=self.strategy is Strategy.CONTRACT_NET,
+                    new_round=new_round,
+                    why=f"sticky: had the last task of '{self.task.spec.placement.sticky_key}'",
+                )
+            if self.task.spec.placement.waits_for_sticky:
+                return Choice()
+        is_call = self.strategy is Strategy.CONTRACT_NET
+        agents = self._pick(passed, self.task.spec.bidding.max_bidders if is_call else 1)
+        if not agents:
+            return Choice()
+        why = "" if is_call else self._why(agents[0])
+        return Choice(agents=tuple(agents), is_call=is_call, new_round=new_round, why=why)
+
+    def _may_ask(self, agent: str) -> bool:
+        return self._pool.is_free(agent) and (
+            self.strategy is not Strategy.CONTRACT_NET or self.may_call(agent)
+        )
+
+    def may_call(self, agent: str) -> bool:
+        """Whether a free agent has a slot for each call that is not decided, and for one more."""
+        view = self._pool.roster.get(agent)
+        calls = self._holdings.calls_to(agent)
+        return view is not None and self._holdings.of_agent(agent) + calls < view.max_tasks
+
+    def _pick(self, passed: set[str], count: int) -> list[str]:
+        is_call = self.strategy is Strategy.CONTRACT_NET
+
+        def allows(agent: str) -> bool:
+            return agent not in passed and self.bar(agent) is None and (not is_call or self.may_call(agent))
+
+        near = [each for each in self._required if not each.is_apart]
+        if near:
+            fewest = min((self._holdings.with_mark(each.mark) for each in near), key=len)
+            return self._among(fewest, allows)[:count]
+        if not self._preferred:
+            return self._pool.pick(self._eligible, self.strategy, count, allows)
+        special: dict[str, int] = {}
+        for each in self._preferred:
+            special.update(self._holdings.with_mark(each.mark))
+        others = self._pool.pick(
+            self._eligible, self.strategy, count, lambda agent: agent not in special and allows(agent)
+        )
+        return self._among([*special, *others], allows)[:count]
+
+    def _among(self, agents: Iterable[str], allows: Callable[[str], bool]) -> list[str]:
+        """Those of `agents` that could be asked, the preferred ones first."""
+        pool, eligible = self._pool, self._eligible
+        free = [each for each in agents if pool.is_free(each) and each in eligible and allows(each)]
+        return sorted(free, key=lambda each: (-self._kept(each), pool.rank(each, eligible, self.strategy)))
+
+    def _kept(self, agent: str) -> int:
+        """How many of its preferences for being near or apart `agent` keeps."""
+        return sum(self._keeps(agent, each) for each in self._preferred)
+
+    def _keeps(self, agent: str, near: Nearness) -> bool:
+        return (agent in self._holdings.with_mark(near.mark)) is not near.is_apart
+
+    def _count(self) -> int:
+        """How many agents come into question."""
+        near = [each for each in self._required if not each.is_apart]
+        if near:
+            fewest = min((self._holdings.with_mark(each.mark) for each in near), key=len)
+            return sum(agent in self._eligible and self.bar(agent) is None for agent in fewest)
+        out = set(self._above)
+        for each in self._required:
+            out.update(self._holdings.with_mark(each.mark))
+        return len(self._eligible) - sum(agent in self._eligible for agent in out)
+
+    def _why(self, agent: str) -> str:
+        kept = self._kept(agent)
+        why = why_chosen(self._pool, self._holdings, agent, self._eligible, self.strategy)
+        return f"{why}; keeps {kept} of {len(self._preferred)} preferences" if self._preferred else why
+
+
+def why_chosen(pool: Pool, holdings: Holdings, agent: str, eligible: Eligible, strategy: Strategy) -> str:
+    """Why a strategy prefers a free agent, in a few words."""
+    count = pool.free_count(eligible)
+    of_all = f"of {count} free agents" if count > 1 else "the only free agent"
+    if strategy is Strategy.ROUND_ROBIN:
+        return f"round_robin: asked longest ago, {of_all}" if count > 1 else f"round_robin: {of_all}"
+    if strategy is Strategy.BEST_MATCH:
+        share = f"best_match: meets {eligible[agent]:.0%} of the preferences"
+        return f"{share}, the best {of_all}" if count > 1 else f"{share}, {of_all}"
+    view = pool.roster.get(agent)
+    slots = view.max_tasks if view is not None else 0
+    use = f"least_loaded: {holdings.of_agent(agent)} of {slots} slots"
+    return f"{use}, the fewest {of_all}" if count > 1 else f"{use}, {of_all}"
+
+
+def resumes_ms(task: Task, policy: Policy) -> int:
+    """End of the pause after a round in which everybody has passed (Unix ms)."""
+    pause_ms = min(policy.round_pause_last_ms, policy.round_pause_ms << min(task.rounds, 40))
+    return max(each.at_ms for each in task.refusals) + pause_ms
+
+
+def ranked_bidders(task: Task, eligible: Eligible) -> list[str]:
+    """Those that have bid, are still there as the same incarnation, and meet the requirement; best bid first."""
+    call = task.call
+    if call is None:
+        return []
+    by_cost = task.spec.bidding.criterion is Criterion.COST
+    ranked: list[tuple[float, float, int, str]] = []
+    for arrival, bid in enumerate(call.bids):
+        view = eligible.view(bid.agent)
+        if not bid.is_refusal and view is not None and view.incarnation == bid.incarnation:
+            value = bid.cost if by_cost else float(bid.eta_ms)
+            ranked.append((value, -eligible[bid.agent], arrival, bid.agent))
+    return [agent for _, _, _, agent in sorted(ranked)]
+
+
+def won(task: Task, agent: str) -> str:
+    """Why the bid of `agent` is taken, in a few words."""
+    bid = bid_of(task, agent)
+    assert bid is not None, "who wins has bid"
+    assert task.call is not None
+    by_cost = task.spec.bidding.criterion is Criterion.COST
+    values = [each.cost if by_cost else each.eta_ms for each in task.call.bids if not each.is_refusal]
+    value, is_less = (f"{bid.cost:g}", "lowest") if by_cost else (f"{bid.eta_ms} ms", "soonest")
+    if (bid.cost if by_cost else bid.eta_ms) > min(values):
+        return f"bid {value}, of {len(values)} the {is_less} that could take it"
+    return f"bid {value}, the {is_less} of {len(values)}" if len(values) > 1 else f"bid {value}, the only one"
+
+
+def _nobody(task: Task) -> str:
+    last = task.refusals[-1]
+    rounds = task.rounds + 1
+    return f"nobody took it in {rounds} round{'s' if rounds > 1 else ''}; last: {last.agent}: {last.reason}"
+
+
+def _holders_above(task: Task, find: Callable[[str], Task | None]) -> dict[str, str]:
+    """Task id by agent, of the tasks that this one was delegated from and that agents hold."""
+    above: dict[str, str] = {}
+    for task_id in task.chain:
+        found = find(task_id)
+        if found is not None and found.holder is not None:
+            above[found.holder.agent] = task_id
+    return above
