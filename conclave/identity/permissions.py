@@ -162,8 +162,8 @@ def _extra_subscribe(service: str, subjects: Subjects) -> tuple[str, ...]:
     match service:
         case "registry":
             return (subjects.presence("*"),)
-        case "tasks":  # what a worker held is taken back when it comes as a new incarnation, or leaves
-            return tuple(subjects.event("registry", kind, "*") for kind in ("registered", "deregistered"))
+        case "tasks":  # it offers work by who is there, what they can do and how busy they say they are
+            return (subjects.event("registry", "*", "*"), subjects.presence("*"))
         case "consensus":  # who is offline is left out of votes that say so
             kinds = ("registered", "deregistered", "online", "offline")
             return tuple(subjects.event("registry", kind, "*") for kind in kinds)

@@ -1199,9 +1199,9 @@ in
               "_INBOX_tasks-c.>"
               "_INBOX_tasks.>"
               "conclave.call.tasks.*.*"
-              "conclave.event.registry.deregistered.*"
-              "conclave.event.registry.registered.*"
+              "conclave.event.registry.*.*"
               "conclave.journal.tasks.*"
+              "conclave.presence.*"
               "conclave.shard.tasks.>"
             ];
           };
