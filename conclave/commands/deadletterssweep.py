@@ -23,7 +23,7 @@ from conclave.commands.taskshow import show
 from coordination.runtime.errors import RejectedError, UsageError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.limits import MAX_BATCH, MAX_PAGE
-from coordination.tasks.replies import TaskSummary
+from coordination.tasks.wire import TaskSummary
 
 PLAIN_COLUMNS: Final = ("ID", "GIVEN-UP", "ATTEMPTS", "CAPABILITY", "QUEUE", "SUBMITTER", "REASON")
 _DEAD: Final = "dead_lettered"

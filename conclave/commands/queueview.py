@@ -19,7 +19,7 @@ from conclave.commands.tables import printable
 from conclave.commands.taskdesk import nearest, tasks
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
-from coordination.tasks.replies import QueueReply, QueueView, SettingsView
+from coordination.tasks.wire import QueueReply, QueueView, SettingsView
 
 PLAIN_COLUMNS: Final = ("QUEUE", "WAITING", "HELD", "PAUSED", "STRATEGY", "SET-UP", "LIMITS")
 

@@ -25,7 +25,7 @@ from conclave.commands.taskpayloads import read_payload
 from conclave.commands.tasksubmitting import stored
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
-from coordination.tasks.replies import RecurrenceView, ScheduleReply
+from coordination.tasks.wire import RecurrenceView, ScheduleReply
 
 PLAIN_COLUMNS: Final = ("SCHEDULE", "NEXT", "PAUSED", "COUNT", "SKIPPED", "LAST", "OWNER", "WHEN")
 _ONCE_MS: Final = 60_000

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from conclave.commands import taskview
 from conclave.commands.tables import printable
-from coordination.tasks.replies import TaskSummary
+from coordination.tasks.wire import TaskSummary
 
 MAX_CHANGES: Final = 5
 """Lines for what happened last."""

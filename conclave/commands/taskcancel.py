@@ -17,7 +17,7 @@ from conclave.commands.output import print_json
 from conclave.commands.taskdesk import find, tasks
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
-from coordination.tasks.replies import StandingReply, TaskRecord, TaskSummary
+from coordination.tasks.wire import StandingReply, TaskRecord, TaskSummary
 
 _LOOK_S: Final = 0.3
 """How often it looks whether the agents have stopped."""

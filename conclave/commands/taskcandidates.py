@@ -18,7 +18,7 @@ from conclave.commands.taskview import WORDS, said, what
 from coordination.runtime.errors import ConclaveError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.limits import MAX_PAGE
-from coordination.tasks.replies import TaskSummary
+from coordination.tasks.wire import TaskSummary
 
 _MAX_PAGES: Final = 3
 """Of tasks that are looked through while somebody waits."""

@@ -15,7 +15,7 @@ import yaml
 from conclave.commands.durations import DurationError, read_duration_ms
 from conclave.commands.taskmoments import MomentError, read_moment_ms
 from coordination.runtime.errors import UsageError
-from coordination.tasks.submissions import DagTask
+from coordination.tasks.wire import DagTask
 
 _DURATIONS: Final = {"timeout": "timeout_ms", "lease": "lease_ms"}
 _MOMENTS: Final = {"deadline": "deadline_ms", "start_by": "start_by_ms", "run_at": "run_at_ms"}

@@ -15,7 +15,7 @@ from coordination.runtime.errors import RejectedError, UsageError
 from coordination.runtime.names import is_id
 from coordination.tasks.client import TasksClient
 from coordination.tasks.limits import MAX_PAGE
-from coordination.tasks.replies import TaskRecord, TaskSummary
+from coordination.tasks.wire import TaskRecord, TaskSummary
 
 MIN_PREFIX_CHARS: Final = 4
 """Of an id; a shorter one would soon be that of several tasks."""

@@ -18,7 +18,7 @@ from conclave.commands.output import print_json
 from conclave.commands.tables import printable
 from conclave.commands.taskdesk import find, tasks
 from conclave.commands.taskmoments import iso
-from coordination.tasks.replies import AgentVerdict, ExplainReply, TaskRecord, WaitReason
+from coordination.tasks.wire import AgentVerdict, ExplainReply, TaskRecord, WaitReason
 
 VERDICTS: Final = {
     "chosen": ("✓", "has it", "bold green"),

@@ -15,7 +15,7 @@ from conclave.commands.listing import now_ms
 from conclave.commands.output import print_json_line
 from conclave.commands.taskboard import Board, Frame
 from conclave.commands.taskview import change_row
-from coordination.tasks.replies import TaskSummary
+from coordination.tasks.wire import TaskSummary
 
 _REPAINT_S: Final = 1.0
 """How often ages are painted anew when nothing happens."""

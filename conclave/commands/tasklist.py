@@ -16,7 +16,7 @@ from conclave.commands.taskdesk import newest, tasks
 from conclave.commands.taskoptions import STATES
 from coordination.runtime.names import require_id
 from coordination.tasks.client import TasksClient
-from coordination.tasks.replies import TaskSummary
+from coordination.tasks.wire import TaskSummary
 
 OPEN: Final = tuple(state for state in STATES if state not in taskview.ENDED)
 

@@ -13,8 +13,8 @@ from rich.text import Text
 from conclave.commands import taskview
 from conclave.commands.durations import duration_text, moment_text
 from conclave.commands.tables import printable
-from conclave.commands.taskmoments import both
-from coordination.tasks.replies import AttemptView, CallView, ReferenceView, TaskRecord
+from conclave.commands.taskmoments import both, iso
+from coordination.tasks.wire import AttemptView, CallView, ReferenceView, TaskRecord
 
 _MAX_JSON_LINES: Final = 40
 """Of a payload or result on a terminal; ``--json`` and ``--result`` print all of it."""
@@ -238,7 +238,7 @@ def rows(task: TaskRecord, *, now_ms: int) -> Iterator[tuple[str, str]]:
         yield f"{name.replace(' ', '-')}:", value.plain
     for each in task.attempts:
         end = "at work" if each.ended_ms is None else printable(each.error) or "done"
-        yield "attempt:", f"{each.agent}  {each.started_ms}  {each.ended_ms or '-'}  {end}"
+        yield "attempt:", f"{each.agent}  {iso(each.started_ms)}  {iso(each.ended_ms)}  {end}"
     for agent, value in passes(task, now_ms=now_ms):
         yield "passed:" if task.call is None else "bid:", f"{agent}  {value.plain}"
     if task.payload_reference is not None:

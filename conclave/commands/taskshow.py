@@ -17,7 +17,7 @@ from conclave.commands.taskview import WORDS
 from coordination.artifacts.client import ArtifactsClient
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import PeerProtocolError
-from coordination.tasks.replies import TaskRecord
+from coordination.tasks.wire import TaskRecord
 
 
 async def show_task(access: Access, reference: str, *, as_json: bool) -> None:

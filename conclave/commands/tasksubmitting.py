@@ -29,7 +29,7 @@ from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.limits import MAX_PAYLOAD_BYTES
-from coordination.tasks.replies import SubmitDagReply, SubmitReply, TaskRecord
+from coordination.tasks.wire import SubmitDagReply, SubmitReply, TaskRecord
 
 PLAIN_COLUMNS: Final = ("NAME", "ID", "STATE")
 

@@ -21,7 +21,7 @@ from conclave.commands.taskdesk import find, tasks
 from conclave.commands.taskmoments import both, iso
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
-from coordination.tasks.replies import DagMember, DagReply, TaskRecord, TaskSummary
+from coordination.tasks.wire import DagMember, DagReply, TaskRecord, TaskSummary
 
 TREE_COLUMNS: Final = ("DEPTH", "ID", "PARENT", "STATE", "AGENT", "PROGRESS", "USED", "REQUIREMENT")
 DAG_COLUMNS: Final = ("NAME", "ID", "STATE", "UNDONE", "AFTER", "REASON")

@@ -13,7 +13,7 @@ from rich.text import Text
 from conclave.commands.durations import moment_text
 from conclave.commands.tables import age, printable
 from conclave.commands.taskmoments import iso
-from coordination.tasks.replies import TaskSummary
+from coordination.tasks.wire import TaskSummary
 
 STYLES: Final = {
     "scheduled": "blue",

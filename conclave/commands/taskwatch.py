@@ -20,7 +20,7 @@ from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError, UnavailableError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.dags import ENDED_DAGS
-from coordination.tasks.replies import TaskSummary
+from coordination.tasks.wire import TaskSummary
 
 _LOOK_S: Final = 1.0
 """How often it looks without a notice: offers have none, and others may be lost."""
