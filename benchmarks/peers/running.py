@@ -213,9 +213,9 @@ async def _until_up(up: asyncio.subprocess.Process, log: Path) -> str:
     try:
         async with asyncio.timeout(_START_TIMEOUT_S):
             while True:
-                for line in _lines(log):
-                    if line.startswith("{") and line.endswith("\n"):
-                        return str(json.loads(line)["url"])
+                for told in _told(log):
+                    if "services" in told:  # else a line of its log
+                        return str(told["url"])
                 if up.returncode is not None:
                     raise SystemFailedError("conclave up ended")
                 await asyncio.sleep(_POLL_S)
@@ -223,8 +223,10 @@ async def _until_up(up: asyncio.subprocess.Process, log: Path) -> str:
         raise SystemFailedError(f"conclave up is not ready after {_START_TIMEOUT_S:g} s") from None
 
 
-def _lines(log: Path) -> list[str]:
-    return log.read_text(encoding="utf-8").splitlines(keepends=True)
+def _told(log: Path) -> list[dict[str, Any]]:
+    """The complete lines of a file that are JSON objects."""
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(each) for each in lines if each.startswith("{") and each.endswith("}\n")]
 
 
 def _logs(folder: Path) -> str:

@@ -61,20 +61,20 @@ def _celery(name: str, *pool: str, is_per_worker: bool) -> Variant:
     )
 
 
-def _dramatiq(threads: int) -> Variant:
+def _dramatiq(name: str, **variables: str) -> Variant:
     return Variant(
         system="Dramatiq + Redis",
-        name=f"{threads} threads",
+        name=name,
         servers=("redis",),
         environment="main",
         module="with_dramatiq",
         worker=(
             *("-m", "dramatiq", "benchmarks.peers.with_dramatiq"),
-            *("--processes", "{workers}", "--threads", str(threads)),
+            *("--processes", "{workers}", "--threads", "8"),
         ),
         is_per_worker=False,
         settings={"submit_threads": 4},
-        variables={"dramatiq_worker_timeout": "2", "dramatiq_queue_prefetch": "128"},
+        variables=variables,
     )
 
 
@@ -114,28 +114,35 @@ def _arq() -> Variant:
     )
 
 
-def _conclave() -> Variant:
+def _conclave(name: str, *, eager: bool) -> Variant:
     return Variant(
         system=OURS,
-        name="conclave up",
+        name=name,
         servers=("conclave",),
         environment="own",
         module="with_conclave",
         worker=("-m", "benchmarks.peers.with_conclave", "worker{copy}"),
         is_per_worker=True,
-        settings={"loop": "asyncio", "max_tasks": 100, "submit_in_flight": 256},
+        settings={
+            "loop": "asyncio",
+            "eager": eager,
+            "max_tasks": 100,
+            "submit_batch": 256,
+            "submit_in_flight": 4,
+        },
     )
 
 
 VARIANTS: Final = (
     _celery("prefork", "--pool", "prefork", "--concurrency", "{workers}", is_per_worker=False),
     _celery("solo", "--pool", "solo", is_per_worker=True),
-    _dramatiq(8),
-    _dramatiq(16),
+    _dramatiq("defaults"),
+    _dramatiq("idle 2 ms", dramatiq_worker_timeout="2", dramatiq_queue_prefetch="128"),
     _taskiq("Taskiq + Redis", "streams", "redis", broker="redis", results="redis"),
     _taskiq("Taskiq + NATS", "results in NATS", "nats", broker="nats", results="nats"),
     _taskiq("Taskiq + NATS", "results in Redis", "nats", "redis", broker="nats", results="redis"),
     _arq(),
-    _conclave(),
+    _conclave("lease first", eager=False),
+    _conclave("eager", eager=True),
 )
 """In the order of the table; a system counts with its best variant."""
