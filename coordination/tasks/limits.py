@@ -17,6 +17,8 @@ MAX_AGED_PRIORITY: Final = 8
 """As far as waiting lifts a task: what is submitted with the highest priority always goes first."""
 MAX_ATTEMPTS: Final = 20
 DEFAULT_ATTEMPTS: Final = 3
+MAX_EARLIER_ATTEMPTS: Final = 20
+"""Attempts before a redrive that the record still shows, the last ones."""
 MAX_ROUNDS: Final = 1000
 DEFAULT_ROUNDS: Final = 10
 MAX_DEPTH: Final = 32

@@ -166,6 +166,11 @@ class TasksModel:
         return self.view.state
 
     @property
+    def index(self) -> Index:
+        """What is looked up about tasks."""
+        return self.view.index
+
+    @property
     def policy(self) -> Policy:
         """What the deployment tuned."""
         return self.view.policy
@@ -278,7 +283,7 @@ class TasksModel:
         if before.state is not after.state and view.families.unsettles(before, after):
             state.unsettled[after.task_id] = None
         if has_ended:
-            self._retain()
+            self._retain(after.task_id)
 
     def _keep(self, task: Task) -> None:
         """Keep the record of a task that has just ended."""
@@ -289,21 +294,30 @@ class TasksModel:
             self.view.state.finished[task.task_id] = task
             self.view.index.finished_bytes += task.size_bytes
 
-    def _retain(self) -> None:
-        """Forget the oldest finished tasks beyond the bounds; what must be kept has its turn again."""
+    def _retain(self, newest: str) -> None:
+        """Forget the oldest finished tasks beyond the bounds, but not the newest, which just ended.
+
+        Those that must be kept have their turn again later; a few are passed over at a time, so that many of
+        them do not make the end of every task slow.
+        """
         view, finished = self.view, self.view.state.finished
         kept = 0
-        while len(finished) > view.policy.max_finished_tasks or (
-            view.index.finished_bytes > view.policy.max_finished_bytes and len(finished) > 1
-        ):
+        while kept < _MAX_KEPT_LOOKED_AT and self._has_too_many():
             task_id = next(iter(finished))
-            if not view.families.is_pinned(task_id):
-                self._forget(finished.pop(task_id))
-                continue
-            finished.move_to_end(task_id)
-            kept += 1
-            if kept >= _MAX_KEPT_LOOKED_AT:
+            if task_id == newest:
                 return
+            if view.families.is_pinned(task_id):
+                finished.move_to_end(task_id)
+                kept += 1
+            else:
+                self._forget(finished.pop(task_id))
+
+    def _has_too_many(self) -> bool:
+        view = self.view
+        return (
+            len(view.state.finished) > view.policy.max_finished_tasks
+            or view.index.finished_bytes > view.policy.max_finished_bytes
+        )
 
     def _forget(self, task: Task | None) -> None:
         """Take a finished task, which is not in the state any more, out of all that follows from it."""

@@ -119,9 +119,9 @@ class Task:
     holder: Holder | None = None
     call: Call | None = None
     attempts: tuple[Attempt, ...] = ()
-    """Oldest first, of all redrives."""
+    """Oldest first; of those before the last redrive the last `MAX_EARLIER_ATTEMPTS`."""
     first_attempt: int = 0
-    """Attempts made before the last redrive; they do not count against ``max_attempts``."""
+    """How many of them were made before the last redrive: these do not count against ``max_attempts``."""
     refusals: tuple[Refusal, ...] = ()
     """Of this round, oldest first, at most `MAX_REFUSALS`, one per agent."""
     rounds: int = 0
@@ -179,7 +179,8 @@ class TasksState:
     """In order of submission; redriven ones at the end."""
     finished: OrderedDict[str, Task] = field(default_factory=OrderedDict)
     """Completed, canceled, expired and skipped, in order of ending; bounded, the oldest are forgotten first,
-    but none that is in `unsettled` or belongs to a DAG that has not ended."""
+    but none that is in `unsettled`, has open tasks below it, or belongs to a DAG that has not ended: those go
+    to the end of the row."""
     dead_letters: OrderedDict[str, Task] = field(default_factory=OrderedDict)
     """In order of ending; never forgotten, only redriven or purged."""
     unsettled: OrderedDict[str, None] = field(default_factory=OrderedDict)

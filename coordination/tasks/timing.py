@@ -17,7 +17,7 @@ from coordination.tasks.events import (
     TaskRequeued,
 )
 from coordination.tasks.lifecycle import State
-from coordination.tasks.limits import MAX_TICK_TASKS
+from coordination.tasks.limits import MAX_REASON_CHARS, MAX_TICK_TASKS
 from coordination.tasks.record import (
     ATTEMPT_TIMED_OUT,
     DEADLINE_PASSED,
@@ -115,7 +115,7 @@ def _expiry(task: Task, now_ms: int) -> str | None:
     if spec.deadline_ms is not None and spec.deadline_ms <= now_ms:
         return DEADLINE_PASSED
     if spec.start_by_ms is not None and spec.start_by_ms <= now_ms and not has_begun(task):
-        return f"{NOT_BEGUN_IN_TIME}: it waited for {_awaited(task)}"
+        return f"{NOT_BEGUN_IN_TIME}: it waited for {_awaited(task)}"[:MAX_REASON_CHARS]
     return None
 
 

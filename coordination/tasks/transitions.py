@@ -39,7 +39,7 @@ from coordination.tasks.events import (
     WorkerLost,
 )
 from coordination.tasks.lifecycle import State, step
-from coordination.tasks.limits import MAX_REFUSALS
+from coordination.tasks.limits import MAX_EARLIER_ATTEMPTS, MAX_REFUSALS
 from coordination.tasks.record import (
     ATTEMPT_TIMED_OUT,
     LEASE_EXPIRED,
@@ -449,11 +449,13 @@ def _redriven(task: Task, event: TaskRedriven, state: State) -> Task:
         spec = replace(spec, deadline_ms=None)
     if spec.start_by_ms is not None and spec.start_by_ms <= event.at_ms:
         spec = replace(spec, start_by_ms=None)
+    attempts = task.attempts[-MAX_EARLIER_ATTEMPTS:]
     new = edit(task)
     new.state = state
     new.spec = spec
     new.queued_at_ms = event.at_ms
-    new.first_attempt = len(task.attempts)
+    new.attempts = attempts
+    new.first_attempt = len(attempts)
     new.refusals = ()
     new.rounds = 0
     new.share = None

@@ -35,7 +35,7 @@ from coordination.tasks.events import (
     WorkerLost,
 )
 from coordination.tasks.lifecycle import TRANSITIONS, Input, State
-from coordination.tasks.limits import MAX_BATCH, MAX_LOST_TASKS
+from coordination.tasks.limits import MAX_BATCH, MAX_LOST_TASKS, MAX_REASON_CHARS
 from coordination.tasks.record import WORKER_LEFT, WORKER_RESTARTED, Task
 from coordination.tasks.standing import standing, unknown_task, wrong_state
 from coordination.tasks.submitting import as_refused
@@ -188,7 +188,8 @@ def _complete(draft: Draft, task: Task, command: CompleteTask) -> Task:
 def _fail(draft: Draft, task: Task, command: FailTask) -> Task:
     overrun = _overrun(draft, task, command.spent)
     if overrun is not None:
-        return _fail_for_good(draft, task, f"{overrun}; the attempt failed: {command.reason}", command.spent)
+        reason = f"{overrun}; and the attempt failed: {command.reason}"[:MAX_REASON_CHARS]
+        return _fail_for_good(draft, task, reason, command.spent)
     if not command.retryable:
         return _fail_for_good(draft, task, command.reason, command.spent)
     if command.retry_after_ms is not None:

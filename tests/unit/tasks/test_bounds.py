@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -11,21 +12,37 @@ from coordination.runtime.errors import RejectedError
 from coordination.runtime.framing import EventCodec
 from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES, MAX_REPLY_BYTES
 from coordination.runtime.model import Rejected
-from coordination.tasks import model, wire
-from coordination.tasks.commands import CancelTask, FailTask
-from coordination.tasks.lifecycle import Input
+from coordination.tasks import submitting, wire
+from coordination.tasks.commands import (
+    OPERATOR,
+    CancelTask,
+    DeadLetterFilter,
+    FailTask,
+    PurgeDeadLetters,
+    RefuseOffer,
+    SubmitTasks,
+)
+from coordination.tasks.lifecycle import Input, State
 from coordination.tasks.limits import (
     MAX_ATTEMPTS,
+    MAX_BIDDERS,
+    MAX_DEPENDENCIES,
+    MAX_EARLIER_ATTEMPTS,
+    MAX_KEY_CHARS,
     MAX_NOTE_CHARS,
     MAX_PAYLOAD_BYTES,
     MAX_REASON_CHARS,
     MAX_REFUSALS,
     MAX_RESULT_BYTES,
+    MAX_TICK_BYTES,
     MAX_TICK_TASKS,
     Policy,
 )
-from coordination.tasks.record import Attempt, Refusal, Task
+from coordination.tasks.limits import MAX_DEPTH as MAX_DEPTH_OF_CHAINS
+from coordination.tasks.record import Attempt, Call, ReceivedBid, Refusal, Task
 from coordination.tasks.size import MAX_DEPTH, require_json_bytes
+from coordination.tasks.spec import Dependency, TaskSpec
+from coordination.tasks.views import record_view
 from tests.support.tasking import AGENT, CAPABILITY, SUBMITTER, Tasking
 
 LONG = "x" * 63
@@ -52,13 +69,65 @@ def test_open_tasks_are_bounded_in_bytes() -> None:
     assert not overloaded(tasking.submit("c", payload_bytes=5))
 
 
-def test_requirements_that_tasks_wait_with_are_bounded() -> None:
-    with mock.patch.object(model, "MAX_WAITING_REQUIREMENTS", 2):
+def test_requirements_of_open_tasks_and_their_queues_are_bounded() -> None:
+    with mock.patch.object(submitting, "MAX_WAITING_REQUIREMENTS", 2):
         tasking = Tasking()
         tasking.submit("a", capability="a")
         tasking.submit("b", capability="b")
         assert overloaded(tasking.submit("c", capability="c"))
+        assert overloaded(tasking.submit("c", capability="b", queue="slow"))
         assert not overloaded(tasking.submit("c", capability="b"))
+        tasking.accept(CancelTask(task_id="a", caller=SUBMITTER))
+        assert not overloaded(tasking.submit("d", capability="d"))
+
+
+def test_idempotency_keys_that_are_remembered_are_bounded() -> None:
+    with mock.patch.object(submitting, "MAX_IDEMPOTENCY_KEYS", 1):
+        tasking = Tasking()
+        tasking.submit("a", idempotency_key="a")
+        assert overloaded(tasking.submit("b", idempotency_key="b"))
+        assert not overloaded(tasking.submit("b"))
+
+
+@pytest.mark.parametrize("policy", [Policy(max_dead_letters=1), Policy(max_dead_letter_bytes=16)])
+def test_dead_letters_are_bounded_by_taking_nothing_more_until_some_are_gone(policy: Policy) -> None:
+    tasking = Tasking(policy=policy)
+    tasking.bring_to(State.DEAD_LETTERED)
+    refused = tasking.refused("more")
+    assert overloaded(refused)
+    assert "redrive or purge" in refused.message
+    every = DeadLetterFilter()
+    tasking.accept(PurgeDeadLetters(caller=OPERATOR, which=every, limit=9))
+    assert not overloaded(tasking.submit("more"))
+    assert tasking.model.index.dead_letter_bytes == 0
+
+
+def test_the_bounds_hold_for_the_tasks_of_one_request_together() -> None:
+    every_kind: list[tuple[Policy, dict[str, Any]]] = [
+        (Policy(max_open_tasks=2), {}),
+        (Policy(max_open_bytes=40), {}),
+    ]
+    for policy, fields in every_kind:
+        tasking = Tasking(policy=policy, **fields)
+        commands = tuple(tasking.command(task_id) for task_id in "abc")
+        answers = tasking.accept(SubmitTasks(tasks=commands)).tasks
+        assert [getattr(each, "code", "") for each in answers] == ["", "", "overloaded"]
+        assert answers[2].retryable
+    with mock.patch.object(submitting, "MAX_WAITING_REQUIREMENTS", 2):
+        tasking = Tasking()
+        commands = tuple(tasking.command(each, capability=each) for each in ("a", "b", "c", "a2"))
+        answers = tasking.accept(SubmitTasks(tasks=commands)).tasks
+        assert [getattr(each, "code", "") for each in answers] == ["", "", "overloaded", "overloaded"]
+    with mock.patch.object(submitting, "MAX_IDEMPOTENCY_KEYS", 1):
+        tasking = Tasking()
+        commands = tuple(tasking.command(each, idempotency_key=each) for each in ("a", "b"))
+        answers = tasking.accept(SubmitTasks(tasks=commands)).tasks
+        assert [getattr(each, "code", "") for each in answers] == ["", "overloaded"]
+    with mock.patch.object(submitting, "MAX_SPENT_APPROVALS", 1):
+        tasking = Tasking(approval_expires_ms=9_000)
+        commands = tuple(tasking.command(each, approved_by=each) for each in ("a", "b"))
+        answers = tasking.accept(SubmitTasks(tasks=commands)).tasks
+        assert [getattr(each, "code", "") for each in answers] == ["", "overloaded"]
 
 
 def test_finished_tasks_are_forgotten_oldest_first() -> None:
@@ -75,7 +144,7 @@ def test_finished_tasks_are_bounded_in_bytes() -> None:
     tasking = Tasking(policy=Policy(max_finished_bytes=40))
     for task_id in "abc":
         tasking.submit(task_id)
-        tasking.offer(AGENT)
+        tasking.offer(task_id=task_id)
         tasking.work(Input.ACCEPT, task_id)
         tasking.work(Input.COMPLETE, task_id)
     assert list(tasking.model.state.finished) == ["c"]
@@ -85,13 +154,13 @@ def test_finished_tasks_are_bounded_in_bytes() -> None:
 def test_a_forgotten_id_may_be_used_again_under_new_tokens() -> None:
     tasking = Tasking(policy=Policy(max_finished_tasks=1))
     tasking.submit()
-    tasking.offer(AGENT)
+    tasking.offer()
     old = tasking.task().fencing_token
     tasking.accept(CancelTask(task_id="t", caller=SUBMITTER))
     tasking.submit("other")
     tasking.accept(CancelTask(task_id="other", caller=SUBMITTER))
     tasking.submit()
-    tasking.offer(AGENT)
+    tasking.offer()
     assert tasking.task().fencing_token > old
 
 
@@ -107,39 +176,90 @@ def test_a_journal_written_under_tighter_bounds_can_be_read() -> None:
     assert loose.model.index.finished_bytes == 2 * (10 + len(CAPABILITY))
 
 
+def test_a_finished_task_that_others_still_rest_on_is_kept_beyond_the_bound() -> None:
+    tasking = Tasking(policy=Policy(max_finished_tasks=1))
+    tasking.submit("kept")
+    tasking.submit("waits", after=(Dependency(task_id="kept"),))
+    for task_id in ("kept", "b", "c"):
+        if task_id != "kept":
+            tasking.submit(task_id)
+        tasking.accept(CancelTask(task_id=task_id, caller=SUBMITTER))
+    assert set(tasking.model.state.finished) == {"kept", "c"}
+    assert list(tasking.model.state.unsettled) == ["kept"]
+    tasking.advance(tasking.now_ms)
+    assert not tasking.model.state.unsettled
+    tasking.submit("d")
+    tasking.accept(CancelTask(task_id="d", caller=SUBMITTER))
+    assert len(tasking.model.state.finished) == 1
+    tasking.check_replay()
+    tasking.check_snapshot()
+
+
 def test_agents_that_passed_are_remembered_up_to_a_bound() -> None:
-    tasking = Tasking(policy=Policy(round_pause_ms=0))
+    tasking = Tasking()
     tasking.submit()
-    agents = [f"a{index}" for index in range(MAX_REFUSALS + 5)]
-    for _ in range(MAX_REFUSALS + 3):
-        assert tasking.offer(*agents) == 1
+    for index in range(MAX_REFUSALS + 3):
+        tasking.offer(f"a{index}")
         tasking.work(Input.REFUSE)
         assert len(tasking.task().refusals) <= MAX_REFUSALS
+    assert tasking.task().refusals[-1].agent == f"a{MAX_REFUSALS + 2}"
 
 
 def test_the_largest_tick_fits_into_one_record() -> None:
     tasking = Tasking(policy=Policy(lease_ms=1))
-    for index in range(MAX_TICK_TASKS):
+    for index in range(MAX_TICK_TASKS + 1):
         task_id = f"{index:063}"
         tasking.submit(task_id, submitter=LONG, max_attempts=1)
-        tasking.offer(LONG[:-4] + f"{index:04}")
+        tasking.offer(LONG[:-4] + f"{index:04}", task_id)
         tasking.work(Input.ACCEPT, task_id)
     outcome = tasking.model.tick(10**12)
     codec = EventCodec(tasking.model.event_types)
-    assert len(outcome.events) == 2 * MAX_TICK_TASKS
+    assert MAX_TICK_TASKS <= len(outcome.events) <= MAX_TICK_TASKS + 1
     size_bytes = sum(len(codec.encode(event)) + 1 for event in outcome.events)
     assert size_bytes < MAX_RECORD_BYTES - MAX_COMMAND_EVENTS_BYTES, "commands must find room beside a tick"
 
 
-def test_the_largest_record_fits_into_one_reply() -> None:
+def test_a_tick_whose_reasons_are_long_stops_earlier() -> None:
+    tasking = Tasking(start_by_ms=9_000)
+    reason = "r" * MAX_NOTE_CHARS
+    for index in range(MAX_TICK_TASKS):
+        tasking.submit(f"t{index}", capability="c" * MAX_TEXT_CHARS, payload_bytes=2)
+        tasking.offer(LONG, f"t{index}", expires_ms=20_000)
+        token = tasking.task(f"t{index}").fencing_token
+        tasking.accept(RefuseOffer(task_id=f"t{index}", agent=LONG, fencing_token=token, reason=reason))
+    outcome = tasking.model.tick(9_000)
+    size_bytes = sum(len(event.reason) for event in outcome.events)
+    assert MAX_TICK_BYTES <= size_bytes < MAX_TICK_BYTES + 2 * MAX_TEXT_CHARS
+    assert all(len(event.reason) <= MAX_REASON_CHARS for event in outcome.events)
+
+
+def largest_call() -> Call:
+    called = {f"{index:063}": 2**52 for index in range(MAX_BIDDERS)}
+    return Call(
+        call=2**52,
+        agents=called,
+        bids_until_ms=2**52,
+        bids=tuple(
+            ReceivedBid(agent=agent, incarnation=2**52, at_ms=2**52, reason="\x01" * MAX_NOTE_CHARS)
+            for agent in called
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"state": State.COMPLETED, "result": "z" * MAX_RESULT_BYTES},
+        {"state": State.ANNOUNCED, "call": largest_call()},
+    ],
+    ids=["completed", "announced"],
+)
+def test_the_largest_record_fits_into_one_reply(held: dict[str, Any]) -> None:
     worst = "\x01"
     attempt = Attempt(
         agent=LONG, fencing_token=2**62, started_ms=2**52, ended_ms=2**52, error=worst * MAX_REASON_CHARS
     )
-    task = Task(
-        task_id=LONG,
-        sequence=2**62,
-        submitter=LONG,
+    spec = TaskSpec(
         capability=LONG,
         requirement='"' * MAX_TEXT_CHARS,
         payload={"x": "y" * MAX_PAYLOAD_BYTES},
@@ -147,20 +267,27 @@ def test_the_largest_record_fits_into_one_reply() -> None:
         priority=9,
         deadline_ms=2**52,
         max_attempts=MAX_ATTEMPTS,
+        after=tuple(Dependency(task_id=f"{index:063}") for index in range(MAX_DEPENDENCIES)),
+        idempotency_key=worst * MAX_KEY_CHARS,
+        fairness_key=worst * MAX_KEY_CHARS,
+    )
+    task = Task(
+        task_id=LONG,
+        sequence=2**62,
+        submitter=LONG,
+        spec=spec,
+        seed=2**32 - 1,
         submitted_at_ms=2**52,
-        attempts=(attempt,) * MAX_ATTEMPTS,
+        waits_for=tuple(each.task_id for each in spec.after),
+        chain=(LONG,) * MAX_DEPTH_OF_CHAINS,
+        **held,
+        attempts=(attempt,) * (MAX_ATTEMPTS + MAX_EARLIER_ATTEMPTS),
         refusals=(Refusal(agent=LONG, reason=worst * MAX_NOTE_CHARS, at_ms=2**52),) * MAX_REFUSALS,
         note=worst * MAX_NOTE_CHARS,
-        result="z" * MAX_RESULT_BYTES,
         reason=worst * MAX_REASON_CHARS,
     )
-    record = wire.TaskRecord.model_validate(task, from_attributes=True)
+    record = wire.TaskRecord.model_validate(record_view(task))
     assert len(record.model_dump_json()) < MAX_REPLY_BYTES
-
-
-def test_backoff_doubles_up_to_its_limit() -> None:
-    policy = Policy(retry_first_ms=100, retry_last_ms=500)
-    assert [policy.backoff_ms(attempt) for attempt in (1, 2, 3, 4, 10**6)] == [100, 200, 400, 500, 500]
 
 
 def nested(depth: int) -> object:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from pydantic import TypeAdapter
 
-from coordination.runtime.model import Notice
-from coordination.tasks.commands import CompleteTask, OffersMade, OfferTasks, Sighting, TakeBack
+from coordination.tasks.commands import CompleteTask, Sighting, TakeBack
 from coordination.tasks.events import TaskOffered
 from coordination.tasks.lifecycle import Input, State
-from coordination.tasks.limits import MAX_LOST_TASKS, Policy
+from coordination.tasks.limits import MAX_LOST_TASKS
 from coordination.tasks.record import WORKER_LEFT, WORKER_RESTARTED, Attempt, Holder
-from tests.support.tasking import AGENT, CAPABILITY, Tasking, candidate
+from coordination.tasks.spec import Backoff
+from tests.support.tasking import AGENT, Tasking
 
-POLICY = Policy()
+STEADY = Backoff(first_ms=1_000, jitter=0.0)
 
 
 def restarted(incarnation: int = 2) -> TakeBack:
@@ -26,26 +24,22 @@ def left(incarnation: int = 1) -> TakeBack:
     return TakeBack(sightings=(Sighting(agent=AGENT, incarnation=incarnation, is_gone=True),))
 
 
-def failures(tasking: Tasking) -> list[Any]:
-    return [each.body for each in tasking.messages if isinstance(each, Notice) and each.event == "failed"]
-
-
 @pytest.mark.parametrize(("command", "reason"), [(restarted(), WORKER_RESTARTED), (left(), WORKER_LEFT)])
 def test_the_attempt_of_an_incarnation_that_is_no_more_ends_at_once_as_a_failed_one(
     command: TakeBack, reason: str
 ) -> None:
-    tasking = Tasking()
+    tasking = Tasking(backoff=STEADY)
     token = tasking.bring_to(State.RUNNING).fencing_token
     assert tasking.accept(command).count == 1
     task = tasking.task()
-    assert (task.state, task.retry_at_ms) == (State.FAILED, tasking.now_ms + POLICY.retry_first_ms)
+    assert (task.state, task.retry_at_ms) == (State.FAILED, tasking.now_ms + STEADY.first_ms)
     assert [(each.error, each.incarnation) for each in task.attempts] == [(reason, 1)]
-    assert [each["reason"] for each in failures(tasking)] == [reason]
+    assert [each["reason"] for each in tasking.notices("failed")] == [reason]
     late = CompleteTask(task_id="t", agent=AGENT, fencing_token=token, result=1, result_bytes=1)
     assert tasking.refuse(late) == "stale_token"
     assert tasking.accept(command).count == 0, "it is taken back once"
-    tasking.advance(tasking.now_ms + POLICY.retry_first_ms)
-    assert tasking.offer(candidate(AGENT, incarnation=2)) == 1
+    tasking.advance(tasking.now_ms + STEADY.first_ms)
+    tasking.offer(incarnation=2)
     assert tasking.refuse(late) == "stale_token"
     tasking.check_replay()
     tasking.check_snapshot()
@@ -57,9 +51,8 @@ def test_its_offer_is_void_without_an_attempt_and_the_next_incarnation_is_asked_
     tasking.accept(restarted())
     task = tasking.task()
     assert (task.state, task.attempts, task.refusals) == (State.QUEUED, (), ())
-    assert failures(tasking) == []
-    assert tasking.offer(candidate(AGENT, incarnation=2)) == 1
-    assert tasking.task().fencing_token > old
+    assert tasking.notices("failed") == []
+    assert tasking.offer(incarnation=2).fencing_token > old
     tasking.check_replay()
 
 
@@ -82,33 +75,32 @@ def test_other_agents_keep_what_they_hold() -> None:
 def test_an_incarnation_that_nobody_knows_is_not_judged() -> None:
     tasking = Tasking()
     tasking.submit()
-    tasking.offer(candidate(AGENT, incarnation=0))
+    tasking.offer(incarnation=0)
     tasking.work(Input.ACCEPT)
     assert tasking.accept(left(9)).count == 0
     assert tasking.task().state is State.RUNNING
 
 
 def test_restarts_use_up_the_attempts() -> None:
-    tasking = Tasking()
-    tasking.submit(max_attempts=2)
+    tasking = Tasking(backoff=STEADY, max_attempts=2)
+    tasking.submit()
     for incarnation in (1, 2):
-        tasking.offer(candidate(AGENT, incarnation=incarnation))
+        tasking.offer(incarnation=incarnation)
         tasking.work(Input.ACCEPT)
         tasking.accept(restarted(incarnation + 1))
-        tasking.advance(tasking.now_ms + POLICY.retry_first_ms)
+        tasking.advance(tasking.now_ms + STEADY.first_ms)
     assert (tasking.task().state, tasking.task().reason) == (State.DEAD_LETTERED, WORKER_RESTARTED)
     assert len(tasking.pushes("result")) == 1
 
 
-def test_a_newer_incarnation_among_the_candidates_gets_the_slot_of_the_older() -> None:
+def test_a_worker_that_is_gone_needs_not_confirm_that_it_stopped() -> None:
     tasking = Tasking()
-    tasking.bring_to(State.RUNNING)
-    tasking.submit("next")
-    assert tasking.offer(AGENT) == 0
-    command = OfferTasks(requirement=CAPABILITY, candidates=(candidate(AGENT, incarnation=2),))
-    assert tasking.accept(command) == OffersMade(count=1, taken_back=1)
-    assert (tasking.task().state, tasking.task("next").state) == (State.FAILED, State.OFFERED)
-    assert tasking.model.index.holders() == {AGENT: 2}
+    tasking.bring_to(State.CANCELING)
+    assert tasking.accept(left()).count == 1
+    task = tasking.task()
+    assert (task.state, task.is_confirmed) == (State.CANCELED, False)
+    assert task.attempts[-1].error == WORKER_LEFT
+    assert len(tasking.pushes("result")) == 1
     tasking.check_replay()
 
 
@@ -116,16 +108,16 @@ def test_one_command_takes_back_a_bounded_number_of_tasks() -> None:
     tasking = Tasking()
     for index in range(MAX_LOST_TASKS + 3):
         tasking.submit(f"t{index}")
-    many = candidate(AGENT, max_tasks=1000)
-    while tasking.offer(many):
-        pass
+        tasking.offer(task_id=f"t{index}")
+    assert tasking.model.index.holders() == {AGENT: 1}
     assert tasking.accept(left()).count == MAX_LOST_TASKS
     assert tasking.accept(left()).count == 3
     assert tasking.model.index.holders() == {}
 
 
 def test_what_was_stored_without_incarnations_is_read_as_of_an_unknown_one() -> None:
-    offered = {"task_id": "t", "agent": AGENT, "fencing_token": 1, "expires_ms": 2, "new_round": False}
+    offered = {"task_id": "t", "agent": AGENT, "fencing_token": 1, "at_ms": 1, "expires_ms": 2}
+    offered["new_round"] = False
     assert TypeAdapter(TaskOffered).validate_python(offered).incarnation == 0
     assert TypeAdapter(Holder).validate_python({"agent": AGENT, "expires_ms": 2}).incarnation == 0
     attempt = {"agent": AGENT, "fencing_token": 1, "started_ms": 2}
