@@ -78,9 +78,6 @@ class Session:
         self.knowledge: KnowledgeClient = KnowledgeClient(self.caller)
         self.artifacts: ArtifactsClient = ArtifactsClient(self.caller)
         self.work: WorkDesk = WorkDesk(
-            bus,
-            agent=agent,
-            subjects=self.subjects,
             tasks=self.tasks,
             artifacts=self.artifacts,
             clock=self.clock,

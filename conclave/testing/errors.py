@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from conclave import work
 from coordination.tasks.wire import TaskRecord
 
 _MAX_SHOWN: Final = 8
@@ -39,16 +40,21 @@ class NotFulfilledError(AssertionError):
     """What `Mesh.until` waited for did not become true in time."""
 
 
-class TaskFailedError(AssertionError):
+class TaskFailedError(work.TaskFailedError, AssertionError):
     """A task that `Mesh.run_task` submitted has ended without a result, or not at all.
+
+    It is a `conclave.TaskFailedError`, and an assertion error besides.
 
     Attributes:
         record: The task as the task service knows it.
         failures: What was raised by the handlers that worked on it.
     """
 
-    def __init__(self, message: str, *, record: TaskRecord, failures: Sequence[Failure] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, record: TaskRecord, why: str, failures: Sequence[Failure] = ()
+    ) -> None:
+        super().__init__(record.task_id, record.state, why, attempts=len(record.attempts))
+        self.args = (message,)
         self.record = record
         self.failures: tuple[Failure, ...] = tuple(failures)
 

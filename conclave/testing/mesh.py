@@ -8,7 +8,7 @@ import contextlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, Self, TypeVar, Unpack, overload
 
 from conclave.agent import Agent
 from conclave.identity import SERVICE_NAMES
@@ -16,14 +16,14 @@ from conclave.session import Session
 from conclave.testing.errors import Failure, HandlersFailedError, NotFulfilledError, TaskFailedError
 from conclave.testing.participant import Link, Participant
 from conclave.testing.record import Record
+from conclave.work import TaskFields
 from coordination.runtime import failures
-from coordination.runtime.bus import Bus, Delivery
+from coordination.runtime.bus import Bus
 from coordination.runtime.client import PATIENCE_S
 from coordination.runtime.clock import Clock
-from coordination.runtime.errors import UsageError
+from coordination.runtime.errors import UnavailableError, UsageError
 from coordination.runtime.failures import LISTENER
 from coordination.runtime.names import Subjects, inbox_prefix, require_id
-from coordination.tasks.limits import DEFAULT_ATTEMPTS
 from coordination.tasks.wire import TaskRecord
 
 T = TypeVar("T")
@@ -36,8 +36,8 @@ POLL_S: Final = 0.01
 _POLL_SHARE: Final = 0.02
 """Of the time waited so far, the share that it lets pass before it looks again."""
 _MAX_POLL_S: Final = 1.0
-_RESULT_POLL_MS: Final = 1000
-"""After which a result is asked for that was not pushed; a push may get lost."""
+_LOOK_S: Final = 1.0
+"""How often a test that waits for a result looks whether an agent has ended."""
 _SHOWN_MESSAGES: Final = 20
 _SERVICE_INBOXES: Final = tuple(f"{inbox_prefix(name)}." for name in SERVICE_NAMES)
 
@@ -242,46 +242,39 @@ class Mesh(abc.ABC):
         payload: Mapping[str, Any] | None = None,
         *,
         timeout_s: float = 30.0,
-        max_attempts: int = DEFAULT_ATTEMPTS,
+        **fields: Unpack[TaskFields],
     ) -> Any:
         """Submit a task as the agent ``tester`` and return its result.
 
         Args:
             requirement: What the worker must be able to do: the name of a capability, or whatever
-                ``session.tasks.submit`` takes.
+                ``session.submit`` takes.
             payload: A JSON object.
             timeout_s: How long to wait for the end of the task.
-            max_attempts: How often it is tried.
+            fields: As for ``session.submit``: ``max_attempts=1``, ``priority=5`` and so on.
 
         Raises:
             TaskFailedError: It failed, or has not ended in time; says why, and what the handlers raised.
             RejectedError: The task service does not take it.
         """
         __tracebackhide__ = True
-        ended = asyncio.Event()
-
-        async def notice(_: Delivery) -> None:
-            ended.set()
-
         heard_count = len(self._failures)
         loop = asyncio.get_running_loop()
         give_up_s = loop.time() + timeout_s
         async with self.connect(TESTER) as session:
-            await session.bus.subscribe(session.subjects.inbox(TESTER, "result"), notice)
-            await session.bus.flush()
-            task_id = (await session.tasks.submit(requirement, payload, max_attempts=max_attempts)).task_id
-            while (record := await session.tasks.get(task_id)).finished_at_ms is None:
+            handle = await session.submit(requirement, payload, **fields)
+            while not handle.is_ended:
                 self._raise_if_ended()
-                remaining_ms = int((give_up_s - loop.time()) * 1000)
-                if remaining_ms <= 0:
-                    raise self._task_error(
-                        requirement, record, heard_count, f"not ended within {timeout_s:g} s"
-                    )
-                await self.clock.wait(ended, min(_RESULT_POLL_MS, remaining_ms))
-                ended.clear()
+                remaining_s = give_up_s - loop.time()
+                if remaining_s <= 0:
+                    why = f"not ended within {timeout_s:g} s"
+                    raise self._task_error(requirement, await handle.record(), heard_count, why)
+                with contextlib.suppress(UnavailableError):
+                    await handle.wait(timeout_s=min(_LOOK_S, remaining_s))
+            record = await handle.record()
             if record.state != "completed":
                 raise self._task_error(requirement, record, heard_count, record.reason)
-            return record.result
+            return await handle.result()
 
     def _task_error(
         self, requirement: str, record: TaskRecord, heard_count: int, why: str
@@ -295,7 +288,7 @@ class Mesh(abc.ABC):
         lines += [f"  {failure}" for failure in mine]
         if not record.attempts:
             lines.append("  nobody has worked on it; is an agent that can do it in the mesh?")
-        error = TaskFailedError("\n".join(lines), record=record, failures=mine)
+        error = TaskFailedError("\n".join(lines), record=record, why=why, failures=mine)
         error.__cause__ = mine[0].error if mine else None
         return error
 

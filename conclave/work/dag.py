@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from conclave.work.errors import DagFailedError
 from conclave.work.handle import FOREVER_S, TaskHandle, gather
-from coordination.runtime.errors import UnavailableError
-from coordination.tasks.dags import ENDED_DAGS
 from coordination.tasks.wire import DagReply
 
 if TYPE_CHECKING:
@@ -29,12 +26,9 @@ class DagHandle:
         self.dag_id = dag_id
         self.tasks: Mapping[str, TaskHandle] = MappingProxyType(dict(tasks))
         self._desk = desk
-        self._ending = desk.endings.of_dag(dag_id)
 
     def __repr__(self) -> str:
-        outcome = self._ending.outcome
-        state = "open" if outcome is None else outcome.state
-        return f"<DagHandle {self.dag_id}: {state}, {len(self.tasks)} tasks>"
+        return f"<DagHandle {self.dag_id}: {', '.join(self.tasks) or 'tasks not known'}>"
 
     def __getitem__(self, name: str) -> TaskHandle:
         """The task called `name`."""
@@ -65,19 +59,8 @@ class DagHandle:
             UnavailableError: It goes on, or nobody can say.
             RejectedError: There is no such DAG (``unknown_dag``).
         """
-        desk, ending, loop = self._desk, self._ending, asyncio.get_running_loop()
-        await desk.endings.listen()
-        started_s = loop.time()
-        until_s = started_s + (FOREVER_S if timeout_s is None else timeout_s)
-        with ending.watched():
-            while True:
-                news = ending.news
-                record = await self.record()
-                if record.state in ENDED_DAGS:
-                    return record
-                if loop.time() >= until_s:
-                    raise UnavailableError(f"DAG {self.dag_id} has not ended within {timeout_s:g} s")
-                await desk.endings.wait(ending, news, loop.time() - started_s, until_s)
+        until_s = FOREVER_S if timeout_s is None else timeout_s
+        return await self._desk.tasks.dag_ended(self.dag_id, timeout_s=until_s)
 
     async def results(self, *, timeout_s: float | None = None) -> dict[str, Any]:
         """The results of all tasks by name, when the DAG has completed; those that were skipped are left out.
@@ -91,7 +74,8 @@ class DagHandle:
         if record.state != "completed":
             raise DagFailedError(self.dag_id, record.state, record.reason)
         done = [each for each in record.tasks if each.state == "completed"]
-        found = await gather(*(self._desk.task(each.task_id) for each in done))
+        handles = [self.tasks.get(each.name) or self._desk.task(each.task_id) for each in done]
+        found = await gather(*handles)
         return {each.name: result for each, result in zip(done, found, strict=True)}
 
     async def cancel(

@@ -10,7 +10,6 @@ from typing import Any, Final, Unpack
 from pydantic import BaseModel
 
 from conclave.work.dag import DagHandle
-from conclave.work.endings import Endings
 from conclave.work.errors import TasksRefusedError
 from conclave.work.fields import TaskFields, wire_fields
 from conclave.work.handle import TaskHandle
@@ -18,11 +17,10 @@ from conclave.work.large import placed
 from coordination.artifacts.client import ArtifactsClient
 from coordination.requirements import Requirement
 from coordination.runtime.asking import items, mapping
-from coordination.runtime.bus import Bus
 from coordination.runtime.clock import Clock
 from coordination.runtime.errors import RejectedError, UsageError
-from coordination.runtime.names import Subjects
 from coordination.tasks.client import TasksClient
+from coordination.tasks.waiting import Expected
 from coordination.tasks.wire import Parent, RefusedReply, SubmitReply, SubmitRequest
 
 _RETRY_FIRST_S: Final = 0.1
@@ -34,9 +32,6 @@ class WorkDesk:
     """What one session hands out; `Session.work`.
 
     Args:
-        bus: The session's connection.
-        agent: Whose session it is.
-        subjects: The deployment's subjects.
         tasks: The session's client of the task service.
         artifacts: Its client of the object store.
         clock: What time it is.
@@ -46,10 +41,7 @@ class WorkDesk:
 
     def __init__(
         self,
-        bus: Bus,
         *,
-        agent: str,
-        subjects: Subjects,
         tasks: TasksClient,
         artifacts: ArtifactsClient,
         clock: Clock,
@@ -58,16 +50,13 @@ class WorkDesk:
     ) -> None:
         self.tasks = tasks
         self.artifacts = artifacts
-        self.endings: Endings = Endings(bus, subjects, agent, tasks)
         self._clock = clock
         self._entropy = entropy
         self._patience_s = patience_s
 
     def task(self, task_id: str) -> TaskHandle:
         """A handle for a task that is known by its id; nothing is asked."""
-        handle = TaskHandle(self, task_id)
-        handle.note_unheard()
-        return handle
+        return TaskHandle(self, self.tasks.expected(task_id))
 
     def dag(self, dag_id: str, tasks: Mapping[str, str] | None = None) -> DagHandle:
         """A handle for a DAG that is known by its id; nothing is asked."""
@@ -93,18 +82,17 @@ class WorkDesk:
                 given, told["payload_reference"] = {}, reference
             if told.get("task_id") is None:
                 told["task_id"] = self._fresh_id()
-        await self.endings.listen()
+        await self.tasks.listen()
         known = told.get("task_id")
         # Before it is submitted: its end may come sooner than the answer.
-        handle = None if known is None else TaskHandle(self, known)
+        expected = None if known is None else self.tasks.expected(known)
         reply = await self.tasks.submit(requirement, given, parent=parent, **told)
-        return self._handle(reply, handle)
+        return self._handle(reply, expected)
 
-    def _handle(self, reply: SubmitReply, handle: TaskHandle | None) -> TaskHandle:
-        if handle is None or reply.task_id != handle.task_id or reply.duplicate:
-            handle = TaskHandle(self, reply.task_id, is_duplicate=reply.duplicate)
-            handle.note_unheard()  # it may have ended before we listened
-        return handle
+    def _handle(self, reply: SubmitReply, expected: Expected | None) -> TaskHandle:
+        if expected is None or reply.task_id != expected.task_id:
+            expected = self.tasks.expected(reply.task_id)
+        return TaskHandle(self, expected, is_duplicate=reply.duplicate)
 
     async def submit_many(self, tasks: Iterable[SubmitRequest | Mapping[str, Any]]) -> list[TaskHandle]:
         """See `Session.submit_many`."""
@@ -112,15 +100,16 @@ class WorkDesk:
             await self._prepared(each, f"tasks.{place}")
             for place, each in enumerate(items("tasks", tasks, of="tasks"))
         ]
-        await self.endings.listen()
-        handles: list[TaskHandle | None] = [TaskHandle(self, each["task_id"]) for each in requests]
-        refusals = await self._submit_all(requests, handles)
+        await self.tasks.listen()
+        expected = [self.tasks.expected(each["task_id"]) for each in requests]
+        handles: list[TaskHandle | None] = [None] * len(requests)
+        refusals = await self._submit_all(requests, expected, handles)
         if refusals:
             raise TasksRefusedError(handles, refusals)
         return [each for each in handles if each is not None]
 
     async def _submit_all(
-        self, requests: list[dict[str, Any]], handles: list[TaskHandle | None]
+        self, requests: list[dict[str, Any]], expected: list[Expected], handles: list[TaskHandle | None]
     ) -> dict[int, RejectedError]:
         """Submit `requests`, again where the service was overloaded; what it refuses for good, by place."""
         refusals: dict[int, RejectedError] = {}
@@ -132,11 +121,10 @@ class WorkDesk:
             again: list[int] = []
             for place, answer in zip(places, answers, strict=True):
                 if not isinstance(answer, RefusedReply):
-                    handles[place] = self._handle(answer, handles[place])
+                    handles[place] = self._handle(answer, expected[place])
                 elif answer.retryable and loop.time() + delay_s < give_up_s:
                     again.append(place)
                 else:
-                    handles[place] = None
                     refusals[place] = _refusal(answer)
             places = again
             if places:
@@ -152,17 +140,11 @@ class WorkDesk:
             {**await self._prepared(each, f"tasks.{name}"), "name": name}
             for name, each in mapping("tasks", tasks).items()
         ]
-        await self.endings.listen()
-        dag_id = dag_id or self._fresh_id()
-        handles = {each["name"]: TaskHandle(self, each["task_id"]) for each in prepared}
-        known = self.endings.of_dag(dag_id)  # held until there is a handle
-        reply = await self.tasks.submit_dag(prepared, dag_id=dag_id)
-        assert known.key == dag_id
-        return DagHandle(
-            self,
-            reply.dag_id,
-            {each.name: self._handle(each, handles.get(each.name)) for each in reply.tasks},
-        )
+        await self.tasks.listen()
+        expected = {each["name"]: self.tasks.expected(each["task_id"]) for each in prepared}
+        reply = await self.tasks.submit_dag(prepared, dag_id=dag_id or self._fresh_id())
+        handles = {each.name: self._handle(each, expected.get(each.name)) for each in reply.tasks}
+        return DagHandle(self, reply.dag_id, handles)
 
     async def _prepared(self, given: BaseModel | Mapping[str, Any], place: str) -> dict[str, Any]:
         """One of several tasks, under an id, its payload in the object store if it is large.

@@ -56,12 +56,14 @@ class TaskFields(TypedDict, total=False):
     """It expires if it has not ended in so many seconds."""
     deadline_ms: int | None
     """The same as a moment."""
-    timeout_s: float
+    attempt_timeout_s: float
     """One attempt may take so long, however alive its worker is."""
     timeout_ms: int | None
+    """The same."""
     lease_s: float
     """Its worker may be silent for so long; by default as the deployment says (30)."""
     lease_ms: int | None
+    """The same."""
     max_attempts: int
     """1 to 20."""
     max_rounds: int
@@ -98,7 +100,7 @@ class TaskFields(TypedDict, total=False):
 
 
 _MOMENTS: Final = {"run_in_s": "run_at_ms", "start_by_s": "start_by_ms", "deadline_s": "deadline_ms"}
-_DURATIONS: Final = {"timeout_s": "timeout_ms", "lease_s": "lease_ms"}
+_DURATIONS: Final = {"attempt_timeout_s": "timeout_ms", "lease_s": "lease_ms"}
 _SECONDS: Final = {**_MOMENTS, **_DURATIONS}
 _NAMES: Final = frozenset(TaskFields.__annotations__)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from conclave.work.errors import failure_of
 from conclave.work.large import fetched
-from coordination.runtime.errors import UnavailableError
 from coordination.tasks.lifecycle import ENDED
+from coordination.tasks.waiting import Expected
 from coordination.tasks.wire import ExplainReply, TaskRecord, TaskResult
 
 if TYPE_CHECKING:
@@ -42,27 +42,22 @@ class TaskHandle:
         is_duplicate: It had been submitted before, under its id or its key.
     """
 
-    __slots__ = ("_desk", "_ending", "is_duplicate", "task_id")
+    __slots__ = ("_desk", "_expected", "is_duplicate", "task_id")
 
-    def __init__(self, desk: WorkDesk, task_id: str, *, is_duplicate: bool = False) -> None:
-        self.task_id = task_id
+    def __init__(self, desk: WorkDesk, expected: Expected, *, is_duplicate: bool = False) -> None:
+        self.task_id: str = expected.task_id
         self.is_duplicate = is_duplicate
         self._desk = desk
-        self._ending = desk.endings.of_task(task_id)
+        self._expected = expected
 
     def __repr__(self) -> str:
-        outcome = self._ending.outcome
+        outcome = self._expected.result
         return f"<TaskHandle {self.task_id}: {'open' if outcome is None else outcome.state}>"
 
     @property
     def is_ended(self) -> bool:
         """Whether this session knows that the task has ended; without asking."""
-        return self._ending.outcome is not None
-
-    def note_unheard(self) -> None:
-        """Its end may have come before this session listened: whoever waits asks at once."""
-        if self._ending.outcome is None:
-            self._ending.is_over = True
+        return self._expected.result is not None
 
     async def result(self, *, timeout_s: float | None = None) -> Any:
         """The task's result, as the worker's handler returned it: plain JSON data.
@@ -141,26 +136,14 @@ class TaskHandle:
 
     async def _outcome(self, timeout_s: float | None) -> TaskResult:
         """How the task has ended, as soon as it has."""
-        ending = self._ending
-        if (known := ending.result()) is not None:
+        known = self._expected.result
+        if known is not None:
             return known
-        desk, loop = self._desk, asyncio.get_running_loop()
-        await desk.endings.listen()
-        started_s = loop.time()
-        until_s = started_s + (FOREVER_S if timeout_s is None else timeout_s)
-        with ending.watched():
-            while (known := ending.result()) is None:
-                news = ending.news
-                if ending.is_over:
-                    ending.is_over = False
-                    outcome = _outcome_of(await desk.tasks.get(self.task_id))
-                    if outcome is not None:
-                        ending.tell(outcome)
-                        continue
-                if loop.time() >= until_s:
-                    raise UnavailableError(f"task {self.task_id} has not ended within {timeout_s:g} s")
-                await desk.endings.wait(ending, news, loop.time() - started_s, until_s)
-        return known
+        until_s = FOREVER_S if timeout_s is None else timeout_s
+        outcome = await self._desk.tasks.result(self.task_id, timeout_s=until_s)
+        if self._expected.result is None:
+            self._expected.result = outcome
+        return self._expected.result
 
 
 async def gather(
@@ -195,22 +178,4 @@ def _progress_of(record: TaskRecord) -> Progress:
         note=record.note,
         agent=holder,
         attempt=len(record.attempts),
-    )
-
-
-def _outcome_of(record: TaskRecord) -> TaskResult | None:
-    """What would have been pushed; None if the task goes on, such as a dead letter that was redriven."""
-    if record.state not in ENDED:
-        return None
-    return TaskResult(
-        task_id=record.task_id,
-        state=record.state,
-        result=record.result,
-        result_reference=record.result_reference,
-        reason=record.reason,
-        attempts=len(record.attempts),
-        fencing_token=record.fencing_token,
-        finished_at_ms=record.finished_at_ms or 0,
-        dag=record.dag,
-        name=record.name,
     )

@@ -12,7 +12,7 @@ from coordination.tasks import wire
 from coordination.tasks.asking import Given, SubmitOptions, batches, listed, part, submission
 from coordination.tasks.limits import MAX_BATCH, MAX_PAGE
 from coordination.tasks.operating import Operating
-from coordination.tasks.waiting import Waiting
+from coordination.tasks.waiting import Expected, Waiting
 from coordination.tasks.watching import dag_ended, watch, watch_all
 
 
@@ -309,6 +309,17 @@ class TasksClient(Operating):
         """
         await self._waiting.result(task_id, timeout_s=timeout_s)
         return await self.get(task_id)
+
+    async def listen(self) -> None:
+        """Hear the ends of the caller's own tasks from now on; done by itself when it waits for one."""
+        await self._waiting.listen()
+
+    def expected(self, task_id: str) -> Expected:
+        """The end of a task, kept while the answer is held, for `result` and for whoever looks at it.
+
+        Whoever listens, and expects tasks before it submits them, needs no question, however many they are.
+        """
+        return self._waiting.expect(task_id)
 
     async def result(self, task_id: str, *, timeout_s: float) -> wire.TaskResult:
         """As `ended`, with nothing but how it ended; whoever submitted the task pays for no query.

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+from weakref import WeakValueDictionary
 
 from pydantic import ValidationError
 
@@ -51,6 +52,21 @@ class _Wait:
     noticing: Subscription | None = None
 
 
+class Expected:
+    """The end of one task, for whoever holds this: it is kept from when it is heard, however many there are.
+
+    Args:
+        task_id: The task.
+    """
+
+    __slots__ = ("__weakref__", "result", "task_id")
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        self.result: wire.TaskResult | None = None
+        """How it ended, the first time; None while that is not known."""
+
+
 class Waiting:
     """Everything that one client waits for.
 
@@ -63,6 +79,8 @@ class Waiting:
         self._waits: dict[str, _Wait] = {}
         self._kept: OrderedDict[str, tuple[wire.TaskResult, int]] = OrderedDict()
         self._kept_bytes = 0
+        self._expected: WeakValueDictionary[str, Expected] = WeakValueDictionary()
+        """What somebody holds; the rest is bounded by that."""
         self._beginning = asyncio.Lock()
         self._listening = asyncio.Event()
         self._asker: asyncio.Task[None] | None = None
@@ -79,7 +97,7 @@ class Waiting:
         try:
             async with asyncio.timeout(timeout_s):
                 delay_s = FIRST_ASK_S if self._listening.is_set() else 0.0
-                await self._listen()
+                await self.listen()
                 kept = self._kept.pop(task_id, None)
                 if kept is not None:
                     self._kept_bytes -= kept[1]
@@ -98,6 +116,13 @@ class Waiting:
                     await self._leave(wait, future)
         except TimeoutError:
             raise UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s") from None
+
+    def expect(self, task_id: str) -> Expected:
+        """The end of a task, kept while this is held; the same for everybody who expects it."""
+        expected = self._expected.get(task_id)
+        if expected is None:
+            self._expected[task_id] = expected = Expected(task_id)
+        return expected
 
     def forget(self, task_id: str | None) -> None:
         """Drop what was kept of a task: it is submitted anew, under the same id."""
@@ -122,8 +147,8 @@ class Waiting:
 
     # --- listening
 
-    async def _listen(self) -> None:
-        """Hear the ends of the caller's own tasks, from the first time on that it waits for one."""
+    async def listen(self) -> None:
+        """Hear the ends of the caller's own tasks from now on; idempotent."""
         if self._listening.is_set():
             return
         async with self._beginning:
@@ -161,9 +186,12 @@ class Waiting:
 
     def _settle(self, result: wire.TaskResult) -> bool:
         """Tell everybody who waits for it; False if nobody does."""
+        expected = self._expected.get(result.task_id)
+        if expected is not None and expected.result is None:
+            expected.result = result
         wait = self._waits.pop(result.task_id, None)
         if wait is None:
-            return False
+            return expected is not None
         for future in wait.futures:
             if not future.done():
                 future.set_result(result)

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_serializer
+from pydantic_core import from_json
 
 from conclave.agent.results import ResultError, message_content, task_result
+from coordination.artifacts.limits import MAX_ARTIFACT_BYTES
 from coordination.tasks.limits import MAX_RESULT_BYTES
 
 
@@ -67,7 +69,7 @@ ITSELF.append(ITSELF)
     ],
 )
 def test_what_a_task_handler_returns_becomes_the_result(returned: Any, result: dict[str, Any]) -> None:
-    assert task_result(returned) == result
+    assert task_result(returned).result == result
 
 
 @pytest.mark.parametrize(
@@ -79,12 +81,21 @@ def test_what_a_task_handler_returns_becomes_the_result(returned: Any, result: d
         ({"a": [float("inf")]}, "NaN or infinity"),
         (ITSELF, "nested too deep, or in itself"),
         (b"\xff", "not JSON"),
-        ("x" * MAX_RESULT_BYTES, r"has 131074 bytes of JSON.*at most 131072; put it into an artifact"),
+        ("x" * MAX_ARTIFACT_BYTES, r"has 16777218 bytes of JSON.*at most 16777216; put the parts into art"),
     ],
 )
 def test_what_is_not_json_or_too_large_is_refused(returned: Any, problem: str) -> None:
     with pytest.raises(ResultError, match=problem):
         task_result(returned)
+
+
+def test_a_result_that_is_too_large_for_a_record_comes_with_its_bytes() -> None:
+    small = task_result("x" * (MAX_RESULT_BYTES - len('{"result":""}')))
+    assert (small.size_bytes, small.content) == (MAX_RESULT_BYTES, b"")
+    large = task_result("x" * (MAX_RESULT_BYTES - len('{"result":""}') + 1))
+    assert from_json(large.content) == large.result
+    assert len(large.content) == large.size_bytes == MAX_RESULT_BYTES + 1
+    assert task_result({"a": "x" * MAX_RESULT_BYTES}).content.startswith(b'{"a":"xx')
 
 
 def test_the_text_of_an_error_in_a_serializer_stays_here() -> None:
