@@ -30,7 +30,7 @@ DEFAULT_SAVE: Final = Path("out/tasks-benchmark")
 _WARM_UP_S: Final = 60.0
 _SETTLE_S: Final = 0.5
 """Between the throughput and the latency of one system: time to become idle."""
-_PLOT: Final = Path(__file__).resolve().parent / "peers" / "plot.py"
+PEERS_CODE: Final = Path(__file__).resolve().parent / "peers"
 _PACKAGES: Final = (
     *("arq", "celery", "dramatiq", "hiredis", "kombu", "nats-py"),
     *("redis", "taskiq", "taskiq-nats", "taskiq-redis", "uvloop"),
@@ -154,7 +154,7 @@ def save(run: report.Run, place: Path) -> None:
     place.with_suffix(".txt").write_text("\n".join(lines_of(run)) + "\n", encoding="utf-8")
     drawn = place.with_suffix(".svg")
     summary = json.dumps([each.model_dump() for each in report.summarize(run)])
-    command = [python_of("main"), str(_PLOT), str(drawn), OURS]
+    command = [python_of("main"), str(PEERS_CODE / "plot.py"), str(drawn), OURS]
     plotted = subprocess.run(command, input=summary, text=True, check=False)
     print(f"\nsaved {saved}" + (f" and {drawn}" if plotted.returncode == 0 else "; the plot FAILED"))
 
