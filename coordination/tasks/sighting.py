@@ -66,12 +66,14 @@ class RosterFeed:
             await self._confirm()
             self._roster.is_current = True
             self._must_look_at_all = True
+            pause_ms = 0
             while True:
                 self._changed.clear()
                 host.wake()
                 await self._look(host)
-                await self._shell.clock.wait(self._never, WAKE_PAUSE_MS)
+                await self._shell.clock.wait(self._never, pause_ms)
                 await self._shell.clock.wait(self._changed, None)
+                pause_ms = WAKE_PAUSE_MS
         finally:
             self._roster.is_current = False
             self._following.are_loads_wanted = False
