@@ -3,138 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from coordination.registry import service as registry
-from coordination.registry.client import RegistryClient
 from coordination.registry.wire import Capability
 from coordination.requirements import Requirement, RequirementSyntaxError, parse
 from coordination.runtime.bus import Delivery
-from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError, UsageError
-from coordination.runtime.journal import Journal
-from coordination.runtime.memory import MemoryBus, MemoryExchange
-from coordination.runtime.memory_store import MemoryStore, MemoryStream
-from coordination.runtime.names import Subjects
-from coordination.runtime.runner import Runner, Shell
+from coordination.runtime.memory_store import MemoryStream
 from coordination.runtime.trace import CURRENT_TRACE, TraceContext
 from coordination.tasks import sighting, wire
-from coordination.tasks import service as tasks
 from coordination.tasks.client import TasksClient
-from coordination.tasks.limits import Policy
-from tests.support.clock import ManualClock
+from tests.support.taskroom import BACKOFF_MS, POLICY, WAIT_S, Room, Worker, a_room
 from tests.support.waiting import settle
-
-WAIT_S = 10.0
-POLICY = Policy()
-BACKOFF_MS = 1_000
-
-
-class Worker:
-    """An agent with a queue of the offers it received."""
-
-    def __init__(self, caller: Caller) -> None:
-        self.agent = caller.agent
-        self.tasks = TasksClient(caller)
-        self.registry = RegistryClient(caller)
-        self._caller = caller
-        self._offers: asyncio.Queue[wire.TaskOffer] = asyncio.Queue()
-
-    async def start(
-        self,
-        capability: str | Capability,
-        *,
-        max_tasks: int = 1,
-        labels: Mapping[str, str] | None = None,
-    ) -> Worker:
-        async def take(delivery: Delivery) -> None:
-            self._offers.put_nowait(wire.TaskOffer.model_validate_json(delivery.payload))
-
-        inbox = self._caller.subjects.inbox(self.agent, "task")
-        await self._caller.bus.subscribe(inbox, take)
-        await self.registry.register([capability], max_tasks=max_tasks, labels=labels)
-        return self
-
-    async def next_offer(self) -> wire.TaskOffer:
-        async with asyncio.timeout(WAIT_S):
-            return await self._offers.get()
-
-    async def work(self, count: int, done: list[str]) -> None:
-        """Accept and complete `count` offers."""
-        for _ in range(count):
-            offer = await self.next_offer()
-            await self.tasks.accept(offer.task_id, offer.fencing_token)
-            await self.tasks.progress(offer.task_id, offer.fencing_token, share=0.5, note="half")
-            result = {"by": self.agent, "doubled": offer.payload["n"] * 2}
-            done.append(offer.task_id)
-            await self.tasks.complete(offer.task_id, offer.fencing_token, result)
-
-
-class Room:
-    """Services on one exchange, started one by one."""
-
-    def __init__(self, group: asyncio.TaskGroup) -> None:
-        self.exchange = MemoryExchange()
-        self.clock = ManualClock()
-        self._group = group
-        self._running: list[Runner] = []
-        self._buses: list[MemoryBus] = []
-
-    def caller(self, agent: str) -> Caller:
-        """A new connection of `agent`."""
-        bus = MemoryBus(self.exchange, agent=agent)
-        self._buses.append(bus)
-        return Caller(bus, agent=agent, patience_s=2.0)
-
-    async def serve_registry(self) -> None:
-        bus = MemoryBus(self.exchange, agent=registry.NAME)
-        shell = Shell.of(bus, service=registry.NAME, subjects=Subjects())
-        journals = [Journal(MemoryStore(MemoryStream()))]
-        await self._start(Runner(registry.define(shell), shell=shell, journals=journals))
-
-    async def serve_tasks(self, journal: MemoryStream | None = None) -> None:
-        bus = MemoryBus(self.exchange, agent=tasks.NAME)
-        shell = Shell.of(bus, service=tasks.NAME, subjects=Subjects(), clock=self.clock)
-        journals = [Journal(MemoryStore(journal or MemoryStream()))]
-        await self._start(Runner(tasks.define(shell, policy=POLICY), shell=shell, journals=journals))
-
-    async def results(self, submitter: Caller) -> asyncio.Queue[wire.TaskResult]:
-        queue: asyncio.Queue[wire.TaskResult] = asyncio.Queue()
-
-        async def take(delivery: Delivery) -> None:
-            queue.put_nowait(wire.TaskResult.model_validate_json(delivery.payload))
-
-        await submitter.bus.subscribe(submitter.subjects.inbox(submitter.agent, "result"), take)
-        return queue
-
-    async def stop(self) -> None:
-        for bus in self._buses:
-            await bus.close()
-        for runner in self._running:
-            runner.stop()
-
-    async def _start(self, runner: Runner) -> None:
-        self._running.append(runner)
-        self._group.create_task(runner.run())
-        async with asyncio.timeout(WAIT_S):
-            await runner.ready.wait()
-
-
-@contextlib.asynccontextmanager
-async def a_room(journal: MemoryStream | None = None) -> AsyncIterator[Room]:
-    """Registry and tasks, both running."""
-    async with asyncio.TaskGroup() as group:
-        room = Room(group)
-        await room.serve_registry()
-        await room.serve_tasks(journal)
-        try:
-            yield room
-        finally:
-            await room.stop()
 
 
 async def test_many_tasks_are_each_done_once_and_a_restart_forgets_nothing() -> None:
