@@ -15,7 +15,7 @@ from coordination.runtime.bus import NatsBus
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import AuthorizationError, UnavailableError
 
-_CALLED: Final = {"consensus": "consensus service"}
+_CALLED: Final = {"consensus": "consensus service", "tasks": "task service"}
 
 
 @contextlib.asynccontextmanager

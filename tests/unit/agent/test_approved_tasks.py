@@ -9,7 +9,8 @@ import pytest
 from conclave import Agent, TaskContext, UsageError
 from conclave.testing import MemoryMesh
 from coordination.tasks.artifact import task_artifact
-from coordination.tasks.wire import TaskRecord
+from coordination.tasks.wire import TaskOffer
+from tests.support.virtual import pass_time
 
 PAYLOAD = {"host": "alpha"}
 
@@ -52,23 +53,41 @@ async def test_a_task_that_nobody_approved_goes_to_whoever_takes_such(memory_mes
         }
 
 
-async def test_a_task_that_nobody_approved_is_refused_with_the_reason(memory_mesh: MemoryMesh) -> None:
+async def test_a_task_that_nobody_approved_waits_and_says_why(memory_mesh: MemoryMesh) -> None:
     done: list[str] = []
     agent = operator("careful", done, requires_approval=True)
     async with memory_mesh.join(agent), memory_mesh.connect("ada") as ada:
-        queued = await ada.tasks.submit("restart", PAYLOAD)
+        waiting = await ada.submit("restart", PAYLOAD)
+        await pass_time(60)
+        (why,) = (await waiting.explain()).agents
+        record = await waiting.cancel()
+    assert (why.agent, why.verdict) == ("careful", "needs_approval")
+    assert (record.refusals, record.attempts, done) == ((), (), [])
 
-        async def refused() -> TaskRecord | None:
-            record = await ada.tasks.get(queued.task_id)
-            return record if record.refusals else None
 
-        record = await memory_mesh.until(refused, timeout_s=60)
-        assert record is not None
-        await ada.tasks.cancel(queued.task_id)
-    (refusal,) = record.refusals
-    assert refusal.agent == "careful"
-    assert refusal.reason.startswith("requires_approval: ")
-    assert "with the approval of its proposal" in refusal.reason
+async def test_an_offer_that_nobody_approved_is_refused_with_the_reason(memory_mesh: MemoryMesh) -> None:
+    done: list[str] = []
+    agent = operator("careful", done, requires_approval=True)
+    # As of a task service that does not know what the capability insists on.
+    offer = TaskOffer(
+        task_id="t",
+        fencing_token=1,
+        capability="restart",
+        payload=PAYLOAD,
+        submitter="ada",
+        priority=0,
+        attempt=1,
+        max_attempts=1,
+        lease_ms=30_000,
+        offer_expires_ms=memory_mesh.clock.now_ms() + 5_000,
+    )
+    async with memory_mesh.join(agent), memory_mesh.connect("ada") as ada:
+        await ada.bus.publish(ada.subjects.inbox("careful", "task"), offer.model_dump_json().encode())
+        (body,) = await memory_mesh.until(lambda: memory_mesh.record.bodies("conclave.call.tasks.report.*"))
+    (refusal,) = body["items"]
+    assert refusal["do"] == "refuse"
+    assert refusal["reason"].startswith("requires_approval: ")
+    assert "with the approval of its proposal" in refusal["reason"]
     assert done == []
 
 

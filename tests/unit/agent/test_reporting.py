@@ -1,4 +1,4 @@
-"""What an agent says of its tasks goes in few calls, in order, and every answer finds whoever waits for it."""
+"""What an agent says of its tasks goes in few calls, in order, and every answer finds who waits for it."""
 
 from __future__ import annotations
 

@@ -99,11 +99,15 @@ async def test_a_renewal_that_fails_for_no_good_reason_fails_the_attempt_and_say
     async def work() -> None:
         await pass_time(2 * LEASE_S)
 
-    async def garble(*_: object, **__: object) -> None:
-        raise PeerProtocolError("the answer is not a StandingReply")
-
     async with memory_mesh.join(agent) as session, memory_mesh.connect("boss") as boss:
-        monkeypatch.setattr(session.tasks, "progress", garble)
+        report = session.tasks.report
+
+        async def garbled(items: Any) -> Any:
+            if any(item["do"] == "progress" for item in items):
+                raise PeerProtocolError("the answer is not a ReportReply")
+            return await report(items)
+
+        monkeypatch.setattr(session.tasks, "report", garbled)
         record = await ended(memory_mesh, (await boss.tasks.submit("work", max_attempts=1)).task_id)
     assert record.reason.startswith("PeerProtocolError (see the agent's log")
     assert any(isinstance(each.error, PeerProtocolError) for each in memory_mesh.take_failures())
@@ -121,15 +125,15 @@ async def test_an_impatient_session_lets_the_loop_turn_while_a_result_cannot_be_
         return "done"
 
     async with memory_mesh.connect("worker", patience_s=0.0) as session, memory_mesh.connect("boss") as boss:
-        complete = session.tasks.complete
+        report = session.tasks.report
 
-        async def counted(*arguments: Any) -> Any:
+        async def counted(items: Any) -> Any:
             nonlocal reports
-            reports += 1
+            reports += any(item["do"] == "complete" for item in items)
             assert reports < 100, "it reports without end, and the loop never turns"
-            return await complete(*arguments)
+            return await report(items)
 
-        monkeypatch.setattr(session.tasks, "complete", counted)
+        monkeypatch.setattr(session.tasks, "report", counted)
         async with agent.joined(session):
             task_id = (await boss.tasks.submit("work")).task_id
             await memory_mesh.until(lambda: reports > 3)
@@ -163,7 +167,7 @@ async def test_an_agent_that_is_told_twice_to_end_takes_its_handlers_with_it(mem
             await pass_time(0.1)
         assert taking_part.done()
         assert seen == ["begun", "ended"]
-        refused = memory_mesh.record.on("conclave.call.tasks.refuse.worker")
+        refused = memory_mesh.record.on("conclave.call.tasks.report.worker")
         await boss.tasks.submit("wait")
         await pass_time(60)
-        assert memory_mesh.record.on("conclave.call.tasks.refuse.worker") == refused, "it still hears offers"
+        assert memory_mesh.record.on("conclave.call.tasks.report.worker") == refused, "it still hears offers"

@@ -146,7 +146,7 @@ async def test_a_payload_that_does_not_fit_fails_for_good_and_names_the_field(
     [
         (object(), "Unable to serialize unknown type: <class 'object'>"),
         (float("nan"), "NaN or infinity"),
-        ("x" * 200_000, "at most 131072; put it into an artifact"),
+        ("x" * 17_000_000, "at most 16777216; put the parts into artifacts"),
         ([[[]]] * 3, ""),
     ],
 )
