@@ -39,7 +39,8 @@ def test_each_item_of_a_report_counts_or_is_refused_by_itself() -> None:
     reported = tasking.accept(Report(agent=AGENT, items=tuple(items)))
     told = [each.state if isinstance(each, Standing) else each.code for each in reported.results]
     assert told == [
-        State.RUNNING, State.QUEUED, State.COMPLETED, State.FAILED, State.RUNNING, "wrong_state", "unknown_task",
+        State.RUNNING, State.QUEUED, State.COMPLETED, State.FAILED, State.RUNNING, "wrong_state",
+        "unknown_task",
     ]  # fmt: skip
     assert [each.task_id for each in reported.results] == [*"abcdef", "no"]
     assert len(tasking.pushes("result")) == 1
