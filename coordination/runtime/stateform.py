@@ -57,7 +57,8 @@ class _Entries:
 
     def __init__(self, hint: Any) -> None:
         self._adapter: TypeAdapter[Any] = TypeAdapter(hint)
-        self.is_mapping = get_origin(hint) is not list
+        self._make: Callable[[Any], Any] = get_origin(hint)
+        self.is_mapping = self._make is not list
         inner = get_args(hint)[-1]
         self._copies_inner: Callable[[Any], Any] | None = None if is_fixed(inner) else get_origin(inner)
 
@@ -82,10 +83,9 @@ class _Entries:
     def written(self, container: Any) -> Iterator[bytes]:
         """The JSON of `container`, some entries at a time."""
         write = self._adapter.serializer.to_json
-        make: Callable[[Any], Any] = dict if self.is_mapping else list
         entries = iter(container.items() if self.is_mapping else container)
         count, lead = _FIRST_ENTRIES, b"{" if self.is_mapping else b"["
-        while some := make(islice(entries, count)):
+        while some := self._make(islice(entries, count)):
             part = lead + write(some, warnings="error")[1:-1]
             yield part
             lead = b","

@@ -45,6 +45,7 @@ class Changing:
 class Whole:
     things: dict[str, Fixed] = field(default_factory=dict)
     ordered: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    finished: OrderedDict[str, Fixed] = field(default_factory=OrderedDict)
     pairs: list[Pair] = field(default_factory=list)
     trails: dict[str, list[Fixed]] = field(default_factory=dict)
     groups: list[dict[str, int]] = field(default_factory=list)
@@ -72,6 +73,7 @@ wholes = st.builds(
     Whole,
     things=st.dictionaries(names, fixed, max_size=60),
     ordered=st.dictionaries(names, st.none(), max_size=40).map(OrderedDict),
+    finished=st.dictionaries(names, fixed, max_size=20).map(OrderedDict),
     pairs=st.lists(st.builds(Pair, names, st.integers()), max_size=40),
     trails=st.dictionaries(names, st.lists(fixed, max_size=3), max_size=3),
     groups=st.lists(st.dictionaries(names, st.integers(), max_size=2), max_size=3),
