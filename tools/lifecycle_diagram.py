@@ -2,6 +2,8 @@
 
 python tools/lifecycle_diagram.py           writes it between the markers
 python tools/lifecycle_diagram.py --check   exits with 1 if what stands there is another one
+
+Another document may be named; without markers the exit code is 2.
 """
 
 from __future__ import annotations
@@ -52,12 +54,18 @@ def main() -> int:
     """Write or compare."""
     parser = argparse.ArgumentParser(description="Draw the life of a task into docs/tasks.md.")
     parser.add_argument("--check", action="store_true", help="compare only")
-    is_check = parser.parse_args().check
-    text = DOCUMENT.read_text(encoding="utf-8")
-    new = drawn(text)
-    if is_check:
+    parser.add_argument("document", nargs="?", type=Path, default=DOCUMENT)
+    options = parser.parse_args()
+    document: Path = options.document
+    text = document.read_text(encoding="utf-8")
+    try:
+        new = drawn(text)
+    except ValueError as error:
+        sys.stderr.write(f"{document}: {error}\n")
+        return 2
+    if options.check:
         return int(new != text)
-    DOCUMENT.write_text(new, encoding="utf-8")
+    document.write_text(new, encoding="utf-8")
     return 0
 
 
