@@ -64,7 +64,7 @@ def _refuse(task: Task, command: Bid, made: BidMade) -> Rejected | None:
 def _second(task: Task, command: Bid) -> Rejected:
     return Rejected(
         code="already_bid",
-        message=f"'{command.agent}' has answered call {command.call} for task {task.task_id}; that answer binds",
+        message=f"'{command.agent}' has answered call {command.call} for task {task.task_id}, and that binds",
     )
 
 

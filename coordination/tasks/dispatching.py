@@ -77,7 +77,7 @@ def dispatch(view: View, draft: Draft) -> None:
     memory.everybody.sync(draft.now_ms)
     if not memory.everybody:
         return
-    one = Pass(view, draft, memory.pool)
+    one = Pass(view, draft, everybody=memory.everybody, pool=memory.pool)
     one.run()
     if draft.is_empty:
         memory.note_fruitless(view, one.until_ms)

@@ -5,7 +5,7 @@ served next, and pays for it. A key that was idle joins no further back than the
 waits among, so it has saved up nothing; and it keeps what it had beyond that, so it sheds nothing that it
 owes by being idle for a moment. Nothing is owed any more once nobody waits.
 
-Source: Goyal, Vin, Cheng, "Start-time fair queueing" (1997); the floor for those who join is as in Linux' CFS.
+Source: Goyal, Vin, Cheng, "Start-time fair queueing" (1997). Those who join do so as in Linux' CFS.
 """
 
 from __future__ import annotations

@@ -109,6 +109,38 @@ class Lanes:
         """Where a task waits; None if it does not."""
         return self._places.get(task_id)
 
+    def position(self, task_id: str) -> int | None:
+        """Tasks of its queue that are served before a task, and one; None if it does not wait.
+
+        That is if nothing more comes, and every task weighs as the first one of its key.
+
+        Complexity: O(waiting tasks).
+        """
+        own = self._places.get(task_id)
+        if own is None or own.line is None:
+            return None
+        queue = own.line.key[0]
+        ahead, before, rivals = 0, 0, dict[str, list[Waiting]]()
+        for each in self._places.values():
+            if each.line is None or each.line.key[0] != queue or each.level < own.level:
+                continue
+            if each.level > own.level:
+                ahead += 1
+            elif each.key != own.key:
+                rivals.setdefault(each.key, []).append(each)
+            else:
+                before += each.sequence < own.sequence
+        tags = self.tags(queue)
+        tag = tags.get(own.key, 0) + before * self._price(own)
+        for key, others in rivals.items():
+            # Its n-th task stands under its tag and the price of those before it.
+            served = -(-(tag - tags.get(key, 0)) // self._price(others[0]))
+            ahead += max(0, min(len(others), served))
+        return ahead + before + 1
+
+    def _price(self, waiting: Waiting) -> int:
+        return fairness.price(self._state.allocation, self._state.open[waiting.task_id].spec)
+
     def tags(self, queue: str) -> dict[str, int]:
         """What the keys of a queue have been served, in the units of `fairness.UNIT`."""
         found = self._state.allocation.fairness.get(queue)
@@ -207,7 +239,9 @@ class Lanes:
         if not queue.by_key:
             del self.queues[queue.name]
         elif is_served:
-            fairness.charge(self._state.allocation, task.spec, self._floor(queue, line.key))
+            is_alone = len(queue.by_key) == 1 and waiting.key in queue.by_key
+            floor = None if is_alone else self._floor(queue, line.key)
+            fairness.charge(self._state.allocation, task.spec, floor)
         fairness.forget(self._state.allocation, queue.name, queue.by_key)
         if len(self._lifts) > max(_MIN_HEAP_COUNT, 2 * len(self._places)):
             self._lifts = [each for each in self._lifts if each[2].level >= 0]

@@ -7,13 +7,19 @@ heap consists of such entries for the greater part.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
 _MIN_HEAP_COUNT: Final = 64
 """Below this size a heap is not worth rebuilding."""
+
+
+class Tags(Protocol):
+    """What each key has been served."""
+
+    def get(self, key: str, default: int, /) -> int:
+        """The tag of `key`."""
 
 
 class Manner(IntEnum):
@@ -120,7 +126,7 @@ class Level:
         if front is not None and front[0] != tag:
             self._put(key, (tag, front[1]))
 
-    def first(self, tags: Mapping[str, int]) -> tuple[int, int, Waiting] | None:
+    def first(self, tags: Tags) -> tuple[int, int, Waiting] | None:
         """Tag, sequence and task that is served first; None if none waits.
 
         Args:
@@ -208,7 +214,7 @@ class Line:
             self._numbers.remove(level.number)
         return level if was_last else None
 
-    def first(self, tags: Mapping[str, int]) -> tuple[int, int, int, Waiting] | None:
+    def first(self, tags: Tags) -> tuple[int, int, int, Waiting] | None:
         """Priority (negative), tag, sequence and task that is served first; None if all are parked."""
         for number in self._numbers:
             first = self._by_number[number].first(tags)
@@ -216,7 +222,7 @@ class Line:
                 return (-number, *first)
         return None
 
-    def floor(self, tags: Mapping[str, int]) -> int | None:
+    def floor(self, tags: Tags) -> int | None:
         """The smallest tag of a key that waits here; None if none does."""
         least = None
         for number in self._numbers:

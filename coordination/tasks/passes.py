@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections import ChainMap
 from collections.abc import Callable
 from typing import Final
 
@@ -27,18 +26,32 @@ _SOON_MS: Final = 1
 """Until the next pass goes on where one stopped that had looked at enough."""
 
 
+class _Tags:
+    """What keys have been served, with what this pass has added."""
+
+    __slots__ = ("_base", "added")
+
+    def __init__(self, base: dict[str, int]) -> None:
+        self._base = base
+        self.added: dict[str, int] = {}
+
+    def get(self, key: str, default: int, /) -> int:
+        found = self.added.get(key)
+        return self._base.get(key, default) if found is None else found
+
+
 class _Desk:
     """What one queue can still be served of in this pass."""
 
-    __slots__ = ("added", "lines", "name", "pool", "settings", "tags")
+    __slots__ = ("head", "lines", "name", "pool", "settings", "tags")
 
     def __init__(self, queue: Queue, settings: QueueSettings, pool: Pool, base: dict[str, int]) -> None:
         self.name = queue.name
         self.settings = settings
         self.pool = pool
-        self.added: dict[str, int] = {}
-        """Tags of the keys that this pass has served."""
-        self.tags = ChainMap(self.added, base)
+        self.tags = _Tags(base)
+        self.head: tuple[Head, Line, Eligible] | None = None
+        """What is served first; None: nothing more."""
         self.lines: list[tuple[int, int, int, int, Line, Eligible]] = []
         """By what is served first in each; the fourth tells them apart."""
 
@@ -48,18 +61,19 @@ class _Desk:
         if head is not None:
             heapq.heappush(self.lines, (head[0], head[1], head[2], len(self.lines), line, eligible))
 
-    def first(self) -> tuple[Head, Line, Eligible] | None:
-        """What is served first; None: nothing more."""
+    def advance(self) -> None:
+        """Find what is served first now."""
+        self.head = None
         while self.lines:
             priority, tag, sequence, number, line, eligible = self.lines[0]
             head = line.first(self.tags)
             if head is None:
                 heapq.heappop(self.lines)
             elif head[:3] == (priority, tag, sequence):
-                return head, line, eligible
+                self.head = head, line, eligible
+                return
             else:
                 heapq.heapreplace(self.lines, (head[0], head[1], head[2], number, line, eligible))
-        return None
 
     def close_line(self) -> None:
         """Serve no more of the line whose turn it is."""
@@ -72,12 +86,21 @@ class Pass:
     Args:
         view: What is decided on.
         draft: Takes the events; empty.
-        pool: Agents that could take one task more of a queue with such settings.
+        everybody: Agents that could take one task more.
+        pool: Those of a queue with such settings.
     """
 
-    def __init__(self, view: View, draft: Draft, pool: Callable[[View, str, QueueSettings], Pool]) -> None:
+    def __init__(
+        self,
+        view: View,
+        draft: Draft,
+        *,
+        everybody: Pool,
+        pool: Callable[[View, str, QueueSettings], Pool],
+    ) -> None:
         self._view = view
         self._draft = draft
+        self._everybody = everybody
         self._pool = pool
         self._lanes = view.lanes
         self._now_ms = draft.now_ms
@@ -106,7 +129,7 @@ class Pass:
                 if desk is not None:
                     self._desks.append(desk)
                     self._line_up(queues, len(self._desks) - 1)
-            while queues and not self._is_enough():
+            while queues and not self._is_enough() and self._is_anybody_free():
                 number = heapq.heappop(queues)[2]
                 self._serve(self._desks[number])
                 self._line_up(queues, number)
@@ -123,10 +146,16 @@ class Pass:
             or self._draft.is_full
         )
 
+    def _is_anybody_free(self) -> bool:
+        self._everybody.sync(self._now_ms)
+        return bool(self._everybody)
+
     def _line_up(self, queues: list[tuple[int, int, int]], number: int) -> None:
-        first = self._desks[number].first()
-        if first is not None:
-            heapq.heappush(queues, (first[0][0], first[0][2], number))
+        desk = self._desks[number]
+        desk.advance()
+        if desk.head is not None:
+            (priority, _, sequence, _), _, _ = desk.head
+            heapq.heappush(queues, (priority, sequence, number))
 
     def _open(self, queue: Queue) -> _Desk | None:
         """What can be served of a queue; None: nothing."""
@@ -154,9 +183,8 @@ class Pass:
 
     def _serve(self, desk: _Desk) -> None:
         """Serve what is first in a queue, or find that it cannot be served now."""
-        first = desk.first()
-        assert first is not None, "a desk in the row has something to serve"
-        (_, _, _, waiting), line, eligible = first
+        assert desk.head is not None, "a desk in the row has something to serve"
+        (_, _, _, waiting), line, eligible = desk.head
         task = self._view.state.open[waiting.task_id]
         if self._is_full(desk.name, desk.settings):
             desk.lines.clear()
@@ -266,7 +294,7 @@ class Pass:
         allocation = self._view.state.allocation
         key = spec.fairness_key
         if len(self._lanes.queues[desk.name].by_key) > 1:
-            desk.added[key] = desk.tags.get(key, 0) + fairness.price(allocation, spec)
+            desk.tags.added[key] = desk.tags.get(key, 0) + fairness.price(allocation, spec)
         if desk.settings.rate_limits:
             bucket = limiting.capability_key(spec)
             self._taken[bucket] = self._taken.get(bucket, 0) + 1
@@ -339,5 +367,5 @@ class Pass:
         for waiting in self._out:
             lanes.put_back(waiting)
         for desk in self._desks:
-            if desk.added:
-                lanes.retag(desk.name, desk.added)
+            if desk.tags.added:
+                lanes.retag(desk.name, desk.tags.added)

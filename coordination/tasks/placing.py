@@ -265,7 +265,7 @@ def resumes_ms(task: Task, policy: Policy) -> int:
 
 
 def ranked_bidders(task: Task, eligible: Eligible) -> list[str]:
-    """Those that have bid, are still there as the same incarnation, and meet the requirement; best bid first."""
+    """Those that have bid and are still there as the same incarnation, best bid first."""
     call = task.call
     if call is None:
         return []

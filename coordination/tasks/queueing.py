@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from coordination.runtime.model import Outcome, Rejected
-from coordination.tasks.commands import ConfigureQueue, PauseQueue
+from coordination.tasks.commands import ConfigureQueue, PauseQueue, QueueStanding
 from coordination.tasks.events import QueueConfigured
 from coordination.tasks.limits import MAX_QUEUES
 from coordination.tasks.queues import QueueSettings
@@ -17,7 +17,7 @@ OPERATOR = "operator"
 
 
 def decide(view: View, command: ConfigureQueue | PauseQueue, now_ms: int) -> Outcome | Rejected:
-    """What setting up or pausing a queue leads to; the reply is its settings, None for those of any queue.
+    """What setting up or pausing a queue leads to; the reply is its settings as they stand then.
 
     Nothing is recorded when nothing changes. Pausing keeps the other settings, and setting up keeps a pause
     only if it says so.
@@ -25,22 +25,28 @@ def decide(view: View, command: ConfigureQueue | PauseQueue, now_ms: int) -> Out
     if command.caller != OPERATOR:
         return Rejected(
             code="not_operator",
-            message=f"queue '{command.queue}' concerns everybody who uses it: only '{OPERATOR}' may set up, pause "
-            f"or resume it, and the caller is '{command.caller}'",
+            message=f"queue '{command.queue}' concerns everybody who uses it: only '{OPERATOR}' may set it "
+            f"up, pause or resume it, and the caller is '{command.caller}'",
         )
     known = view.state.allocation.settings
     before = known.get(command.queue)
     wanted = command.settings if isinstance(command, ConfigureQueue) else _paused(before, command)
     if wanted == before:
-        return Outcome(reply=wanted)
+        return Outcome(reply=_standing(command.queue, wanted))
     if before is None and len(known) >= MAX_QUEUES:
         return Rejected(
             code="overloaded",
-            message=f"{MAX_QUEUES} queues are set up, and there can be no more; remove the settings of one first",
+            message=f"{MAX_QUEUES} queues are set up, and that is the bound; remove the settings of one",
             retryable=True,
         )
     event = QueueConfigured(queue=command.queue, settings=wanted, by=command.caller, at_ms=now_ms)
-    return Outcome(events=(event,), reply=wanted)
+    return Outcome(events=(event,), reply=_standing(command.queue, wanted))
+
+
+def _standing(queue: str, settings: QueueSettings | None) -> QueueStanding:
+    return QueueStanding(
+        queue=queue, settings=settings or QueueSettings(), is_configured=settings is not None
+    )
 
 
 def apply(state: TasksState, event: QueueConfigured) -> None:

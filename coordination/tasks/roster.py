@@ -41,6 +41,7 @@ class AgentView:
 class Profile:
     """Facts, and the agents that are online with them."""
 
+    key: tuple[object, ...]
     facts: Facts
     online: dict[str, None]
     known_count: int = 0
@@ -126,7 +127,7 @@ class Roster:
         """Profiles that nobody has any more and that were forgotten."""
         self._agents: dict[str, AgentView] = {}
         self._serials: dict[tuple[object, ...], int] = {}
-        self._keys: dict[str, tuple[object, ...]] = {}
+        self._serial_of: dict[str, int] = {}
         self._eligible: OrderedDict[tuple[str, str, bool], Eligible] = OrderedDict()
 
     @property
@@ -142,9 +143,10 @@ class Roster:
         """Take over what the registry says of an agent."""
         before = self._agents.get(view.agent)
         key = _key(view.facts)
-        if before == view and self._keys[view.agent] == key:
+        is_alike = before is not None and self.profile(view.agent).key == key
+        if is_alike and before == view:
             return
-        if before is not None and self._keys[view.agent] != key:
+        if before is not None and not is_alike:
             self.remove(view.agent)
             before = None
         if before is None:
@@ -170,14 +172,13 @@ class Roster:
         """Forget an agent; nothing happens if it is not known."""
         if self._agents.pop(agent, None) is None:
             return
-        key = self._keys.pop(agent)
-        serial = self._serials[key]
+        serial = self._serial_of.pop(agent)
         profile = self.profiles[serial]
         profile.online.pop(agent, None)
         self.serials_online.pop(agent, None)
         profile.known_count -= 1
         if not profile.known_count:
-            del self.profiles[serial], self._serials[key]
+            del self.profiles[serial], self._serials[profile.key]
             self.cleared_count += 1
         self._changed(agent)
 
@@ -213,6 +214,14 @@ class Roster:
         """Newest known incarnation of every agent, by id."""
         return {agent: view.incarnation for agent, view in self._agents.items()}
 
+    def profile(self, agent: str) -> Profile:
+        """What a known agent shares with all that have the same facts.
+
+        Raises:
+            KeyError: It is not known.
+        """
+        return self.profiles[self._serial_of[agent]]
+
     def serial_online(self, agent: str) -> int:
         """Serial number of the profile of an agent that is online.
 
@@ -231,13 +240,13 @@ class Roster:
         serial = self._serials.get(key)
         if serial is None:
             serial = self._serials[key] = self.next_serial
-            self.profiles[serial] = Profile(facts, {})
+            self.profiles[serial] = Profile(key, facts, {})
             self.next_serial += 1
-        self._keys[agent] = key
+        self._serial_of[agent] = serial
         self.profiles[serial].known_count += 1
 
     def _follow(self, view: AgentView) -> None:
-        serial = self._serials[self._keys[view.agent]]
+        serial = self._serial_of[view.agent]
         if view.status == ONLINE:
             self.profiles[serial].online[view.agent] = None
             self.serials_online[view.agent] = serial

@@ -27,7 +27,7 @@ Rule = Callable[[str], bool]
 class _Group:
     """Agents of one profile that have a free slot."""
 
-    __slots__ = ("by_load", "by_turn", "uses", "turns")
+    __slots__ = ("by_load", "by_turn", "turns", "uses")
 
     def __init__(self) -> None:
         self.uses: dict[str, tuple[float, float, str]] = {}

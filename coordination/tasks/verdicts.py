@@ -1,0 +1,129 @@
+"""What speaks for and against one agent with regard to one task, in words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coordination.requirements import Facts
+from coordination.tasks import eligibility
+from coordination.tasks.placing import Choice, Placing
+from coordination.tasks.record import Task
+from coordination.tasks.roster import ONLINE, AgentView
+from coordination.tasks.spec import Strategy
+from coordination.tasks.strategies import Pool
+from coordination.tasks.transitions import bid_of
+from coordination.tasks.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentVerdict:
+    """What is true of one agent with regard to a task."""
+
+    agent: str
+    verdict: str
+    text: str
+    reasons: tuple[str, ...] = ()
+    """Of a requirement that it does not meet: each term that it lacks."""
+
+
+class Judge:
+    """Judges agents with regard to one task.
+
+    Args:
+        view: What is known.
+        task: An open one.
+        placing: The task among the agents.
+        pool: Those with a free slot.
+        choice: What would be done about the task now, if its turn came.
+        now_ms: The time, in Unix ms.
+    """
+
+    def __init__(
+        self, view: View, task: Task, placing: Placing, pool: Pool, choice: Choice, now_ms: int
+    ) -> None:
+        self._view = view
+        self._task = task
+        self._placing = placing
+        self._pool = pool
+        self._choice = choice
+        self._now_ms = now_ms
+        # Those that a new round asks again have not refused any more.
+        self._refused = {} if choice.new_round else {each.agent: each.reason for each in task.refusals}
+        self._lacking: dict[int, tuple[str, ...]] = {}
+
+    def verdict(self, agent: AgentView) -> AgentVerdict:
+        """What is true of `agent`."""
+        verdict, text, reasons = self._judge(agent)
+        return AgentVerdict(agent=agent.agent, verdict=verdict, text=text, reasons=reasons)
+
+    def _judge(self, agent: AgentView) -> tuple[str, str, tuple[str, ...]]:
+        task, spec = self._task, self._task.spec
+        if task.holder is not None and task.holder.agent == agent.agent:
+            return "chosen", task.holder.why or "was asked", ()
+        if task.call is not None and task.holder is None and agent.agent in task.call.agents:
+            return "chosen", self._called(agent.agent), ()
+        lacking = self._lacks(self._view.roster.profile(agent.agent).facts)
+        if lacking:
+            return "lacks", lacking[0], lacking
+        insisting = eligibility.insists_on_approval(spec.requirement, spec.capability, agent.facts)
+        if insisting and not spec.approved_by:
+            return "needs_approval", f"does '{insisting}' only for tasks that a vote has approved", ()
+        if agent.status != ONLINE:
+            return "offline", f"is {agent.status}", ()
+        verdict, text = self._judge_eligible(agent)
+        return verdict, text, ()
+
+    def _judge_eligible(self, agent: AgentView) -> tuple[str, str]:
+        """Of an agent that is online and meets the requirement."""
+        bar = self._placing.bar(agent.agent)
+        if bar is not None:
+            return bar.verdict, bar.text
+        if agent.agent in self._refused:
+            return "refused", f"passed on it: {self._refused[agent.agent]}"
+        if not self._pool.is_free(agent.agent):
+            return self._full(agent)
+        if agent.agent in self._choice.agents:
+            return "free", self._choice.why or "would be called for proposals"
+        return self._beaten(agent)
+
+    def _full(self, agent: AgentView) -> tuple[str, str]:
+        holdings, queue = self._view.lanes.holdings, self._task.spec.queue
+        held = holdings.of_agent(agent.agent)
+        if held >= agent.max_tasks:
+            return "busy", f"holds {held} tasks, and has {agent.max_tasks} slots"
+        ready_ms = self._pool.ready_ms(agent.agent, self._now_ms)
+        if ready_ms > self._now_ms:
+            return "rate_limited", f"at the rate limit of queue '{queue}' until {ready_ms}"
+        count = holdings.of_queue_by(queue, agent.agent)
+        return "queue_limit", f"holds {count} tasks of queue '{queue}', the bound for one agent"
+
+    def _beaten(self, agent: AgentView) -> tuple[str, str]:
+        placing, choice = self._placing, self._choice
+        if placing.sticky and (choice.agents == (placing.sticky,) or placing.waits_for_sticky(self._refused)):
+            return "sticky_elsewhere", f"the task stays with '{placing.sticky}'"
+        if placing.strategy is Strategy.CONTRACT_NET and not placing.may_call(agent.agent):
+            return "busy", "was called for proposals for as many tasks as it has free slots"
+        if choice.agents:
+            return "outranked", f"'{choice.agents[0]}' goes first: {choice.why or 'a better match'}"
+        return "outranked", "free, but the task is not to be had now"
+
+    def _called(self, agent: str) -> str:
+        bid = bid_of(self._task, agent)
+        if bid is not None:
+            return f"was called for proposals, and bid {bid.cost:g} and {bid.eta_ms} ms"
+        call = self._task.call
+        declined = call is not None and any(each.agent == agent for each in call.bids)
+        return "was called for proposals, and " + ("declined" if declined else "has not answered")
+
+    def _lacks(self, facts: Facts) -> tuple[str, ...]:
+        """Why the facts do not meet the requirement; remembered, because agents of one profile share them."""
+        found = self._lacking.get(id(facts))
+        if found is None:
+            requirement = eligibility.compiled(self._task.spec.requirement)
+            found = ()
+            if not requirement.evaluate(facts).matches:
+                found = tuple(
+                    each.reason for each in requirement.explain(facts) if not each.met and not each.preferred
+                )
+            self._lacking[id(facts)] = found
+        return found
