@@ -342,13 +342,6 @@ class QueueStanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleGone:
-    """Reply to `RemoveSchedule`; the others on schedules are answered by the `Schedule`."""
-
-    schedule_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """Reply to `Report`: one for each, in order."""
 

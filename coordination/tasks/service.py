@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from pydantic_core import to_json
+
 from coordination.runtime.runner import Shell
 from coordination.runtime.service import Call, Command, Endpoint, ServiceDefinition
 from coordination.tasks import forms, wire, written
@@ -24,7 +26,9 @@ from coordination.tasks.limits import Policy
 from coordination.tasks.model import TasksModel
 from coordination.tasks.queries import QUERIES
 from coordination.tasks.roster import Roster
+from coordination.tasks.schedules import Schedule
 from coordination.tasks.sighting import RosterFeed
+from coordination.tasks.views import schedule_view
 
 NAME: Final = "tasks"
 
@@ -243,6 +247,10 @@ _OPERATING: Final[tuple[Endpoint, ...]] = (
 )
 
 
+def _schedule(schedule: Schedule) -> str:
+    return to_json(schedule_view(schedule)).decode()
+
+
 def _pause_schedule(call: Call, request: wire.ScheduleRequest) -> PauseSchedule:
     return PauseSchedule(schedule_id=request.schedule_id, caller=call.caller, is_paused=True)
 
@@ -262,6 +270,7 @@ _SCHEDULING: Final[tuple[Endpoint, ...]] = (
         request=wire.SetScheduleRequest,
         reply=wire.ScheduleReply,
         build=forms.schedule,
+        write=_schedule,
     ),
     Command(
         verb="pause_schedule",
@@ -269,6 +278,7 @@ _SCHEDULING: Final[tuple[Endpoint, ...]] = (
         request=wire.ScheduleRequest,
         reply=wire.ScheduleReply,
         build=_pause_schedule,
+        write=_schedule,
     ),
     Command(
         verb="resume_schedule",
@@ -276,6 +286,7 @@ _SCHEDULING: Final[tuple[Endpoint, ...]] = (
         request=wire.ScheduleRequest,
         reply=wire.ScheduleReply,
         build=_resume_schedule,
+        write=_schedule,
     ),
     Command(
         verb="remove_schedule",

@@ -103,7 +103,11 @@ def submit_many(view: View, command: SubmitTasks, now_ms: int) -> Outcome | Reje
 def as_refused(task_id: str, rejected: Rejected) -> Refused:
     """A refusal as one of several answers."""
     return Refused(
-        task_id=task_id, code=rejected.code, message=rejected.message, retryable=rejected.retryable
+        task_id=task_id,
+        code=rejected.code,
+        message=rejected.message,
+        retryable=rejected.retryable,
+        details=rejected.details,
     )
 
 
