@@ -199,8 +199,8 @@ class Agent:
     def bid(self, capability: Any = None, /) -> Any:
         """Decorator: bid for tasks that are put out to tender (strategy ``contract_net``).
 
-        The payload goes to parameters as for `task`; one annotated with `BidContext` gets the context. It
-        returns a `Bid`, or None to decline. Without such a handler an agent bids its load: the cost is the
+        The payload goes to parameters as for `task`, but keys that it has no parameter for are left out; one
+        annotated with `BidContext` gets the context. It returns a `Bid`, or None to decline. Without such a handler an agent bids its load: the cost is the
         share of its places that is in use, so the one with the most room gets the task.
 
         Args:

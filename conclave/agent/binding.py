@@ -159,12 +159,17 @@ class Binding:
     object. Otherwise keys go to parameters of the same names; a key without a parameter is refused, unless
     there is ``**kwargs``.
 
+    Args:
+        signature: The handler's.
+        takes_all: Refuse keys without a parameter; else they are left out.
+
     Raises:
         UsageError: The signature is impossible.
     """
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, *, takes_all: bool = True) -> None:
         self._signature = signature
+        self._takes_all = takes_all
         self._whole = _whole_parameter(signature)
         if self._whole is not None:
             self._adapter = adapter_for(signature.name, self._whole)
@@ -200,7 +205,7 @@ class Binding:
             if clash is not None:
                 raise ContentError(f"{clash}: this name is taken")
             arguments.update(validated(self._rest, to_json(unknown)))
-        elif unknown:
+        elif unknown and self._takes_all:
             raise ContentError(f"{_shown(next(iter(unknown)))}: no such field; {self._takes()}")
         model = validated(self._adapter, to_json(known))
         # By attribute and not by `model_dump`: values stay what validation made of them.

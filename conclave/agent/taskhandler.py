@@ -24,8 +24,8 @@ class TaskHandler:
 
 
 class BidHandler:
-    """A handler for calls for proposals."""
+    """A handler for calls for proposals; it may do with a part of the payload."""
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
-        self.binding: Binding = Binding(handler.signature)
+        self.binding: Binding = Binding(handler.signature, takes_all=False)
