@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from coordination.registry import service as registry
 from coordination.registry.client import RegistryClient
@@ -12,7 +12,7 @@ from coordination.registry.wire import Capability
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.journal import Journal
-from coordination.runtime.memory import MemoryBus, MemoryExchange
+from coordination.runtime.memory import DirectTransmission, MemoryBus, MemoryExchange
 from coordination.runtime.memory_store import MemoryStore, MemoryStream
 from coordination.runtime.names import Subjects
 from coordination.runtime.runner import Runner, Shell
@@ -21,6 +21,7 @@ from coordination.tasks import wire
 from coordination.tasks.client import TasksClient
 from coordination.tasks.limits import Policy
 from tests.support.clock import ManualClock
+from tests.support.waiting import wait_until
 
 WAIT_S = 10.0
 POLICY = Policy()
@@ -68,11 +69,24 @@ class Worker:
             await self.tasks.complete(offer.task_id, offer.fencing_token, result)
 
 
+class LosingTransmission(DirectTransmission):
+    """Loses the registry's notices while it is deaf."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_deaf = False
+
+    def carry(self, source: str, target: str, delivery: Delivery, arrive: Callable[[Delivery], None]) -> None:
+        if not (self.is_deaf and ".event.registry." in delivery.subject):
+            super().carry(source, target, delivery, arrive)
+
+
 class Room:
     """Services on one exchange, started one by one."""
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
-        self.exchange = MemoryExchange()
+        self._transmission = LosingTransmission()
+        self.exchange = MemoryExchange(self._transmission)
         self.clock = ManualClock()
         self._group = group
         self._running: list[Runner] = []
@@ -84,17 +98,40 @@ class Room:
         self._buses.append(bus)
         return Caller(bus, agent=agent, patience_s=2.0)
 
+    def deafen(self) -> None:
+        """Lose all notices of the registry from now on."""
+        self._transmission.is_deaf = True
+
+    def shell(self, service: str) -> Shell:
+        """The outside world of a service."""
+        bus = MemoryBus(self.exchange, agent=service)
+        return Shell.of(bus, service=service, subjects=Subjects(), clock=self.clock)
+
     async def serve_registry(self) -> None:
         bus = MemoryBus(self.exchange, agent=registry.NAME)
         shell = Shell.of(bus, service=registry.NAME, subjects=Subjects())
         journals = [Journal(MemoryStore(MemoryStream()))]
         await self._start(Runner(registry.define(shell), shell=shell, journals=journals))
 
-    async def serve_tasks(self, journal: MemoryStream | None = None) -> None:
-        bus = MemoryBus(self.exchange, agent=tasks.NAME)
-        shell = Shell.of(bus, service=tasks.NAME, subjects=Subjects(), clock=self.clock)
-        journals = [Journal(MemoryStore(journal or MemoryStream()))]
-        await self._start(Runner(tasks.define(shell, policy=POLICY), shell=shell, journals=journals))
+    async def serve_tasks(self, journal: MemoryStream | None = None) -> Runner:
+        """Serve tasks in a process of their own."""
+        return await self._start(self._tasks(journal or MemoryStream()))
+
+    async def stand_by(self, journal: MemoryStream) -> Runner:
+        """Serve tasks in a second process, which follows the first one."""
+        runner = self._tasks(journal)
+        self._begin(runner)
+        await self.pass_until(runner.ready.is_set)
+        return runner
+
+    async def pass_until(self, condition: Callable[[], bool]) -> None:
+        """Let time pass until something is so."""
+
+        def is_so() -> bool:
+            self.clock.advance(100)
+            return condition()
+
+        await wait_until(is_so)
 
     async def results(self, submitter: Caller) -> asyncio.Queue[wire.TaskResult]:
         queue: asyncio.Queue[wire.TaskResult] = asyncio.Queue()
@@ -111,11 +148,20 @@ class Room:
         for runner in self._running:
             runner.stop()
 
-    async def _start(self, runner: Runner) -> None:
+    def _tasks(self, journal: MemoryStream) -> Runner:
+        shell = self.shell(tasks.NAME)
+        definition = tasks.define(shell, policy=POLICY)
+        return Runner(definition, shell=shell, journals=[Journal(MemoryStore(journal))])
+
+    def _begin(self, runner: Runner) -> None:
         self._running.append(runner)
         self._group.create_task(runner.run())
+
+    async def _start(self, runner: Runner) -> Runner:
+        self._begin(runner)
         async with asyncio.timeout(WAIT_S):
             await runner.ready.wait()
+        return runner
 
 
 @contextlib.asynccontextmanager
