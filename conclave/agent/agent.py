@@ -200,8 +200,9 @@ class Agent:
         """Decorator: bid for tasks that are put out to tender (strategy ``contract_net``).
 
         The payload goes to parameters as for `task`, but keys that it has no parameter for are left out; one
-        annotated with `BidContext` gets the context. It returns a `Bid`, or None to decline. Without such a handler an agent bids its load: the cost is the
-        share of its places that is in use, so the one with the most room gets the task.
+        annotated with `BidContext` gets the context. It returns a `Bid`, or None to decline. Without such a
+        handler an agent bids its load: the cost is the share of its places that is in use, so the one with
+        the most room gets the task.
 
         Args:
             capability: What tasks ask for; there must be a task handler for it. Without a name the handler

@@ -11,7 +11,7 @@ from typing import Any, Final
 from conclave.agent.alarms import Alarms
 from conclave.agent.binding import ContentError
 from conclave.agent.cancellation import Cancellation
-from conclave.agent.containment import Told, contained, tell
+from conclave.agent.containment import HandlerExitError, Told, contained, tell
 from conclave.agent.duty import STOP_GRACE_S, Duty
 from conclave.agent.errors import MAX_REASON_CHARS, WorkCancelledError
 from conclave.agent.handler import Handler
@@ -187,6 +187,10 @@ class Job:
                 self._require_wanted()
             self.cancelled.set(STOPPED)
             raise
+        except GeneratorExit as error:
+            if asyncio.current_task() is not task:
+                raise  # nobody runs it any more: it is closed
+            raise HandlerExitError(error) from error
         except Exception:
             self._require_wanted()
             raise

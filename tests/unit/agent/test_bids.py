@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from conclave import Agent, Bid, BidContext, TaskContext, UsageError
 from conclave.testing import MemoryMesh
+from conclave.work import TaskFields
 from tests.support.virtual import pass_time
 
-NET = {"strategy": "contract_net"}
+NET: Final[TaskFields] = {"strategy": "contract_net"}
 
 
 def bidder(name: str, bid: Any = None, *, max_tasks: int = 4) -> Agent:

@@ -183,11 +183,15 @@ async def test_a_result_that_cannot_be_reported_for_no_good_reason_is_reported_a
     agent = Agent("worker")
     agent.task("work")(lambda: "done")
 
-    async def garble(*_: object, **__: object) -> None:
-        raise PeerProtocolError("the answer is not a StandingReply")
-
     async with memory_mesh.join(agent) as session, memory_mesh.connect("boss") as boss:
-        monkeypatch.setattr(session.tasks, "complete", garble)
+        report = session.tasks.report
+
+        async def garbled(items: Any) -> Any:
+            if any(item["do"] == "complete" for item in items):
+                raise PeerProtocolError("the answer is not a ReportReply")
+            return await report(items)
+
+        monkeypatch.setattr(session.tasks, "report", garbled)
         record = await ended(memory_mesh, (await boss.tasks.submit("work", max_attempts=1)).task_id)
     assert record.reason.startswith("PeerProtocolError (see the agent's log")
 

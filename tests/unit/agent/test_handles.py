@@ -19,6 +19,7 @@ from conclave import (
     gather,
 )
 from conclave.testing import MemoryMesh
+from conclave.work import TaskFields
 from coordination.tasks.wire import SubmitRequest
 from tests.support.virtual import pass_time
 
@@ -94,7 +95,8 @@ async def test_waiting_ends_in_time_and_can_go_on(memory_mesh: MemoryMesh) -> No
 
 async def test_submitting_twice_under_one_id_or_key_is_one_task(memory_mesh: MemoryMesh) -> None:
     async with memory_mesh.join(worker()), memory_mesh.connect("boss") as boss:
-        for how in ({"task_id": "mine"}, {"idempotency_key": "order-7"}):
+        names: tuple[TaskFields, ...] = ({"task_id": "mine"}, {"idempotency_key": "order-7"})
+        for how in names:
             first = await boss.submit("double", {"n": 3}, **how)
             assert await first.result() == {"n": 6}
             second = await boss.submit("double", {"n": 3}, **how)
