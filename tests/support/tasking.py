@@ -176,3 +176,8 @@ class Tasking(Driver[TasksModel]):
             self.tick(5_000)
         assert self.task().state is state
         return self.task()
+
+    def _check_equal(self, again: TasksModel) -> None:
+        # A model that has not looked yet whether something can be allocated says that it is due at once.
+        assert again.tick(self.now_ms) == self.model.tick(self.now_ms)
+        super()._check_equal(again)
