@@ -22,7 +22,7 @@ def fast_init(cls: _Class) -> _Class:
     """
     assert cls.__bases__ == (object,), f"{cls.__name__} has bases"
     assert not hasattr(cls, "__post_init__"), f"{cls.__name__} has a __post_init__"
-    twin = type(cls.__name__, (), {"__slots__": cls.__slots__})
+    twin = type(cls.__name__, (), {"__slots__": tuple(each.name for each in fields(cls))})
     known: dict[str, Any] = {"_set": object.__setattr__, "_twin": twin, "_own": cls}
     parameters, body = [], ['_set(self, "__class__", _twin)']
     for each in fields(cls):
@@ -45,6 +45,6 @@ def fast_init(cls: _Class) -> _Class:
     exec(f"def __init__(self, *, {', '.join(parameters)}):\n    {lines}\n", known)  # noqa: S102
     made = known["__init__"]
     made.__qualname__ = f"{cls.__qualname__}.__init__"
-    made.__annotations__ = cls.__init__.__annotations__
-    cls.__init__ = made
+    made.__annotations__ = vars(cls)["__init__"].__annotations__
+    type.__setattr__(cls, "__init__", made)
     return cls

@@ -15,7 +15,7 @@ from coordination.tasks.record import Task
 class _Editable:
     """A record in the making: the same slots, not frozen."""
 
-    __slots__ = Task.__slots__  # type: ignore[attr-defined]  # made by dataclass(slots=True)
+    __slots__ = Task.__slots__
 
 
 def edit(task: Task) -> Any:

@@ -91,9 +91,9 @@ def evolve(task: Task, event: Transition) -> Task:
     Raises:
         IllegalTransitionError: The lifecycle has no such step.
     """
-    kind = type(event)
-    if kind is DependencyEnded:
+    if isinstance(event, DependencyEnded):
         return _dependency_ended(task, event)
+    kind = type(event)
     return _STEPS[kind](task, event, step(task.state, INPUTS[kind]))
 
 

@@ -150,7 +150,7 @@ class Tasking(Driver[TasksModel]):
         elif state is State.SCHEDULED:
             self.submit(run_at_ms=LATER_MS)
         else:
-            self.submit(**({"deadline_ms": 5_000} if state is State.EXPIRED else {}))
+            self.submit(deadline_ms=5_000 if state is State.EXPIRED else self.fields.get("deadline_ms"))
         if state is State.SKIPPED:
             self.happen(TaskSkipped(task_id="t", reason="first was canceled", at_ms=self.now_ms))
         elif state is State.ANNOUNCED:

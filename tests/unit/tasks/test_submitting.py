@@ -77,10 +77,12 @@ def test_an_idempotency_key_belongs_to_its_submitter() -> None:
 
 @pytest.mark.parametrize("name", ["deadline_ms", "start_by_ms"])
 def test_a_time_that_has_passed_is_refused(name: str) -> None:
-    refused = Tasking().refused(**{name: 1_000})
+    passed: dict[str, Any] = {name: 1_000}
+    refused = Tasking(**passed).refused()
     assert refused.code == "deadline_passed"
     assert name in refused.message
-    assert not Tasking().submit(**{name: 1_001}).reply.duplicate
+    ahead: dict[str, Any] = {name: 1_001}
+    assert not Tasking(**ahead).submit().reply.duplicate
 
 
 @pytest.mark.parametrize(
@@ -91,8 +93,8 @@ def test_a_time_that_has_passed_is_refused(name: str) -> None:
         {"run_at_ms": 2_000, "start_by_ms": 2_000},
     ],
 )
-def test_times_at_which_nothing_could_be_done_are_refused(times: dict[str, int]) -> None:
-    assert Tasking().refused(**times).code == "invalid_times"
+def test_times_at_which_nothing_could_be_done_are_refused(times: dict[str, Any]) -> None:
+    assert Tasking(**times).refused().code == "invalid_times"
 
 
 def test_a_start_by_the_deadline_is_possible() -> None:
