@@ -136,7 +136,7 @@ def attempts_table(attempts: Iterable[AttemptView], *, now_ms: int) -> Table:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold", ratio=1)
     for number, each in enumerate(attempts, start=1):
-        took = duration_text((each.ended_ms if each.ended_ms is not None else now_ms) - each.started_ms)
+        took = _took((each.ended_ms if each.ended_ms is not None else now_ms) - each.started_ms)
         if each.ended_ms is None:
             end = Text("at work", style="cyan")
         elif each.error:
@@ -147,6 +147,11 @@ def attempts_table(attempts: Iterable[AttemptView], *, now_ms: int) -> Table:
             end.append(f"  {each.spent} units", style="dim")
         grid.add_row(str(number), each.agent, moment_text(each.started_ms, now_ms), took, end)
     return grid
+
+
+def _took(duration_ms: int) -> str:
+    """As exact as people want it: milliseconds only of what took less than ten seconds."""
+    return duration_text(duration_ms if duration_ms < 10_000 else duration_ms // 1_000 * 1_000)
 
 
 def passes(task: TaskRecord, *, now_ms: int) -> Iterator[tuple[str, Text]]:

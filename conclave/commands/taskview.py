@@ -13,6 +13,7 @@ from rich.text import Text
 from conclave.commands.durations import moment_text
 from conclave.commands.tables import age, printable
 from conclave.commands.taskmoments import iso
+from coordination.tasks.spec import DEFAULT_QUEUE
 from coordination.tasks.wire import TaskSummary
 
 STYLES: Final = {
@@ -176,14 +177,19 @@ def _columns(tasks: Sequence[TaskSummary], now_ms: int, *, is_narrow: bool) -> l
     tries = [
         Text(f"{task.attempt_count}/{task.max_attempts}" if task.attempt_count else "") for task in tasks
     ]
+    # What is the same for all, and as by default, tells nobody anything.
+    has_queues = any(each.queue != DEFAULT_QUEUE for each in tasks)
+    has_priorities = any(each.priority for each in tasks)
+    queues = [Text(each.queue if has_queues else "") for each in tasks]
+    priorities = [Text(str(each.priority) if has_priorities else "") for each in tasks]
     return [
         _Column(
             "ID", [Text(each.task_id) for each in tasks], SHORT_ID_CHARS if is_narrow else 20, 0, style="bold"
         ),
         _Column("STATE", [state_text(each.state) for each in tasks], 13, 0),
         _Column("TASK", [Text(what(each)) for each in tasks], 16 if is_narrow else 24, 0),
-        _Column("QUEUE", [Text(each.queue) for each in tasks], 14, 6),
-        _Column("PRI", [Text(str(each.priority)) for each in tasks], 3, 5, justify="right"),
+        _Column("QUEUE", queues, 14, 6),
+        _Column("PRI", priorities, 3, 5, justify="right"),
         _Column("AGENT", [Text(agent_of(each)) for each in tasks], 12 if is_narrow else 14, 2),
         _Column("TRY", tries, 5, 4, justify="right"),
         _Column("PROGRESS", [progress_text(each, chars=chars) for each in tasks], chars + 5, 1),

@@ -12,7 +12,7 @@ from rich.console import Console
 from conclave.address import find_url
 from conclave.commands.access import Access
 from conclave.commands.listing import now_ms
-from conclave.commands.taskdesk import find_all, tasks
+from conclave.commands.taskdesk import all_tasks, find_all, tasks
 from conclave.commands.tasklines import JsonLines, PlainLines, Screen, Shown
 from conclave.commands.tasklist import OPEN
 from coordination.runtime.bus import Delivery
@@ -78,15 +78,13 @@ async def follow_dag(client: TasksClient, caller: Caller, dag_id: str, shown: Sh
     dag = await client.dag(dag_id)
     watch = _Watch(client, caller, shown)
     async with shown, watch.noticing(["*"]):
-        await watch.look(each.task_id for each in dag.tasks if each.state is not None)
+        await watch.look_at_dag(dag_id)
         shown.synced()
 
         async def look() -> None:
             nonlocal dag
             dag = await client.dag(dag_id)
-            if dag.compensating:
-                await watch.look([dag.compensating])
-            await watch.look_again()
+            await watch.look_at_dag(dag_id)
 
         while dag.state not in ENDED_DAGS or watch.open_ids():
             await watch.wait()
@@ -193,6 +191,12 @@ class _Watch:
             for task_id in reply.unknown:  # purged, or forgotten: nothing more will be heard of it
                 board.pop(task_id, None)
         await self.look(due)
+
+    async def look_at_dag(self, dag_id: str) -> None:
+        """Ask how the tasks of a DAG stand, and those that undo them."""
+        self._noticed.clear()
+        async for each in all_tasks(self._client, dag=dag_id):
+            self._take(each)
 
     async def look_around(self) -> None:
         """Ask what is open, and how those ended that are open no more."""

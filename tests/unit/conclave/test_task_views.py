@@ -95,16 +95,33 @@ def test_no_row_of_the_table_takes_a_second_line(width: int) -> None:
     ],
 )
 def test_more_room_shows_more_columns(width: int, headers: list[str]) -> None:
-    task = shown("4f1c2e77aa014c19", "running", agent="ada", share=0.5, note="n" * 40, attempt_count=1)
+    task = shown(
+        "4f1c2e77aa014c19",
+        "running",
+        agent="ada",
+        share=0.5,
+        note="n" * 40,
+        attempt_count=1,
+        priority=5,
+        queue="reports",
+    )
     first, row = printed(taskview.table([task], now_ms=NOW_MS, width=width), width).splitlines()
     assert first.split()[: len(headers)] == headers
     assert row.startswith("4f1c2e77aa014c19" if width >= 100 else "4f1c2e77 ")
     assert ("nnn" in row) is (width >= 100)
 
 
-def test_columns_in_which_nothing_stands_are_left_out() -> None:
-    first = printed(taskview.table([shown("abcd")], now_ms=NOW_MS, width=120), 120).splitlines()[0]
-    assert first.split() == ["ID", "STATE", "TASK", "QUEUE", "PRI", "AGE"]
+@pytest.mark.parametrize(
+    ("tasks", "headers"),
+    [
+        ([shown("abcd")], ["ID", "STATE", "TASK", "AGE"]),
+        ([shown("abcd"), shown("efgh", priority=5)], ["ID", "STATE", "TASK", "PRI", "AGE"]),
+        ([shown("abcd"), shown("efgh", queue="reports")], ["ID", "STATE", "TASK", "QUEUE", "AGE"]),
+    ],
+)
+def test_columns_that_tell_nobody_anything_are_left_out(tasks: list[TaskRecord], headers: list[str]) -> None:
+    first = printed(taskview.table(tasks, now_ms=NOW_MS, width=120), 120).splitlines()[0]
+    assert first.split() == headers
 
 
 def test_what_others_wrote_commands_no_terminal_and_ends_no_line() -> None:
