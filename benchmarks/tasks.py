@@ -15,9 +15,11 @@ import asyncio
 import datetime as dt
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,18 +95,25 @@ async def measure_round(number: int, variants: tuple[Variant, ...], options: rep
     return report.Round(references=seen, measurements=tuple(measurements), failures=tuple(failures))
 
 
-async def measure_all(variants: tuple[Variant, ...], options: report.Options) -> report.Run:
-    """Every round, and what is needed to judge and repeat them."""
-    facts = machine.facts()
-    rounds = [await measure_round(number, variants, options) for number in range(options.rounds)]
-    return report.Run(
-        made_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        machine=facts,
-        versions=peer_versions(variants),
-        options=options,
-        setups=tuple(setup(each, options) for each in variants),
-        rounds=tuple(rounds),
-    )
+async def measure_all(
+    variants: tuple[Variant, ...], options: report.Options, keep: Callable[[report.Run], None]
+) -> report.Run:
+    """Every round, and what is needed to judge and repeat them; `keep` gets what there is after each."""
+    facts, versions = machine.facts(), peer_versions(variants)
+    rounds: list[report.Round] = []
+    while True:
+        rounds.append(await measure_round(len(rounds), variants, options))
+        run = report.Run(
+            made_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            machine=facts,
+            versions=versions,
+            options=options,
+            setups=tuple(setup(each, options) for each in variants),
+            rounds=tuple(rounds),
+        )
+        keep(run)
+        if len(rounds) >= options.rounds:
+            return run
 
 
 def setup(variant: Variant, options: report.Options) -> report.Setup:
@@ -147,16 +156,17 @@ def missing(variants: tuple[Variant, ...]) -> str:
 
 
 def save(run: report.Run, place: Path) -> None:
-    """`place`.json with everything, `place`.txt with the tables, and a plot of it as `place`.svg."""
+    """`place`.json with everything, `place`.txt with the tables."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    saved = place.with_suffix(".json")
-    saved.write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    place.with_suffix(".json").write_text(run.model_dump_json(indent=1) + "\n", encoding="utf-8")
     place.with_suffix(".txt").write_text("\n".join(lines_of(run)) + "\n", encoding="utf-8")
-    drawn = place.with_suffix(".svg")
+
+
+def draw(run: report.Run, place: Path) -> bool:
+    """`place`.svg, by matplotlib in the peers' environment; False if it could not."""
     summary = json.dumps([each.model_dump() for each in report.summarize(run)])
-    command = [python_of("main"), str(PEERS_CODE / "plot.py"), str(drawn), OURS]
-    plotted = subprocess.run(command, input=summary, text=True, check=False)
-    print(f"\nsaved {saved}" + (f" and {drawn}" if plotted.returncode == 0 else "; the plot FAILED"))
+    command = [python_of("main"), str(PEERS_CODE / "plot.py"), str(place.with_suffix(".svg")), OURS]
+    return subprocess.run(command, input=summary, text=True, check=False).returncode == 0
 
 
 def lines_of(run: report.Run) -> list[str]:
@@ -165,7 +175,7 @@ def lines_of(run: report.Run) -> list[str]:
     versions = {**seen["versions"], **run.versions}
     where = f"{seen['processor']}, {seen['cores']} cores, load {seen['load']} before"
     what = (
-        f"{options.tasks:,} tasks, {options.workers} workers, {options.rounds} rounds, "
+        f"{options.tasks:,} tasks, {options.workers} workers, {len(run.rounds)} of {options.rounds} rounds, "
         f"{options.latency_tasks} tasks one at a time; medians of the rounds, times in ms"
     )
     head = [
@@ -206,10 +216,17 @@ def main() -> None:
         rounds=chosen.rounds,
         workers=chosen.workers,
     )
-    run = asyncio.run(measure_all(variants, options))
+    # As Ctrl-C does it: what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        run = asyncio.run(measure_all(variants, options, lambda so_far: save(so_far, chosen.save)))
+    except KeyboardInterrupt:
+        print("bench-tasks: stopped; complete rounds are saved", file=sys.stderr)
+        sys.exit(130)
     print("\n" + "\n".join(lines_of(run)))
-    save(run, chosen.save)
-    sys.exit(any(round_.failures for round_ in run.rounds))
+    is_drawn = draw(run, chosen.save)
+    print(f"\nsaved {chosen.save}.json, .txt" + (", .svg" if is_drawn else "; the plot FAILED"))
+    sys.exit(any(round_.failures for round_ in run.rounds) or not is_drawn)
 
 
 def _positive(text: str) -> int:
