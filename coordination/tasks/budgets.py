@@ -45,7 +45,11 @@ def on_change(state: TasksState, before: Task, after: Task) -> None:
     Call it when `after` stands in the state already: its record there is replaced if its own attempts spent
     something.
     """
-    if before.attempts is after.attempts and before.is_ended is after.is_ended:
+    if not after.chain:
+        # So most tasks are: one that nobody is above, and whose attempts spend nothing.
+        if before.attempts is after.attempts or not after.attempts[-1].spent:
+            return
+    elif before.attempts is after.attempts and before.is_ended is after.is_ended:
         return
     own = _settled(after) - _settled(before)
     if own:

@@ -165,7 +165,8 @@ def test_every_dag_ends_as_its_edges_say_and_is_undone_in_the_reverse_order(data
     expected = [
         each for each in reversed(naive.completed) if naive.has_failed and shape[each]["compensation"]
     ]
-    undone, kept = [], []
+    undone: list[str] = []
+    kept: list[str] = []
     for name in expected:
         undo = kin.dag_of("dag").compensating
         assert kin.task(undo).spec.compensates == name

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from coordination.runtime.model import Rejected
+from coordination.tasks.commands import DeadLetterFilter, PurgeDeadLetters
 from coordination.tasks.lifecycle import State
 from coordination.tasks.spec import Budget, OnParentEnd
 from tests.support.families import LEASE_MS, Kin
@@ -195,8 +196,6 @@ def test_a_redriven_child_takes_its_reservation_again_if_there_is_room(kin: Kin)
 
 
 def test_an_id_used_again_does_not_inherit_children() -> None:
-    from coordination.tasks.commands import DeadLetterFilter, PurgeDeadLetters
-
     kin = Kin()
     kin.submit("root", budget=Budget(cost=10))
     kin.run("root", "bob")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from coordination.runtime.model import Rejected
+from coordination.tasks.commands import RetryTask, SubmitTask
 from coordination.tasks.events import TaskCanceled
 from coordination.tasks.lifecycle import State
-from coordination.tasks.limits import MAX_CHILDREN, MAX_DEPTH, MAX_TICK_TASKS
+from coordination.tasks.limits import MAX_CHILDREN, MAX_DEPTH, MAX_TICK_TASKS, Policy
 from coordination.tasks.spec import OnParentEnd
 from tests.support.families import LEASE_MS, Kin
 
@@ -41,30 +44,32 @@ def test_a_child_knows_its_chain_and_the_attempt_that_delegated_it(kin: Kin) -> 
     kin.check()
 
 
+def _late(kin: Kin) -> SubmitTask:
+    kin.now_ms += LEASE_MS
+    return kin.command("c", parent="root")
+
+
+def _after(kin: Kin, happened: str) -> SubmitTask:
+    getattr(kin, happened)("root")
+    return kin.command("c", parent="root")
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
         (lambda kin: kin.command("c", parent="nobody"), "unknown_task"),
         (lambda kin: kin.command("c", parent="root", submitter="eve"), "not_holder"),
-        (lambda kin: _with_token(kin, 77), "stale_token"),
-        (lambda kin: (kin.complete("root"), kin.command("c", parent="root"))[1], "stale_token"),
-        (lambda kin: (kin.cancel("root"), kin.command("c", parent="root"))[1], "being_canceled"),
-        (lambda kin: (_wait(kin, LEASE_MS), kin.command("c", parent="root"))[1], "stale_token"),
+        (lambda kin: replace(kin.command("c", parent="root"), parent_token=77), "stale_token"),
+        (lambda kin: _after(kin, "complete"), "stale_token"),
+        (lambda kin: _after(kin, "cancel"), "being_canceled"),
+        (_late, "stale_token"),
     ],
     ids=["unknown", "somebody else's", "wrong token", "ended", "being canceled", "lease over"],
 )
-def test_only_who_works_on_a_task_delegates_from_it(kin: Kin, spoil: Any, code: str) -> None:
+def test_only_who_works_on_a_task_delegates_from_it(
+    kin: Kin, spoil: Callable[[Kin], SubmitTask], code: str
+) -> None:
     assert kin.refuse(spoil(kin)) == code
-
-
-def _with_token(kin: Kin, token: int) -> Any:
-    from dataclasses import replace
-
-    return replace(kin.command("c", parent="root"), parent_token=token)
-
-
-def _wait(kin: Kin, for_ms: int) -> None:
-    kin.now_ms += for_ms
 
 
 def test_delegating_from_an_offer_accepts_it_once(kin: Kin) -> None:
@@ -167,6 +172,17 @@ def test_a_retry_of_the_parent_ends_the_children_of_the_old_attempt_only(kin: Ki
     kin.check()
 
 
+def test_an_attempt_that_began_before_anything_followed_keeps_its_own_children_only(kin: Kin) -> None:
+    kin.submit("old", parent="root")
+    kin.fail("root", retryable=True)
+    kin.accept(RetryTask(task_id="root", caller="ada"))
+    kin.run("root", "cleo")
+    kin.submit("new", parent="root")
+    kin.settle()
+    assert kin.states("old", "new") == ["canceled", "queued"]
+    kin.check()
+
+
 def test_a_lost_attempt_ends_its_children_too(kin: Kin) -> None:
     kin.submit("child", parent="root")
     kin.advance(kin.now_ms + LEASE_MS)
@@ -237,8 +253,6 @@ def test_a_new_leader_goes_on_in_the_middle_of_a_cascade(kin: Kin) -> None:
 
 
 def test_a_parent_with_open_tasks_below_it_is_not_forgotten() -> None:
-    from coordination.tasks.limits import Policy
-
     kin = Kin(Policy(max_finished_tasks=2))
     kin.submit("root", max_depth=2)
     kin.run("root")

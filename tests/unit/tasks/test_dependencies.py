@@ -237,3 +237,16 @@ def test_waiting_for_a_forgotten_task_is_refused() -> None:
     assert isinstance(outcome, Rejected)
     assert outcome.code == "unknown_dependency"
     assert outcome.details == {"task_id": "a"}
+
+
+def test_even_a_dependency_whose_record_is_gone_leaves_nobody_waiting() -> None:
+    kin = Kin()
+    kin.submit("a")
+    kin.submit("fails", after=["a"])
+    kin.submit("runs", after={"a": "run"})
+    _end(kin, "a", "dead_lettered")
+    kin.model.view.families.forget(kin.model.state.dead_letters.pop("a"))  # nothing of ours would do it
+    while kin.model.state.unsettled:
+        kin.tick(kin.now_ms)
+    assert kin.states("fails", "runs") == ["dead_lettered", "queued"]
+    assert kin.task("fails").reason == "task a, which it waits for, is gone"

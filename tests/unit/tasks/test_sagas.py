@@ -241,7 +241,7 @@ def test_many_sagas_that_fail_together_are_undone_in_steps_that_fit_into_records
     kin = Kin()
     large = "x" * 100_000
     for number in range(12):
-        steps = {
+        steps: dict[str, dict[str, Any]] = {
             f"a{number}": {"compensation": UNDO, "payload": {"do": large}, "payload_bytes": 100_009},
             f"b{number}": {"after": [f"a{number}"]},
         }
