@@ -163,7 +163,15 @@ class Level:
 class Line:
     """Tasks that wait in one queue for the same kind of agent, and get it in the same manner."""
 
-    __slots__ = ("_by_number", "_numbers", "key", "parked", "parked_until_ms", "seen")
+    __slots__ = (
+        "_by_number",
+        "_numbers",
+        "_parked_keys",
+        "key",
+        "parked",
+        "parked_until_ms",
+        "seen",
+    )
 
     def __init__(self, key: LineKey) -> None:
         self.key = key
@@ -172,6 +180,8 @@ class Line:
         """Of levels where something waits, highest first."""
         self.parked: dict[str, Waiting] = {}
         """Tasks that no free agent could be given; out of the levels until something changes that."""
+        self._parked_keys: dict[str, int] = {}
+        """How many are parked, by fairness key: they wait all the same."""
         self.parked_until_ms: int | None = None
         """When time changes that for one of them."""
         self.seen: tuple[int, int, object] | None = None
@@ -198,13 +208,32 @@ class Line:
 
     def drop(self, waiting: Waiting, *, number: int) -> Level | None:
         """A task no longer waits in level `number`; the level, if it was the last one of its key in it."""
-        if self.parked.pop(waiting.task_id, None) is not None:
+        if waiting.task_id in self.parked:
+            self._unpark(waiting)
             return None
         level = self._by_number[number]
         was_last = level.forget(waiting)
         if not level:
             self._numbers.remove(number)
         return level if was_last else None
+
+    def park(self, waiting: Waiting) -> None:
+        """Keep a task apart that was taken out."""
+        self.parked[waiting.task_id] = waiting
+        self._parked_keys[waiting.key] = self._parked_keys.get(waiting.key, 0) + 1
+
+    def unpark_all(self) -> list[Waiting]:
+        """Everything that was kept apart; it is to be added again."""
+        parked = [*self.parked.values()]
+        self.parked.clear()
+        self._parked_keys.clear()
+        return parked
+
+    def _unpark(self, waiting: Waiting) -> None:
+        del self.parked[waiting.task_id]
+        self._parked_keys[waiting.key] -= 1
+        if not self._parked_keys[waiting.key]:
+            del self._parked_keys[waiting.key]
 
     def take(self, waiting: Waiting) -> Level | None:
         """Take out the task that `first` named; the level, if it was the last one of its key in it."""
@@ -223,8 +252,8 @@ class Line:
         return None
 
     def floor(self, tags: Tags) -> int | None:
-        """The smallest tag of a key that waits here; None if none does."""
-        least = None
+        """The smallest tag of a key that waits here, parked or not; None if none does."""
+        least = min((tags.get(key, 0) for key in self._parked_keys), default=None)
         for number in self._numbers:
             first = self._by_number[number].first(tags)
             if first is not None and (least is None or first[0] < least):

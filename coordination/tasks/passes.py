@@ -43,7 +43,7 @@ class _Tags:
 class _Desk:
     """What one queue can still be served of in this pass."""
 
-    __slots__ = ("head", "lines", "name", "pool", "settings", "tags")
+    __slots__ = ("choice", "head", "lines", "looked_at", "name", "pool", "settings", "tags")
 
     def __init__(self, queue: Queue, settings: QueueSettings, pool: Pool, base: dict[str, int]) -> None:
         self.name = queue.name
@@ -52,6 +52,10 @@ class _Desk:
         self.tags = _Tags(base)
         self.head: tuple[Head, Line, Eligible] | None = None
         """What is served first; None: nothing more."""
+        self.choice: Choice | None = None
+        """What is to be done about that."""
+        self.looked_at = -1
+        """What had been noted of agents then (`Holdings.touched`)."""
         self.lines: list[tuple[int, int, int, int, Line, Eligible]] = []
         """By what is served first in each; the fourth tells them apart."""
 
@@ -129,11 +133,13 @@ class Pass:
                 if desk is not None:
                     self._desks.append(desk)
                     self._line_up(queues, len(self._desks) - 1)
-            while queues and not self._is_enough() and self._is_anybody_free():
+            while queues and not self._is_enough():
                 number = heapq.heappop(queues)[2]
-                self._serve(self._desks[number])
+                desk = self._desks[number]
+                if desk.looked_at == self._lanes.holdings.touched.end:
+                    self._serve(desk)
                 self._line_up(queues, number)
-            if queues and self._scanned >= MAX_SCANNED_TASKS:
+            if self._scanned >= MAX_SCANNED_TASKS:
                 self._come_back_ms(self._now_ms + _SOON_MS)
         finally:
             self._take_back()
@@ -151,11 +157,18 @@ class Pass:
         return bool(self._everybody)
 
     def _line_up(self, queues: list[tuple[int, int, int]], number: int) -> None:
+        """Let a queue stand in the row with the first of its tasks that can be served now."""
         desk = self._desks[number]
-        desk.advance()
-        if desk.head is not None:
-            (priority, _, sequence, _), _, _ = desk.head
-            heapq.heappush(queues, (priority, sequence, number))
+        while self._is_anybody_free() and not self._is_enough():
+            desk.advance()
+            if desk.head is None:
+                return
+            desk.choice = self._look(desk)
+            if desk.choice is not None:
+                desk.looked_at = self._lanes.holdings.touched.end
+                (priority, _, sequence, _), _, _ = desk.head
+                heapq.heappush(queues, (priority, sequence, number))
+                return
 
     def _open(self, queue: Queue) -> _Desk | None:
         """What can be served of a queue; None: nothing."""
@@ -181,31 +194,41 @@ class Pass:
         holdings = self._lanes.holdings
         return most is not None and holdings.of_queue(queue) + holdings.calls_in(queue) >= most
 
-    def _serve(self, desk: _Desk) -> None:
-        """Serve what is first in a queue, or find that it cannot be served now."""
-        assert desk.head is not None, "a desk in the row has something to serve"
+    def _look(self, desk: _Desk) -> Choice | None:
+        """What is to be done about what is first in a queue; None: nothing, and it is out of the way now."""
+        assert desk.head is not None, "one looks at something"
         (_, _, _, waiting), line, eligible = desk.head
         task = self._view.state.open[waiting.task_id]
         if self._is_full(desk.name, desk.settings):
             desk.lines.clear()
-            return
+            return None
         if not self._has_rate(desk, task.spec):
             desk.close_line()
-            return
+            return None
         desk.pool.sync(self._now_ms)
         choice = self._choose(desk, line, eligible, task)
         if choice is None:
             desk.close_line()
-        elif choice.give_up:
-            self._remove(waiting)
-            reason = choice.give_up
-            self._draft.add(task, TaskDeadLettered(task_id=task.task_id, reason=reason, at_ms=self._now_ms))
-        elif choice.agents:
-            self._remove(waiting)
+            return None
+        if not choice.agents and not choice.give_up:
+            self._park(line, waiting, choice.until_ms)
+            return None
+        return choice
+
+    def _serve(self, desk: _Desk) -> None:
+        """Do what is to be done about what is first in a queue."""
+        assert desk.head is not None, "who stands in the row has something to be served"
+        assert desk.choice is not None, "and it is known with what"
+        (_, _, _, waiting), _, _ = desk.head
+        task, choice = self._view.state.open[waiting.task_id], desk.choice
+        self._lanes.take(waiting)
+        self._out.append(waiting)
+        if choice.give_up:
+            event = TaskDeadLettered(task_id=task.task_id, reason=choice.give_up, at_ms=self._now_ms)
+            self._draft.add(task, event)
+        else:
             self._charge(desk, task.spec)
             self._ask(desk, task, choice)
-        else:
-            self._park(line, waiting, choice.until_ms)
 
     def _choose(self, desk: _Desk, line: Line, eligible: Eligible, task: Task) -> Choice | None:
         """What is to be done about a task; None: nobody can be asked for any of its line."""
@@ -299,10 +322,6 @@ class Pass:
             bucket = limiting.capability_key(spec)
             self._taken[bucket] = self._taken.get(bucket, 0) + 1
 
-    def _remove(self, waiting: Waiting) -> None:
-        self._lanes.take(waiting)
-        self._out.append(waiting)
-
     def _park(self, line: Line, waiting: Waiting, until_ms: int | None) -> None:
         """Look past a task that no free agent can be asked for, until something changes that."""
         self._scanned += 1
@@ -310,7 +329,7 @@ class Pass:
             line.seen = self._stamp()
             line.parked_until_ms = None
         self._lanes.take(waiting)
-        line.parked[waiting.task_id] = waiting
+        line.park(waiting)
         if until_ms is not None:
             self._come_back_ms(until_ms)
             if line.parked_until_ms is None or until_ms < line.parked_until_ms:
@@ -332,9 +351,7 @@ class Pass:
         elif len(line.parked) >= MAX_SCANNED_TASKS and line.is_standing:
             self._come_back_ms(self._now_ms + _SOON_MS)
         else:
-            parked = [*line.parked.values()]
-            line.parked.clear()
-            for waiting in parked:
+            for waiting in line.unpark_all():
                 self._lanes.put_back(waiting)
 
     def _stamp(self) -> tuple[int, int, object]:
