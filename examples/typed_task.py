@@ -7,7 +7,7 @@ import asyncio
 
 from pydantic import BaseModel, Field
 
-from conclave import Agent, TaskContext, TaskFailed, UnavailableError, connect
+from conclave import Agent, TaskContext, TaskFailed, TaskFailedError, UnavailableError, connect
 
 agent = Agent("counter", max_tasks=2)
 
@@ -41,19 +41,22 @@ def count(book: Book, context: TaskContext) -> Count:
 async def main():
     async with agent.running(), connect(agent="guide") as guide:
         alice = {"title": "Alice", "pages": ["Down the Rabbit-Hole", "The Pool of Tears"]}
-        done = await guide.tasks.submit("text.count>=1.1, text.count.languages>=2", alice)
-        record = await guide.tasks.ended(done.task_id, timeout_s=30)
-        print(record.state, record.result)
+        done = await guide.submit("text.count>=1.1, text.count.languages>=2", alice)
+        print(await done.result(timeout_s=30))
 
-        odd = await guide.tasks.submit("text.count", {"title": "Odd"})
-        print((await guide.tasks.ended(odd.task_id, timeout_s=30)).reason)
-
-        slow = await guide.tasks.submit("text.count", {**alice, "seconds_per_page": 3600})
+        odd = await guide.submit("text.count", {"title": "Odd"})
         try:
-            await guide.tasks.ended(slow.task_id, timeout_s=1)
+            await odd.result(timeout_s=30)
+        except TaskFailedError as error:
+            print(error.state, error.reason)
+
+        slow = await guide.submit("text.count", {**alice, "seconds_per_page": 3600})
+        try:
+            await slow.result(timeout_s=1)
         except UnavailableError as error:
             print(str(error).replace(slow.task_id, "slow"))
-            print((await guide.tasks.cancel(slow.task_id, reason="too slow")).state)
+        record = await slow.cancel("too slow", confirmed=True, timeout_s=30)
+        print(record.state, "and its worker has stopped" if record.is_confirmed else "")
 
 
 asyncio.run(main())

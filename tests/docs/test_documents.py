@@ -92,11 +92,37 @@ async def test_python_block_runs(where: str, code: str, url: str) -> None:
         (
             "typed_task.py",
             [
-                "completed {'title': 'Alice', 'words': 7}",
-                "invalid payload: pages: Field required",
+                "{'title': 'Alice', 'words': 7}",
+                "dead_lettered invalid payload: pages: Field required",
                 "task slow has not ended within 1 s",
-                "canceled",
+                "canceled and its worker has stopped",
             ],
+        ),
+        (
+            "delegating.py",
+            [
+                "{'words': 10, 'chapters': 3}",
+                "3 parts, 3 units",
+                "dead_lettered: a chapter is empty",
+                "dead_lettered RejectedError",
+            ],
+        ),
+        (
+            "pipeline_saga.py",
+            [
+                "flight in Lisbon, hotel in Lisbon, boat in Lisbon, postcard in Lisbon",
+                "undone: hotel in Lisbon (the journey is off)",
+                "undone: flight in Lisbon (the journey is off)",
+                "compensated, 0 booked",
+                "  flight: completed, undone",
+                "  hotel: completed, undone",
+                "  boat: dead_lettered",
+                "  mail: canceled",
+            ],
+        ),
+        (
+            "bidding.py",
+            ["3 kg by bike for 5.00", "40 kg by van for 82.00", "3000 kg by truck for 9002.00"],
         ),
         (
             "negotiation.py",

@@ -43,7 +43,7 @@ async def test_the_quickest_bid_wins_if_that_is_asked_for(memory_mesh: MemoryMes
     quick = bidder("quick", lambda: Bid(cost=9, eta_ms=10))
     slow = bidder("a-slow", lambda: Bid(cost=1, eta_ms=5000))
     async with memory_mesh.join(quick), memory_mesh.join(slow), memory_mesh.connect("guest") as guest:
-        handle = await guest.submit("work", **NET, bidding={"criterion": "eta"})
+        handle = await guest.submit("work", strategy="contract_net", bidding={"criterion": "eta"})
         assert (await handle.result(timeout_s=60))["by"] == "quick"
 
 
