@@ -183,6 +183,19 @@ def test_an_attempt_that_began_before_anything_followed_keeps_its_own_children_o
     kin.check()
 
 
+def test_what_is_canceled_while_something_else_of_it_is_unsettled_is_still_heard_of(kin: Kin) -> None:
+    kin.submit("mid", parent="root")
+    kin.run("mid")
+    kin.submit("leaf", parent="mid")
+    kin.submit("waits", after={"mid": "run"})
+    kin.complete("root")
+    kin.fail("mid", retryable=True)
+    assert list(kin.model.state.unsettled) == ["root", "mid"]
+    kin.settle()
+    assert kin.states("mid", "leaf", "waits") == ["canceled", "canceled", "queued"]
+    kin.check()
+
+
 def test_a_lost_attempt_ends_its_children_too(kin: Kin) -> None:
     kin.submit("child", parent="root")
     kin.advance(kin.now_ms + LEASE_MS)
