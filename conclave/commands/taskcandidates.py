@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,21 +19,12 @@ from coordination.tasks.client import TasksClient
 from coordination.tasks.limits import MAX_PAGE
 from coordination.tasks.wire import TaskSummary
 
-_MAX_PAGES: Final = 3
-"""Of tasks that are looked through while somebody waits."""
-
 
 def tasks(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
     """Ids of tasks, the newest first, with state and what they are about."""
 
     async def ids(client: TasksClient) -> list[CompletionItem]:
-        found: list[TaskSummary] = []
-        for _ in range(_MAX_PAGES):
-            page = await client.list(after=found[-1].sequence if found else 0, limit=MAX_PAGE)
-            found += page
-            if not page:
-                break
-        return _items(reversed(found), incomplete)
+        return _items(await client.list(newest_first=True, limit=MAX_PAGE), incomplete)
 
     return _asked(ctx, ids)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
@@ -19,6 +18,8 @@ from coordination.tasks.wire import TaskRecord, TaskSummary
 
 MIN_PREFIX_CHARS: Final = 4
 """Of an id; a shorter one would soon be that of several tasks."""
+MAX_SEARCHED: Final = 5_000
+"""Tasks, the newest, whose ids are looked through for a beginning."""
 _MAX_NAMED: Final = 3
 
 
@@ -46,10 +47,16 @@ async def all_tasks(client: TasksClient, **filters: Any) -> AsyncIterator[TaskSu
 
 async def newest(client: TasksClient, limit: int, **filters: Any) -> list[TaskSummary]:
     """The newest `limit` tasks that fit, the newest last."""
-    kept: deque[TaskSummary] = deque(maxlen=limit)
-    async for each in all_tasks(client, **filters):
-        kept.append(each)
-    return list(kept)
+    found: list[TaskSummary] = []
+    while len(found) < limit:
+        after = found[-1].sequence if found else 0
+        page = await client.list(
+            after=after, newest_first=True, limit=min(limit - len(found), MAX_PAGE), **filters
+        )
+        found += page
+        if not page:
+            break
+    return found[::-1]
 
 
 async def find(client: TasksClient, reference: str) -> TaskRecord:
@@ -78,7 +85,7 @@ async def find_all(client: TasksClient, references: Iterable[str]) -> list[TaskR
 
 
 async def _beginning(client: TasksClient, prefix: str) -> str:
-    known = [each.task_id async for each in all_tasks(client)]
+    known = [each.task_id for each in await newest(client, MAX_SEARCHED)]
     found = [each for each in known if each.startswith(prefix)] if len(prefix) >= MIN_PREFIX_CHARS else []
     if not found:
         raise RejectedError("unknown_task", f"there is no task {prefix!r}; {_way_out(prefix, known)}")
@@ -95,7 +102,7 @@ def _way_out(prefix: str, known: list[str]) -> str:
         return f"did you mean {near}? See: conclave task list"
     if len(prefix) < MIN_PREFIX_CHARS:
         return f"give its id, or {MIN_PREFIX_CHARS} or more characters of it; see: conclave task list"
-    return "it never was, or ended so long ago that it is forgotten; see: conclave task list"
+    return "it never was, or ended long ago; see: conclave task list"
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

@@ -31,6 +31,8 @@ _MAX_NOTICED: Final = 256
 """Tasks that one look asks for because of notices; the others wait for the next one."""
 _MAX_OPEN: Final = 200
 """Open tasks of each state that are followed where all are watched."""
+_LIST_REST: Final = 20
+"""Where all tasks are watched: how much longer than a listing of them took it rests before the next one."""
 _MAX_STATES: Final = 1000
 _AWAY: Final = "the task service does not answer; trying again"
 
@@ -119,6 +121,7 @@ class _Watch:
         self._noticed: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._is_away = False
+        self._list_again_s = 0.0
 
     @contextlib.asynccontextmanager
     async def noticing(self, task_ids: Iterable[str]) -> AsyncIterator[None]:
@@ -199,7 +202,19 @@ class _Watch:
             self._take(each)
 
     async def look_around(self) -> None:
-        """Ask what is open, and how those ended that are open no more."""
+        """Ask what is open, and how those ended that are open no more.
+
+        Listing tasks costs the service more, the more there are: so it is done the more rarely. In between
+        it asks for the tasks that it knows, and for those of which there were notices.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._list_again_s:
+            board = self._shown.board.tasks
+            strangers = [each for each in self._noticed if each not in board]
+            await self.look_again()
+            await self.look(strangers[:_MAX_NOTICED])
+            return
+        began_s = loop.time()
         before = set(self.open_ids())
         noticed = self._take_noticed()
         seen: set[str] = set()
@@ -210,6 +225,7 @@ class _Watch:
                 self._take(each)
         gone = [each for each in before if each not in seen]
         await self.look(dict.fromkeys([*gone, *(each for each in noticed if each not in seen)]))
+        self._list_again_s = loop.time() + _LIST_REST * (loop.time() - began_s)
 
     def _take_noticed(self) -> list[str]:
         taken = list(self._noticed)[:_MAX_NOTICED]

@@ -263,9 +263,10 @@ class TasksClient(Operating):
         parent: str | None = None,
         dag: str | None = None,
         after: int = 0,
+        newest_first: bool = False,
         limit: int = 100,
     ) -> tuple[wire.TaskSummary, ...]:
-        """A page of tasks in order of submission, after the one with sequence `after`."""
+        """A page of tasks in order of submission, or newest first, after the one with sequence `after`."""
         body = request(
             wire.ListRequest,
             state=state,
@@ -275,6 +276,7 @@ class TasksClient(Operating):
             parent=parent,
             dag=dag,
             after=after,
+            newest_first=newest_first,
             limit=limit,
         )
         return (await self._query("list", body, wire.ListReply)).tasks

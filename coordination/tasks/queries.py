@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, Final
@@ -60,7 +61,7 @@ def _list(model: TasksModel, _: Call, request: wire.ListRequest, __: int) -> Rea
     wanted = (
         task
         for task in _candidates(model, request)
-        if task.sequence > request.after
+        if _is_further(task, request)
         and request.state in (None, task.state)
         and request.submitter in (None, task.submitter)
         and request.capability in (None, task.spec.capability)
@@ -68,7 +69,14 @@ def _list(model: TasksModel, _: Call, request: wire.ListRequest, __: int) -> Rea
         and request.parent in (None, task.spec.parent)
         and request.dag in (None, task.spec.dag)
     )
-    return _tasks_page(wanted, request.limit)
+    return _tasks_page(wanted, request.limit, newest_first=request.newest_first)
+
+
+def _is_further(task: Task, request: wire.ListRequest) -> bool:
+    """Whether it comes after the previous page."""
+    if request.newest_first:
+        return not request.after or task.sequence < request.after
+    return task.sequence > request.after
 
 
 def _candidates(model: TasksModel, request: wire.ListRequest) -> Iterable[Task]:
@@ -94,9 +102,10 @@ def _found(state: TasksState, task_ids: Iterable[str]) -> Iterator[Task]:
     return (task for task in map(state.find, task_ids) if task is not None)
 
 
-def _tasks_page(wanted: Iterable[Task], limit: int) -> ReadyJson:
-    """The first of `wanted` by their sequence, and where the next page begins."""
-    first = heapq.nsmallest(limit + 1, wanted, key=lambda task: task.sequence)
+def _tasks_page(wanted: Iterable[Task], limit: int, *, newest_first: bool = False) -> ReadyJson:
+    """The first of `wanted` by their sequence, or the last, and where the next page begins."""
+    choose = heapq.nlargest if newest_first else heapq.nsmallest
+    first = choose(limit + 1, wanted, key=lambda task: task.sequence)
     shown, more = _fitting(first[:limit], summary_view)
     following = first[shown.count - 1].sequence if shown.count and (more or len(first) > limit) else None
     return ReadyJson(f'{{"tasks":{shown.text},"next":{"null" if following is None else following}}}')
@@ -152,21 +161,21 @@ def _moment(text: str) -> tuple[int, int]:
     return (int(ended_ms), int(sequence)) if text else (-1, -1)
 
 
-def _queues(model: TasksModel, _: Call, request: wire.QueuesRequest, __: int) -> ReadyJson:  # noqa: ARG001
-    counts: dict[str, list[int]] = {}
-    for task in model.state.open.values():
-        count = counts.setdefault(task.spec.queue, [0, 0])
-        count[task.holder is not None] += 1
+def _queues(model: TasksModel, _: Call, __: wire.QueuesRequest, ___: int) -> ReadyJson:
+    open_counts: Counter[str] = Counter()
+    for (queue, _), count in model.view.index.requirements.items():
+        open_counts[queue] += count
+    held_in = model.view.lanes.holdings.of_queue
     configured = model.state.allocation.settings
     views = [
         {
             "queue": queue,
             "settings": settings_view(configured.get(queue, _DEFAULTS)),
             "is_configured": queue in configured,
-            "waiting": counts.get(queue, (0, 0))[0],
-            "held": counts.get(queue, (0, 0))[1],
+            "waiting": open_counts[queue] - held_in(queue),
+            "held": held_in(queue),
         }
-        for queue in sorted({*configured, *counts})
+        for queue in sorted({*configured, *open_counts})
     ]
     return _json({"queues": views})
 

@@ -239,7 +239,7 @@ class StatesRequest(Body):
 
 
 class ListRequest(Body):
-    """Ask for a page of tasks in order of submission."""
+    """Ask for a page of tasks in order of submission, or in the reverse order."""
 
     state: State | None = None
     submitter: Id | None = None
@@ -248,7 +248,9 @@ class ListRequest(Body):
     parent: Id | None = None
     dag: Id | None = None
     after: Count = 0
-    """`sequence` of the last task of the previous page."""
+    """`sequence` of the last task of the previous page; 0 for the first page."""
+    newest_first: StrictBool = False
+    """Whether the page begins with the task that was submitted last."""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE, strict=True)] = 100
 
 

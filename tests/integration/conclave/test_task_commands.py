@@ -288,6 +288,9 @@ async def test_what_cannot_be_done_is_said_in_one_line_with_a_way_out(tmp_path: 
         done = await asyncio.gather(*(at.run(*arguments) for arguments, _, _ in cases))
         for (_, status, text), each in zip(cases, done, strict=True):
             refused(each, status, text)
+        newest = await at.run("task", "list", "--limit", "1")
+        assert [line.split()[0] for line in newest.out.splitlines()] == ["ID", "report-7b"]
+        assert newest.err == "the newest 1; --limit shows more\n"
         malformed = await at.run("task", "submit", "region in eu")
         assert (malformed.status, malformed.out) == (2, "")
         assert malformed.err.splitlines()[-1].strip() == "^"
