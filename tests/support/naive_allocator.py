@@ -158,7 +158,12 @@ class NaiveAllocator:
         assert task.call is not None
         by_cost = task.spec.bidding.criterion is Criterion.COST
         bids = [
-            (bid.cost if by_cost else bid.eta_ms, -self.score(task, self.roster.agents[bid.agent]), number, bid.agent)
+            (
+                bid.cost if by_cost else bid.eta_ms,
+                -self.score(task, self.roster.agents[bid.agent]),
+                number,
+                bid.agent,
+            )
             for number, bid in enumerate(task.call.bids)
             if not bid.is_refusal
             and bid.agent in allowed
@@ -227,7 +232,9 @@ class NaiveAllocator:
     def is_barred(self, task: Task, agent: str) -> bool:
         if not task.spec.may_return:
             above = [self.state.find(task_id) for task_id in task.chain]
-            if any(each is not None and each.holder is not None and each.holder.agent == agent for each in above):
+            if any(
+                each is not None and each.holder is not None and each.holder.agent == agent for each in above
+            ):
                 return True
         return any(
             self.holds_mark(agent, near.mark) is near.is_apart
@@ -330,7 +337,9 @@ class NaiveAllocator:
         """As it was when the task left: its key had not paid yet."""
         own = task.spec.fairness_key
         return [
-            start if each.spec.fairness_key == own else self.kept.tags[each.spec.queue, each.spec.fairness_key]
+            start
+            if each.spec.fairness_key == own
+            else self.kept.tags[each.spec.queue, each.spec.fairness_key]
             for each in self.waiting.values()
             if self.line(each) == self.line(task)
         ]

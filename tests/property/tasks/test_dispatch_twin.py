@@ -187,7 +187,9 @@ class Twin(RuleBasedStateMachine):
         self.send(PauseQueue(queue=queue, caller="operator", is_paused=is_paused))
 
     def held(self) -> list[Task]:
-        return [task for task in self.model.state.open.values() if task.state in (State.OFFERED, State.RUNNING)]
+        return [
+            task for task in self.model.state.open.values() if task.state in (State.OFFERED, State.RUNNING)
+        ]
 
     @precondition(lambda self: self.held())
     @rule(data=st.data(), answers=st.lists(st.sampled_from("arcf"), min_size=1, max_size=4))
@@ -325,4 +327,4 @@ class Twin(RuleBasedStateMachine):
 
 
 TestTwin = Twin.TestCase
-TestTwin.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTwin.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
