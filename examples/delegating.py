@@ -1,4 +1,4 @@
-"""An editor hands the chapters of a book on to readers; when one of them fails, so does the whole, and it says why.
+"""An editor hands chapters of a book on to readers; when one of them fails, so does the whole, and says why.
 
 Beside `conclave up`: conclave agent add editor reader guide; python examples/delegating.py
 """
