@@ -11,6 +11,7 @@ from coordination.simulation.scenario import Scenario
 from coordination.simulation.toy_scenario import ToyScenario
 from tests.simulation.presence_scenario import PresenceScenario
 from tests.simulation.services_scenario import ServicesScenario
+from tests.simulation.tasks_scenario import TasksScenario
 from tests.simulation.votes_scenario import VotesScenario
 from tests.tidy.source import ROOT
 
@@ -19,12 +20,14 @@ SCENARIOS: Final[dict[str, Callable[[], Scenario]]] = {
     "services": ServicesScenario,
     "presence": PresenceScenario,
     "votes": VotesScenario,
+    "tasks": TasksScenario,
 }
 FOUND: Final[dict[str, tuple[int, ...]]] = {
     "toys": (45, 52),
     "services": (),
     "presence": (),
     "votes": (),
+    "tasks": (),
 }
 """Seeds that once failed, by scenario; always run."""
 _SHOWN_CHARS: Final = 4_000
