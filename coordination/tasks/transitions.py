@@ -38,7 +38,7 @@ from coordination.tasks.events import (
     Transition,
     WorkerLost,
 )
-from coordination.tasks.lifecycle import State, step
+from coordination.tasks.lifecycle import TRANSITIONS, State, step
 from coordination.tasks.limits import MAX_EARLIER_ATTEMPTS, MAX_REFUSALS
 from coordination.tasks.record import (
     ATTEMPT_TIMED_OUT,
@@ -93,8 +93,11 @@ def evolve(task: Task, event: Transition) -> Task:
     """
     if isinstance(event, DependencyEnded):
         return _dependency_ended(task, event)
-    kind = type(event)
-    return _STEPS[kind](task, event, step(task.state, INPUTS[kind]))
+    happen, states = _STEPS[type(event)]
+    state = states[task.state]
+    if state is None:
+        state = step(task.state, INPUTS[type(event)])  # says what is wrong
+    return happen(task, event, state)
 
 
 def due_ms(task: Task) -> int | None:
@@ -397,19 +400,10 @@ def _finished(
 
 
 def _canceled(task: Task, event: TaskCanceled, state: State) -> Task:
-    if state is State.CANCELED:
-        new = _finished(task, event, state)
-        return _by(new, event.by)
-    new = edit(task)
+    new = edit(_finished(task, event, state) if state is State.CANCELED else task)
     new.state = state
     new.reason = event.reason
     new.canceled_by = event.by
-    return sealed(new)
-
-
-def _by(task: Task, by: str) -> Task:
-    new = edit(task)
-    new.canceled_by = by
     return sealed(new)
 
 
@@ -466,7 +460,7 @@ def _redriven(task: Task, event: TaskRedriven, state: State) -> Task:
     return sealed(new)
 
 
-_STEPS: Final[dict[type, Callable[[Task, Any, State], Task]]] = {
+_HAPPENINGS: Final[dict[type, Callable[[Task, Any, State], Task]]] = {
     TaskReleased: _waiting,
     TaskDeferred: _deferred,
     TaskSkipped: _finished,
@@ -490,4 +484,9 @@ _STEPS: Final[dict[type, Callable[[Task, Any, State], Task]]] = {
     TaskExpired: _finished,
     TaskRedriven: _redriven,
 }
-assert set(_STEPS) == set(INPUTS)
+assert set(_HAPPENINGS) == set(INPUTS)
+_STEPS: Final = {
+    kind: (happen, {state: TRANSITIONS[state, INPUTS[kind]] for state in State})
+    for kind, happen in _HAPPENINGS.items()
+}
+"""How each event changes a record, and into which state from each; None: it cannot happen there."""
