@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,22 @@ from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.wire import TaskRecord, TaskSummary
-from tests.support.cli import Finished, Here, registry_here
+from tests.support.cli import Finished, Here, environment, registry_here
 from tests.support.waiting import DEADLINE_S
 
 _POLL_S = 0.02
+_PATIENCE_S = 60.0
+_LINE_BYTES = 2**20
 
 
 class Bench:
     """The services that tasks need, agents that do what a test says, and an operator."""
 
-    def __init__(self, here: Here, operator: TasksClient) -> None:
+    def __init__(self, here: Here, operator: TasksClient, loop: asyncio.subprocess.Process) -> None:
         self.here = here
         self.operator = operator
+        self._loop = loop
+        self._turn = asyncio.Lock()
         self._hands: dict[str, TasksClient] = {}
 
     async def hand(self, name: str) -> TasksClient:
@@ -61,8 +66,16 @@ class Bench:
         await hand.accept(task_id, task.fencing_token)
         return hand, task.fencing_token
 
-    async def run(self, *arguments: str, **variables: str) -> Finished:
-        """Run a command."""
+    async def run(self, *arguments: str) -> Finished:
+        """Run a command after the one before; those that wait for something run `aside`."""
+        assert self._loop.stdin is not None
+        assert self._loop.stdout is not None
+        async with self._turn, asyncio.timeout(_PATIENCE_S):
+            self._loop.stdin.write(json.dumps(arguments).encode() + b"\n")
+            return Finished(**json.loads(await self._loop.stdout.readline()))
+
+    async def aside(self, *arguments: str, **variables: str) -> Finished:
+        """Run a command in a process of its own."""
         return await self.here.run(*arguments, **variables)
 
     async def read(self, *arguments: str) -> Any:
@@ -90,4 +103,25 @@ async def bench(cwd: Path, *agents: str) -> AsyncIterator[Bench]:
         credentials = find_credentials("operator", cwd / LOCAL_STORE / "credentials")
         assert credentials is not None
         bus = await here.bus("operator", credentials)
-        yield Bench(here, TasksClient(Caller(bus, agent="operator")))
+        async with _commands(cwd) as loop:
+            yield Bench(here, TasksClient(Caller(bus, agent="operator")), loop)
+
+
+@contextlib.asynccontextmanager
+async def _commands(cwd: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs commands in `cwd`, for the length of the block."""
+    root = str(Path(__file__).parents[2])
+    loop = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.support.commandloop"),
+        cwd=cwd,
+        env=environment(PYTHONPATH=root),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=_LINE_BYTES,
+    )
+    assert loop.stdin is not None
+    try:
+        yield loop
+    finally:
+        loop.stdin.close()
+        await loop.wait()

@@ -59,7 +59,7 @@ async def test_whoever_waits_gets_the_result_or_the_reason_for_none(tmp_path: Pa
     (tmp_path / "job.json").write_text(json.dumps(large), encoding="utf-8")
     async with bench(tmp_path, "ada") as at:
         submit = ("task", "submit", "ocr", "@job.json", "--id", "waited-for", "--wait", "--progress")
-        waiting = asyncio.create_task(at.run(*submit))
+        waiting = asyncio.create_task(at.aside(*submit))
         hand, token = await at.taken("waited-for")
         task = await hand.get("waited-for")
         assert (task.payload, task.payload_reference is not None) == ({}, True)
@@ -69,7 +69,9 @@ async def test_whoever_waits_gets_the_result_or_the_reason_for_none(tmp_path: Pa
         assert (done.status, json.loads(done.out)) == (0, [1, 2])
         assert done.err.startswith("task waited-for\n")
         assert "waited-for  completed" in done.err
-        failing = asyncio.create_task(at.run("task", "submit", "ocr", "--id", "hopeless", "--wait", "--json"))
+        failing = asyncio.create_task(
+            at.aside("task", "submit", "ocr", "--id", "hopeless", "--wait", "--json")
+        )
         hand, token = await at.taken("hopeless")
         await hand.fail("hopeless", token, reason="no such page", retryable=False)
         done = await failing
@@ -132,7 +134,7 @@ async def test_a_canceled_tree_shows_of_every_task_whether_its_agent_has_stopped
             ["1", "below", "root", "running"],
             ["1", "waits", "root", "queued"],
         ]
-        canceling = asyncio.create_task(at.run("task", "cancel", "root", "--reason", "enough", "--wait"))
+        canceling = asyncio.create_task(at.aside("task", "cancel", "root", "--reason", "enough", "--wait"))
         for task_id, its_token in (("root", token), ("below", child_token)):
             await at.seen(task_id, "canceling")
             await hand.confirm(task_id, its_token)
@@ -299,7 +301,7 @@ async def test_what_cannot_be_done_is_said_in_one_line_with_a_way_out(tmp_path: 
 async def test_the_shell_completes_tasks_and_queues(tmp_path: Path) -> None:
     async def offered(at: Bench, *words: str) -> list[str]:
         line = " ".join(words)
-        done = await at.run(
+        done = await at.aside(
             _CONCLAVE_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1)
         )
         assert done.err == ""
