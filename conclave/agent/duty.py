@@ -103,11 +103,6 @@ class Duty:
         """A logger that knows the agent, the trace, and what the work is `about`."""
         return _log.bind(agent=self.agent, **about, trace_id=trace.trace_id)
 
-    def note(self, event: str, **about: Any) -> None:
-        """Log what happens all the time, if the program has asked for such detail."""
-        if structlog.is_configured():
-            _log.debug(event, agent=self.agent, **about)
-
     def on_over(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when what is still running must be given up."""
         self._on_over.append(callback)

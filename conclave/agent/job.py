@@ -344,8 +344,6 @@ class Job:
                 await self._confirm()
             else:
                 self.logger().warning("result refused", code=error.code)
-        else:
-            self._duty.note("task completed", task=self.offer.task_id, attempt=self.offer.attempt)
 
     async def _fail(self, told: Told) -> bool:
         """Report that the attempt has failed; returns whether the service has taken that down."""

@@ -11,9 +11,10 @@ from collections import deque
 from typing import Any, Final
 
 from conclave.agent.duty import Duty
+from coordination.runtime.asking import request
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
 from coordination.tasks.limits import MAX_BATCH
-from coordination.tasks.wire import RefusedReply, StandingReply
+from coordination.tasks.wire import RefusedReply, ReportRequest, StandingReply
 
 RETRY_S: Final = 0.5
 """Between two calls while the service is away."""
@@ -140,7 +141,8 @@ class Reports:
     async def _call(self, reports: list[Report]) -> bool:
         """Say `reports`, and give everyone its answer; returns False if some must be said again later."""
         try:
-            answers = await self._duty.session.tasks.report([report.item for report in reports])
+            body = request(ReportRequest, items=tuple(report.item for report in reports))
+            answers = await self._duty.session.tasks.report_request(body)
         except (UnavailableError, RejectedError, UsageError) as error:
             if isinstance(error, UnavailableError) or (isinstance(error, RejectedError) and error.retryable):
                 self._put_back(reports, error)

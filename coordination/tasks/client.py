@@ -242,6 +242,12 @@ class TasksClient(Operating):
             told += (await self._command("report", body, wire.ReportReply)).results
         return tuple(told)
 
+    async def report_request(
+        self, body: wire.ReportRequest
+    ) -> tuple[wire.StandingReply | wire.RefusedReply, ...]:
+        """As `report`, of one request that was made before, and is not too large."""
+        return (await self._command("report", body, wire.ReportReply)).results
+
     # --- everybody
 
     async def get(self, task_id: str) -> wire.TaskRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, cast
 
 import pytest
@@ -12,7 +12,7 @@ from conclave.agent.duty import Duty
 from conclave.agent.reporting import MAX_CALL_BYTES, Report, Reports
 from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
 from coordination.tasks.limits import MAX_BATCH
-from coordination.tasks.wire import RefusedReply, StandingReply
+from coordination.tasks.wire import RefusedReply, ReportRequest, StandingReply
 from tests.support.waiting import settle, wait_until
 
 Item = dict[str, Any]
@@ -36,8 +36,9 @@ class Service:
         self.answer: Callable[[Item], Answer] = standing
         self.errors: list[Exception] = []
 
-    async def report(self, items: Sequence[Item]) -> tuple[Answer, ...]:
-        self.calls.append([dict(item) for item in items])
+    async def report_request(self, body: ReportRequest) -> tuple[Answer, ...]:
+        items = [item.model_dump() for item in body.items]
+        self.calls.append(items)
         await self.may_answer.wait()
         if self.errors:
             raise self.errors.pop(0)

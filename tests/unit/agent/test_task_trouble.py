@@ -10,7 +10,7 @@ import pytest
 from conclave import Agent, TaskContext, TaskFailed, UsageError
 from conclave.testing import MemoryMesh
 from coordination.runtime.errors import PeerProtocolError
-from coordination.tasks.wire import TaskRecord
+from coordination.tasks.wire import ReportRequest, TaskRecord
 from tests.support.virtual import pass_time
 
 LEASE_S = 30
@@ -100,14 +100,14 @@ async def test_a_renewal_that_fails_for_no_good_reason_fails_the_attempt_and_say
         await pass_time(2 * LEASE_S)
 
     async with memory_mesh.join(agent) as session, memory_mesh.connect("boss") as boss:
-        report = session.tasks.report
+        report = session.tasks.report_request
 
-        async def garbled(items: Any) -> Any:
-            if any(item["do"] == "progress" for item in items):
+        async def garbled(body: ReportRequest) -> Any:
+            if any(item.do == "progress" for item in body.items):
                 raise PeerProtocolError("the answer is not a ReportReply")
-            return await report(items)
+            return await report(body)
 
-        monkeypatch.setattr(session.tasks, "report", garbled)
+        monkeypatch.setattr(session.tasks, "report_request", garbled)
         record = await ended(memory_mesh, (await boss.tasks.submit("work", max_attempts=1)).task_id)
     assert record.reason.startswith("PeerProtocolError (see the agent's log")
     assert any(isinstance(each.error, PeerProtocolError) for each in memory_mesh.take_failures())
@@ -125,15 +125,15 @@ async def test_an_impatient_session_lets_the_loop_turn_while_a_result_cannot_be_
         return "done"
 
     async with memory_mesh.connect("worker", patience_s=0.0) as session, memory_mesh.connect("boss") as boss:
-        report = session.tasks.report
+        report = session.tasks.report_request
 
-        async def counted(items: Any) -> Any:
+        async def counted(body: ReportRequest) -> Any:
             nonlocal reports
-            reports += any(item["do"] == "complete" for item in items)
+            reports += any(item.do == "complete" for item in body.items)
             assert reports < 100, "it reports without end, and the loop never turns"
-            return await report(items)
+            return await report(body)
 
-        monkeypatch.setattr(session.tasks, "report", counted)
+        monkeypatch.setattr(session.tasks, "report_request", counted)
         async with agent.joined(session):
             task_id = (await boss.tasks.submit("work")).task_id
             await memory_mesh.until(lambda: reports > 3)
