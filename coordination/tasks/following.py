@@ -40,9 +40,11 @@ MAX_WAITING_NOTICES: Final = 4096
 """Notices kept while an earlier one is missing; what is beyond is asked for."""
 MAX_HEARTBEAT_BYTES: Final = 4096
 _PATIENCE_S: Final = 2.0
-_KNOCK_S: Final = 0.1
-"""Patience of most attempts before the registry has ever answered; it may need longer, so not of all."""
-_PATIENT_KNOCKS: Final = 20
+_FIRST_KNOCK_S: Final = 0.1
+"""Patience of the first attempt to reach the registry; it doubles, because a busy one needs longer."""
+_LAST_KNOCK_S: Final = 0.4
+"""A longer patience would mean longer pauses between the questions that nobody hears yet."""
+_PATIENT_KNOCKS: Final = 8
 """One of so many attempts has all the patience."""
 _TURN_AGENTS: Final = 128
 """Agents taken over before others have their turn."""
@@ -72,7 +74,6 @@ class Following:
         self._roster = roster
         self._on_change = on_change
         self._caller = _caller(shell, _PATIENCE_S)
-        self._knocking = _caller(shell, _KNOCK_S)
         self._knocks = 0
         self._is_away = False
         self._revision: int | None = None
@@ -234,7 +235,8 @@ class Following:
             UnavailableError: It is not.
         """
         self._knocks += 1
-        caller = self._knocking if self._knocks % _PATIENT_KNOCKS else self._caller
+        knock_s = min(_FIRST_KNOCK_S * 2 ** min(self._knocks - 1, 8), _LAST_KNOCK_S)
+        caller = _caller(self._shell, knock_s) if self._knocks % _PATIENT_KNOCKS else self._caller
         await caller.query(_REGISTRY, "watch", WatchRequest(limit=1), WatchReply)
 
     async def _read_anew(self) -> None:

@@ -163,7 +163,7 @@ def _moment(text: str) -> tuple[int, int]:
 
 def _queues(model: TasksModel, _: Call, __: wire.QueuesRequest, ___: int) -> ReadyJson:
     open_counts: Counter[str] = Counter()
-    for (queue, _), count in model.view.index.requirements.items():
+    for (queue, _requirement), count in model.view.index.requirements.items():
         open_counts[queue] += count
     held_in = model.view.lanes.holdings.of_queue
     configured = model.state.allocation.settings

@@ -157,7 +157,8 @@ async def test_whoever_watches_everything_hears_what_happens_to_any_task(memory_
 
 def counted(session: Session, verb: str) -> list[str]:
     """The calls of `verb` that a session makes from now on."""
-    caller, calls = session.caller, []  # type: ignore[var-annotated]
+    caller = session.caller
+    calls: list[str] = []
     plain = caller.query
 
     async def query(service: str, asked: str, *rest: Any, **more: Any) -> Any:
@@ -165,7 +166,7 @@ def counted(session: Session, verb: str) -> list[str]:
             calls.append(asked)
         return await plain(service, asked, *rest, **more)
 
-    caller.query = query  # type: ignore[method-assign]
+    caller.query = query  # type: ignore[method-assign, assignment]
     return calls
 
 

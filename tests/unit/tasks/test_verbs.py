@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ async def test_a_batch_is_split_by_bytes_too_and_bad_tasks_are_named_before_anyt
 
 
 async def test_an_approved_task_is_submitted_alone() -> None:
-    approval = {
+    approval: dict[str, Any] = {
         "proposal_id": "p",
         "kind": "task_assignment",
         "artifact_sha256": "0" * 64,
@@ -103,7 +104,7 @@ async def test_a_dag_is_done_in_its_order_and_told_of_by_names() -> None:
     async with a_room() as room:
         worker = await Worker(room.caller("bob")).start("python", max_tasks=4)
         client = TasksClient(room.caller("ada"))
-        dag = [
+        dag: list[dict[str, Any]] = [
             {"name": "join", "capability": "python", "after": ["left", {"name": "right"}]},
             {"name": "left", "capability": "python", "after": ["root"]},
             {"name": "right", "capability": "python", "after": ["root"]},
