@@ -1,9 +1,9 @@
 """Which waiting tasks are offered to which agents now. Pure and deterministic.
 
 One pass serves what can be served in order: by priority as lifted by waiting; within a queue by fairness,
-then first come; between queues first come. What cannot be served stands in nobody's way. What an offer changes
-(slots, rates, tags) counts at once for the following ones, and is taken back at the end: what really happens is
-up to the events.
+then first come; between queues first come. What cannot be served stands in nobody's way. What an offer
+changes (slots, rates, tags) counts at once for the following ones, and is taken back at the end: what really
+happens is up to the events.
 
 A pass that finds nothing is remembered with what it depended on, so that the next one costs next to nothing
 as long as no task, agent or setting has changed and no time has come that could make a difference.

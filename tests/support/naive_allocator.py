@@ -1,7 +1,7 @@
 """A slow allocator that is plainly right: every choice looks at every task and every agent.
 
-Reads the records of the model, and keeps accounts of its own of everything else: tags of fairness keys, offers by
-bucket, stickiness, turns. Knows none of the heaps, pools, lines and memories of the real one.
+Reads the records of the model, and keeps accounts of its own of everything else: tags of fairness keys,
+offers by bucket, stickiness, turns. Knows none of the heaps, pools, lines and memories of the real one.
 """
 
 from __future__ import annotations
@@ -126,15 +126,18 @@ class NaiveAllocator:
                     yield agent, task
         yield from self.now.called
 
-    def choose(self, task: Task) -> tuple[str, tuple[str, ...]] | None:
+    def is_closed(self, task: Task) -> bool:
+        """Whether nothing of its queue, or of its capability there, is offered now."""
         settings = self.settings(task.spec.queue)
         if settings.is_paused or not self._has_rate(task, settings):
+            return True
+        count = sum(each.spec.queue == task.spec.queue for _, each in self.held())
+        count += len({each.task_id for _, each in self.calls() if each.spec.queue == task.spec.queue})
+        return settings.max_held is not None and count >= settings.max_held
+
+    def choose(self, task: Task) -> tuple[str, tuple[str, ...]] | None:
+        if self.is_closed(task):
             return None
-        if settings.max_held is not None:
-            count = sum(each.spec.queue == task.spec.queue for _, each in self.held())
-            count += len({each.task_id for _, each in self.calls() if each.spec.queue == task.spec.queue})
-            if count >= settings.max_held:
-                return None
         eligible = {agent: view for agent, view in self.roster.agents.items() if self.meets(task, view)}
         if not any(self.has_room(view, task.spec.queue) for view in eligible.values()):
             return None

@@ -20,9 +20,9 @@ from coordination.tasks.commands import (
     FailTask,
     PauseQueue,
     RefuseOffer,
+    Sighting,
     SubmitTask,
     TakeBack,
-    Sighting,
 )
 from coordination.tasks.events import ProposalsCalled, TaskDeadLettered, TaskOffered, TaskSubmitted
 from coordination.tasks.explaining import explain
