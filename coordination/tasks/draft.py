@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic_core import to_json
+
 from coordination.runtime.model import NOTHING, Notice, Outcome, Push
 from coordination.tasks import messages
 from coordination.tasks.events import (
@@ -18,6 +20,14 @@ from coordination.tasks.limits import MAX_TICK_BYTES, MAX_TICK_TASKS
 from coordination.tasks.record import Task
 from coordination.tasks.transitions import evolve, submitted
 from coordination.tasks.view import View
+
+
+def weight_bytes(event: Any) -> int:
+    """What an event carries of results and reasons, as they are written; the rest of it is small."""
+    if isinstance(event, TaskCompleted):
+        return event.result_bytes
+    reason = getattr(event, "reason", "")
+    return len(to_json(reason)) if reason else 0
 
 
 class Draft:
@@ -87,14 +97,13 @@ class Draft:
         """
         for event in transitions:
             after = evolve(task, event)
-            kind = type(event)
             if isinstance(event, TaskOffered):
                 self.last_token = event.fencing_token
                 self.offered_to.add(event.agent)
             elif isinstance(event, ProposalsCalled):
                 self.last_token = event.call
-            elif kind is not TaskCompleted:  # as large as it may be, it is one command's own
-                self._size_bytes += len(getattr(event, "reason", ""))
+            else:
+                self._size_bytes += weight_bytes(event)
             self._events.append(event)
             messages.tell(self._messages, task, event, after, self.view.policy)
             task = after

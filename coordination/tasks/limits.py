@@ -88,7 +88,9 @@ MAX_PAGE: Final = 1000
 MAX_TICK_TASKS: Final = 512
 """Tasks that one tick deals with, so that its events fit into one record; the host asks again."""
 MAX_TICK_BYTES: Final = 256 * 1024
-"""What the events of one tick may carry of payloads and reasons."""
+"""What the events of one tick may carry of payloads and reasons, so that they fit into one record."""
+MAX_REPORT_BYTES: Final = 384 * 1024
+"""What the events of one report may carry of results and reasons, so that they fit into one record."""
 MAX_LOST_TASKS: Final = 512
 """Tasks that one command takes back from incarnations that are no more; the service asks again."""
 MAX_AGENTS: Final = 100_000

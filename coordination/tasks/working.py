@@ -23,7 +23,7 @@ from coordination.tasks.commands import (
     TakenBack,
     WorkerCommand,
 )
-from coordination.tasks.draft import Draft
+from coordination.tasks.draft import Draft, weight_bytes
 from coordination.tasks.events import (
     AttemptFailed,
     CancelConfirmed,
@@ -35,7 +35,7 @@ from coordination.tasks.events import (
     WorkerLost,
 )
 from coordination.tasks.lifecycle import TRANSITIONS, Input, State
-from coordination.tasks.limits import MAX_BATCH, MAX_LOST_TASKS, MAX_REASON_CHARS
+from coordination.tasks.limits import MAX_BATCH, MAX_LOST_TASKS, MAX_REASON_CHARS, MAX_REPORT_BYTES
 from coordination.tasks.record import WORKER_LEFT, WORKER_RESTARTED, Task
 from coordination.tasks.standing import standing, unknown_task, wrong_state
 from coordination.tasks.submitting import as_refused
@@ -76,9 +76,16 @@ def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
     told: list[Push | Notice] = []
     results: list[Standing | Refused] = []
     seen: set[str] = set()
+    size_bytes = 0
     for item in command.items:
         outcome = _item(view, item, now_ms, is_first=item.task_id not in seen)
         seen.add(item.task_id)
+        if isinstance(outcome, Outcome):
+            added_bytes = sum(map(weight_bytes, outcome.events))
+            if size_bytes + added_bytes > MAX_REPORT_BYTES:
+                outcome = _too_much(item.task_id)
+            else:
+                size_bytes += added_bytes
         if isinstance(outcome, Rejected):
             results.append(as_refused(item.task_id, outcome))
         else:
@@ -111,6 +118,15 @@ def _item(view: View, item: WorkerCommand | Bid, now_ms: int, *, is_first: bool)
             "and the next in another report",
         )
     return bidding.bid(view, item, now_ms) if isinstance(item, Bid) else work(view, item, now_ms)
+
+
+def _too_much(task_id: str) -> Rejected:
+    return Rejected(
+        code="overloaded",
+        message=f"what the report says of task {task_id} is too much to be written with the items before it; "
+        "say it again in another report",
+        retryable=True,
+    )
 
 
 def _not_entitled(task: Task, command: WorkerCommand, now_ms: int) -> Rejected | None:

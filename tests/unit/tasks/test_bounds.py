@@ -221,15 +221,17 @@ def test_the_largest_tick_fits_into_one_record() -> None:
 
 def test_a_tick_whose_reasons_are_long_stops_earlier() -> None:
     tasking = Tasking(start_by_ms=9_000)
-    reason = "r" * MAX_NOTE_CHARS
+    reason = "\x01" * MAX_NOTE_CHARS
     for index in range(MAX_TICK_TASKS):
-        tasking.submit(f"t{index}", capability="c" * MAX_TEXT_CHARS, payload_bytes=2)
+        tasking.submit(f"t{index}", payload_bytes=2)
         tasking.offer(LONG, f"t{index}", expires_ms=20_000)
         token = tasking.task(f"t{index}").fencing_token
         tasking.accept(RefuseOffer(task_id=f"t{index}", agent=LONG, fencing_token=token, reason=reason))
     outcome = tasking.model.tick(9_000)
-    size_bytes = sum(len(event.reason) for event in outcome.events)
-    assert MAX_TICK_BYTES <= size_bytes < MAX_TICK_BYTES + 2 * MAX_TEXT_CHARS
+    assert len(outcome.events) < MAX_TICK_TASKS
+    codec = EventCodec(tasking.model.event_types)
+    size_bytes = sum(len(codec.encode(event)) + 1 for event in outcome.events)
+    assert MAX_TICK_BYTES <= size_bytes < MAX_RECORD_BYTES - 128 * 1024
     assert all(len(event.reason) <= MAX_REASON_CHARS for event in outcome.events)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from coordination.runtime.framing import EventCodec
+from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES
+from coordination.runtime.model import Outcome
 from coordination.tasks.commands import (
     AcceptOffer,
     CompleteTask,
@@ -14,7 +17,7 @@ from coordination.tasks.commands import (
     Standing,
 )
 from coordination.tasks.lifecycle import Input, State
-from coordination.tasks.limits import MAX_BATCH, MAX_REASON_CHARS
+from coordination.tasks.limits import MAX_BATCH, MAX_REASON_CHARS, MAX_REPORT_BYTES
 from coordination.tasks.spec import Budget
 from tests.support.tasking import AGENT, WORKER_COMMANDS, Tasking
 
@@ -64,6 +67,30 @@ def test_a_report_of_too_many_items_is_refused_as_a_whole() -> None:
     )
     assert Tasking().refuse(Report(agent=AGENT, items=items)) == "too_many_items"
     assert len(Tasking().accept(Report(agent=AGENT, items=items[1:])).results) == MAX_BATCH
+
+
+def test_a_report_that_would_not_fit_into_a_record_is_taken_as_far_as_it_does() -> None:
+    task_ids = [f"t{index}" for index in range(80)]
+    tasking = offered(*task_ids)
+    worst = "\x01" * MAX_REASON_CHARS
+    items = tuple(
+        FailTask(
+            task_id=task_id,
+            agent=AGENT,
+            fencing_token=tasking.task(task_id).fencing_token,
+            reason=worst,
+            retryable=False,
+        )
+        for task_id in task_ids
+    )
+    outcome = tasking.send(Report(agent=AGENT, items=items))
+    assert isinstance(outcome, Outcome)
+    codec = EventCodec(tasking.model.event_types)
+    size_bytes = sum(len(codec.encode(event)) for event in outcome.events)
+    assert MAX_REPORT_BYTES * 0.9 < size_bytes < MAX_COMMAND_EVENTS_BYTES
+    late = [each for each in outcome.reply.results if isinstance(each, Refused)]
+    assert {(each.code, each.retryable) for each in late} == {("overloaded", True)}
+    assert len(late) + len(tasking.model.state.dead_letters) == len(task_ids)
 
 
 def test_what_an_attempt_has_spent_is_on_record_and_never_shrinks() -> None:
