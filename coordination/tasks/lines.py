@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
+from coordination.tasks.roster import Eligible
+
 _MIN_HEAP_COUNT: Final = 64
 """Below this size a heap is not worth rebuilding."""
 
@@ -167,6 +169,7 @@ class Line:
         "_by_number",
         "_numbers",
         "_parked_keys",
+        "eligible",
         "key",
         "parked",
         "parked_until_ms",
@@ -178,6 +181,8 @@ class Line:
         self._by_number: dict[int, Level] = {}
         self._numbers: list[int] = []
         """Of levels where something waits, highest first."""
+        self.eligible: Eligible | None = None
+        """Agents that its tasks may go to; kept here because looking them up costs more than all else."""
         self.parked: dict[str, Waiting] = {}
         """Tasks that no free agent could be given; out of the levels until something changes that."""
         self._parked_keys: dict[str, int] = {}

@@ -182,8 +182,11 @@ class Pass:
             self._come_back_ms(pool.wakes_ms)
         desk = _Desk(queue, settings, pool, self._lanes.tags(queue.name))
         for line in queue.lines.values():
-            _, requirement, capability, is_approved, _ = line.key
-            eligible = view.roster.eligible_for(requirement, capability, is_approved=is_approved)
+            eligible = line.eligible
+            if eligible is None or eligible.roster is not view.roster:
+                _, requirement, capability, is_approved, _ = line.key
+                eligible = view.roster.eligible_for(requirement, capability, is_approved=is_approved)
+                line.eligible = eligible
             if pool.has_free(eligible):
                 self._unpark(line, eligible)
                 desk.add(line, eligible)

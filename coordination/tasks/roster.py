@@ -52,7 +52,7 @@ class Eligible(Mapping[str, float]):
     """Score by agent, of those that are online and meet one requirement; follows the roster as it changes."""
 
     def __init__(self, roster: Roster, requirement: str, capability: str, *, is_approved: bool) -> None:
-        self._roster = roster
+        self.roster = roster
         self._asked = requirement, capability, is_approved
         self._next_serial = 0
         self._scores: dict[int, float] = {}
@@ -61,32 +61,32 @@ class Eligible(Mapping[str, float]):
         self._cleared_at = 0
 
     def __getitem__(self, agent: str) -> float:
-        return self.scores[self._roster.serial_online(agent)]
+        return self.scores[self.roster.serial_online(agent)]
 
     def __contains__(self, agent: object) -> bool:
-        serial = self._roster.serials_online.get(agent)  # type: ignore[call-overload]
+        serial = self.roster.serials_online.get(agent)  # type: ignore[call-overload]
         return serial is not None and serial in self.scores
 
     def __iter__(self) -> Iterator[str]:
-        profiles = self._roster.profiles
+        profiles = self.roster.profiles
         return (agent for serial in self.scores for agent in profiles[serial].online)
 
     def __len__(self) -> int:
         scores = self.scores
-        if self._counted_at != self._roster.version:
-            profiles = self._roster.profiles
+        if self._counted_at != self.roster.version:
+            profiles = self.roster.profiles
             self._count = sum(len(profiles[serial].online) for serial in scores)
-            self._counted_at = self._roster.version
+            self._counted_at = self.roster.version
         return self._count
 
     def view(self, agent: str) -> AgentView | None:
         """An agent of these; None if it is none of them."""
-        return self._roster.get(agent) if agent in self else None
+        return self.roster.get(agent) if agent in self else None
 
     @property
     def scores(self) -> Mapping[int, float]:
         """Score by the profile's serial number, of the profiles that meet the requirement."""
-        roster = self._roster
+        roster = self.roster
         if self._next_serial == roster.next_serial and self._cleared_at == roster.cleared_count:
             return self._scores
         if self._cleared_at != roster.cleared_count:

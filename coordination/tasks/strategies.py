@@ -129,10 +129,7 @@ class Pool:
 
     def has_free(self, eligible: Eligible) -> bool:
         """Whether any agent that qualifies is free."""
-        scores, groups = eligible.scores, self._groups
-        if len(scores) <= len(groups):
-            return any(serial in groups for serial in scores)
-        return any(serial in scores for serial in groups)
+        return not self._groups.keys().isdisjoint(eligible.scores)
 
     def rank(self, agent: str, eligible: Eligible, strategy: Strategy) -> Rank:
         """Where `strategy` puts a free agent that qualifies."""
@@ -171,7 +168,8 @@ class Pool:
         while heads and len(picked) < count:
             rank, serial = heads[0]
             agent = str(rank[-1])
-            if allows(agent):
+            # One that was put back where it had been before stands in the heap twice.
+            if agent not in picked and allows(agent):
                 picked.append(agent)
             heap = self._groups[serial].by_turn if by_turn else self._groups[serial].by_load
             aside.append((heap, _pop(heap)))
