@@ -159,14 +159,12 @@ def test_a_service_hears_of_changes_of_the_registry_only_what_it_acts_on(
     service: str, agent: str, kind: str
 ) -> None:
     permissions = service_permissions(service, SUBJECTS)
-    acted_on = {
-        "tasks": ("registered", "deregistered"),
-        "consensus": ("registered", "deregistered", "online", "offline"),
-    }
+    acted_on = {"consensus": ("registered", "deregistered", "online", "offline")}
     for each in (kind, "registered", "deregistered", "online", "offline", "suspect", "expired"):
-        acts_on_it = service == "gateway" or each in acted_on.get(service, ())
+        acts_on_it = service in {"gateway", "tasks"} or each in acted_on.get(service, ())
         assert subscribes(permissions, SUBJECTS.event("registry", each, agent)) == acts_on_it
     assert not subscribes(permissions, SUBJECTS.event("tasks", kind, agent))
+    assert subscribes(permissions, SUBJECTS.presence(agent)) == (service in {"registry", "tasks"})
 
 
 @given(st.text(max_size=8) | st.sampled_from(["x.>", "*", "..", ">", "a b", "a.b", "", "A", "a\n", "é"]))
