@@ -414,4 +414,4 @@ class TasksMachine(RuleBasedStateMachine):
 
 
 TestTasks = TasksMachine.TestCase
-TestTasks.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestTasks.settings = settings(max_examples=50, stateful_step_count=35, deadline=None)
