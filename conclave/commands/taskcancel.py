@@ -15,6 +15,7 @@ from conclave.commands import tables, taskview
 from conclave.commands.access import Access
 from conclave.commands.output import print_json
 from conclave.commands.taskdesk import find, tasks
+from conclave.commands.tasktree import records_of
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.wire import StandingReply, TaskRecord, TaskSummary
@@ -88,7 +89,8 @@ async def _stopped_tree(client: TasksClient, task_id: str) -> list[TaskSummary]:
     while True:
         tree: list[TaskSummary] = [await client.get(task_id), *await client.children(task_id)]
         if all(each.state in taskview.ENDED for each in tree):
-            return tree
+            records = await records_of(client, tree)
+            return [records.get(each.task_id, each) for each in tree]
         await asyncio.sleep(_LOOK_S)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -14,9 +13,9 @@ from conclave.commands.listing import now_ms
 from conclave.commands.output import print_json
 from conclave.commands.taskdesk import find, tasks
 from conclave.commands.taskview import WORDS
+from conclave.work import large
 from coordination.artifacts.client import ArtifactsClient
 from coordination.runtime.client import Caller
-from coordination.runtime.errors import PeerProtocolError
 from coordination.tasks.wire import TaskRecord
 
 
@@ -73,8 +72,4 @@ async def fetched(caller: Caller, task: TaskRecord) -> Any:
     """
     if task.result_reference is None:
         return task.result
-    content = await ArtifactsClient(caller).get(task.result_reference.sha256)
-    try:
-        return json.loads(content)
-    except ValueError:
-        raise PeerProtocolError(f"the result of {task.task_id} in the artifact store is no JSON") from None
+    return await large.fetched(ArtifactsClient(caller), task.result_reference)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +22,11 @@ from conclave.commands.tasklines import PlainLines, Screen, Shown
 from conclave.commands.taskpayloads import read_bytes, read_payload
 from conclave.commands.taskshow import fetched, no_result
 from conclave.commands.taskwatch import follow, follow_dag
+from conclave.work.large import placed
 from coordination.artifacts.client import ArtifactsClient
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
-from coordination.tasks.limits import MAX_PAYLOAD_BYTES
 from coordination.tasks.wire import SubmitDagReply, SubmitReply, TaskRecord
 
 PLAIN_COLUMNS: Final = ("NAME", "ID", "STATE")
@@ -108,12 +106,8 @@ async def submit(
 
 async def stored(caller: Caller, payload: dict[str, Any]) -> dict[str, Any]:
     """The payload as an argument of `TasksClient.submit`; stored first, if it is too large for a record."""
-    content = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(content) <= MAX_PAYLOAD_BYTES:
-        return {"payload": payload}
-    await ArtifactsClient(caller).put(content)
-    digest = hashlib.sha256(content).hexdigest()
-    return {"payload_reference": {"sha256": digest, "size_bytes": len(content)}}
+    reference = await placed(ArtifactsClient(caller), payload)
+    return {"payload": payload} if reference is None else {"payload_reference": reference}
 
 
 async def _await_result(

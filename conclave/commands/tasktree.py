@@ -35,8 +35,8 @@ DAG_STYLES: Final = {
     "canceled": "magenta",
 }
 _AT_ONCE: Final = 16
-_MAX_BUDGETS: Final = 128
-"""Children that are asked for their budgets; of others the summary is shown."""
+MAX_RECORDS: Final = 128
+"""Tasks of a tree of which all is asked; of others the summary is shown."""
 
 
 async def show_tree(access: Access, reference: str, *, as_json: bool) -> None:
@@ -44,7 +44,7 @@ async def show_tree(access: Access, reference: str, *, as_json: bool) -> None:
     async with tasks(access) as (client, _):
         root = await find(client, reference)
         children = await client.children(root.task_id)
-        records = {} if as_json else await _records(client, children[:_MAX_BUDGETS])
+        records = {} if as_json else await records_of(client, children)
     if as_json:
         below = [each.model_dump(mode="json") for each in children]
         print_json({"task": root.model_dump(mode="json"), "children": below})
@@ -57,7 +57,8 @@ async def show_tree(access: Access, reference: str, *, as_json: bool) -> None:
         click.echo("\n".join(tables.columns([TREE_COLUMNS, *tree_rows(members)])))
 
 
-async def _records(client: TasksClient, children: Sequence[TaskSummary]) -> dict[str, TaskRecord]:
+async def records_of(client: TasksClient, members: Sequence[TaskSummary]) -> dict[str, TaskRecord]:
+    """The records of the first `MAX_RECORDS` of them, by id; those forgotten meanwhile are left out."""
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def ask(task_id: str) -> TaskRecord | None:
@@ -67,7 +68,7 @@ async def _records(client: TasksClient, children: Sequence[TaskSummary]) -> dict
             except RejectedError:  # it is forgotten just now
                 return None
 
-    found = await asyncio.gather(*(ask(each.task_id) for each in children))
+    found = await asyncio.gather(*(ask(each.task_id) for each in members[:MAX_RECORDS]))
     return {each.task_id: each for each in found if each is not None}
 
 

@@ -142,7 +142,7 @@ async def test_a_canceled_tree_shows_of_every_task_whether_its_agent_has_stopped
         assert (done.status, done.err) == (0, "")
         assert [line.split(maxsplit=3) for line in done.out.splitlines()[1:]] == [
             ["root", "canceled", "ada", "confirmed by its agent"],
-            ["below", "canceled", "an-agent", "confirmed by its agent"],
+            ["below", "canceled", "ada", "confirmed by its agent"],
             ["waits", "canceled", "-", "nobody had begun it"],
         ]
         await at.operator.submit("ocr", task_id="silent", lease_ms=300)
