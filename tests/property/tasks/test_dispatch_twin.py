@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from coordination.requirements import CapabilityFacts, Facts
+from coordination.runtime.adapters import adapter_of
 from coordination.runtime.model import Outcome
 from coordination.tasks.commands import (
     AcceptOffer,
@@ -31,7 +32,7 @@ from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import Policy
 from coordination.tasks.model import TasksModel
 from coordination.tasks.queues import QueueSettings, RateLimit
-from coordination.tasks.record import Task
+from coordination.tasks.record import Task, TasksState
 from coordination.tasks.roster import AgentView, Roster
 from coordination.tasks.spec import Bidding, Nearness, Placement, Strategy, TaskSpec
 from tests.support.naive_allocator import NaiveAllocator, Planned
@@ -40,6 +41,7 @@ AGENTS = ["a", "b", "c", "d"]
 CAPABILITIES = ["ocr", "web"]
 REQUIREMENTS = {"ocr": "ocr", "web": "web, prefer label:zone = eu"}
 QUEUES = ["default", "slow"]
+_STATE = adapter_of(TasksState)
 POLICY = Policy(offer_timeout_ms=50, lease_ms=400, round_pause_ms=10, round_pause_last_ms=40)
 
 profiles = st.builds(
@@ -199,7 +201,7 @@ class Twin(RuleBasedStateMachine):
                 return
             task = data.draw(st.sampled_from(self.held()))
             assert task.holder is not None
-            whose = {
+            whose: dict[str, Any] = {
                 "task_id": task.task_id,
                 "agent": task.holder.agent,
                 "fencing_token": task.fencing_token,
@@ -239,6 +241,13 @@ class Twin(RuleBasedStateMachine):
             self.now_ms = max(self.now_ms, due_ms)
             self.tick()
         self.now_ms = target_ms
+
+    @rule()
+    def change_leaders(self) -> None:
+        state = _STATE.validate_json(_STATE.dump_json(self.model.snapshot()))
+        self.model = TasksModel(POLICY, self.roster)
+        self.model.restore(state)
+        self.naive.state = self.model.state
 
     def send(self, command: Any) -> None:
         outcome = self.model.decide(command, self.now_ms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordination.tasks import touched
@@ -115,6 +115,7 @@ def sorted_anew(room: Room, strategy: Strategy) -> list[str]:
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
+@settings(max_examples=40)
 @given(
     steps=st.lists(
         st.tuples(
