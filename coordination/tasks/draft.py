@@ -95,8 +95,10 @@ class Draft:
         Raises:
             IllegalTransitionError: The lifecycle has no such step (a bug of ours).
         """
+        view = self.view
         for event in transitions:
             after = evolve(task, event)
+            view.foreseen.note(event, task, after)
             if isinstance(event, TaskOffered):
                 self.last_token = event.fencing_token
                 self.offered_to.add(event.agent)
@@ -105,7 +107,7 @@ class Draft:
             else:
                 self._size_bytes += weight_bytes(event)
             self._events.append(event)
-            messages.tell(self._messages, task, event, after, self.view.policy)
+            messages.tell(self._messages, task, event, after, view.policy)
             task = after
         self._tasks[task.task_id] = task
         return task
@@ -117,7 +119,8 @@ class Draft:
             if isinstance(event, TaskSubmitted):
                 self._submitted += 1
                 sequence = self.view.state.last_sequence + self._submitted
-                self._tasks[event.task_id] = submitted(event, sequence)
+                self._tasks[event.task_id] = task = submitted(event, sequence)
+                self.view.foreseen.note(event, None, task)
                 self._size_bytes += event.spec.size_bytes
             elif isinstance(event, ScheduleSet):
                 self._size_bytes += event.schedule.spec.size_bytes

@@ -177,6 +177,7 @@ class TasksModel:
 
     def decide(self, command: Any, now_ms: int) -> Outcome | Rejected:
         """What a command leads to."""
+        self.view.foreseen.begin()
         decision = _DECISIONS.get(type(command))
         assert decision is not None, f"not a task command: {type(command).__name__}"
         return decision(self.view, command, now_ms)
@@ -205,6 +206,7 @@ class TasksModel:
 
     def tick(self, now_ms: int) -> Outcome:
         """What time, the ends of other tasks and free agents lead to: the first of these that is due."""
+        self.view.foreseen.begin()
         for step in _STEPS:
             draft = Draft(self.view, now_ms)
             step(self.view, draft)
@@ -238,7 +240,9 @@ class TasksModel:
         if spec.idempotency_key:
             key = submitting.key_of(event.submitter, spec.idempotency_key)
             state.idempotency_keys[key] = event.task_id
-        task = submitted(event, state.last_sequence)
+        task = view.foreseen.take(event, None)
+        if task is None or task.sequence != state.last_sequence:
+            task = submitted(event, state.last_sequence)
         state.open[task.task_id] = task
         view.index.replace(None, task)
         view.families.replace(None, task)
@@ -263,7 +267,7 @@ class TasksModel:
         if before is None:  # only a redrive happens to a task that is not open
             before = state.dead_letters.pop(event.task_id)
             view.index.dead_letter_bytes -= before.size_bytes
-        after = evolve(before, event)
+        after = view.foreseen.take(event, before) or evolve(before, event)
         token = event.call if type(event) is ProposalsCalled else after.fencing_token
         state.last_fencing_token = max(state.last_fencing_token, token)
         has_ended = after.state in ENDED

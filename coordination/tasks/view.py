@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coordination.tasks.families import Families
+from coordination.tasks.foresight import Foresight
 from coordination.tasks.index import Index
 from coordination.tasks.lanes import Lanes
 from coordination.tasks.limits import Policy
@@ -27,3 +28,5 @@ class View:
     roster: Roster
     """The agents as the registry last told of them; no part of the state: the shell keeps it current, and every
     decision that rests on it says in its events what came of it."""
+    foreseen: Foresight = field(default_factory=Foresight)
+    """What the decision under way has found out; only drafts write it, and only `apply` reads it."""
