@@ -128,7 +128,9 @@ class _Submitter:
 
     async def is_over(self, *, cancels: bool) -> bool:
         """Whether nothing is open any more; else what this agent has submitted may be canceled."""
-        is_over = True
+        for schedule in await self._client.schedules(owner=self._agent):
+            await self._client.remove_schedule(schedule.schedule_id)
+        is_over = not await self._client.schedules()
         for state in _OPEN:
             for summary in await self._client.list(state=state, limit=1000):  # type: ignore[arg-type]
                 is_over = False

@@ -6,12 +6,14 @@ import pytest
 
 from coordination.simulation.run import simulate
 from coordination.simulation.toy_scenario import ToyScenario
-from tests.simulation import vote_mutants
+from tests.simulation import task_mutants, vote_mutants
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.tasks_scenario import TasksScenario
 from tests.simulation.votes_scenario import VotesScenario
 
 MAX_SEEDS = 200
 MAX_VOTES_SEEDS = 40
+MAX_TASKS_SEEDS = 40
 SIGNS = {
     "replies before the append": "acknowledged, and is not in the journal",
     "no compare-and-set": "leadership: ",
@@ -33,11 +35,24 @@ VOTES_SIGNS = {
     "signatures are not read": "is on record, and must never be taken",
     "receipts name another head": "was acknowledged as",
 }
+TASKS_SIGNS = {
+    "any token is taken": "under token",
+    "anybody who knows the token may complete": "was completed by",
+    "leases last longer than they do": "was over",
+    "what has ended is submitted again": "was submitted twice",
+    "dependents do not wait": "does not wait for",
+    "an agent has a slot too many": "slots",
+    "tasks are tried for ever": "has its attempt number",
+    "children outlive their parents": "was offered after its parent",
+    "undone in the order in which it was done": "in that order",
+    "schedules fire twice for a time": "fired for",
+}
 
 
 def test_every_mutant_has_its_sign() -> None:
     assert MUTANTS.keys() == SIGNS.keys()
     assert vote_mutants.MUTANTS.keys() == VOTES_SIGNS.keys()
+    assert task_mutants.MUTANTS.keys() == TASKS_SIGNS.keys()
 
 
 @pytest.mark.parametrize("name", MUTANTS)
@@ -57,3 +72,13 @@ def test_a_planted_bug_of_consensus_is_caught(name: str) -> None:
         if any(VOTES_SIGNS[name] in violation for violation in violations):
             return
     pytest.fail(f"{name}: no checker said {VOTES_SIGNS[name]!r} within {MAX_VOTES_SEEDS} seeds")
+
+
+@pytest.mark.parametrize("name", task_mutants.MUTANTS)
+def test_a_planted_bug_of_the_task_service_is_caught(name: str) -> None:
+    for seed in range(MAX_TASKS_SEEDS):
+        with task_mutants.MUTANTS[name]():
+            violations = simulate(seed, TasksScenario).violations
+        if any(TASKS_SIGNS[name] in violation for violation in violations):
+            return
+    pytest.fail(f"{name}: no checker said {TASKS_SIGNS[name]!r} within {MAX_TASKS_SEEDS} seeds")
