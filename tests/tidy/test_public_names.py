@@ -9,19 +9,22 @@ import conclave.agent
 from tests.tidy.source import ROOMS, ROOT
 
 IN_CONCLAVE = """
-Agent AuthorizationError Ballot Capability ConclaveError Context DecisionContext File MessageContext
-NoAnswerError Piece PromptContext ProposalContext PushContext RejectedError Reply Session SupersededError
-TaskContext TaskFailed UnavailableError UsageError WorkCancelledError connect
+Agent AuthorizationError Ballot Bid BidContext Capability ConclaveError Context DagFailedError DagHandle
+DecisionContext File MessageContext NoAnswerError Piece Progress PromptContext ProposalContext PushContext
+RejectedError Reply Session SupersededError TaskContext TaskFailed TaskFailedError TaskHandle
+TasksRefusedError UnavailableError UsageError WorkCancelledError connect gather
 """
 IN_CONCLAVE_AGENT = """
-Agent Answer Ballot Cancellation Context DecisionContext Duty File MessageContext NoAnswerError Part Piece
-PromptContext ProposalContext PushContext Reply TaskContext TaskFailed WorkCancelledError
+Agent Answer Ballot Bid BidContext Cancellation Context DecisionContext Duty File MessageContext
+NoAnswerError Part Piece PromptContext ProposalContext PushContext Reply TaskContext TaskFailed
+WorkCancelledError
 """
 OF_AN_AGENT = """
-decision id joined message on part prompt proposal run running serve task
+bid decision id joined message on part prompt proposal run running serve task
 """
 OF_A_SESSION = """
-agent artifacts bus caller clock consensus dialog entropy knowledge registry replica signer subjects tasks
+agent artifacts bus caller clock consensus dag dialog entropy knowledge registry replica result signer
+subjects submit submit_dag submit_many task tasks work
 """
 
 
