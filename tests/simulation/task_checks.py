@@ -349,8 +349,8 @@ class Judge:
                     f"the completion of {task_id} by {agent} under {token} was acknowledged and is lost"
                 )
         for agent, task_id, token in sorted(seen.refused - seen.completed):
-            life = accepted.get((task_id, token))
-            if life is not None and life.result_by == agent:
+            found = accepted.get((task_id, token))
+            if found is not None and found.result_by == agent:
                 self._say(f"the completion of {task_id} by {agent} under {token} was refused and counts")
 
 

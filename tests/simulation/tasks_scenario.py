@@ -132,7 +132,7 @@ class _Submitter:
             await self._client.remove_schedule(schedule.schedule_id)
         is_over = not await self._client.schedules()
         for state in _OPEN:
-            for summary in await self._client.list(state=state, limit=1000):  # type: ignore[arg-type]
+            for summary in await self._client.list(state=state, limit=1000):
                 is_over = False
                 if cancels and summary.submitter == self._agent and state != "canceling":
                     with contextlib.suppress(ConclaveError):
