@@ -47,8 +47,9 @@ def python_blocks() -> list[tuple[str, str]]:
 
 
 def agents_added() -> list[str]:
-    """The agents that README, guide and examples tell people to add."""
-    pages = [ROOT / "README.md", ROOT / "docs" / "agents.md", *EXAMPLES]
+    """The agents that README, guides and examples tell people to add."""
+    guides = [ROOT / "docs" / name for name in ("agents.md", "tasks.md")]
+    pages = [ROOT / "README.md", *guides, *EXAMPLES]
     lines = [line for path in pages for line in ADDED.findall(path.read_text(encoding="utf-8"))]
     return sorted({name for line in lines for name in line.split() if not name.startswith("-")})
 
