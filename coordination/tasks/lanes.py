@@ -134,7 +134,7 @@ class Lanes:
         tag = tags.get(own.key, 0) + before * self._price(own)
         for key, others in rivals.items():
             # Its n-th task stands under its tag and the price of those before it.
-            served = -(-(tag - tags.get(key, 0)) // self._price(others[0]))
+            served = -(-(tag - tags.get(key, 0)) // self._price(min(others)))
             ahead += max(0, min(len(others), served))
         return ahead + before + 1
 
