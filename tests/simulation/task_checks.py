@@ -188,8 +188,11 @@ class Judge:
     # --- what becomes of it
 
     def _DependencyEnded(self, data: dict[str, Any], _: int) -> None:  # noqa: N802
-        if not self._is_ended(self._lives[data["dependency"]]):
+        awaited = self._lives[data["dependency"]]
+        if not self._is_ended(awaited) and not awaited.is_redriven:
             self._say(f"task {data['task_id']} goes on before {data['dependency']} has ended")
+        # What was redriven afterwards is waited for no more.
+        self._lives[data["task_id"]].waits_for.discard(data["dependency"])
 
     def _OfferAccepted(self, data: dict[str, Any], _: int) -> None:  # noqa: N802
         life = self._lives[data["task_id"]]

@@ -38,6 +38,8 @@ class TasksScenario:
     def __init__(self) -> None:
         self.clients = 4
         self.seen = Sightings()
+        self._acting = 0
+        """Clients that may still submit something new."""
 
     def plan(self, entropy: random.Random, parts: Parts) -> ClusterPlan:
         """See `Scenario.plan`."""
@@ -60,6 +62,7 @@ class TasksScenario:
         worker = Worker(caller, self.seen, random.Random(entropy.random()))
         submitter = _Submitter(caller, self.seen, entropy)
         living = asyncio.create_task(worker.live())
+        self._acting += 1
         try:
             for _ in range(_MAX_ACTS):
                 if stop.is_set():
@@ -68,6 +71,7 @@ class TasksScenario:
                     await submitter.act()
                 await pause(stop, entropy.expovariate(3))
             await stop.wait()
+            self._acting -= 1
             worker.is_calm = True
             await self._end(worker, submitter)
         finally:
@@ -83,7 +87,8 @@ class TasksScenario:
             with contextlib.suppress(ConclaveError):
                 await worker.finish()
             with contextlib.suppress(ConclaveError):
-                self.seen.is_over = await submitter.is_over(cancels=loop.time() > patient_until_s)
+                is_over = await submitter.is_over(cancels=loop.time() > patient_until_s)
+                self.seen.is_over = is_over and self._acting == 0
 
     async def probe(self, caller: Caller) -> None:
         """See `Scenario.probe`."""
