@@ -54,11 +54,25 @@ class Holdings:
 
     def take(self, spec: TaskSpec, agent: str) -> None:
         """`agent` holds one task more."""
-        self._count(spec, agent, 1)
+        # Written out, as most is that happens for every offer: calls would cost more than what they do.
+        queue, marks = spec.queue, spec.placement.marks
+        pair = queue, agent
+        self._by_agent[agent] = self._by_agent.get(agent, 0) + 1
+        self._by_queue[queue] = self._by_queue.get(queue, 0) + 1
+        self._by_queue_and_agent[pair] = self._by_queue_and_agent.get(pair, 0) + 1
+        if marks:
+            self._mark(marks, agent, 1)
+        self.touched.add(agent)
 
     def give_back(self, spec: TaskSpec, agent: str) -> None:
         """`agent` holds one task less."""
-        self._count(spec, agent, -1)
+        queue, marks = spec.queue, spec.placement.marks
+        _subtract(self._by_agent, agent)
+        _subtract(self._by_queue, queue)
+        _subtract(self._by_queue_and_agent, (queue, agent))
+        if marks:
+            self._mark(marks, agent, -1)
+        self.touched.add(agent)
 
     def calls_to(self, agent: str) -> int:
         """Calls for proposals that `agent` was sent and that are not decided."""
@@ -82,16 +96,20 @@ class Holdings:
             _add(self._calls_by_agent, agent, change)
             self.touched.add(agent)
 
-    def _count(self, spec: TaskSpec, agent: str, change: int) -> None:
-        _add(self._by_agent, agent, change)
-        _add(self._by_queue, spec.queue, change)
-        _add(self._by_queue_and_agent, (spec.queue, agent), change)
-        for mark in spec.placement.marks:
+    def _mark(self, marks: Iterable[str], agent: str, change: int) -> None:
+        for mark in marks:
             agents = self._by_mark.setdefault(mark, {})
             _add(agents, agent, change)
             if not agents:
                 del self._by_mark[mark]
-        self.touched.add(agent)
+
+
+def _subtract(counts: dict[_K, int], key: _K) -> None:
+    count = counts[key] - 1  # nobody gives back what nobody took
+    if count:
+        counts[key] = count
+    else:
+        del counts[key]
 
 
 def _add(counts: dict[_K, int], key: _K, change: int) -> None:

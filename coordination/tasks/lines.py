@@ -203,12 +203,12 @@ class Line:
     def add(self, waiting: Waiting, tag: int) -> Level | None:
         """Let a task wait here; the level, if it is the only one of its key in it."""
         number = waiting.level
+        waiting.line = self
         level = self._by_number.get(number)
         if level is None:
             level = self._by_number[number] = Level(number)
-        if not level:
+        if number not in self._numbers:
             self._numbers = sorted([*self._numbers, number], reverse=True)
-        waiting.line = self
         return level if level.add(waiting, tag) else None
 
     def drop(self, waiting: Waiting, *, number: int) -> Level | None:

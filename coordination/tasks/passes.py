@@ -12,7 +12,7 @@ from coordination.tasks.events import ProposalsCalled, TaskDeadLettered, TaskOff
 from coordination.tasks.lanes import Queue
 from coordination.tasks.limits import MAX_OFFER_BYTES, MAX_OFFERS, MAX_SCANNED_TASKS
 from coordination.tasks.lines import Line, Manner, Waiting
-from coordination.tasks.placing import DEFAULTS, Choice, Placing, sticky_key, strategy_of, why_chosen
+from coordination.tasks.placing import DEFAULTS, Choice, Placing, sticky_key, why_chosen
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.record import Task
 from coordination.tasks.roster import Eligible
@@ -43,15 +43,22 @@ class _Tags:
 class _Desk:
     """What one queue can still be served of in this pass."""
 
-    __slots__ = ("choice", "head", "lines", "looked_at", "name", "pool", "settings", "tags")
+    __slots__ = (
+        *("choice", "head", "is_shared", "lines", "looked_at"),
+        *("name", "pool", "settings", "tags", "task"),
+    )
 
     def __init__(self, queue: Queue, settings: QueueSettings, pool: Pool, base: dict[str, int]) -> None:
         self.name = queue.name
         self.settings = settings
         self.pool = pool
         self.tags = _Tags(base)
+        self.is_shared = len(queue.by_key) > 1
+        """Whether several fairness keys wait."""
         self.head: tuple[Head, Line, Eligible] | None = None
         """What is served first; None: nothing more."""
+        self.task: Task | None = None
+        """Its record, once it was looked at."""
         self.choice: Choice | None = None
         """What is to be done about that."""
         self.looked_at = -1
@@ -73,11 +80,13 @@ class _Desk:
             head = line.first(self.tags)
             if head is None:
                 heapq.heappop(self.lines)
-            elif head[:3] == (priority, tag, sequence):
-                self.head = head, line, eligible
-                return
-            else:
+                continue
+            if head[2] != sequence or head[1] != tag or head[0] != priority:
                 heapq.heapreplace(self.lines, (head[0], head[1], head[2], number, line, eligible))
+                if self.lines[0][3] != number:
+                    continue
+            self.head = head, line, eligible
+            return
 
     def close_line(self) -> None:
         """Serve no more of the line whose turn it is."""
@@ -117,6 +126,8 @@ class Pass:
         self._called: list[tuple[TaskSpec, tuple[str, ...]]] = []
         self._out: list[Waiting] = []
         self._desks: list[_Desk] = []
+        self._pools: dict[int, Pool] = {}
+        """Of the desks, each once."""
         self._bytes = 0
         self._count = 0
         self._scanned = 0
@@ -132,6 +143,7 @@ class Pass:
                 desk = self._open(queue)
                 if desk is not None:
                     self._desks.append(desk)
+                    self._pools[id(desk.pool)] = desk.pool
                     self._line_up(queues, len(self._desks) - 1)
             while queues and not self._is_enough():
                 number = heapq.heappop(queues)[2]
@@ -159,7 +171,7 @@ class Pass:
     def _line_up(self, queues: list[tuple[int, int, int]], number: int) -> None:
         """Let a queue stand in the row with the first of its tasks that can be served now."""
         desk = self._desks[number]
-        while self._is_anybody_free() and not self._is_enough():
+        while not self._is_enough() and self._is_anybody_free():
             desk.advance()
             if desk.head is None:
                 return
@@ -194,21 +206,25 @@ class Pass:
 
     def _is_full(self, queue: str, settings: QueueSettings) -> bool:
         most = settings.max_held
+        if most is None:
+            return False
         holdings = self._lanes.holdings
-        return most is not None and holdings.of_queue(queue) + holdings.calls_in(queue) >= most
+        return holdings.of_queue(queue) + holdings.calls_in(queue) >= most
 
     def _look(self, desk: _Desk) -> Choice | None:
         """What is to be done about what is first in a queue; None: nothing, and it is out of the way now."""
         assert desk.head is not None, "one looks at something"
         (_, _, _, waiting), line, eligible = desk.head
-        task = self._view.state.open[waiting.task_id]
-        if self._is_full(desk.name, desk.settings):
+        task = desk.task = self._view.state.open[waiting.task_id]
+        settings = desk.settings
+        if settings.max_held is not None and self._is_full(desk.name, settings):
             desk.lines.clear()
             return None
-        if not self._has_rate(desk, task.spec):
+        if settings.rate_limits and not self._has_rate(desk, task.spec):
             desk.close_line()
             return None
-        desk.pool.sync(self._now_ms)
+        if desk.pool is not self._everybody:
+            desk.pool.sync(self._now_ms)
         choice = self._choose(desk, line, eligible, task)
         if choice is None:
             desk.close_line()
@@ -221,9 +237,10 @@ class Pass:
     def _serve(self, desk: _Desk) -> None:
         """Do what is to be done about what is first in a queue."""
         assert desk.head is not None, "who stands in the row has something to be served"
-        assert desk.choice is not None, "and it is known with what"
-        (_, _, _, waiting), _, _ = desk.head
-        task, choice = self._view.state.open[waiting.task_id], desk.choice
+        task, choice = desk.task, desk.choice
+        assert task is not None, "it was looked at"
+        assert choice is not None, "and it is known what it gets"
+        waiting = desk.head[0][3]
         self._lanes.take(waiting)
         self._out.append(waiting)
         if choice.give_up:
@@ -235,8 +252,8 @@ class Pass:
 
     def _choose(self, desk: _Desk, line: Line, eligible: Eligible, task: Task) -> Choice | None:
         """What is to be done about a task; None: nobody can be asked for any of its line."""
-        pool, allocation = desk.pool, self._view.state.allocation
-        strategy = strategy_of(allocation, task)
+        pool = desk.pool
+        strategy = task.spec.strategy or desk.settings.strategy
         manner = line.key[4]
         if manner is not Manner.PARTICULAR and strategy is not Strategy.CONTRACT_NET:
             agent = pool.best(eligible, strategy)
@@ -251,7 +268,7 @@ class Pass:
             eligible=eligible,
             pool=pool,
             holdings=self._lanes.holdings,
-            allocation=allocation,
+            allocation=self._view.state.allocation,
             find=self._draft.task,
             sticky=self._sticky,
         )
@@ -295,7 +312,7 @@ class Pass:
         """Let an offer count at once."""
         if task.spec.placement.sticky_key:
             self._sticky[sticky_key(task)] = agent
-        for pool in {id(each.pool): each.pool for each in self._desks}.values():
+        for pool in self._pools.values():
             pool.asked[agent] = token
         if desk.settings.agent_rate_limit is not None:
             desk.pool.taken[agent] = desk.pool.taken.get(agent, 0) + 1
@@ -319,7 +336,7 @@ class Pass:
         """Let fairness and rates count an offer or a call at once."""
         allocation = self._view.state.allocation
         key = spec.fairness_key
-        if len(self._lanes.queues[desk.name].by_key) > 1:
+        if desk.is_shared:
             desk.tags.added[key] = desk.tags.get(key, 0) + fairness.price(allocation, spec)
         if desk.settings.rate_limits:
             bucket = limiting.capability_key(spec)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from coordination.runtime.fast_init import fast_init
 from coordination.tasks.holdings import Holdings
 from coordination.tasks.limits import MAX_REFUSALS, Policy
 from coordination.tasks.queues import AllocationState, QueueSettings
@@ -30,6 +31,7 @@ class Bar:
     text: str
 
 
+@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What is to be done about a task."""

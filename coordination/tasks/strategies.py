@@ -35,7 +35,8 @@ class _Group:
         self.turns: dict[str, tuple[int, str]] = {}
         """Token of the last offer, id; by agent."""
         self.by_load: list[tuple[float, float, str]] = []
-        self.by_turn: list[tuple[int, str]] = []
+        self.by_turn: list[tuple[int, str]] | None = None
+        """None as long as nobody has asked whose turn it is: most queues go by load."""
 
     def put(self, agent: str, use: tuple[float, float, str], turn: tuple[int, str]) -> None:
         if self.uses.get(agent) != use:
@@ -45,9 +46,10 @@ class _Group:
                 self.by_load = sorted(self.uses.values())
         if self.turns.get(agent) != turn:
             self.turns[agent] = turn
-            heapq.heappush(self.by_turn, turn)
-            if len(self.by_turn) > max(_MIN_HEAP_COUNT, 2 * len(self.turns)):
-                self.by_turn = sorted(self.turns.values())
+            if self.by_turn is not None:
+                heapq.heappush(self.by_turn, turn)
+                if len(self.by_turn) > max(_MIN_HEAP_COUNT, 2 * len(self.turns)):
+                    self.by_turn = sorted(self.turns.values())
 
     def drop(self, agent: str) -> None:
         if self.uses.pop(agent, None) is not None:
@@ -60,10 +62,16 @@ class _Group:
         return heap[0] if heap else None
 
     def first_by_turn(self) -> tuple[int, str] | None:
-        heap = self.by_turn
+        heap = self.turn_heap()
         while heap and self.turns.get(heap[0][1]) != heap[0]:
             heapq.heappop(heap)
         return heap[0] if heap else None
+
+    def turn_heap(self) -> list[tuple[int, str]]:
+        heap = self.by_turn
+        if heap is None:
+            heap = self.by_turn = sorted(self.turns.values())
+        return heap
 
 
 class Pool:
@@ -90,6 +98,7 @@ class Pool:
         self._holdings = holdings
         self._allocation = allocation
         self._queue = queue
+        self._views, self._online = roster.agents, roster.serials_online
         self._groups: dict[int, _Group] = {}
         self._serials: dict[str, int] = {}
         """Profile of each agent that is free."""
@@ -125,7 +134,10 @@ class Pool:
 
     def free_count(self, eligible: Eligible) -> int:
         """How many of the agents that qualify are free."""
-        return sum(len(self._groups[serial].uses) for serial in self._matching(eligible))
+        groups, count = self._groups, 0
+        for serial in self._matching(eligible):
+            count += len(groups[serial].uses)
+        return count
 
     def has_free(self, eligible: Eligible) -> bool:
         """Whether any agent that qualifies is free."""
@@ -144,7 +156,12 @@ class Pool:
         least: Rank | None = None
         by_turn = strategy is Strategy.ROUND_ROBIN
         scores = eligible.scores
-        for serial in self._matching(eligible):
+        matching = self._matching(eligible)
+        if len(matching) == 1:  # all agents alike: no ranks need be compared across profiles
+            group = self._groups[matching[0]]
+            first = group.first_by_turn() if by_turn else group.first_by_load()
+            return None if first is None else str(first[-1])
+        for serial in matching:
             rank = self._first(serial, scores[serial], strategy, by_turn=by_turn)
             if rank is not None and (least is None or rank < least):
                 least = rank
@@ -171,7 +188,8 @@ class Pool:
             # One that was put back where it had been before stands in the heap twice.
             if agent not in picked and allows(agent):
                 picked.append(agent)
-            heap = self._groups[serial].by_turn if by_turn else self._groups[serial].by_load
+            group = self._groups[serial]
+            heap: list[Any] = group.turn_heap() if by_turn else group.by_load
             aside.append((heap, _pop(heap)))
             following = self._first(serial, scores[serial], strategy, by_turn=by_turn)
             if following is None:
@@ -184,9 +202,8 @@ class Pool:
 
     def _matching(self, eligible: Eligible) -> list[int]:
         scores, groups = eligible.scores, self._groups
-        if len(scores) <= len(groups):
-            return [serial for serial in scores if serial in groups]
-        return [serial for serial in groups if serial in scores]
+        fewer, others = (scores, groups) if len(scores) <= len(groups) else (groups, scores)
+        return [serial for serial in fewer if serial in others]
 
     def _first(self, serial: int, score: float, strategy: Strategy, *, by_turn: bool) -> Rank | None:
         group = self._groups[serial]
@@ -196,20 +213,24 @@ class Pool:
         return None if use is None else _rank(use, score, strategy)
 
     def _take_over(self, now_ms: int) -> None:
-        changed = None
         if self._roster_place >= 0:
             of_roster = self.roster.touched.since(self._roster_place)
             of_holdings = self._holdings.touched.since(self._holdings_place)
             if of_roster is not None and of_holdings is not None:
-                changed = dict.fromkeys(of_holdings)
-                changed.update(dict.fromkeys(of_roster))
-        for agent in self.roster.agents if changed is None else changed:
+                changed = of_holdings + of_roster
+                for agent in changed if len(changed) == 1 else dict.fromkeys(changed):
+                    self._refresh(agent, now_ms)
+                return
+        for agent in self.roster.agents:
             self._refresh(agent, now_ms)
 
     def _refresh(self, agent: str, now_ms: int) -> None:
-        view = self.roster.get(agent)
-        serial = self.roster.serials_online.get(agent)
-        if view is None or serial is None or not self._has_room(view, now_ms):
+        view = self._views.get(agent)
+        serial = self._online.get(agent)
+        held = self._holdings.of_agent(agent)
+        if view is None or serial is None or held >= view.max_tasks:
+            serial = None
+        elif self.settings is not None and not self._has_room(view, now_ms):
             serial = None
         known = self._serials.get(agent)
         if known is not None and known != serial:
@@ -225,16 +246,12 @@ class Pool:
         if found is None:
             found = self._groups[serial] = _Group()
         turn = self.asked.get(agent) or self._allocation.last_offers.get(agent, 0)
-        use = self._holdings.of_agent(agent) / view.max_tasks
-        found.put(agent, (use, view.load, agent), (turn, agent))
+        found.put(agent, (held / view.max_tasks, view.load, agent), (turn, agent))
 
     def _has_room(self, view: AgentView, now_ms: int) -> bool:
-        agent = view.agent
-        if self._holdings.of_agent(agent) >= view.max_tasks:
-            return False
-        settings = self.settings
-        if settings is None:
-            return True
+        """Whether the bounds of the queue leave an agent with a free slot one task more."""
+        agent, settings = view.agent, self.settings
+        assert settings is not None
         most = settings.max_held_per_agent
         if most is not None and self._holdings.of_queue_by(self._queue, agent) >= most:
             return False

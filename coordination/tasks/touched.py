@@ -11,20 +11,18 @@ MAX_LOGGED: Final = 16_384
 class Touched:
     """Names in the order in which something about them changed."""
 
-    __slots__ = ("_first", "_log")
+    __slots__ = ("_first", "_log", "end")
 
     def __init__(self) -> None:
+        self.end = 0
+        """The place after the last entry; only read. Asked several times for every offer."""
         self._first = 0
         self._log: list[str] = []
-
-    @property
-    def end(self) -> int:
-        """The place after the last entry."""
-        return self._first + len(self._log)
 
     def add(self, name: str) -> None:
         """Note a change."""
         self._log.append(name)
+        self.end += 1
         if len(self._log) > 2 * MAX_LOGGED:
             del self._log[:MAX_LOGGED]
             self._first += MAX_LOGGED
