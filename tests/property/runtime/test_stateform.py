@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -96,6 +96,7 @@ def read(payload: bytes, form: StateForm = FORM) -> Any:
             return stopped.value
 
 
+@settings(max_examples=40)
 @given(wholes)
 def test_the_parts_are_the_json_that_pydantic_writes_and_read_as_the_same_state(state: Whole) -> None:
     payload = b"".join(FORM.parts(state))
@@ -106,6 +107,7 @@ def test_the_parts_are_the_json_that_pydantic_writes_and_read_as_the_same_state(
     assert list(again.things) == list(state.things)
 
 
+@settings(max_examples=40)
 @given(wholes, fixed)
 def test_what_changes_while_the_parts_are_taken_is_not_in_them(state: Whole, other: Fixed) -> None:
     before = PYDANTIC.dump_json(state)
@@ -140,6 +142,7 @@ def test_values_read_the_same_whatever_the_window(value: Any, indent: int | None
     assert found == {"first": value, "second": [value, 12]}
 
 
+@settings(max_examples=40)
 @given(wholes, st.data())
 def test_a_text_that_is_cut_is_refused_and_nothing_worse(state: Whole, data: st.DataObject) -> None:
     payload = b"".join(FORM.parts(state))
