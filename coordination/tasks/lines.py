@@ -170,6 +170,7 @@ class Line:
         "_numbers",
         "_parked_keys",
         "eligible",
+        "is_moving",
         "key",
         "parked",
         "parked_until_ms",
@@ -189,6 +190,8 @@ class Line:
         """How many are parked, by fairness key: they wait all the same."""
         self.parked_until_ms: int | None = None
         """When time changes that for one of them."""
+        self.is_moving = False
+        """Whether an offer made in the same pass could change that for one of them: where marks are."""
         self.seen: tuple[int, int, object] | None = None
         """What was known of the agents when the first of them was parked."""
 

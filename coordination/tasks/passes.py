@@ -348,6 +348,9 @@ class Pass:
         if not line.parked:
             line.seen = self._stamp()
             line.parked_until_ms = None
+            line.is_moving = False
+        near = self._view.state.open[waiting.task_id].spec.placement.near
+        line.is_moving = line.is_moving or any(each.is_required for each in near)
         self._lanes.take(waiting)
         line.park(waiting)
         if until_ms is not None:
@@ -365,7 +368,7 @@ class Pass:
             return
         until_ms = line.parked_until_ms
         is_due = until_ms is not None and until_ms <= self._now_ms
-        if not is_due and not self._has_changed(line, eligible):
+        if not is_due and not line.is_moving and not self._has_changed(line, eligible):
             if until_ms is not None:
                 self._come_back_ms(until_ms)
         elif len(line.parked) >= MAX_SCANNED_TASKS and line.is_standing:

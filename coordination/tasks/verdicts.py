@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coordination.requirements import Facts
 from coordination.tasks import eligibility
+from coordination.tasks.lifecycle import State
 from coordination.tasks.placing import Choice, Placing
 from coordination.tasks.record import Task
 from coordination.tasks.roster import ONLINE, AgentView
@@ -60,7 +61,8 @@ class Judge:
         task, spec = self._task, self._task.spec
         if task.holder is not None and task.holder.agent == agent.agent:
             return "chosen", task.holder.why or "was asked", ()
-        if task.call is not None and task.holder is None and agent.agent in task.call.agents:
+        # The call of a task that waits again after its award is over: only the bids still stand.
+        if task.state is State.ANNOUNCED and task.call is not None and agent.agent in task.call.agents:
             return "chosen", self._called(agent.agent), ()
         lacking = self._lacks(self._view.roster.profile(agent.agent).facts)
         if lacking:
