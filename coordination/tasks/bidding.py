@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coordination.runtime.model import Outcome, Rejected
 from coordination.tasks import dispatching
-from coordination.tasks.commands import Bid
+from coordination.tasks.commands import Bid, Standing
 from coordination.tasks.draft import Draft
 from coordination.tasks.events import BidMade, NoBids, TaskOffered
 from coordination.tasks.lifecycle import State
@@ -15,17 +15,24 @@ from coordination.tasks.view import View
 
 
 def bid(view: View, command: Bid, now_ms: int) -> Outcome | Rejected:
-    """What an answer to a call for proposals leads to; the reply is a `Standing`.
+    """What an answer to a call for proposals leads to; the reply is a `Standing`."""
+    draft = Draft(view, now_ms)
+    answer = answered(draft, command)
+    return answer if isinstance(answer, Rejected) else draft.outcome(answer)
+
+
+def answered(draft: Draft, command: Bid) -> Standing | Rejected:
+    """Let an agent answer a call for proposals.
 
     The same answer again is answered alike; another one is refused, because a bid binds.
     """
-    task = view.state.find(command.task_id)
+    task = draft.view.state.find(command.task_id)
     if task is None:
         return unknown_task(command.task_id)
     made = BidMade(
         task_id=task.task_id,
         agent=command.agent,
-        at_ms=now_ms,
+        at_ms=draft.now_ms,
         is_refusal=command.is_refusal,
         reason=command.reason,
         cost=command.cost,
@@ -36,9 +43,8 @@ def bid(view: View, command: Bid, now_ms: int) -> Outcome | Rejected:
         return refused
     assert task.call is not None, "a bid that is not refused has a call"
     if any(each.agent == command.agent for each in task.call.bids):
-        return Outcome(reply=standing(task))
-    draft = Draft(view, now_ms)
-    return draft.outcome(standing(draft.add(task, made)))
+        return standing(task)
+    return standing(draft.add(task, made))
 
 
 def _refuse(task: Task, command: Bid, made: BidMade) -> Rejected | None:

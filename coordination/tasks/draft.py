@@ -21,6 +21,9 @@ from coordination.tasks.record import Task
 from coordination.tasks.transitions import evolve, submitted
 from coordination.tasks.view import View
 
+Mark = tuple[int, int, int]
+"""Number of events and of messages, and size, of a draft at some moment."""
+
 
 def weight_bytes(event: Any) -> int:
     """What an event carries of results and reasons, as they are written; the rest of it is small."""
@@ -74,6 +77,11 @@ class Draft:
         return len(self._events)
 
     @property
+    def size_bytes(self) -> int:
+        """What its events carry of payloads, results and reasons."""
+        return self._size_bytes
+
+    @property
     def is_full(self) -> bool:
         """Whether one tick should do no more; what is left stays due, and the kernel ticks again."""
         return len(self._events) >= MAX_TICK_TASKS or self._size_bytes >= MAX_TICK_BYTES
@@ -124,6 +132,16 @@ class Draft:
                 self._size_bytes += event.spec.size_bytes
             elif isinstance(event, ScheduleSet):
                 self._size_bytes += event.schedule.spec.size_bytes
+
+    def mark(self) -> Mark:
+        """Where it stands now, for `undo`."""
+        return len(self._events), len(self._messages), self._size_bytes
+
+    def undo(self, mark: Mark, task_id: str) -> None:
+        """Let nothing happen of what was added since `mark`: transitions of one task, and no offers."""
+        event_count, message_count, self._size_bytes = mark
+        del self._events[event_count:], self._messages[message_count:]
+        self._tasks.pop(task_id, None)
 
     def tell(self, *told: Push | Notice) -> None:
         """Send something that no transition says, after the record is durable."""

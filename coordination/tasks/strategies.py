@@ -228,9 +228,8 @@ class Pool:
         view = self._views.get(agent)
         serial = self._online.get(agent)
         held = self._holdings.of_agent(agent)
-        if view is None or serial is None or held >= view.max_tasks:
-            serial = None
-        elif self.settings is not None and not self._has_room(view, now_ms):
+        is_free = view is not None and held < view.max_tasks
+        if not is_free or (self.settings is not None and not self._has_room(view, now_ms)):
             serial = None
         known = self._serials.get(agent)
         if known is not None and known != serial:

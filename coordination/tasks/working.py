@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from coordination.runtime.model import Notice, Outcome, Push, Rejected
+from coordination.runtime.model import Outcome, Rejected
 from coordination.tasks import bidding, budgets
 from coordination.tasks.commands import (
     AcceptOffer,
@@ -23,7 +23,7 @@ from coordination.tasks.commands import (
     TakenBack,
     WorkerCommand,
 )
-from coordination.tasks.draft import Draft, weight_bytes
+from coordination.tasks.draft import Draft
 from coordination.tasks.events import (
     AttemptFailed,
     CancelConfirmed,
@@ -55,14 +55,19 @@ _INPUTS: Final[dict[type, tuple[Input, str]]] = {
 
 def work(view: View, command: WorkerCommand, now_ms: int) -> Outcome | Rejected:
     """What a worker's command leads to."""
-    task = view.state.find(command.task_id)
+    draft = Draft(view, now_ms)
+    answer = _said(draft, command)
+    return answer if isinstance(answer, Rejected) else draft.outcome(answer)
+
+
+def _said(draft: Draft, command: WorkerCommand) -> Standing | Rejected:
+    task = draft.view.state.find(command.task_id)
     if task is None:
         return unknown_task(command.task_id)
-    refused = _not_entitled(task, command, now_ms)
+    refused = _not_entitled(task, command, draft.now_ms)
     if refused is not None:
         return refused
-    draft = Draft(view, now_ms)
-    return draft.outcome(standing(_WORK[type(command)](draft, task, command)))
+    return standing(_WORK[type(command)](draft, task, command))
 
 
 def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
@@ -72,27 +77,18 @@ def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
             f"{len(command.items)} items are more than the {MAX_BATCH} that one report may have; split it"
         )
         return Rejected(code="too_many_items", message=message)
-    events: list[Any] = []
-    told: list[Push | Notice] = []
+    draft = Draft(view, now_ms)
     results: list[Standing | Refused] = []
     seen: set[str] = set()
-    size_bytes = 0
     for item in command.items:
-        outcome = _item(view, item, now_ms, is_first=item.task_id not in seen)
+        mark = draft.mark()
+        answer = _item(draft, item, is_first=item.task_id not in seen)
         seen.add(item.task_id)
-        if isinstance(outcome, Outcome):
-            added_bytes = sum(map(weight_bytes, outcome.events))
-            if size_bytes + added_bytes > MAX_REPORT_BYTES:
-                outcome = _too_much(item.task_id)
-            else:
-                size_bytes += added_bytes
-        if isinstance(outcome, Rejected):
-            results.append(as_refused(item.task_id, outcome))
-        else:
-            events += outcome.events
-            told += outcome.messages
-            results.append(outcome.reply)
-    return Outcome(events=tuple(events), reply=Reported(results=tuple(results)), messages=tuple(told))
+        if draft.size_bytes > MAX_REPORT_BYTES:
+            draft.undo(mark, item.task_id)
+            answer = _too_much(item.task_id)
+        results.append(as_refused(item.task_id, answer) if isinstance(answer, Rejected) else answer)
+    return draft.outcome(Reported(results=tuple(results)))
 
 
 def take_back(view: View, command: TakeBack, now_ms: int) -> Outcome:
@@ -110,14 +106,14 @@ def take_back(view: View, command: TakeBack, now_ms: int) -> Outcome:
     return draft.outcome(TakenBack(count=len(reasons)))
 
 
-def _item(view: View, item: WorkerCommand | Bid, now_ms: int, *, is_first: bool) -> Outcome | Rejected:
+def _item(draft: Draft, item: WorkerCommand | Bid, *, is_first: bool) -> Standing | Rejected:
     if not is_first:
         return Rejected(
             code="duplicate_task",
             message=f"the report says something of task {item.task_id} before; say one thing of each task, "
             "and the next in another report",
         )
-    return bidding.bid(view, item, now_ms) if isinstance(item, Bid) else work(view, item, now_ms)
+    return bidding.answered(draft, item) if isinstance(item, Bid) else _said(draft, item)
 
 
 def _too_much(task_id: str) -> Rejected:
