@@ -10,7 +10,7 @@ from coordination.runtime.model import NOTHING, Notice, Outcome, Push
 from coordination.tasks import messages
 from coordination.tasks.events import (
     ProposalsCalled,
-    ScheduleSet,
+    ScheduleFired,
     TaskCompleted,
     TaskOffered,
     TaskSubmitted,
@@ -18,8 +18,18 @@ from coordination.tasks.events import (
 )
 from coordination.tasks.limits import MAX_TICK_BYTES, MAX_TICK_TASKS
 from coordination.tasks.record import Task
+from coordination.tasks.spec import TaskSpec
 from coordination.tasks.transitions import evolve, submitted
 from coordination.tasks.view import View
+
+_CHAR_BYTES = 6
+"""A character that somebody chose, as it is written at most: a control character is ``\\u0001``."""
+_NOTED_BYTES = 384
+"""The rest of an event that is no transition: ids, names and numbers."""
+_SPEC_BYTES = 1_536
+"""The rest of a submission."""
+_EDGE_BYTES = 128
+"""A task to wait for: its id, and what becomes of the one that waits."""
 
 Mark = tuple[int, int, int]
 """Number of events and of messages, and size, of a draft at some moment."""
@@ -29,8 +39,21 @@ def weight_bytes(event: Any) -> int:
     """What an event carries of results and reasons, as they are written; the rest of it is small."""
     if isinstance(event, TaskCompleted):
         return event.result_bytes
-    reason = getattr(event, "reason", "")
+    reason = event.problem if isinstance(event, ScheduleFired) else getattr(event, "reason", "")
     return len(to_json(reason)) if reason else 0
+
+
+def spec_bytes(spec: TaskSpec) -> int:
+    """What a submission weighs as it is written, or more.
+
+    A compensation is left out: only commands submit one, and those the kernel weighs.
+    """
+    placement = spec.placement
+    chars = len(spec.requirement) + len(spec.fairness_key) + len(spec.idempotency_key)
+    chars += len(placement.sticky_key) + sum(map(len, placement.marks))
+    edges = len(placement.near) + len(spec.after)
+    chars += sum(len(each.mark) for each in placement.near)
+    return spec.payload_bytes + _CHAR_BYTES * chars + _EDGE_BYTES * edges + _SPEC_BYTES
 
 
 class Draft:
@@ -129,9 +152,9 @@ class Draft:
                 sequence = self.view.state.last_sequence + self._submitted
                 self._tasks[event.task_id] = task = submitted(event, sequence)
                 self.view.foreseen.note(event, None, task)
-                self._size_bytes += event.spec.size_bytes
-            elif isinstance(event, ScheduleSet):
-                self._size_bytes += event.schedule.spec.size_bytes
+                self._size_bytes += spec_bytes(event.spec)
+            else:
+                self._size_bytes += _NOTED_BYTES + weight_bytes(event)
 
     def mark(self) -> Mark:
         """Where it stands now, for `undo`."""
