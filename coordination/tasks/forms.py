@@ -56,6 +56,15 @@ from coordination.tasks.spec import (
 _ID_BYTES = 8
 _SEED_DIGITS = 8
 """Of a fresh id, which is random hex: 32 bits."""
+_TAKEN_OVER = frozenset(
+    {
+        *("queue", "priority", "fairness_key", "fairness_weight", "cost", "timeout_ms", "lease_ms"),
+        *("max_attempts", "max_rounds", "max_depth", "may_return", "idempotency_key"),
+        *("run_at_ms", "start_by_ms", "deadline_ms"),
+    }
+)
+"""What a request says as a spec does, with the same defaults."""
+_SIMPLE = _TAKEN_OVER | {"requirement", "capability", "payload", "task_id"}
 _ON_FAILURE = {each.value: each for each in OnFailure}
 _ON_PARENT_END = {each.value: each for each in OnParentEnd}
 
@@ -83,14 +92,7 @@ def submission(call: Call, request: wire.SubmitRequest) -> SubmitTask:
     return SubmitTask(
         task_id=request.task_id or (fresh_id if approval is None else approval.proposal_id),
         submitter=call.caller,
-        spec=TaskSpec(
-            **fields,
-            run_at_ms=request.run_at_ms,
-            start_by_ms=request.start_by_ms,
-            deadline_ms=request.deadline_ms,
-            idempotency_key=request.idempotency_key,
-            traceparent=call.traceparent,
-        ),
+        spec=TaskSpec(**fields, traceparent=call.traceparent),
         seed=seed_of(fresh_id),
         parent_token=parent.fencing_token if parent is not None else 0,
     )
@@ -197,9 +199,6 @@ def _member(call: Call, dag_id: str, request: wire.DagTask, ids: dict[str, str])
         spec=TaskSpec(
             **fields,
             after=after,
-            run_at_ms=request.run_at_ms,
-            start_by_ms=request.start_by_ms,
-            deadline_ms=request.deadline_ms,
             dag=dag_id,
             name=request.name,
             traceparent=call.traceparent,
@@ -210,25 +209,20 @@ def _member(call: Call, dag_id: str, request: wire.DagTask, ids: dict[str, str])
 
 
 def _fields(request: wire.TaskFields) -> dict[str, Any]:
-    """What every task's spec has from its request; what is as by default is left out where that is likely."""
+    """What every task's spec has from its request; what the request does not say is as by default."""
     requirement = str(request.needs)
+    payload = request.payload
     fields: dict[str, Any] = {
         "requirement": requirement,
         "capability": _capability(requirement),
-        "payload": request.payload,
-        "payload_bytes": require_json_bytes(request.payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES),
-        "queue": request.queue,
-        "priority": request.priority,
-        "fairness_key": request.fairness_key,
-        "fairness_weight": request.fairness_weight,
-        "cost": request.cost,
-        "timeout_ms": request.timeout_ms,
-        "lease_ms": request.lease_ms,
-        "max_attempts": request.max_attempts,
-        "max_rounds": request.max_rounds,
-        "max_depth": request.max_depth,
-        "may_return": request.may_return,
+        "payload": payload,
+        "payload_bytes": require_json_bytes(payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES),
     }
+    said = request.model_fields_set
+    for name in _TAKEN_OVER & said:
+        fields[name] = getattr(request, name)
+    if said <= _SIMPLE:
+        return fields
     if request.payload_reference is not None:
         fields["payload_reference"] = _reference(request.payload_reference)
     if request.strategy is not None:
