@@ -36,6 +36,11 @@ from coordination.tasks.spec import Criterion
 from coordination.tasks.transitions import bid_of
 
 Told = list[Push | Notice]
+_OPTIONAL: Final = (
+    *("timeout_ms", "deadline_ms", "dag", "name"),
+    *("compensates", "cost", "traceparent", "approved_by"),
+)
+"""Of a spec: what an offer says if there is anything to say."""
 
 
 def tell(told: Told, before: Task, event: Transition, after: Task, policy: Policy) -> None:
@@ -67,21 +72,20 @@ def _offer(told: Told, before: Task, event: TaskOffered, after: Task, policy: Po
         "attempt": len(after.attempts) - after.first_attempt + 1,
         "max_attempts": spec.max_attempts,
         "lease_ms": policy.lease_ms if spec.lease_ms is None else spec.lease_ms,
-        "timeout_ms": spec.timeout_ms,
         "offer_expires_ms": event.expires_ms,
-        "deadline_ms": spec.deadline_ms,
-        "chain": after.chain,
-        "dag": spec.dag,
-        "name": spec.name,
-        "after": [each.task_id for each in spec.after],
-        "payload_reference": None if spec.payload_reference is None else asdict(spec.payload_reference),
-        "award": None,
-        "compensates": spec.compensates,
         "queue": spec.queue,
-        "cost": spec.cost,
-        "traceparent": spec.traceparent,
-        "approved_by": spec.approved_by,
     }
+    # What most tasks do not have is left out: it would be half of what is written and read.
+    for name in _OPTIONAL:
+        value = getattr(spec, name)
+        if value:
+            body[name] = value
+    if after.chain:
+        body["chain"] = after.chain
+    if spec.after:
+        body["after"] = [each.task_id for each in spec.after]
+    if spec.payload_reference is not None:
+        body["payload_reference"] = asdict(spec.payload_reference)
     told.append(Push(agent=event.agent, kind="task", body=body))
     bid = bid_of(after, event.agent)
     if bid is None or after.call is None:
@@ -222,15 +226,12 @@ def _ended(told: Told, before: Task, _: Transition, after: Task, __: Policy) -> 
         "attempts": len(after.attempts),
         "fencing_token": after.fencing_token,
         "finished_at_ms": after.finished_at_ms,
-        "dag": after.spec.dag,
-        "name": after.spec.name,
     }
-    reference = after.result_reference
-    with_result = {
-        **body,
-        "result": after.result,
-        "result_reference": None if reference is None else asdict(reference),
-    }
+    if after.spec.dag:
+        body |= {"dag": after.spec.dag, "name": after.spec.name}
+    with_result = {**body, "result": after.result}
+    if after.result_reference is not None:
+        with_result["result_reference"] = asdict(after.result_reference)
     told.append(Push(agent=after.submitter, kind="result", body=with_result))
     told.append(Notice(event=after.state.value, aggregate=after.task_id, body=body))
     _called_off(told, before, f"the task is {after.state}: {after.reason}")
