@@ -70,7 +70,7 @@ def dispatch(view: View, draft: Draft) -> None:
 
     Ordering: the draft is empty; `Draft.add` numbers the offers.
     """
-    if not view.lanes.waiting_count:
+    if not (view.lanes.waiting_count and view.roster.is_current):
         return
     memory = _memory(view)
     if memory.is_fruitless(view) and (memory.until_ms is None or draft.now_ms < memory.until_ms):
@@ -89,7 +89,7 @@ def next_ms(view: View) -> int | None:
 
     0 as long as it has not looked since the last change, while tasks wait and somebody has a free slot.
     """
-    if not view.lanes.waiting_count:
+    if not (view.lanes.waiting_count and view.roster.is_current):
         return None
     memory = _memory(view)
     if memory.is_fruitless(view):

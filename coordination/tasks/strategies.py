@@ -221,7 +221,8 @@ class Pool:
                 for agent in changed if len(changed) == 1 else dict.fromkeys(changed):
                     self._refresh(agent, now_ms)
                 return
-        for agent in self.roster.agents:
+        # Who is free here, and known to the roster no more, is looked at as well.
+        for agent in dict.fromkeys((*self.roster.agents, *self._serials)):
             self._refresh(agent, now_ms)
 
     def _refresh(self, agent: str, now_ms: int) -> None:
