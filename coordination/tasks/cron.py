@@ -52,7 +52,7 @@ def next_ms(expression: str, time_zone: str, after_ms: int) -> int | None:
     Raises:
         CronError: The expression or the time zone is none.
     """
-    for moment in _times(expression, zone_of(time_zone), after_ms):
+    for moment in _times(expression, zone_of(time_zone), min(after_ms, LAST_MS)):
         # A fixed time in an hour that comes twice is its first one, which may have passed; two fixed times in
         # an hour that is left out are the same moment.
         at_ms = int(moment.timestamp()) * 1000

@@ -86,6 +86,8 @@ def cancel_dag(view: View, command: CancelDag, now_ms: int) -> Outcome | Rejecte
     canceled = _failed(dag, failed)
     for task_id in dag.tasks.values():
         task = view.state.open.get(task_id)
+        if draft.is_full:
+            break  # the others are canceled when the ends of these are settled
         if task is not None and task.state is not State.CANCELING:
             draft.add(task, canceled_with(canceled, task, now_ms))
     return draft.outcome(reply)
@@ -115,6 +117,8 @@ def on_change(state: TasksState, before: Task | None, after: Task) -> None:
     dag = state.dags.get(after.spec.dag)
     if dag is None or dag.state in ENDED_DAGS:
         return
+    if dag.tasks.get(after.spec.name) != (after.spec.compensates or after.task_id):
+        return  # its DAG is forgotten, and another one has the id now
     if after.spec.compensates:
         if before is None:
             state.dags[dag.dag_id] = replace(dag, compensating=after.task_id)

@@ -2,11 +2,13 @@
 
 The next time of a schedule is worked out when the one before it fires, and is in the event: a replay asks
 neither cron nor the time zone database. Times only grow, and the id of a task is that of the schedule with
-the time behind it, so that there is never a second one for a time.
+the time behind it, so that there is never a second one for a time; only where somebody else has a task of
+that id it is another one.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -250,7 +252,7 @@ def _going_on(schedule: Schedule, fired: ScheduleFired, from_ms: int) -> Schedul
 
 def _submission(draft: Draft, schedule: Schedule, time_ms: int) -> tuple[SubmitTask | None, str]:
     """What to submit for a time; or why nothing."""
-    task_id = task_id_of(schedule.schedule_id, time_ms)
+    task_id = _free_id(draft, schedule, time_ms)
     last = draft.task(schedule.last_task_id)
     if schedule.overlap is Overlap.SKIP and last is not None and not last.is_ended:
         return None, f"task {last.task_id} of the time before had not ended"
@@ -307,6 +309,22 @@ def _fired(schedule: Schedule, event: ScheduleFired) -> Schedule:
         last_problem=event.problem,
         made_up=schedule.made_up + 1 if event.is_late else 0,
     )
+
+
+def _free_id(draft: Draft, schedule: Schedule, time_ms: int) -> str:
+    """The id of the task for one time; another one if somebody else has a task of that id.
+
+    Whoever can foresee an id could otherwise see to it that a schedule of somebody else submits nothing.
+    """
+    schedule_id, owner = schedule.schedule_id, schedule.owner
+    task_id = task_id_of(schedule_id, time_ms)
+    for number in itertools.count(1):
+        known = draft.task(task_id)
+        if known is None or (known.submitter, known.spec.schedule) == (owner, schedule_id):
+            break
+        digest = blake2b(f"{schedule_id} {time_ms} {number}".encode(), digest_size=8).hexdigest()
+        task_id = f"{schedule_id}-{digest}"
+    return task_id
 
 
 def task_id_of(schedule_id: str, time_ms: int) -> str:

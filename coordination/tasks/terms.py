@@ -36,6 +36,8 @@ MAX_TIME_ZONE_CHARS: Final = 64
 MAX_RATE: Final = 1_000_000
 """Offers of a rate limit."""
 MAX_REFERENCE_BYTES: Final = 2**40
+MAX_BID_MS: Final = 3_600_000
+"""Time for bids: until it is over the call takes of what the queue may have held."""
 
 CapabilityName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}\z")]
 QueueName = CapabilityName
@@ -133,8 +135,9 @@ class Placement(Body):
 class Bidding(Body):
     """How bids are gathered; of ``contract_net`` only."""
 
-    bid_ms: DurationMs = 1_000
-    """From the call to the deadline for bids; the award is made as soon as everybody called has answered."""
+    bid_ms: Annotated[int, Field(ge=1, le=MAX_BID_MS, strict=True)] = 1_000
+    """From the call to the deadline for bids, at most an hour; the award is made as soon as everybody called
+    has answered."""
     criterion: Criterion = "cost"
     """The smallest wins."""
     max_bidders: Annotated[int, Field(ge=1, le=MAX_BIDDERS, strict=True)] = 32

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
+from pydantic import ValidationError
+
 from coordination.runtime.framing import EventCodec
-from coordination.runtime.limits import MAX_RECORD_BYTES
+from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
 from coordination.runtime.model import Outcome
-from coordination.tasks.commands import FailTask, SetSchedule, SubmitDag
-from coordination.tasks.limits import MAX_KEY_CHARS, MAX_MARKS, MAX_REASON_CHARS
+from coordination.tasks import dispatching, wire
+from coordination.tasks.commands import (
+    CancelDag,
+    CancelTask,
+    FailTask,
+    RetryTask,
+    SetSchedule,
+    SubmitDag,
+)
+from coordination.tasks.dags import DagState
+from coordination.tasks.lifecycle import State
+from coordination.tasks.limits import (
+    MAX_DAG_TASKS,
+    MAX_KEY_CHARS,
+    MAX_MARKS,
+    MAX_NOTE_CHARS,
+    MAX_REASON_CHARS,
+)
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence
+from coordination.tasks.scheduling import task_id_of
 from coordination.tasks.spec import Dependency, Nearness, Placement, TaskSpec
+from coordination.tasks.touched import MAX_LOGGED
 from tests.support.allocating import agent
 from tests.support.tasking import Tasking
 
@@ -79,3 +100,104 @@ def test_dags_that_fail_together_for_a_long_reason_do_so_in_several_records() ->
     assert isinstance(outcome, Outcome)
     tasking.advance(tasking.now_ms)
     assert tasking.model.state.dag_counts.open_dags == 0
+
+
+def test_whoever_takes_the_id_of_the_next_task_of_a_schedule_does_not_keep_it_from_its_work() -> None:
+    tasking = Recording()
+    command = SetSchedule(
+        schedule_id="nightly",
+        caller="ada",
+        spec=TaskSpec(requirement="x", capability="x"),
+        recurrence=Recurrence(every_ms=1_000, max_count=1),
+    )
+    next_ms = tasking.accept(command).next_ms
+    taken = task_id_of("nightly", next_ms)
+    tasking.submit(taken, submitter=EVE)
+    tasking.advance(next_ms)
+    schedule = tasking.model.state.schedules["nightly"]
+    assert (schedule.count, schedule.skipped) == (1, 0)
+    assert schedule.last_task_id != taken
+    assert tasking.task(schedule.last_task_id).submitter == "ada"
+    tasking.check_replay()
+
+
+def dag(tasking: Tasking, dag_id: str, *names: str, submitter: str = "ada") -> None:
+    members = tuple(
+        tasking.command(f"{submitter}-{name}", submitter=submitter, dag=dag_id, name=name) for name in names
+    )
+    tasking.accept(SubmitDag(dag_id=dag_id, submitter=submitter, tasks=members))
+
+
+def test_a_dag_does_not_count_tasks_of_a_forgotten_one_that_had_its_id() -> None:
+    tasking = Recording()
+    dag(tasking, "d", "m")
+    tasking.offer(task_id="ada-m")
+    failed = FailTask(
+        task_id="ada-m",
+        agent="bob",
+        fencing_token=tasking.task("ada-m").fencing_token,
+        reason="no",
+        retryable=False,
+    )
+    tasking.accept(failed)
+    tasking.advance(tasking.now_ms)
+    assert tasking.model.state.dags["d"].state is DagState.FAILED
+    tasking.accept(RetryTask(task_id="ada-m", caller="ada"))
+    del tasking.model.state.dags["d"]  # as when many others have been submitted since
+    dag(tasking, "d", "one", "two", submitter=EVE)
+    tasking.accept(CancelTask(task_id="ada-m", caller="ada"))
+    tasking.advance(tasking.now_ms)
+    assert tasking.model.state.dags["d"].open_count == 2
+
+
+def test_a_large_dag_can_be_canceled_whatever_the_reason() -> None:
+    tasking = Recording()
+    dag(tasking, "d", *(f"m{number}" for number in range(MAX_DAG_TASKS)))
+    place = len(tasking.events)
+    tasking.accept(CancelDag(dag_id="d", caller="ada", reason="\U0001f600" * MAX_NOTE_CHARS))
+    codec = EventCodec(tasking.model.event_types, encoders=tasking.model.encoders)
+    assert sum(len(codec.encode(each)) + 1 for each in tasking.events[place:]) < MAX_COMMAND_EVENTS_BYTES
+    tasking.advance(tasking.now_ms)
+    assert tasking.model.state.dags["d"].state is DagState.CANCELED
+    assert not tasking.model.state.open
+
+
+def test_calls_for_proposals_do_not_last_for_days() -> None:
+    with pytest.raises(ValidationError, match="bid_ms"):
+        wire.Bidding(bid_ms=24 * HOUR_MS)
+
+
+def test_an_agent_that_left_while_much_else_changed_is_not_offered_anything() -> None:
+    tasking = Recording()
+    for name in ("ada", "bob"):
+        tasking.roster.put(agent(name, "python"))
+    dispatching.pool_of(tasking.model.view, "default", tasking.now_ms)
+    tasking.roster.remove("ada")
+    for number in range(2 * MAX_LOGGED + 1):
+        tasking.roster.set_load("bob", float(number + 1))
+    for task_id in ("one", "two"):
+        tasking.submit(task_id)
+    tasking.advance(tasking.now_ms)
+    assert [tasking.task(each).state for each in ("one", "two")] == [State.OFFERED, State.QUEUED]
+
+
+def test_nothing_is_offered_before_it_is_known_who_is_there() -> None:
+    tasking = Recording()
+    tasking.roster.is_current = False
+    tasking.roster.put(agent("bob", "python"))
+    tasking.submit()
+    assert tasking.model.next_deadline_ms() is None
+    tasking.roster.is_current = True
+    tasking.advance(tasking.now_ms)
+    assert tasking.task().state is State.OFFERED
+
+
+def test_a_schedule_that_begins_in_ten_thousand_years_is_refused() -> None:
+    tasking = Recording()
+    command = SetSchedule(
+        schedule_id="late",
+        caller=EVE,
+        spec=TaskSpec(requirement="x", capability="x"),
+        recurrence=Recurrence(cron="0 3 * * *", start_ms=2**53 - 1),
+    )
+    assert tasking.refuse(command) == "invalid_schedule"
