@@ -16,7 +16,7 @@ from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_AGED_PRIORITY
 from coordination.tasks.lines import Level, Line, LineKey, Manner, Waiting
 from coordination.tasks.queues import QueueSettings
-from coordination.tasks.record import Task, TasksState
+from coordination.tasks.record import Holder, Task, TasksState
 from coordination.tasks.spec import Strategy
 
 MAX_LIFTED_TASKS: Final = 4096
@@ -148,23 +148,20 @@ class Lanes:
 
     def replace(self, before: Task | None, after: Task | None) -> None:
         """Take over a change of one task; None where it is not, or no longer, open."""
-        held = before.holder.agent if before is not None and before.holder is not None else None
-        holds = after.holder.agent if after is not None and after.holder is not None else None
-        if held != holds:
-            self.version += 1
-            if held is not None and before is not None:
-                self.holdings.give_back(before.spec, held)
-            if holds is not None and after is not None:
-                self.holdings.take(after.spec, holds)
-        self._follow_calls(before, after)
-        was = before is not None and before.state is State.QUEUED
-        waits = after is not None and after.state is State.QUEUED
-        if was and before is not None:
-            if waits and after is not None and _waits_alike(before, after):
+        holder = before.holder if before is not None else None
+        new_holder = after.holder if after is not None else None
+        if holder is not new_holder:
+            self._hand_over(before, holder, after, new_holder)
+        was = before.state if before is not None else None
+        is_now = after.state if after is not None else None
+        if was is State.ANNOUNCED or is_now is State.ANNOUNCED:
+            self._follow_calls(before, after)
+        if was is State.QUEUED and before is not None:
+            if is_now is State.QUEUED and after is not None and _waits_alike(before, after):
                 return
-            self._leave(before, is_served=after is not None and after.state in _DISPATCHED)
-        if waits and after is not None:
-            self._join(after, is_paid_back=before is not None and before.state in _DISPATCHED)
+            self._leave(before, is_served=is_now in _DISPATCHED)
+        if is_now is State.QUEUED and after is not None:
+            self._join(after, is_paid_back=was in _DISPATCHED)
 
     def age(self, now_ms: int) -> bool:
         """Lift what has waited for long enough, and take over what the operator changed about that.
@@ -206,6 +203,20 @@ class Lanes:
         for key in keys:
             for level in self.queues[queue].levels.get(key, ()):
                 level.retag(key, tags.get(key, 0))
+
+    def _hand_over(
+        self, before: Task | None, holder: Holder | None, after: Task | None, new_holder: Holder | None
+    ) -> None:
+        """Count a task as held by another agent, if it is another one and not a new lease of the same."""
+        held = holder.agent if holder is not None else None
+        holds = new_holder.agent if new_holder is not None else None
+        if held == holds:
+            return
+        self.version += 1
+        if held is not None and before is not None:
+            self.holdings.give_back(before.spec, held)
+        if holds is not None and after is not None:
+            self.holdings.take(after.spec, holds)
 
     def _follow_calls(self, before: Task | None, after: Task | None) -> None:
         was = before is not None and before.state is State.ANNOUNCED

@@ -256,10 +256,11 @@ class Pass:
         strategy = task.spec.strategy or desk.settings.strategy
         manner = line.key[4]
         if manner is not Manner.PARTICULAR and strategy is not Strategy.CONTRACT_NET:
-            agent = pool.best(eligible, strategy)
-            if agent is None:
+            best = pool.best(eligible, strategy)
+            if best is None:
                 return None
-            why = why_chosen(pool, self._lanes.holdings, agent, eligible, strategy)
+            agent, count = best
+            why = why_chosen(pool, self._lanes.holdings, agent, eligible, strategy, count)
             return Choice(agents=(agent,), why=why)
         if not pool.has_free(eligible):
             return None

@@ -241,13 +241,15 @@ class Placing:
 
     def _why(self, agent: str) -> str:
         kept = self._kept(agent)
-        why = why_chosen(self._pool, self._holdings, agent, self._eligible, self.strategy)
+        count = self._pool.free_count(self._eligible)
+        why = why_chosen(self._pool, self._holdings, agent, self._eligible, self.strategy, count)
         return f"{why}; keeps {kept} of {len(self._preferred)} preferences" if self._preferred else why
 
 
-def why_chosen(pool: Pool, holdings: Holdings, agent: str, eligible: Eligible, strategy: Strategy) -> str:
-    """Why a strategy prefers a free agent, in a few words."""
-    count = pool.free_count(eligible)
+def why_chosen(
+    pool: Pool, holdings: Holdings, agent: str, eligible: Eligible, strategy: Strategy, count: int
+) -> str:
+    """Why a strategy prefers a free agent of `count`, in a few words."""
     of_all = f"of {count} free agents" if count > 1 else "the only free agent"
     if strategy is Strategy.ROUND_ROBIN:
         return f"round_robin: asked longest ago, {of_all}" if count > 1 else f"round_robin: {of_all}"

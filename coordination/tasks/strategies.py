@@ -151,21 +151,23 @@ class Pool:
             return group.turns[agent]
         return _rank(group.uses[agent], eligible.scores[serial], strategy)
 
-    def best(self, eligible: Eligible, strategy: Strategy) -> str | None:
-        """The free agent that qualifies and that `strategy` prefers; None if there is none."""
+    def best(self, eligible: Eligible, strategy: Strategy) -> tuple[str, int] | None:
+        """The free agent that qualifies and that `strategy` prefers, and of how many; None: there is none."""
         least: Rank | None = None
         by_turn = strategy is Strategy.ROUND_ROBIN
-        scores = eligible.scores
+        scores, groups = eligible.scores, self._groups
         matching = self._matching(eligible)
         if len(matching) == 1:  # all agents alike: no ranks need be compared across profiles
-            group = self._groups[matching[0]]
+            group = groups[matching[0]]
             first = group.first_by_turn() if by_turn else group.first_by_load()
-            return None if first is None else str(first[-1])
+            return None if first is None else (str(first[-1]), len(group.uses))
+        count = 0
         for serial in matching:
+            count += len(groups[serial].uses)
             rank = self._first(serial, scores[serial], strategy, by_turn=by_turn)
             if rank is not None and (least is None or rank < least):
                 least = rank
-        return None if least is None else str(least[-1])
+        return None if least is None else (str(least[-1]), count)
 
     def pick(self, eligible: Eligible, strategy: Strategy, count: int, allows: Rule) -> list[str]:
         """Up to `count` free agents that qualify and that `allows` allows, those that are preferred first.

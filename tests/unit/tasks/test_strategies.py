@@ -32,7 +32,7 @@ class Room:
         self.pool.sync(now_ms)
         eligible = self.roster.eligible(WANTED)
         order = self.pool.pick(eligible, strategy, 100, lambda _: True)
-        assert self.pool.best(eligible, strategy) == (order[0] if order else None)
+        assert self.pool.best(eligible, strategy) == ((order[0], len(order)) if order else None)
         assert self.pool.free_count(eligible) == len(order)
         assert self.pool.has_free(eligible) is bool(order)
         assert sorted(order, key=lambda each: self.pool.rank(each, eligible, strategy)) == order
