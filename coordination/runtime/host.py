@@ -99,9 +99,9 @@ class Host(Generic[M]):
         self._pending: deque[Request] = deque()
         self._flights: deque[Flight] = deque()
         self._wake = asyncio.Event()
-        self._confirmed_s = 0.0
-        self._sent_s = 0.0
+        self._confirmed_s = self._sent_s = 0.0
         self._caught_up = False
+        self._was_deaf = True  # nobody could be heard for a while, and the model does not know yet
         self._stopping = False
         self._ended = False
 
@@ -245,10 +245,9 @@ class Host(Generic[M]):
 
     async def _take_over_records(self, timeout_s: float) -> bool:
         """Whether any came within the time; begins again from the snapshot if they were compacted."""
+        following = self._journal.follow(self._state.sequence, timeout_s=timeout_s)
         try:
-            entries = await self._until_stopped(
-                self._journal.follow(self._state.sequence, timeout_s=timeout_s)
-            )
+            entries = await self._until_stopped(following)
         except CompactedError:
             await self._load_again()
             return True
@@ -269,8 +268,8 @@ class Host(Generic[M]):
             await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
             return working.result() if working.done() else []
         finally:
-            for task in (working, stopped):
-                task.cancel()
+            working.cancel()
+            stopped.cancel()
             await asyncio.gather(working, stopped, return_exceptions=True)
 
     async def _stop_called(self) -> None:
@@ -311,6 +310,7 @@ class Host(Generic[M]):
         log = _log.warning if self.settled.is_set() else _log.info  # a takeover is what people want to see
         log("leading", host=self.name, epoch=self.epoch, records=self.sequence)
         self.following.clear()
+        self._was_deaf = True
         self.leading.set()
         self.settled.set()
         try:
@@ -360,6 +360,9 @@ class Host(Generic[M]):
     async def _begin(self, now_ms: int, now_s: float) -> None:
         """Decide what waits, and send its record."""
         batch = self._state.begin_batch(now_ms)
+        if self._was_deaf or not (self._flights or self._holds_lease()):  # or this process stood still
+            self._state.resume(batch)
+            self._was_deaf = False
         self._state.tick(batch)  # first: what has timed out is not there for the commands
         has_query = self._gather(flight := Flight(batch, now_s))
         self._follow_up(batch)
@@ -386,8 +389,7 @@ class Host(Generic[M]):
         """Decide requests from the queue; whether there was a query among them."""
         self._flights.append(flight)  # at once: whoever is taken from the queue must be found if we fail
         pending, batch, answers = self._pending, flight.batch, flight.answers
-        has_query = False
-        now_s = asyncio.get_running_loop().time()
+        has_query, now_s = False, asyncio.get_running_loop().time()
         for _ in range(MAX_BATCH_COMMANDS):
             if not pending or batch.is_full or (queries_only and not pending[0].is_query):
                 break
@@ -399,8 +401,7 @@ class Host(Generic[M]):
             except BaseException:  # `run` refuses whoever is found in a flight
                 answers.append((request, UnavailableError(f"{self.name}: it failed")))
                 raise
-            if request.is_query:
-                has_query = True
+            has_query |= request.is_query
         return has_query
 
     def _follow_up(self, batch: Batch) -> None:
@@ -425,13 +426,11 @@ class Host(Generic[M]):
         except ApplyError:
             raise
         except Exception:  # noqa: BLE001
-            # A fault of ours in a pure function that changed nothing: this caller gets a code and a
-            # correlation id, the log gets the traceback, everybody else goes on.
+            # A fault of ours that changed nothing: this caller gets a code and an id, the log the traceback.
             correlation_id = f"{self._entropy.getrandbits(128):032x}"
             log_failure(_log, "decision failed", host=self.name, correlation_id=correlation_id)
-            return RejectedError(
-                "internal", "the service failed on this request", correlation_id=correlation_id
-            )
+            message = "the service failed on this request"
+            return RejectedError("internal", message, correlation_id=correlation_id)
 
     def _send(self, flight: Flight) -> None:
         payload = self._state.seal(flight.batch)
@@ -462,6 +461,7 @@ class Host(Generic[M]):
             if flight.append is not None:
                 flight.append.result()
                 self._confirmed_s = flight.sent_s
+                self._was_deaf |= not self._holds_lease()
             self._flights.popleft()
             await flight.release(self._deliver, self.name)
 
@@ -495,6 +495,6 @@ class Host(Generic[M]):
 
     def _why_not(self) -> str:
         """Why a request is not served."""
-        return (
-            "it has stopped" if self._ended else "it is stopping" if self._stopping else "another one leads"
-        )
+        if self._ended:
+            return "it has stopped"
+        return "it is stopping" if self._stopping else "another one leads"

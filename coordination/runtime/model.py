@@ -70,7 +70,10 @@ class Model(Protocol):
     """A deterministic state machine over a journal.
 
     Two models that applied the same events are equal; `decide` and `tick` only read. A model may also have
-    ``encoders``: for event types that are written often, ways to write them (see `framing.EventCodec`).
+    ``encoders``: for event types that are written often, ways to write them (see `framing.EventCodec`); and
+    ``resume(now_ms) -> Outcome``: what it leads to that requests could not be heard for a while, because
+    leaders changed, or the journal or the process stood still. It is asked before time passes, so that
+    nobody is taken for silent who could not be heard; it only reads, and its events are few.
     """
 
     event_types: ClassVar[tuple[type, ...]]

@@ -229,6 +229,17 @@ class ShardState(Generic[M]):
         assert progress, f"{self.name}: tick did nothing about a deadline in the past"
         return True
 
+    def resume(self, batch: Batch) -> None:
+        """Let the model make good that nobody could be heard for a while, if it has a way to (`Model`)."""
+        resume: Callable[[int], Outcome] | None = getattr(self.model, "resume", None)
+        if resume is None:
+            return
+        outcome = resume(batch.now_ms)
+        encoded = self._encode(outcome.events)
+        assert len(encoded) < MAX_COMMAND_EVENTS_BYTES, f"{self.name}: resuming stores more than it may"
+        self._stage(batch, outcome.events, encoded)
+        batch.messages.extend(outcome.messages)
+
     def decide(
         self,
         batch: Batch,

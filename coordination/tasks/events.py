@@ -331,6 +331,13 @@ class TaskSettled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceResumed:
+    """The service could hear nobody for a while: no offer and no lease ends before `until_ms`."""
+
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLettersPurged:
     """Dead letters were deleted."""
 

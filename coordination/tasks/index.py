@@ -11,6 +11,7 @@ from itertools import islice, takewhile
 
 from coordination.runtime.agenda import Agenda
 from coordination.tasks.record import Holder, Task, TasksState
+from coordination.tasks.shares import Shares
 from coordination.tasks.transitions import due_ms
 
 
@@ -27,11 +28,15 @@ class Index:
         """Open tasks by queue and requirement."""
         self.open_bytes = 0
         self.finished_bytes = sum(task.size_bytes for task in state.finished.values())
-        self.dead_letter_bytes = sum(task.size_bytes for task in state.dead_letters.values())
+        self.dead_letter_bytes = 0
+        self.shares = Shares()
+        """What each submitter has of open tasks and dead letters."""
         self._held: dict[str, dict[str, tuple[int, int]]] = {}
         """What each agent was offered or works on: sequence and incarnation by task id."""
         for task in state.open.values():
             self.replace(None, task)
+        for task in state.dead_letters.values():
+            self.bury(task)
 
     def replace(self, before: Task | None, after: Task | None) -> None:
         """Take over a change of one open task; None where it is not, or no longer, open."""
@@ -46,11 +51,22 @@ class Index:
         if before is None:
             self.open_bytes += after.spec.size_bytes
             self.requirements[after.spec.queue, after.spec.requirement] += 1
+            self.shares.open(after)
         due = due_ms(after)
         if due is None:
             self.deadlines.drop(after.task_id)
         else:
             self.deadlines.put(after.task_id, (due, after.sequence))
+
+    def bury(self, task: Task) -> None:
+        """A task is a dead letter now."""
+        self.dead_letter_bytes += task.size_bytes
+        self.shares.bury(task)
+
+    def exhume(self, task: Task) -> None:
+        """A task is no longer one: it was redriven or purged."""
+        self.dead_letter_bytes -= task.size_bytes
+        self.shares.exhume(task)
 
     def held_before(self, agent: str, incarnation: int) -> list[str]:
         """Ids of the tasks that incarnations of `agent` before `incarnation` hold, in order of submission.
@@ -62,6 +78,10 @@ class Index:
             return []
         older = [(number, task_id) for task_id, (number, each) in held.items() if 0 < each < incarnation]
         return [task_id for _, task_id in sorted(older)]
+
+    def held(self) -> list[str]:
+        """Ids of all tasks that an agent holds."""
+        return [task_id for tasks in self._held.values() for task_id in tasks]
 
     def holders(self) -> dict[str, int]:
         """The newest incarnation that holds something, by agent, ordered by id."""
@@ -79,6 +99,7 @@ class Index:
 
     def _close(self, task: Task) -> None:
         self.open_bytes -= task.spec.size_bytes
+        self.shares.close(task)
         self.deadlines.drop(task.task_id)
         wanted = task.spec.queue, task.spec.requirement
         if self.requirements[wanted] == 1:

@@ -107,6 +107,9 @@ class Policy:
     """How long an agent may think about an offer."""
     lease_ms: int = 30_000
     """How long a worker may be silent, unless its task says otherwise; progress extends it."""
+    resume_grace_ms: int = 5_000
+    """How long offers and leases last at least after the service could hear nobody for a while: workers are
+    back within 2 s, and repeat a request that was lost after 2 s."""
     round_pause_ms: int = 1_000
     """Pause before a task that every agent passed on is offered anew; doubles with each round."""
     round_pause_last_ms: int = 60_000
@@ -122,7 +125,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse durations that would let a deadline stand still."""
-        durations_ms = (self.offer_timeout_ms, self.lease_ms, self.round_pause_ms)
+        durations_ms = (self.offer_timeout_ms, self.lease_ms, self.resume_grace_ms, self.round_pause_ms)
         assert min(durations_ms) > 0, "durations are positive"
         assert self.round_pause_ms <= self.round_pause_last_ms
         assert min(self.max_open_tasks, self.max_finished_tasks, self.max_dead_letters) > 0

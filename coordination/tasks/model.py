@@ -64,6 +64,7 @@ from coordination.tasks.events import (
     ScheduleFired,
     ScheduleRemoved,
     ScheduleSet,
+    ServiceResumed,
     TaskCompensated,
     TaskSettled,
     TaskSubmitted,
@@ -76,7 +77,7 @@ from coordination.tasks.lifecycle import ENDED, State
 from coordination.tasks.limits import Policy
 from coordination.tasks.record import SpentApproval, Task, TasksState
 from coordination.tasks.roster import Roster
-from coordination.tasks.transitions import evolve, submitted
+from coordination.tasks.transitions import evolve, held_until, submitted
 from coordination.tasks.view import View
 
 _DECISIONS: Final[dict[type, Callable[[View, Any, int], Outcome | Rejected]]] = {
@@ -144,6 +145,7 @@ class TasksModel:
         *INPUTS,
         DependencyEnded,
         TaskSettled,
+        ServiceResumed,
         DeadLettersPurged,
         *_APPLIED,
     )
@@ -193,6 +195,8 @@ class TasksModel:
             self.view.state.unsettled.pop(event.task_id, None)
         elif kind is DeadLettersPurged:
             self._purge(event)
+        elif kind is ServiceResumed:
+            self._prolong(event)
         else:
             _APPLIED[kind](self.view.state, event)
 
@@ -213,6 +217,10 @@ class TasksModel:
             if not draft.is_empty:
                 return draft.outcome()
         return NOTHING
+
+    def resume(self, now_ms: int) -> Outcome:
+        """Nobody could be heard for a while: see `coordination.runtime.model.Model`."""
+        return timing.resume(self.view, now_ms)
 
     def snapshot(self) -> TasksState:
         """The whole state."""
@@ -266,7 +274,7 @@ class TasksModel:
         was_open = before is not None
         if before is None:  # only a redrive happens to a task that is not open
             before = state.dead_letters.pop(event.task_id)
-            view.index.dead_letter_bytes -= before.size_bytes
+            view.index.exhume(before)
         after = view.foreseen.take(event, before) or evolve(before, event)
         token = event.call if type(event) is ProposalsCalled else after.fencing_token
         state.last_fencing_token = max(state.last_fencing_token, token)
@@ -289,11 +297,19 @@ class TasksModel:
         if has_ended:
             self._retain(after.task_id)
 
+    def _prolong(self, event: ServiceResumed) -> None:
+        view = self.view
+        for before in timing.held_shorter(view, event.until_ms):
+            view.state.open[before.task_id] = after = held_until(before, event.until_ms)
+            view.index.replace(before, after)
+            view.families.replace(before, after)
+            view.lanes.replace(before, after)
+
     def _keep(self, task: Task) -> None:
         """Keep the record of a task that has just ended."""
         if task.state is State.DEAD_LETTERED:
             self.view.state.dead_letters[task.task_id] = task
-            self.view.index.dead_letter_bytes += task.size_bytes
+            self.view.index.bury(task)
         else:
             self.view.state.finished[task.task_id] = task
             self.view.index.finished_bytes += task.size_bytes
@@ -341,6 +357,6 @@ class TasksModel:
         state = self.view.state
         for task_id in event.task_ids:
             task = state.dead_letters.pop(task_id)
-            self.view.index.dead_letter_bytes -= task.size_bytes
+            self.view.index.exhume(task)
             self._let_go(task)
         state.purged_count += len(event.task_ids)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
+from coordination.runtime.model import NOTHING, Outcome
 from coordination.tasks import bidding
 from coordination.tasks.draft import Draft
 from coordination.tasks.events import (
     AttemptTimedOut,
     LeaseExpired,
     OfferTimedOut,
+    ServiceResumed,
     TaskDeadLettered,
     TaskExpired,
     TaskReleased,
@@ -60,6 +62,20 @@ def give_up_if_spent(draft: Draft, task: Task, reason: str) -> Task:
     if task.attempts_left > 0:
         return task
     return draft.add(task, TaskDeadLettered(task_id=task.task_id, reason=reason, at_ms=draft.now_ms))
+
+
+def resume(view: View, now_ms: int) -> Outcome:
+    """Give workers time to be heard again, after nobody could be heard: no silence of theirs ends a lease."""
+    until_ms = now_ms + view.policy.resume_grace_ms
+    if not held_shorter(view, until_ms):
+        return NOTHING
+    return Outcome(events=(ServiceResumed(until_ms=until_ms),))
+
+
+def held_shorter(view: View, until_ms: int) -> list[Task]:
+    """The tasks whose offer or lease ends before `until_ms`."""
+    held = map(view.state.open.__getitem__, view.index.held())
+    return [task for task in held if task.holder is not None and task.holder.expires_ms < until_ms]
 
 
 def time_out(view: View, draft: Draft) -> None:

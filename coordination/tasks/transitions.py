@@ -326,6 +326,13 @@ def _passed_on(task: Task, event: OfferRefused | OfferTimedOut, state: State) ->
     return sealed(new)
 
 
+def held_until(task: Task, expires_ms: int) -> Task:
+    """The record of a task whose offer or lease lasts until `expires_ms`."""
+    new = edit(task)
+    new.holder = _held_until(_holder(task), expires_ms)
+    return sealed(new)
+
+
 def _progressed(task: Task, event: ProgressReported, state: State) -> Task:
     holder = _holder(task)
     new = edit(task)

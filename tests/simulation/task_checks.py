@@ -206,6 +206,11 @@ class Judge:
 
     _OfferTimedOut = _OfferRefused
 
+    def _ServiceResumed(self, data: dict[str, Any], _: int) -> None:  # noqa: N802
+        for life in self._lives.values():
+            if life.state in ("offered", "running", "canceling"):
+                life.expires_ms = max(life.expires_ms, data["until_ms"])
+
     def _LeaseExpired(self, data: dict[str, Any], _: int) -> None:  # noqa: N802
         life = self._lives[data["task_id"]]
         self._release(life, "canceled" if life.state == "canceling" else "waiting")
