@@ -11,11 +11,11 @@ from nats.js import JetStreamContext
 from coordination.runtime.addresses import server_addresses
 from coordination.runtime.connection import Connection
 from coordination.runtime.credentials import Credentials
-from coordination.runtime.delivery import Delivery, Handler
+from coordination.runtime.delivery import Delivery, Handler, Listener
 from coordination.runtime.names import require_id
 from coordination.runtime.nats_client import MendedClient
 
-__all__ = ["Bus", "Delivery", "Handler", "NatsBus", "Subscription"]
+__all__ = ["Bus", "Delivery", "Handler", "Listener", "NatsBus", "Subscription"]
 
 
 class Subscription(Protocol):
@@ -67,6 +67,13 @@ class Bus(Protocol):
         Raises:
             ClosedError: The bus was closed.
             UsageError: No valid subject.
+        """
+
+    async def listen(self, subject: str, listener: Listener, *, queue: str = "") -> Subscription:
+        """As `subscribe`, for what only notes that something came, or begins a task for it.
+
+        Saves each message a turn of the event loop: `listener` may be called while the connection is read.
+        It must not block. An exception in it is logged and ends nothing.
         """
 
     async def flush(self) -> None:
@@ -162,7 +169,11 @@ class NatsBus:
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """See `Bus.subscribe`."""
-        return self._connection.subscribe(subject, handler, queue)
+        return self._connection.subscribe(subject, queue, handler=handler)
+
+    async def listen(self, subject: str, listener: Listener, *, queue: str = "") -> Subscription:
+        """See `Bus.listen`."""
+        return self._connection.subscribe(subject, queue, listener=listener)
 
     async def flush(self) -> None:
         """See `Bus.flush`."""

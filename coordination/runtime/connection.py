@@ -20,7 +20,7 @@ import nats.errors
 
 from coordination.runtime.addresses import without_secrets
 from coordination.runtime.credentials import Credentials
-from coordination.runtime.delivery import Delivery, Handler
+from coordination.runtime.delivery import Delivery, Handler, Listener
 from coordination.runtime.errors import (
     AuthorizationError,
     BufferFullError,
@@ -219,14 +219,16 @@ class Connection:
 
     # Subscribing
 
-    def subscribe(self, subject: str, handler: Handler, queue: str) -> Interest:
+    def subscribe(
+        self, subject: str, queue: str, *, handler: Handler | None = None, listener: Listener | None = None
+    ) -> Interest:
         """Hear `subject` from now on, on this client and all later ones; errors as in `Bus.subscribe`."""
         if self.is_closed:
             raise ClosedError("the NATS connection is closed")
         require_pattern(subject)
         if queue:
             require_pattern(queue)
-        interest = Interest(self, subject, queue, handler)
+        interest = Interest(self, subject, queue, handler, listener=listener)
         self._readers.add(interest.reader)
         interest.reader.add_done_callback(self._readers.discard)
         self._interests[id(interest)] = interest

@@ -37,3 +37,4 @@ class Delivery:
 
 
 Handler = Callable[[Delivery], Awaitable[None]]
+Listener = Callable[[Delivery], None]

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from typing import Final, Protocol
 
-from coordination.runtime.delivery import Delivery, Handler
+from coordination.runtime.delivery import Delivery, Handler, Listener
 from coordination.runtime.failures import log_failure
 from coordination.runtime.limits import MAX_WAITING_DELIVERIES, MAX_WAITING_DELIVERY_BYTES
 from coordination.runtime.logs import get_logger
@@ -41,9 +41,18 @@ class Interest:
         subject: May hold wildcards.
         queue: Of a queue group one member gets each message; empty for none.
         handler: Called for one message at a time.
+        listener: Called instead, for each message as it arrives; nothing ever waits then.
     """
 
-    def __init__(self, ground: Ground, subject: str, queue: str, handler: Handler) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        subject: str,
+        queue: str,
+        handler: Handler | None = None,
+        *,
+        listener: Listener | None = None,
+    ) -> None:
         self.subject = subject
         self.queue = queue
         self.sid = 0
@@ -52,6 +61,7 @@ class Interest:
         """The server does not let us hear this subject."""
         self._ground = ground
         self._handler = handler
+        self._listener = listener
         self._waiting: deque[Delivery] = deque()
         self._waiting_bytes = 0
         self._dropped = 0
@@ -66,6 +76,12 @@ class Interest:
 
     def receive(self, delivery: Delivery) -> None:
         """Take a message in; drops it when too many wait already (slow consumer)."""
+        if self._listener is not None:
+            try:
+                self._listener(delivery)
+            except Exception:  # noqa: BLE001 - one bad message must not end the subscription
+                log_failure(_log, "message listener failed", subject=self.subject)
+            return
         size = len(delivery.payload)
         if (
             len(self._waiting) >= MAX_WAITING_DELIVERIES
@@ -87,6 +103,7 @@ class Interest:
         waiting, handler = self._waiting, self._handler
         while True:
             while waiting:
+                assert handler is not None, "a listener lets nothing wait"
                 delivery = waiting.popleft()
                 self._waiting_bytes -= len(delivery.payload)
                 try:

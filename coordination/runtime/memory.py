@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from coordination.runtime.bus import Delivery, Handler, Subscription
+from coordination.runtime.bus import Delivery, Handler, Listener, Subscription
 from coordination.runtime.errors import BufferFullError, ClosedError, UnavailableError
 from coordination.runtime.interest import Interest
 from coordination.runtime.names import inbox_prefix
@@ -203,6 +203,14 @@ class MemoryBus:
         if self.is_connected:
             self._exchange.add(route)
         return interest
+
+    async def listen(self, subject: str, listener: Listener, *, queue: str = "") -> Subscription:
+        """See `Bus.listen`; here a turn later, so that nobody is called while somebody else publishes."""
+
+        async def handle(delivery: Delivery) -> None:
+            listener(delivery)
+
+        return await self.subscribe(subject, handle, queue=queue)
 
     async def flush(self) -> None:
         """See `Bus.flush`."""

@@ -27,12 +27,13 @@ import nats.errors
 from nats.aio.client import PING_PROTO, Client, Srv
 from nats.aio.transport import TcpTransport
 
+from coordination.runtime.delivery import Listener
 from coordination.runtime.errors import PeerProtocolError, UsageError
 from coordination.runtime.failures import log_failure
+from coordination.runtime.inflow import Inflow
 from coordination.runtime.logs import get_logger
-from coordination.runtime.nats_protocol import Decoder, Line, Listener, Message, decode_headers
+from coordination.runtime.nats_protocol import Decoder, Line, Message, decode_headers
 
-_READ_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 64 * 1024
 """Commands are written at the end of the loop's turn, or when so much waits."""
 MAX_UNSENT_BYTES: Final = 1024 * 1024
@@ -180,18 +181,37 @@ class MendedClient(Client):
     # Reading
 
     async def _read_loop(self) -> None:
-        decoder = Decoder(self._listeners)
-        assert self._transport is not None
         try:
-            while chunk := await self._transport.read(_READ_BYTES):
-                self.chunks_read += 1
-                for other in decoder.feed(chunk):
+            inflow = self._take_over()
+            while others := await inflow.others():
+                for other in others:
                     await self._process(other)
             self.lose(self._err or nats.errors.UnexpectedEOF())
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody reads any more
             if not isinstance(error, OSError | PeerProtocolError):
                 log_failure(_log, "reading from the NATS server failed")
             self.lose(self._err or error)
+
+    def _take_over(self) -> Inflow:
+        """Read the connection ourselves from now on, beginning with what nats-py has not taken."""
+        assert isinstance(self._transport, TcpTransport)
+        reader, writer = self._transport._io_reader, self._transport._io_writer  # noqa: SLF001
+        assert reader is not None
+        assert writer is not None
+        stream = writer.transport.get_protocol()
+        assert isinstance(stream, asyncio.StreamReaderProtocol)
+        inflow = Inflow(stream, Decoder(self._listeners), self._count_chunk)
+        writer.transport.set_protocol(inflow)
+        buffer: bytearray = reader._buffer  # type: ignore[attr-defined] # noqa: SLF001
+        if buffer:
+            inflow.data_received(bytes(buffer))
+            buffer.clear()
+        if reader.at_eof():
+            inflow.eof_received()
+        return inflow
+
+    def _count_chunk(self) -> None:
+        self.chunks_read += 1
 
     async def _process(self, other: Message | Line) -> None:
         if isinstance(other, Message):

@@ -10,10 +10,10 @@ Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from coordination.runtime.delivery import NO_HEADERS, Delivery
+from coordination.runtime.delivery import NO_HEADERS, Delivery, Listener
 from coordination.runtime.errors import PeerProtocolError, UsageError
 
 MAX_LINE_BYTES: Final = 1024 * 1024
@@ -41,8 +41,6 @@ _known_names: Final = {
 """Header names known to be valid; what we write is added, up to `_MAX_KNOWN_NAMES`."""
 _MAX_KNOWN_NAMES: Final = 256
 _LINE_ENDS: Final = str.maketrans({"\r": " ", "\n": " "})
-
-Listener = Callable[[Delivery], None]
 
 
 def require_subject(subject: str) -> None:

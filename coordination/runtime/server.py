@@ -54,6 +54,8 @@ from coordination.runtime.wire import HEADER_ERROR, HEADER_ERROR_CODE, HEADER_TR
 
 _log = get_logger(__name__)
 _NEVER_SHARDED: Final = 0
+_MAX_REFUSALS: Final = 4096
+"""Refusals that wait until the NATS server takes them; whoever would get the next one is not answered."""
 
 
 @dataclass(eq=False, slots=True)
@@ -110,6 +112,7 @@ class Server:
         self._changing = asyncio.Lock()
         self._draining = False
         self._in_flight = 0
+        self._refusing = 0
         self._idle = asyncio.Event()
         """Set when the last request was answered while draining."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,10 +125,10 @@ class Server:
             forwarded = None
             if self._shard_count > 1:
                 subject = self._subjects.shard(self.definition.name, shard, "*", "*")
-                forwarded = await self._bus.subscribe(subject, self._receive_forwarded)
+                forwarded = await self._bus.listen(subject, self._receive_forwarded)
             self._shards[shard] = forwarded
             if self._public is None:
-                self._public = await self._bus.subscribe(
+                self._public = await self._bus.listen(
                     self._subjects.call(self.definition.name, "*", "*"),
                     self._receive,
                     queue=f"conclave-{self.definition.name}",
@@ -168,16 +171,16 @@ class Server:
 
     # --- one request
 
-    async def _receive(self, delivery: Delivery) -> None:
+    def _receive(self, delivery: Delivery) -> None:
         address = address_of(delivery.subject)
-        await self._take(_ServedRequest(self, delivery, address, address.inbox), None)
+        self._take(_ServedRequest(self, delivery, address, address.inbox), None)
 
-    async def _receive_forwarded(self, delivery: Delivery) -> None:
+    def _receive_forwarded(self, delivery: Delivery) -> None:
         shard = delivery.subject.rsplit(".", 3)[1]
         request = _ServedRequest(self, delivery, address_of(delivery.subject), self._own_inbox)
-        await self._take(request, int(shard))
+        self._take(request, int(shard))
 
-    async def _take(self, request: _ServedRequest, shard: int | None) -> None:
+    def _take(self, request: _ServedRequest, shard: int | None) -> None:
         try:
             check_envelope(request.delivery, request.address, is_own_inbox=request.has_own_inbox)
             served = self._endpoints.get(request.verb)
@@ -192,7 +195,21 @@ class Server:
             self._in_flight += 1
             self._start(request, served, shard)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a code
+            self._refuse(request, error)
+
+    def _refuse(self, request: _ServedRequest, error: Exception) -> None:
+        if self._refusing < _MAX_REFUSALS:
+            self._refusing += 1
+            self.own_task(self._send_refusal(request, error))
+            return
+        # The NATS server takes nothing, and keeping ever more answers for it would have no end.
+        self.count_out(request, self.as_refusal(error, request).code)
+
+    async def _send_refusal(self, request: _ServedRequest, error: Exception) -> None:
+        try:
             await request.respond(error)
+        finally:
+            self._refusing -= 1
 
     def _start(self, request: _ServedRequest, served: _Served, shard: int | None) -> None:
         """Queue the request, forward it, or let its action run."""

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from coordination.runtime.bus import Delivery, Handler, Subscription
+from coordination.runtime.bus import Delivery, Handler, Listener, Subscription
 from coordination.runtime.errors import ConclaveError
 from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal, Snapshot
@@ -88,6 +88,12 @@ class ForgetfulBus:
             )
 
         return await self._bus.subscribe(subject, forget, queue=queue)
+
+    async def listen(self, subject: str, listener: Listener, *, queue: str = "") -> Subscription:
+        async def hear(delivery: Delivery) -> None:
+            listener(delivery)
+
+        return await self.subscribe(subject, hear, queue=queue)
 
     async def flush(self) -> None:
         await self._bus.flush()
