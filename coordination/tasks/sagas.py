@@ -23,6 +23,7 @@ from coordination.tasks.events import DagEnded, DagFailed, DagSubmitted, TaskCom
 from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_DAG_MEMBERS, MAX_DAG_TASKS, MAX_DAGS
 from coordination.tasks.record import Task, TasksState
+from coordination.tasks.shares import is_scarce, is_too_much
 from coordination.tasks.spec import TaskSpec
 from coordination.tasks.submitting import Batch, begin, overloaded, submitted_event
 from coordination.tasks.undoing import canceled_with
@@ -36,7 +37,7 @@ def submit_dag(view: View, command: SubmitDag, now_ms: int) -> Outcome | Rejecte
     known = view.state.dags.get(command.dag_id)
     if known is not None:
         return _again(view.state, command, known)
-    refused = _wrong_shape(command) or _no_room(view.state, len(command.tasks))
+    refused = _wrong_shape(command) or _no_room(view.state, command)
     if refused is not None:
         return refused
     draft = Draft(view, now_ms)
@@ -150,12 +151,19 @@ def _wrong_shape(command: SubmitDag) -> Rejected | None:
     return None
 
 
-def _no_room(state: TasksState, added: int) -> Rejected | None:
+def _no_room(state: TasksState, command: SubmitDag) -> Rejected | None:
     """Which bound another DAG would break, even if all that have ended are forgotten."""
-    if state.dag_counts.open_dags >= MAX_DAGS:
+    dags, tasks = state.dag_counts.open_dags, state.dag_counts.open_tasks + len(command.tasks)
+    if dags >= MAX_DAGS:
         return overloaded(f"{MAX_DAGS} DAGs have not ended")
-    if state.dag_counts.open_tasks + added > MAX_DAG_MEMBERS:
+    if tasks > MAX_DAG_MEMBERS:
         return overloaded(f"DAGs that have not ended have {MAX_DAG_MEMBERS} tasks")
+    if not is_scarce(dags, MAX_DAGS) and not is_scarce(tasks, MAX_DAG_MEMBERS):
+        return None
+    mine = [each for each in state.dags.values() if each.submitter == command.submitter]
+    sizes = [len(each.tasks) for each in mine if each.state not in ENDED_DAGS]
+    if is_too_much(len(sizes), dags, MAX_DAGS) or is_too_much(sum(sizes), tasks, MAX_DAG_MEMBERS):
+        return overloaded(f"{len(sizes)} DAGs of {command.submitter} have not ended, with {sum(sizes)} tasks")
     return None
 
 

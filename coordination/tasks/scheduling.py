@@ -36,6 +36,7 @@ from coordination.tasks.limits import (
 )
 from coordination.tasks.record import TasksState
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence, Schedule
+from coordination.tasks.shares import is_too_much
 from coordination.tasks.undoing import SERVICE
 from coordination.tasks.view import View
 
@@ -129,8 +130,9 @@ def next_time_ms(recurrence: Recurrence, created_ms: int, after_ms: int) -> int 
 
 
 def _set(state: TasksState, command: SetSchedule, known: Schedule | None, now_ms: int) -> Outcome | Rejected:
-    if known is None and len(state.schedules) >= MAX_SCHEDULES:
-        return submitting.overloaded(f"there are {MAX_SCHEDULES} schedules, remove some")
+    full = _full(state, command.caller) if known is None else ""
+    if full:
+        return submitting.overloaded(full)
     problem = _problem(command)
     if problem:
         return Rejected(code="invalid_schedule", message=problem)
@@ -170,6 +172,17 @@ def _set(state: TasksState, command: SetSchedule, known: Schedule | None, now_ms
         made_up=known.made_up,
     )
     return _changed(known, schedule)
+
+
+def _full(state: TasksState, owner: str) -> str:
+    """Why there may be no further schedule of `owner`; empty if there may."""
+    used = len(state.schedules)
+    if used >= MAX_SCHEDULES:
+        return f"there are {MAX_SCHEDULES} schedules, remove some"
+    own = sum(each.owner == owner for each in state.schedules.values())
+    if is_too_much(own, used, MAX_SCHEDULES):
+        return f"{own} of {used} schedules are of {owner}, and others need room; remove some"
+    return ""
 
 
 def _changed(known: Schedule, schedule: Schedule) -> Outcome:

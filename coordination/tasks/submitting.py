@@ -18,6 +18,7 @@ from coordination.tasks.limits import (
 )
 from coordination.tasks.record import Task, TasksState
 from coordination.tasks.relations import Beginning, Together
+from coordination.tasks.shares import FREE_BYTES, is_scarce, is_too_much
 from coordination.tasks.spec import OnFailure, TaskSpec
 from coordination.tasks.transitions import first_state
 from coordination.tasks.view import View
@@ -159,7 +160,7 @@ def submitted_event(
         return _again(command, known)
     refused = _times_problem(spec, now_ms) or _approval_problem(view.state, spec, now_ms, batch)
     if refused is None:
-        refused = _no_room(view, spec, batch)
+        refused = _no_room(view, command, batch)
     if refused is not None:
         return refused
     beginning = _NO_RELATIONS
@@ -286,44 +287,77 @@ def _used(proposal_id: str, task_id: str) -> Rejected:
     )
 
 
-def _no_room(view: View, spec: TaskSpec, batch: Batch | None) -> Rejected | None:
+def _no_room(view: View, command: SubmitTask, batch: Batch | None) -> Rejected | None:
     """Which bound one more task would break; None if there is room."""
-    full = _open_full(view, spec, batch) or _dead_full(view) or _memory_full(view.state, spec, batch)
+    full = _open_full(view, command, batch) or _dead_full(view, command.submitter)
+    full = full or _memory_full(view, command, batch)
     return overloaded(full) if full else None
 
 
-def _open_full(view: View, spec: TaskSpec, batch: Batch | None) -> str:
+def _open_full(view: View, command: SubmitTask, batch: Batch | None) -> str:
     """Why no further task may be open; empty if one may."""
-    policy, index = view.policy, view.index
+    policy, index, spec = view.policy, view.index, command.spec
     count, size_bytes = (len(batch.tasks), batch.size_bytes) if batch is not None else (0, 0)
-    if len(view.state.open) + count >= policy.max_open_tasks:
+    open_count, open_bytes = len(view.state.open) + count, index.open_bytes + size_bytes
+    if open_count >= policy.max_open_tasks:
         return f"{policy.max_open_tasks} tasks are open"
-    if index.open_bytes + size_bytes + spec.size_bytes > policy.max_open_bytes:
+    if open_bytes + spec.size_bytes > policy.max_open_bytes:
         return f"payloads of open tasks reach {policy.max_open_bytes} bytes"
-    wanted = spec.queue, spec.requirement
-    if wanted in index.requirements:
+    own = index.shares.of(command.submitter)
+    if is_too_much(own.open_tasks + count, open_count, policy.max_open_tasks):
+        return f"{open_count} tasks are open, too many of them of {command.submitter} to take more of it"
+    own_bytes = own.open_bytes + size_bytes
+    if is_too_much(own_bytes, open_bytes, policy.max_open_bytes, free=FREE_BYTES):
+        return f"payloads of open tasks have {open_bytes} bytes, too many of them of {command.submitter}"
+    return _wants_too_much(view, command, batch)
+
+
+def _wants_too_much(view: View, command: SubmitTask, batch: Batch | None) -> str:
+    """Why no task may wait with a requirement that no other has in its queue; empty if it may."""
+    known, wanted = view.index.requirements, (command.spec.queue, command.spec.requirement)
+    if wanted in known:
         return ""
-    added = batch.requirements.difference(index.requirements) if batch is not None else frozenset()
-    if wanted not in added and len(index.requirements) + len(added) >= MAX_WAITING_REQUIREMENTS:
+    added = batch.requirements.difference(known) if batch is not None else frozenset()
+    if wanted in added:
+        return ""
+    used = len(known) + len(added)
+    if used >= MAX_WAITING_REQUIREMENTS:
         return f"open tasks have {MAX_WAITING_REQUIREMENTS} different requirements and queues"
+    if is_scarce(used, MAX_WAITING_REQUIREMENTS):
+        mine = (each.spec for each in view.state.open.values() if each.submitter == command.submitter)
+        own = len({(each.queue, each.requirement) for each in mine}) + len(added)
+        if is_too_much(own, used, MAX_WAITING_REQUIREMENTS):
+            return f"open tasks of {command.submitter} have {own} different requirements and queues"
     return ""
 
 
-def _dead_full(view: View) -> str:
-    """Why no further task may end as a dead letter; empty if one may."""
-    policy = view.policy
-    if len(view.state.dead_letters) >= policy.max_dead_letters:
-        return f"there are {policy.max_dead_letters} dead letters, redrive or purge some"
-    if view.index.dead_letter_bytes >= policy.max_dead_letter_bytes:
-        return f"payloads of dead letters reach {policy.max_dead_letter_bytes} bytes, redrive or purge some"
+def _dead_full(view: View, submitter: str) -> str:
+    """Why no further task may end as a dead letter; empty if one may.
+
+    Where there are too many, who has none of them is still served, until all that is open could be dead, too.
+    """
+    policy, count, size_bytes = view.policy, len(view.state.dead_letters), view.index.dead_letter_bytes
+    own = view.index.shares.of(submitter).dead_letters
+    if count >= policy.max_dead_letters + (0 if own else policy.max_open_tasks):
+        return f"there are {count} dead letters, redrive or purge some"
+    if size_bytes >= policy.max_dead_letter_bytes + (0 if own else policy.max_open_bytes):
+        return f"payloads of dead letters have {size_bytes} bytes, redrive or purge some"
+    if is_too_much(own, count, policy.max_dead_letters):
+        return f"{own} dead letters are of {submitter}, redrive or purge some"
     return ""
 
 
-def _memory_full(state: TasksState, spec: TaskSpec, batch: Batch | None) -> str:
+def _memory_full(view: View, command: SubmitTask, batch: Batch | None) -> str:
     """Why no further key or approval may be remembered; empty if they may, or the task has none."""
+    state, spec = view.state, command.spec
     keys, approvals = (len(batch.keys), len(batch.approvals)) if batch is not None else (0, 0)
-    if spec.idempotency_key and len(state.idempotency_keys) + keys >= MAX_IDEMPOTENCY_KEYS:
-        return f"{MAX_IDEMPOTENCY_KEYS} idempotency keys are remembered"
+    if spec.idempotency_key:
+        used = len(state.idempotency_keys) + keys
+        if used >= MAX_IDEMPOTENCY_KEYS:
+            return f"{MAX_IDEMPOTENCY_KEYS} idempotency keys are remembered"
+        own = view.index.shares.of(command.submitter).open_keys + keys
+        if is_too_much(own, used, MAX_IDEMPOTENCY_KEYS):
+            return f"{used} idempotency keys are remembered, too many of them of {command.submitter}"
     if spec.approved_by and len(state.spent_approvals) + approvals >= MAX_SPENT_APPROVALS:
         return f"{MAX_SPENT_APPROVALS} approvals were used and have not expired"
     return ""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from typing import Final
+from unittest import mock
 
 import pytest
 from pydantic import ValidationError
 
 from coordination.runtime.framing import EventCodec
 from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
-from coordination.runtime.model import Outcome
-from coordination.tasks import dispatching, wire
+from coordination.runtime.model import Outcome, Rejected
+from coordination.tasks import dispatching, sagas, scheduling, submitting, wire
 from coordination.tasks.commands import (
     CancelDag,
     CancelTask,
+    DeadLetterFilter,
     FailTask,
+    PurgeDeadLetters,
     RetryTask,
     SetSchedule,
     SubmitDag,
@@ -27,6 +30,7 @@ from coordination.tasks.limits import (
     MAX_MARKS,
     MAX_NOTE_CHARS,
     MAX_REASON_CHARS,
+    Policy,
 )
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence
 from coordination.tasks.scheduling import task_id_of
@@ -201,3 +205,87 @@ def test_a_schedule_that_begins_in_ten_thousand_years_is_refused() -> None:
         recurrence=Recurrence(cron="0 3 * * *", start_ms=2**53 - 1),
     )
     assert tasking.refuse(command) == "invalid_schedule"
+
+
+def is_full(outcome: object) -> bool:
+    return isinstance(outcome, Rejected) and outcome.code == "overloaded" and outcome.retryable
+
+
+def taken(tasking: Tasking, submitter: str, **fields: object) -> int:
+    """How many tasks of one submitter are taken before it is refused."""
+    for count in range(1_000):
+        different = {name: each.format(count) for name, each in fields.items() if isinstance(each, str)}
+        if is_full(tasking.submit(f"{submitter}-{count}", submitter=submitter, **(fields | different))):
+            return count
+    raise AssertionError("nothing was refused")
+
+
+def test_nobody_has_so_many_open_tasks_that_there_is_no_room_for_others() -> None:
+    tasking = Tasking(policy=Policy(max_open_tasks=100))
+    assert taken(tasking, EVE) == 81
+    assert taken(tasking, "mallory") == 16
+    assert not is_full(tasking.submit("mine"))
+    tasking.restart()
+    assert is_full(tasking.submit("more", submitter=EVE))
+    for number in range(40):
+        tasking.accept(CancelTask(task_id=f"eve-{number}", caller=EVE))
+    assert not is_full(tasking.submit("more", submitter=EVE))
+
+
+def test_nobody_has_so_much_payload_that_there_is_no_room_for_others() -> None:
+    tasking = Tasking(policy=Policy(max_open_bytes=10 * 1024 * 1024))
+    assert 60 < taken(tasking, EVE, payload_bytes=128 * 1024) < 70
+    assert not is_full(tasking.submit("mine", payload_bytes=128 * 1024))
+
+
+def test_nobody_uses_up_what_else_is_bounded() -> None:
+    with mock.patch.object(submitting, "MAX_WAITING_REQUIREMENTS", 100):
+        tasking = Tasking()
+        assert taken(tasking, EVE, capability="c{}") == 81
+        assert not is_full(tasking.submit("mine", capability="mine"))
+    with mock.patch.object(submitting, "MAX_IDEMPOTENCY_KEYS", 100):
+        tasking = Tasking()
+        assert taken(tasking, EVE, idempotency_key="k{}") == 81
+        assert not is_full(tasking.submit("mine", idempotency_key="mine"))
+    with mock.patch.object(scheduling, "MAX_SCHEDULES", 100):
+        tasking = Tasking()
+        spec, when = TaskSpec(requirement="x", capability="x"), Recurrence(every_ms=HOUR_MS)
+        answers = [
+            tasking.send(SetSchedule(schedule_id=f"s{number}", caller=EVE, spec=spec, recurrence=when))
+            for number in range(90)
+        ]
+        assert [is_full(each) for each in answers] == [False] * 81 + [True] * 9
+        mine = SetSchedule(schedule_id="mine", caller="ada", spec=spec, recurrence=when)
+        assert not is_full(tasking.send(mine))
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MAX_DAGS", 81), ("MAX_DAG_MEMBERS", 80)])
+def test_nobody_has_so_many_dags_that_there_is_no_room_for_others(bound: str, most: int) -> None:
+    tasking = Tasking()
+
+    def submit(dag_id: str, submitter: str) -> object:
+        member = tasking.command(f"{dag_id}-m", submitter=submitter, dag=dag_id, name="m")
+        return tasking.send(SubmitDag(dag_id=dag_id, submitter=submitter, tasks=(member,)))
+
+    with mock.patch.object(sagas, bound, 100):
+        answers = [submit(f"d{number}", EVE) for number in range(90)]
+        assert [is_full(each) for each in answers].index(True) == most
+        assert not is_full(submit("mine", "ada"))
+
+
+def test_dead_letters_of_one_submitter_do_not_keep_others_from_submitting() -> None:
+    tasking = Tasking(policy=Policy(max_dead_letters=20, max_open_tasks=100))
+    for number in range(30):
+        tasking.submit(f"e{number}", submitter=EVE)
+    for number in range(30):
+        tasking.offer(task_id=f"e{number}")
+        token = tasking.task(f"e{number}").fencing_token
+        tasking.accept(
+            FailTask(task_id=f"e{number}", agent="bob", fencing_token=token, reason="no", retryable=False)
+        )
+    assert is_full(tasking.submit("more", submitter=EVE))
+    assert not is_full(tasking.submit("mine"))
+    tasking.restart()
+    assert is_full(tasking.submit("more", submitter=EVE))
+    tasking.accept(PurgeDeadLetters(caller=EVE, which=DeadLetterFilter(), limit=30))
+    assert not is_full(tasking.submit("more", submitter=EVE))
