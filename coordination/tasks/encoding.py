@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from itertools import compress
+from json.encoder import encode_basestring
 from operator import attrgetter, is_not
 from typing import Any, Final
 
 from pydantic_core import to_json
 
-from coordination.tasks.events import TaskCompleted, TaskOffered, TaskSubmitted
+from coordination.tasks.events import OfferAccepted, TaskCompleted, TaskOffered, TaskSubmitted
 from coordination.tasks.spec import TaskSpec
 
 _NAMES: Final = tuple(each.name for each in fields(TaskSpec))
@@ -64,6 +65,14 @@ def _encode_offered(event: TaskOffered) -> bytes:
     return b'{"type":"TaskOffered","data":%b}' % to_json(data)
 
 
+def _encode_accepted(event: OfferAccepted) -> bytes:
+    # No field is optional, and a text with numbers is quickly written by hand.
+    return (
+        f'{{"type":"OfferAccepted","data":{{"task_id":{encode_basestring(event.task_id)},'
+        f'"at_ms":{event.at_ms:d},"lease_expires_ms":{event.lease_expires_ms:d}}}}}'
+    ).encode()
+
+
 def _encode_completed(event: TaskCompleted) -> bytes:
     data = {
         "task_id": event.task_id,
@@ -82,6 +91,7 @@ def _encode_completed(event: TaskCompleted) -> bytes:
 ENCODERS: Final[dict[type, Callable[[Any], bytes]]] = {
     TaskSubmitted: _encode_submitted,
     TaskOffered: _encode_offered,
+    OfferAccepted: _encode_accepted,
     TaskCompleted: _encode_completed,
 }
 """For `coordination.runtime.framing.EventCodec`."""

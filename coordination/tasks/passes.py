@@ -171,7 +171,7 @@ class Pass:
     def _line_up(self, queues: list[tuple[int, int, int]], number: int) -> None:
         """Let a queue stand in the row with the first of its tasks that can be served now."""
         desk = self._desks[number]
-        while not self._is_enough() and self._is_anybody_free():
+        while self._is_anybody_free():
             desk.advance()
             if desk.head is None:
                 return
@@ -180,6 +180,8 @@ class Pass:
                 desk.looked_at = self._lanes.holdings.touched.end
                 (priority, _, sequence, _), _, _ = desk.head
                 heapq.heappush(queues, (priority, sequence, number))
+                return
+            if self._is_enough():
                 return
 
     def _open(self, queue: Queue) -> _Desk | None:

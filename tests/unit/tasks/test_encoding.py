@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coordination.runtime.framing import EventCodec
 from coordination.tasks.editing import edit, sealed
-from coordination.tasks.events import TaskCompleted, TaskOffered, TaskSubmitted
+from coordination.tasks.events import OfferAccepted, TaskCompleted, TaskOffered, TaskSubmitted
 from coordination.tasks.lifecycle import State
 from coordination.tasks.model import TasksModel
 from coordination.tasks.record import Task
@@ -121,6 +121,7 @@ def test_a_submission_is_read_as_it_was_written(event: TaskSubmitted) -> None:
         new_round=st.booleans(),
         why=texts,
     )
+    | st.builds(OfferAccepted, task_id=texts, at_ms=counts, lease_expires_ms=counts)
 )
 def test_offers_and_results_are_read_as_they_were_written(event: Any) -> None:
     assert read(CODEC.encode(event)) == event == read(PLAIN.encode(event))
