@@ -7,8 +7,9 @@ back by its end, once, and taken again if it is redriven.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from coordination.runtime.model import Rejected
 from coordination.tasks.dags import DagState
@@ -20,6 +21,9 @@ from coordination.tasks.transitions import with_use
 if TYPE_CHECKING:
     from coordination.tasks.relations import Together
     from coordination.tasks.view import View
+
+
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def spent_by(task: Task) -> int:
@@ -81,25 +85,48 @@ def refusal(above: Iterable[Task], spec: TaskSpec, together: Together | None = N
     return None
 
 
-def overrun(view: View, task: Task, spent: int) -> str | None:
+def note(charged: dict[str, int], before: Task, after: Task) -> None:
+    """Add to `charged` what a change of a record means for budgets that is decided on and has not happened.
+
+    Args:
+        charged: Units by task, more than the records of the state say; less, where a reservation ends.
+        before: The record in the state.
+        after: As it will be.
+    """
+    if not (after.chain or after.spec.budget):
+        return
+    charged[after.task_id] = charged.get(after.task_id, 0) + spent_by(after) - spent_by(before)
+    above = charge(after) - charge(before)
+    for ancestor in after.chain:
+        charged[ancestor] = charged.get(ancestor, 0) + above
+
+
+def overrun(view: View, task: Task, spent: int, charged: Mapping[str, int] = _NOTHING) -> str | None:
     """Which budget breaks if the current attempt has used `spent` units; None if none does.
 
     The text is the whole reason of the failure; it begins with ``budget_exceeded: ``.
+
+    Args:
+        view: What is decided on.
+        task: Whose attempt it is.
+        spent: Units.
+        charged: What the same command leads to beyond that (`note`).
     """
     known = _running(task)
     more = max(0, spent - known)
     if not more:
         return None
     budget = task.spec.budget
-    if budget is not None and budget.cost is not None and _used(task) + more > budget.cost:
-        return _broken(task, _used(task) + more, budget.cost)
+    own = _used(task) + charged.get(task.task_id, 0) + more
+    if budget is not None and budget.cost is not None and own > budget.cost:
+        return _broken(task, own, budget.cost)
     if not task.chain:
         return None
     above = max(task.spec.cost, spent_by(task) + more) - charge(task)
     for ancestor in ancestors(view.state, task):
         budget = ancestor.spec.budget
         if budget is not None and budget.cost is not None and above:
-            used = _used(ancestor) + above
+            used = _used(ancestor) + charged.get(ancestor.task_id, 0) + above
             if used > budget.cost:
                 return _broken(ancestor, used, budget.cost)
     return None

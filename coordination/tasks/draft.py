@@ -70,6 +70,7 @@ class Draft:
         "_size_bytes",
         "_submitted",
         "_tasks",
+        "charged",
         "last_token",
         "now_ms",
         "offered_to",
@@ -83,6 +84,8 @@ class Draft:
         """The last fencing token or call given, those of this draft included: the next one is one more."""
         self.offered_to: set[str] = set()
         """Agents that are offered something: slots that are as good as taken."""
+        self.charged: dict[str, int] = {}
+        """Units of budgets that it takes beyond what the records say, by task: see `budgets.note`."""
         self._tasks: dict[str, Task] = {}
         self._events: list[Any] = []
         self._messages: list[Push | Notice] = []

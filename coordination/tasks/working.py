@@ -87,6 +87,11 @@ def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
         if draft.size_bytes > MAX_REPORT_BYTES:
             draft.undo(mark, item.task_id)
             answer = _too_much(item.task_id)
+        elif isinstance(answer, Standing):
+            before, after = view.state.find(item.task_id), draft.task(item.task_id)
+            assert before is not None, "one can only report on a task that there is"
+            assert after is not None, "and it does not vanish"
+            budgets.note(draft.charged, before, after)
         results.append(as_refused(item.task_id, answer) if isinstance(answer, Rejected) else answer)
     return draft.outcome(Reported(results=tuple(results)))
 
@@ -223,7 +228,7 @@ def _confirm(draft: Draft, task: Task, _: ConfirmCancel) -> Task:
 
 
 def _overrun(draft: Draft, task: Task, spent: int | None) -> str | None:
-    return None if spent is None else budgets.overrun(draft.view, task, spent)
+    return None if spent is None else budgets.overrun(draft.view, task, spent, draft.charged)
 
 
 def _fail_for_good(draft: Draft, task: Task, reason: str, spent: int | None) -> Task:

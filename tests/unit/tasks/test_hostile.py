@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from unittest import mock
 
@@ -15,9 +16,11 @@ from coordination.tasks import dispatching, sagas, scheduling, submitting, wire
 from coordination.tasks.commands import (
     CancelDag,
     CancelTask,
+    CompleteTask,
     DeadLetterFilter,
     FailTask,
     PurgeDeadLetters,
+    Report,
     RetryTask,
     SetSchedule,
     SubmitDag,
@@ -34,7 +37,7 @@ from coordination.tasks.limits import (
 )
 from coordination.tasks.schedules import CatchUp, Overlap, Recurrence
 from coordination.tasks.scheduling import task_id_of
-from coordination.tasks.spec import Dependency, Nearness, Placement, TaskSpec
+from coordination.tasks.spec import Budget, Dependency, Nearness, Placement, TaskSpec
 from coordination.tasks.touched import MAX_LOGGED
 from tests.support.allocating import agent
 from tests.support.tasking import Tasking
@@ -289,3 +292,35 @@ def test_dead_letters_of_one_submitter_do_not_keep_others_from_submitting() -> N
     assert is_full(tasking.submit("more", submitter=EVE))
     tasking.accept(PurgeDeadLetters(caller=EVE, which=DeadLetterFilter(), limit=30))
     assert not is_full(tasking.submit("more", submitter=EVE))
+
+
+@pytest.mark.parametrize(
+    ("reserved", "spent", "used"),
+    [((0, 0, 0), (6, 6, 1), (6, 6 + 6, 6 + 6 + 1)), ((8, 0, 0), (2, 7, 1), (2, 9, 10))],
+)
+def test_what_one_report_says_of_several_tasks_counts_against_their_budget_as_if_said_one_by_one(
+    reserved: tuple[int, ...], spent: tuple[int, ...], used: tuple[int, ...]
+) -> None:
+    tasking = Tasking()
+    tasking.submit("top", budget=Budget(cost=10))
+    tasking.offer(task_id="top")
+    token = tasking.task("top").fencing_token
+    for number, cost in enumerate(reserved):
+        child = tasking.command(f"c{number}", submitter="bob", parent="top", payload={"n": number}, cost=cost)
+        tasking.accept(replace(child, parent_token=token))
+        tasking.offer("carl", task_id=f"c{number}")
+    items = tuple(
+        CompleteTask(
+            task_id=f"c{number}",
+            agent="carl",
+            fencing_token=tasking.task(f"c{number}").fencing_token,
+            result=None,
+            result_bytes=4,
+            spent=units,
+        )
+        for number, units in enumerate(spent)
+    )
+    tasking.accept(Report(agent="carl", items=items))
+    states = [tasking.task(f"c{number}").state for number in range(3)]
+    assert states == [State.COMPLETED if each <= 10 else State.DEAD_LETTERED for each in used]
+    assert tasking.task("top").used_cost == used[-1]
