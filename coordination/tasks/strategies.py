@@ -117,8 +117,12 @@ class Pool:
     def sync(self, now_ms: int) -> None:
         """Take over what has changed."""
         roster, holdings = self.roster.touched, self._holdings.touched
-        if self._roster_place != roster.end or self._holdings_place != holdings.end:
-            self._take_over(now_ms)
+        is_roster_new = self._roster_place != roster.end
+        if is_roster_new or self._holdings_place != holdings.end:
+            if is_roster_new or self._holdings_place != holdings.end - 1:
+                self._take_over(now_ms)
+            else:  # one offer was made: by far the most frequent
+                self._refresh(holdings.last, now_ms)
             self._roster_place, self._holdings_place = roster.end, holdings.end
         while self._sleepers and self._sleepers[0][0] <= now_ms:
             self._refresh(heapq.heappop(self._sleepers)[1], now_ms)
@@ -231,9 +235,10 @@ class Pool:
         view = self._views.get(agent)
         serial = self._online.get(agent)
         held = self._holdings.of_agent(agent)
-        is_free = view is not None and held < view.max_tasks
-        if not is_free or (self.settings is not None and not self._has_room(view, now_ms)):
+        if view is None or serial is None or held >= view.max_tasks:
             serial = None
+        elif self.settings is not None:
+            serial = serial if self._has_room(view, now_ms) else None
         known = self._serials.get(agent)
         if known is not None and known != serial:
             del self._serials[agent]

@@ -27,6 +27,11 @@ class Touched:
             del self._log[:MAX_LOGGED]
             self._first += MAX_LOGGED
 
+    @property
+    def last(self) -> str:
+        """The last entry, if there was ever one."""
+        return self._log[-1]
+
     def since(self, place: int) -> list[str] | None:
         """What changed since `place`; None if that is too long ago to be known."""
         return self._log[place - self._first :] if place >= self._first else None
