@@ -53,10 +53,10 @@ class Index:
             self.requirements[after.spec.queue, after.spec.requirement] += 1
             self.shares.open(after)
         due = due_ms(after)
-        if due is None:
-            self.deadlines.drop(after.task_id)
-        else:
+        if due is not None:
             self.deadlines.put(after.task_id, (due, after.sequence))
+        elif before is not None:
+            self.deadlines.drop(after.task_id)
 
     def bury(self, task: Task) -> None:
         """A task is a dead letter now."""
