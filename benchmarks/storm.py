@@ -3,13 +3,13 @@
     make storm [ARGS="--agents 10 --tasks 2000"]
 
 Registry, task service with a standby, and agents (ten to a process) run as processes of their own on a
-secured nats-server with ``sync_interval: always``. While the tasks flow, at moments drawn by ``--seed``, crews
-of agents are killed (``kill -9``) and started again, or paused (SIGSTOP) until something of theirs was given to
-others; the leader of the task service is killed, and the nats-server. When every task has ended, the journal,
-archived while it was written, is judged event by event by code that shares nothing with the task service
-(`benchmarks.storming.ledger`), beside what the submitter was told, what handlers began, and the records that
-are still kept. Ends with status 1 if anything is lost, or counted twice, or was accepted from somebody who had
-no right to say it.
+secured nats-server with ``sync_interval: always``. While the tasks flow, at moments drawn by ``--seed``,
+crews of agents are killed (``kill -9``) and started again, or paused (SIGSTOP) until what they held was taken
+from them; the leader of the task service is killed, and the nats-server. When every task has ended, the
+journal, archived while it was written, is judged event by event by code that shares nothing with the task
+service (`benchmarks.storming.ledger`), beside what the submitter was told, what handlers began, and the
+records that are still kept. Ends with status 1 if anything is lost, or counted twice, or was accepted from
+somebody who had no right to say it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -150,8 +151,8 @@ def _task(number: int) -> dict[str, Any]:
     }
 
 
-async def storm(options: Options, folder: Path) -> Report:
-    """One storm over an empty folder.
+async def storm(options: Options, folder: Path, *, say: Callable[[str], None]) -> Report:
+    """One storm over an empty folder; `say` is told how it goes.
 
     Raises:
         AssertionError: Something did not start, or nothing goes on.
@@ -163,6 +164,7 @@ async def storm(options: Options, folder: Path) -> Report:
         mine = keys.credentials_of("submitter")
         async with connect(url, agent="submitter", credentials=mine, patience_s=_PATIENCE_S) as session:
             submitter = Submitter(session, options.tasks)
+            say("everything is there")
             started_s = time.monotonic()
             beside = [asyncio.create_task(archive(bus, ledger)), asyncio.create_task(submitter.work())]
 
@@ -174,7 +176,7 @@ async def storm(options: Options, folder: Path) -> Report:
             def is_over() -> bool:
                 return len(submitter.acknowledged) == options.tasks == ledger.ended
 
-            weather = Weather(here, ledger, crews, check=check, is_over=is_over)
+            weather = Weather(here, ledger, crews, say=say, check=check, is_over=is_over)
             try:
                 await weather.rage(options.faults)
                 await weather.until(is_over)
@@ -266,7 +268,8 @@ def _seconds(taken_s: list[float]) -> str:
 def lines_of(report: Report) -> list[str]:
     """Everything that people read of a storm."""
     options = report.options
-    head = f"{options.agents} agents in {len(options.crews)} processes, {options.tasks:,} tasks, seed {options.seed}"
+    crews = f"{options.agents} agents in {len(options.crews)} processes"
+    head = f"{crews}, {options.tasks:,} tasks, seed {options.seed}"
     lost = f"{len(report.problems)} problems" if report.problems else "0 lost, 0 double results"
     width = max(map(len, report.figures))
     figures = [f"  {name:<{width}}  {value}" for name, value in report.figures.items()]
@@ -290,7 +293,7 @@ def main() -> None:
     log.configure(verbose=False, quiet=True)
     print(machine.describe(), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        report = asyncio.run(storm(options, Path(folder)))
+        report = asyncio.run(storm(options, Path(folder), say=lambda line: print(f"  {line}", flush=True)))
     print("\n".join(lines_of(report)))
     sys.exit(1 if report.problems else 0)
 

@@ -61,6 +61,8 @@ class Weather:
         place: What they happen to.
         ledger: Says how far the work is.
         crews: Names of the agents of each crew.
+        say: Told of each fault.
+        is_over: Whether all work is done.
         check: Raises if whatever else goes on has failed.
     """
 
@@ -70,6 +72,7 @@ class Weather:
         ledger: Ledger,
         crews: tuple[tuple[str, ...], ...],
         *,
+        say: Callable[[str], None],
         check: Callable[[], None],
         is_over: Callable[[], bool],
     ) -> None:
@@ -79,6 +82,7 @@ class Weather:
         self._place = place
         self._ledger = ledger
         self._crews = crews
+        self._say = say
         self._check = check
         self._is_over = is_over
 
@@ -90,6 +94,7 @@ class Weather:
         """
         for fault in faults:
             await self.until(lambda after=fault.after: self._ledger.ended >= after)  # type: ignore[misc]
+            self._say(f"{self._ledger.ended:,} tasks have ended; {fault.kind}")
             self.happened[fault.kind] = self.happened.get(fault.kind, 0) + 1
             if fault.kind == "crew killed":
                 await self._place.kill_crew(fault.crew)

@@ -44,8 +44,8 @@ class Life:
 class Ledger:
     """Reads the journal of a storm, in which every task has the payload ``{"n": number}``.
 
-    Whoever completes a task says in its result ``n``, who it is (``by``) and its fencing token (``token``), as
-    its handler knew them. What cannot be is in `problems`.
+    Whoever completes a task says in its result ``n``, who it is (``by``) and its fencing token (``token``),
+    as its handler knew them. What cannot be is in `problems`.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Ledger:
         return {(task_id, life.token) for task_id, life in self._held.items() if life.agent in agents}
 
     def judge(self, acknowledged: set[str]) -> list[str]:
-        """Everything that is wrong, when it is all over: `acknowledged` are the tasks that were to be done."""
+        """Everything that is wrong, when it is all over; `acknowledged` were to be done."""
         found = list(self.problems)
         for task_id in sorted(acknowledged):
             life = self.lives.get(task_id)

@@ -1,8 +1,8 @@
 """Workers in processes of their own, to be killed and paused; what their handlers do is in a file.
 
-As a program: ``python -m tests.support.labourers URL PREFIX AGENT FOLDER``. It says ``ready``. It has two places,
-and two handlers, one of them in a thread (`KINDS`); they work for as long as their task says, and then until there
-is a file ``FOLDER/done``, so that a test decides when they end and not a clock.
+As a program: ``python -m tests.support.labourers URL PREFIX AGENT FOLDER``. It says ``ready``. It has two
+places, and two handlers, one of them in a thread (`KINDS`); they work for as long as their task says, and
+then until there is a file ``FOLDER/done``, so that a test decides when they end and not a clock.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ async def labourer(
 
 
 def _agent(name: str, diary: Diary) -> Agent:
-    agent = Agent(name, max_tasks=2)
+    agent = Agent(name, max_tasks=2, labels={"name": name})
 
     async def patient(seconds: float, context: TaskContext) -> dict[str, str]:
         diary.write(f"start {name} {context.fencing_token}")
         await asyncio.sleep(seconds)
-        while not diary.may_end:
+        while not diary.may_end:  # noqa: ASYNC110 - the test is another process
             await asyncio.sleep(_POLL_S)
         diary.write(f"end {name} {context.fencing_token}")
         return {"by": name}

@@ -68,7 +68,7 @@ async def record_when(handle: TaskHandle, condition: Callable[[TaskRecord], obje
     record: TaskRecord | None = None
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not condition(record := await handle.record()):
+            while not condition(record := await handle.record()):  # noqa: ASYNC110 - others work on it
                 await asyncio.sleep(_POLL_S)
     except TimeoutError:
         raise AssertionError(f"it never came true of {record}") from None

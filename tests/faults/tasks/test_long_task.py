@@ -77,7 +77,7 @@ async def test_long_tasks_run_once_across_a_failover_and_a_restart_of_the_server
         assert mine == [f"{what} {attempt.agent} {attempt.fencing_token}" for what in ("start", "end")]
         with capsys.disabled():
             sys.stdout.write(
-                f"\n{record.capability}: {(attempt.ended_ms - attempt.started_ms) / 1000:.1f} s with a lease of "
-                f"{LEASE_MS / 1000:g} s, leader and nats-server killed: {len(mine) // 2} run, 1 attempt\n"
+                f"\n{record.capability}: {(attempt.ended_ms - attempt.started_ms) / 1000:.1f} s with a lease "
+                f"of {LEASE_MS / 1000:g} s, leader and nats-server killed: {len(mine) // 2} run, 1 attempt\n"
             )
     assert len(lines) == 2 * len(KINDS)
