@@ -50,9 +50,10 @@ def spec_bytes(spec: TaskSpec) -> int:
     """
     placement = spec.placement
     chars = len(spec.requirement) + len(spec.fairness_key) + len(spec.idempotency_key)
-    chars += len(placement.sticky_key) + sum(map(len, placement.marks))
+    chars += len(placement.sticky_key)
     edges = len(placement.near) + len(spec.after)
-    chars += sum(len(each.mark) for each in placement.near)
+    if placement.marks or placement.near:
+        chars += sum(map(len, placement.marks)) + sum(len(each.mark) for each in placement.near)
     return spec.payload_bytes + _CHAR_BYTES * chars + _EDGE_BYTES * edges + _SPEC_BYTES
 
 
