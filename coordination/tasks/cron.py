@@ -63,6 +63,22 @@ def next_ms(expression: str, time_zone: str, after_ms: int) -> int | None:
     return None
 
 
+def count(expression: str, time_zone: str, after_ms: int, until_ms: int, *, limit: int) -> int:
+    """How many times of `expression` are later than `after_ms` and not later than `until_ms`; up to `limit`.
+
+    Raises:
+        CronError: The expression or the time zone is none.
+    """
+    found, last_ms = 0, after_ms
+    for moment in _times(expression, zone_of(time_zone), min(after_ms, LAST_MS)):
+        at_ms = int(moment.timestamp()) * 1000
+        if at_ms > until_ms or found >= limit:
+            break
+        if at_ms > last_ms:
+            found, last_ms = found + 1, at_ms
+    return found
+
+
 def zone_of(time_zone: str) -> tzinfo:
     """The time zone of an IANA name.
 

@@ -41,7 +41,8 @@ from coordination.tasks.undoing import SERVICE
 from coordination.tasks.view import View
 
 _COUNTED: Final = 1000
-"""Missed times of a cron expression that are counted one by one; those beyond are passed over uncounted."""
+"""Missed times of a cron expression that are counted one by one; those beyond are passed over uncounted. So
+many in one tick, too: a tick must not take as long as a leadership lasts."""
 _MAX_STEPS: Final = MAX_CATCH_UP + 1
 """Times of one schedule that one tick deals with, so that each has its turn."""
 
@@ -89,12 +90,18 @@ def fire(view: View, draft: Draft) -> None:
         if not each.is_paused and each.next_ms is not None and each.next_ms <= draft.now_ms
     ]
     batch = submitting.Batch()
+    counted = 0
     for _, schedule_id in sorted(due):
         schedule = view.state.schedules[schedule_id]
         for _ in range(_MAX_STEPS):
             if schedule.next_ms is None or schedule.next_ms > draft.now_ms or draft.is_full:
                 break
-            schedule = _step(draft, batch, schedule, schedule.next_ms)
+            before = schedule
+            schedule = _step(draft, batch, before, schedule.next_ms)
+            if schedule.recurrence.cron:
+                counted += schedule.skipped - before.skipped
+            if counted >= _COUNTED:
+                return
 
 
 def next_ms(view: View) -> int | None:
@@ -294,12 +301,10 @@ def _count(schedule: Schedule, after_ms: int, until_ms: int) -> int:
     if when.every_ms is not None:
         until_ms = until_ms if when.end_ms is None else min(until_ms, when.end_ms)
         return max((until_ms - after_ms) // when.every_ms, 0)
-    count = 0
-    at_ms = next_time_ms(when, schedule.created_ms, after_ms)
-    while at_ms is not None and at_ms <= until_ms and count < _COUNTED:
-        count += 1
-        at_ms = next_time_ms(when, schedule.created_ms, at_ms)
-    return count
+    start_ms, end_ms = when.start_ms, when.end_ms
+    after_ms = after_ms if start_ms is None else max(after_ms, start_ms - 1)
+    until_ms = until_ms if end_ms is None else min(until_ms, end_ms)
+    return cron.count(when.cron, when.time_zone, after_ms, until_ms, limit=_COUNTED)
 
 
 def _fired(schedule: Schedule, event: ScheduleFired) -> Schedule:

@@ -324,3 +324,20 @@ def test_what_one_report_says_of_several_tasks_counts_against_their_budget_as_if
     states = [tasking.task(f"c{number}").state for number in range(3)]
     assert states == [State.COMPLETED if each <= 10 else State.DEAD_LETTERED for each in used]
     assert tasking.task("top").used_cost == used[-1]
+
+
+def test_schedules_that_have_missed_many_times_are_dealt_with_in_several_ticks() -> None:
+    """A tick that takes longer than a leadership lasts would be begun by one leader after the other."""
+    tasking = Tasking()
+    when = Recurrence(cron="* * * * *")
+    for number in range(20):
+        spec = TaskSpec(requirement="x", capability="x")
+        schedule_id = f"s{number}"
+        tasking.accept(SetSchedule(schedule_id=schedule_id, caller=EVE, spec=spec, recurrence=when))
+    tasking.now_ms += 30 * 24 * HOUR_MS
+    with mock.patch.object(scheduling.cron, "next_ms", wraps=scheduling.cron.next_ms) as asked:
+        tasking.tick(tasking.now_ms)
+    assert asked.call_count <= 2
+    tasking.advance(tasking.now_ms)
+    schedules = tasking.model.state.schedules.values()
+    assert all(each.count == 1 and each.skipped >= 1_000 for each in schedules)
