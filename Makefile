@@ -103,6 +103,11 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 	$(PEERS)/arq/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements-arq.txt
 	touch $@
 
+# 100 agents, 50,000 tasks, and processes that are killed all the time; ARGS="--agents 10 --tasks 2000" is quick.
+.PHONY: storm
+storm: $(STAMP)
+	$(BIN)/python -m benchmarks.storm $(ARGS)
+
 endurance: $(STAMP)
 	$(BIN)/python -m benchmarks.endurance
 

@@ -3,8 +3,8 @@
     python -m benchmarks.storming.crew URL CREDENTIALS LOG WORK_MS AGENT...
 
 What their handlers begin and what is refused to them is in LOG, line by line, whatever happens to the
-process: ``start TASK TOKEN`` and ``refused WHAT CODE``. A third of the agents has a plain handler in a thread,
-and a third an eager one.
+process: ``start TASK TOKEN`` and ``refused WHAT CODE``. A third of the agents has a plain handler in a
+thread, and a third an eager one.
 """
 
 from __future__ import annotations

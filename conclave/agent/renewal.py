@@ -25,8 +25,8 @@ RENEWALS_PER_LEASE: Final = 3
 HOLD_ON_S: Final = 5.0
 """How long a handler goes on after the end of its lease while nobody answers. A change of leaders and a
 restart of nats-server take less, and no lease ends by them: a task service that is back waits for its workers
-(`coordination.tasks.limits.Policy.resume_grace_ms`). If only this agent is cut off, somebody else may have the
-task meanwhile."""
+(`coordination.tasks.limits.Policy.resume_grace_ms`). If only this agent is cut off, somebody else may have
+the task meanwhile."""
 BEING_CANCELED: Final = "being_canceled"
 """Refusal of what a worker says of a task whose cancellation it is to confirm."""
 LEASE_LOST: Final = "lease lost"
@@ -89,8 +89,8 @@ class Lease:
         self._timer: asyncio.TimerHandle | None = None
         self._is_over = False
         self.ends_s: float = 0.0
-        """Until when, by the event loop's clock, work goes on while nobody answers: the end of the lease, as far
-        as we know, and `HOLD_ON_S`; 0 while there is none."""
+        """Until when, by the event loop's clock, work goes on while nobody answers: `HOLD_ON_S` after the end
+        of the lease, as far as we know; 0 while there is none."""
         self.spent: int | None = None
         """Units that the attempt has used so far, if it says."""
 
