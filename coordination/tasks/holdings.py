@@ -105,7 +105,8 @@ class Holdings:
 
 
 def _subtract(counts: dict[_K, int], key: _K) -> None:
-    count = counts[key] - 1  # nobody gives back what nobody took
+    count = counts.get(key, 0) - 1
+    assert count >= 0, "nobody gives back what nobody took"
     if count:
         counts[key] = count
     else:
