@@ -12,7 +12,7 @@ import structlog
 from conclave.agent.threads import RunSync
 from conclave.session import Session
 from coordination.runtime.bus import Handler as DeliveryHandler
-from coordination.runtime.bus import Subscription
+from coordination.runtime.bus import Listener, Subscription
 from coordination.runtime.failures import log_failure
 from coordination.runtime.logs import get_logger
 from coordination.runtime.trace import CURRENT_TRACE, TraceContext, continued
@@ -68,6 +68,11 @@ class Duty:
         """Hear pushes of `kind` until the agent stops, or with `until_end` until nothing runs any more."""
         subject = self.session.subjects.inbox(self.agent, kind)
         self.keep(await self.session.bus.subscribe(subject, handler), until_end=until_end)
+
+    async def listen(self, kind: str, listener: Listener) -> None:
+        """Note pushes of `kind` as they arrive, until nothing runs any more; see `Bus.listen`."""
+        subject = self.session.subjects.inbox(self.agent, kind)
+        self.keep(await self.session.bus.listen(subject, listener), until_end=True)
 
     def keep(self, subscription: Subscription, *, until_end: bool = False) -> None:
         """Own a subscription until the agent stops, or with `until_end` until nothing runs any more."""

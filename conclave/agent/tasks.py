@@ -120,8 +120,8 @@ class Tasks(Part):
         offers = Offers(duty, self, reports)
         bids = Bids(duty, reports, choose=self.bidder_for, objection=offers.objection)
         # Until the end: an offer that comes while the agent stops is passed on at once, not left to time out.
-        await duty.subscribe("task", offers.receive, until_end=True)
-        await duty.subscribe("cancel", offers.receive_cancel, until_end=True)
+        await duty.listen("task", offers.receive)
+        await duty.listen("cancel", offers.receive_cancel)
         await duty.subscribe("cfp", bids.receive, until_end=True)
 
 
@@ -145,7 +145,7 @@ class Offers:
         """Offers that were dealt with: pushes may come twice."""
         duty.on_over(self._stop)
 
-    async def receive(self, delivery: Delivery) -> None:
+    def receive(self, delivery: Delivery) -> None:
         """Take an offer in."""
         try:
             offer = TaskOffer.model_validate_json(delivery.payload)
@@ -218,7 +218,7 @@ class Offers:
             case error:
                 _log.warning("offer not answered", **about, error=str(error))
 
-    async def receive_cancel(self, delivery: Delivery) -> None:
+    def receive_cancel(self, delivery: Delivery) -> None:
         """Take in that work is not wanted any more."""
         try:
             taken = TaskTakenAway.model_validate_json(delivery.payload)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conclave.work.errors import failure_of
 from conclave.work.large import fetched
+from coordination.runtime.errors import UnavailableError
 from coordination.tasks.lifecycle import ENDED
 from coordination.tasks.waiting import Expected
 from coordination.tasks.wire import ExplainReply, TaskRecord, TaskResult
@@ -139,8 +140,7 @@ class TaskHandle:
         known = self._expected.result
         if known is not None:
             return known
-        until_s = FOREVER_S if timeout_s is None else timeout_s
-        outcome = await self._desk.tasks.result(self.task_id, timeout_s=until_s)
+        outcome = await self._desk.tasks.result(self.task_id, timeout_s=timeout_s)
         if self._expected.result is None:
             self._expected.result = outcome
         return self._expected.result
@@ -161,12 +161,34 @@ async def gather(
         UnavailableError: They have not all ended in time.
         RejectedError: One is not known.
     """
-    waiting = [asyncio.ensure_future(each.result(timeout_s=timeout_s)) for each in handles]
+    ask: Callable[..., Coroutine[Any, Any, Any]] = TaskHandle.result
+    if len({each._desk for each in handles}) == 1:  # noqa: SLF001 - of this module's class
+        expected = [each._expected for each in handles]  # noqa: SLF001
+        tasks = handles[0]._desk.tasks  # noqa: SLF001
+        is_in_time = await tasks.crowd(expected, timeout_s=timeout_s, is_patient=return_exceptions)
+        results = [each.result for each in expected if each.result is not None]
+        if len(results) == len(handles) and all(map(_is_at_hand, results)):
+            return [each.result for each in results]
+        if not is_in_time:
+            ask = _result_by_now
+    waiting = [asyncio.ensure_future(ask(each, timeout_s=timeout_s)) for each in handles]
     try:
         return await asyncio.gather(*waiting, return_exceptions=return_exceptions)
     finally:
         for each in waiting:
             each.cancel()
+
+
+def _is_at_hand(outcome: TaskResult) -> bool:
+    return outcome.state == "completed" and outcome.result_reference is None
+
+
+async def _result_by_now(handle: TaskHandle, *, timeout_s: float) -> Any:
+    """The result of a task that was waited for long enough already."""
+    try:
+        return await handle.result(timeout_s=0.0)
+    except UnavailableError:
+        raise UnavailableError(f"task {handle.task_id} has not ended within {timeout_s:g} s") from None
 
 
 def _progress_of(record: TaskRecord) -> Progress:

@@ -329,10 +329,24 @@ class TasksClient(Operating):
         """
         return self._waiting.expect(task_id)
 
-    async def result(self, task_id: str, *, timeout_s: float) -> wire.TaskResult:
+    async def crowd(
+        self, expected: Iterable[Expected], *, timeout_s: float | None = None, is_patient: bool = False
+    ) -> bool:
+        """Wait until all of `expected` have ended, or one has gone wrong; False if it took too long.
+
+        As cheap for thousands as `result` is for one. What has no result then is to be asked for alone.
+
+        Args:
+            expected: From `expected`.
+            timeout_s: None for as long as it takes.
+            is_patient: Wait for the others, too, when one has gone wrong.
+        """
+        return await self._waiting.crowd(expected, timeout_s=timeout_s, is_patient=is_patient)
+
+    async def result(self, task_id: str, *, timeout_s: float | None) -> wire.TaskResult:
         """As `ended`, with nothing but how it ended; whoever submitted the task pays for no query.
 
-        However many wait, the client listens once.
+        However many wait, the client listens once. Without `timeout_s` it is waited for ever.
         """
         return await self._waiting.result(task_id, timeout_s=timeout_s)
 

@@ -48,8 +48,40 @@ class _Wait:
     task_id: str
     ask_at_s: float
     pause_s: float = SECOND_ASK_S
-    futures: list[asyncio.Future[wire.TaskResult]] = field(default_factory=list)
+    futures: list[asyncio.Future[wire.TaskResult] | _Crowd] = field(default_factory=list)
     noticing: Subscription | None = None
+
+
+class _Crowd:
+    """Many tasks that one waits for at once: what each of them is told instead of a future of its own.
+
+    Args:
+        count: How many they are.
+        is_patient: Wait for all of them, also when one has gone wrong.
+    """
+
+    __slots__ = ("_is_patient", "_left", "over")
+
+    def __init__(self, count: int, *, is_patient: bool) -> None:
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when all have ended, or one has gone wrong."""
+        self._left = count
+        self._is_patient = is_patient
+
+    def done(self) -> bool:
+        return self.over.done()
+
+    def set_result(self, result: wire.TaskResult) -> None:
+        self._count(is_well=result.state == "completed")
+
+    def set_exception(self, _: ConclaveError) -> None:
+        """Whoever asks for that one alone gets the error."""
+        self._count(is_well=False)
+
+    def _count(self, *, is_well: bool) -> None:
+        self._left -= 1
+        if not self._left or not (is_well or self._is_patient):
+            self.over.set_result(None)
 
 
 class Expected:
@@ -84,10 +116,13 @@ class Waiting:
         self._beginning = asyncio.Lock()
         self._listening = asyncio.Event()
         self._asker: asyncio.Task[None] | None = None
+        """At work once the first question is due, which most tasks end before."""
+        self._alarm: asyncio.TimerHandle | None = None
+        """What starts it."""
         self._look = asyncio.Event()
 
-    async def result(self, task_id: str, *, timeout_s: float) -> wire.TaskResult:
-        """How `task_id` ended, as soon as it has.
+    async def result(self, task_id: str, *, timeout_s: float | None) -> wire.TaskResult:
+        """How `task_id` ended, as soon as it has; waits for ever without `timeout_s`.
 
         Raises:
             UnavailableError: It has not ended within `timeout_s`, or the service was away.
@@ -103,19 +138,69 @@ class Waiting:
                     self._kept_bytes -= kept[1]
                     return kept[0]
                 future: asyncio.Future[wire.TaskResult] = loop.create_future()
-                wait = self._waits.get(task_id)
-                if wait is None:
-                    wait = self._waits[task_id] = _Wait(task_id, loop.time() + delay_s)
-                wait.futures.append(future)
-                self._look.set()
-                if self._asker is None:
-                    self._asker = asyncio.create_task(self._ask())
+                wait = self._join(task_id, future, loop.time() + delay_s)
+                self._ask_by(wait.ask_at_s)
                 try:
                     return await future
                 finally:
                     await self._leave(wait, future)
         except TimeoutError:
             raise UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s") from None
+
+    async def crowd(self, expected: Iterable[Expected], *, timeout_s: float | None, is_patient: bool) -> bool:
+        """Wait until all of `expected` have ended, or one has gone wrong: with one future for all of them.
+
+        What has no result then is to be asked for alone.
+
+        Args:
+            expected: The tasks.
+            timeout_s: How long to wait; None for as long as it takes.
+            is_patient: Wait for all of them, also when one has gone wrong.
+
+        Returns:
+            False if it took too long.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                first_s = FIRST_ASK_S if self._listening.is_set() else 0.0
+                await self.listen()
+                asked = dict.fromkeys(each.task_id for each in expected if each.result is None)
+                open_ids = [task_id for task_id in asked if task_id not in self._kept]
+                if not open_ids:
+                    return True
+                crowd, ask_at_s = _Crowd(len(open_ids), is_patient=is_patient), _now_s() + first_s
+                waits = [self._join(task_id, crowd, ask_at_s) for task_id in open_ids]
+                self._ask_by(ask_at_s)
+                try:
+                    await crowd.over
+                finally:
+                    for wait in waits:
+                        if wait.futures:
+                            await self._leave(wait, crowd)
+        except TimeoutError:
+            return False
+        return True
+
+    def _join(self, task_id: str, future: asyncio.Future[wire.TaskResult] | _Crowd, ask_at_s: float) -> _Wait:
+        wait = self._waits.get(task_id)
+        if wait is None:
+            wait = self._waits[task_id] = _Wait(task_id, ask_at_s)
+        wait.futures.append(future)
+        return wait
+
+    def _ask_by(self, at_s: float) -> None:
+        """Have the asker at work by then."""
+        if self._asker is not None:
+            self._look.set()
+        elif self._alarm is None or self._alarm.when() > at_s:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm = asyncio.get_running_loop().call_at(at_s, self._begin_asking)
+
+    def _begin_asking(self) -> None:
+        self._alarm = None
+        if self._asker is None and self._waits:
+            self._asker = asyncio.create_task(self._ask())
 
     def expect(self, task_id: str) -> Expected:
         """The end of a task, kept while this is held; the same for everybody who expects it."""
@@ -129,7 +214,7 @@ class Waiting:
         if task_id is not None and (kept := self._kept.pop(task_id, None)) is not None:
             self._kept_bytes -= kept[1]
 
-    async def _leave(self, wait: _Wait, future: asyncio.Future[wire.TaskResult]) -> None:
+    async def _leave(self, wait: _Wait, future: asyncio.Future[wire.TaskResult] | _Crowd) -> None:
         """`future` waits no more; whoever waits last stops asking."""
         wait.futures.remove(future)
         if wait.futures:
@@ -137,13 +222,20 @@ class Waiting:
         if self._waits.get(wait.task_id) is wait:
             del self._waits[wait.task_id]
         noticing, wait.noticing = wait.noticing, None
-        asker = self._asker
-        if not self._waits and asker is not None:
-            self._asker = None
-            asker.cancel()
+        if not self._waits:
+            self._rest()
         if noticing is not None:
             with contextlib.suppress(ConclaveError):
                 await noticing.unsubscribe()
+
+    def _rest(self) -> None:
+        """Nobody waits: ask no more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._asker is not None:
+            self._asker.cancel()
+            self._asker = None
 
     # --- listening
 
@@ -156,7 +248,7 @@ class Waiting:
                 return
             caller = self._caller
             subject = caller.subjects.inbox(caller.agent, "result")
-            subscription = await caller.bus.subscribe(subject, self._hear)
+            subscription = await caller.bus.listen(subject, self._hear)
             try:
                 with contextlib.suppress(UnavailableError):  # the questions wait until the server is back
                     await caller.bus.flush()
@@ -166,7 +258,7 @@ class Waiting:
             caller.bus.on_reconnect(self._ask_now)
             self._listening.set()
 
-    async def _hear(self, delivery: Delivery) -> None:
+    def _hear(self, delivery: Delivery) -> None:
         try:
             result = wire.TaskResult.model_validate_json(delivery.payload)
         except ValidationError:
@@ -201,7 +293,7 @@ class Waiting:
         """What was said while the connection was lost is missing."""
         for wait in self._waits.values():
             wait.ask_at_s = 0.0
-        self._look.set()
+        self._ask_by(0.0)
 
     # --- asking
 
@@ -290,6 +382,10 @@ class Waiting:
             for future in wait.futures:
                 if not future.done():
                     future.set_exception(error)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def result_of(record: wire.TaskRecord) -> wire.TaskResult:
