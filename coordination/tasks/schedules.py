@@ -71,4 +71,4 @@ class Schedule:
     last_problem: str = ""
     """Why there was no task at the last time; empty if there was one."""
     made_up: int = 0
-    """Tasks submitted for missed times since it last was on time."""
+    """Missed times looked at one by one since it last was on time, whether or not there was a task."""

@@ -315,7 +315,7 @@ def _fired(schedule: Schedule, event: ScheduleFired) -> Schedule:
             next_ms=event.next_ms,
             skipped=schedule.skipped + 1 + event.passed_over,
             last_problem=event.problem,
-            made_up=schedule.made_up if event.is_late else 0,
+            made_up=schedule.made_up + 1 if event.is_late else 0,
         )
     return replace(
         schedule,

@@ -341,3 +341,24 @@ def test_schedules_that_have_missed_many_times_are_dealt_with_in_several_ticks()
     tasking.advance(tasking.now_ms)
     schedules = tasking.model.state.schedules.values()
     assert all(each.count == 1 and each.skipped >= 1_000 for each in schedules)
+
+
+def test_missed_times_at_which_nothing_may_be_submitted_are_not_looked_at_without_end() -> None:
+    tasking = Tasking()
+    command = SetSchedule(
+        schedule_id="often",
+        caller=EVE,
+        spec=TaskSpec(requirement="x", capability="x"),
+        recurrence=Recurrence(every_ms=100),
+        overlap=Overlap.SKIP,
+        catch_up=CatchUp.ALL,
+    )
+    tasking.accept(command)
+    tasking.advance(tasking.now_ms + 100)
+    tasking.now_ms += 24 * HOUR_MS
+    place = len(tasking.events)
+    tasking.advance(tasking.now_ms)
+    assert len(tasking.events) - place < 1_000
+    schedule = tasking.model.state.schedules["often"]
+    assert schedule.next_ms is not None
+    assert schedule.next_ms > tasking.now_ms
