@@ -65,11 +65,12 @@ async def client(
 
 async def record_when(handle: TaskHandle, condition: Callable[[TaskRecord], object]) -> TaskRecord:
     """The record of a task, once `condition` holds; looked at again and again."""
-    record: TaskRecord | None = None
+    record = await handle.record()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not condition(record := await handle.record()):  # noqa: ASYNC110 - others work on it
+            while not condition(record):
                 await asyncio.sleep(_POLL_S)
+                record = await handle.record()
     except TimeoutError:
         raise AssertionError(f"it never came true of {record}") from None
     return record

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from tests.support.taskservice import client, record_when
 
 SUBJECTS = Subjects()
 LEASE_MS = 120_000
-SAID = {
+SAID: dict[str, dict[str, Any]] = {
     "accept": {},
     "refuse": {"reason": "I say so"},
     "progress": {"share": 0.5},
@@ -45,9 +46,9 @@ class Scene:
     cy: Liar
     mallory: Liar
 
-    async def offered(self, **options: object) -> tuple[TaskHandle, TaskRecord]:
+    async def offered(self, **options: Any) -> tuple[TaskHandle, TaskRecord]:
         """A task that bob was offered."""
-        handle = await self.ada.submit("work, name=bob", {"n": 1}, lease_ms=LEASE_MS, **options)  # type: ignore[arg-type]
+        handle = await self.ada.submit("work, name=bob", {"n": 1}, lease_ms=LEASE_MS, **options)
         return handle, await record_when(handle, lambda record: record.state == "offered")
 
 
