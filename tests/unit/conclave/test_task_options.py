@@ -81,41 +81,20 @@ def given_to(command: click.Command, *arguments: str) -> dict[str, Any]:
     return dict(command.make_context("submit", list(arguments)).params)
 
 
-def test_every_option_of_a_task_becomes_a_field_that_the_contract_takes() -> None:
-    given_ = given_to(
-        tasksubmit.submit_command,
-        *(
-            "ocr",
-            "{}",
-            "--queue",
-            "q",
-            "--strategy",
-            "contract_net",
-            "--priority",
-            "9",
-            "--fairness-key",
-            "k",
-        ),
+def taken(*options: str) -> dict[str, Any]:
+    """The fields that options of a task become, which the contract takes."""
+    fields = fields_of(given_to(tasksubmit.submit_command, "ocr", "{}", *options))
+    wire.SubmitRequest.model_validate({"requirement": "ocr", **fields})
+    return fields
+
+
+def test_the_options_of_how_a_task_is_served_become_fields_that_the_contract_takes() -> None:
+    assert taken(
+        *("--queue", "q", "--strategy", "contract_net", "--priority", "9", "--fairness-key", "k"),
         *("--weight", "3", "--attempt-timeout", "10m", "--lease", "5s", "--attempts", "4", "--rounds", "2"),
-        *("--backoff", "2s..5m", "--backoff-factor", "3", "--jitter", "0", "--mark", "m", "--near", "n"),
-        *("--apart", "a", "--prefer-near", "pn", "--prefer-apart", "pa", "--sticky", "s", "--sticky-wait"),
-        *("--bid-time", "3s", "--bid-by", "eta", "--bidders", "5", "--cost", "7", "--budget-tasks", "8"),
-        *(
-            "--budget-cost",
-            "9",
-            "--max-depth",
-            "2",
-            "--after",
-            "t1",
-            "--after",
-            "t2:skip",
-            "--parent",
-            "t3:12",
-        ),
-        *("--keep", "--may-return", "--key", "order-7", "--id", "mine"),
-    )
-    fields = fields_of(given_)
-    assert fields == {
+        *("--backoff", "2s..5m", "--backoff-factor", "3", "--jitter", "0"),
+        *("--bid-time", "3s", "--bid-by", "eta", "--bidders", "5"),
+    ) == {
         "queue": "q",
         "strategy": "contract_net",
         "priority": 9,
@@ -126,6 +105,15 @@ def test_every_option_of_a_task_becomes_a_field_that_the_contract_takes() -> Non
         "max_attempts": 4,
         "max_rounds": 2,
         "backoff": {"first_ms": 2_000, "last_ms": 300_000, "factor": 3.0, "jitter": 0.0},
+        "bidding": {"bid_ms": 3_000, "criterion": "eta", "max_bidders": 5},
+    }
+
+
+def test_the_options_of_where_a_task_is_done_become_fields_that_the_contract_takes() -> None:
+    assert taken(
+        *("--mark", "m", "--near", "n", "--apart", "a", "--prefer-near", "pn", "--prefer-apart", "pa"),
+        *("--sticky", "s", "--sticky-wait"),
+    ) == {
         "placement": {
             "marks": ["m"],
             "near": [
@@ -137,7 +125,15 @@ def test_every_option_of_a_task_becomes_a_field_that_the_contract_takes() -> Non
             "sticky_key": "s",
             "waits_for_sticky": True,
         },
-        "bidding": {"bid_ms": 3_000, "criterion": "eta", "max_bidders": 5},
+    }
+
+
+def test_the_options_of_what_a_task_belongs_to_become_fields_that_the_contract_takes() -> None:
+    assert taken(
+        *("--cost", "7", "--budget-tasks", "8", "--budget-cost", "9", "--max-depth", "2"),
+        *("--after", "t1", "--after", "t2:skip", "--parent", "t3:12", "--keep", "--may-return"),
+        *("--key", "order-7", "--id", "mine"),
+    ) == {
         "cost": 7,
         "budget": {"tasks": 8, "cost": 9},
         "max_depth": 2,
@@ -148,7 +144,6 @@ def test_every_option_of_a_task_becomes_a_field_that_the_contract_takes() -> Non
         "idempotency_key": "order-7",
         "task_id": "mine",
     }
-    wire.SubmitRequest.model_validate({"requirement": "ocr", **fields})
 
 
 def test_what_is_not_given_is_left_to_the_service() -> None:

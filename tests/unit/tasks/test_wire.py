@@ -18,7 +18,7 @@ from coordination.runtime.runner import Shell
 from coordination.runtime.service import Call
 from coordination.tasks import forms, views, wire, written
 from coordination.tasks import service as tasks
-from coordination.tasks.commands import Refused, Reported, Standing, Submitted, SubmittedTasks
+from coordination.tasks.commands import Refused, Reported, Standing, SubmitTask, Submitted, SubmittedTasks
 from coordination.tasks.dags import Dag, DagState
 from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_BATCH, MAX_DAG_EDGES, MAX_DEPENDENCIES
@@ -187,77 +187,75 @@ async def test_every_endpoint_is_described_and_has_schemas_that_can_be_shown() -
     await bus.close()
 
 
+def submitted(**fields: Any) -> SubmitTask:
+    """The command that a request for python becomes."""
+    return forms.submission(call(), wire.SubmitRequest.model_validate({"capability": "python", **fields}))
+
+
 def test_a_request_becomes_the_spec_that_it_says() -> None:
-    request = wire.SubmitRequest.model_validate(
-        {
-            "requirement": "python>=3.11, prefer region=eu",
-            "payload": {"n": "é"},
-            "queue": "q",
-            "strategy": "contract_net",
-            "priority": 9,
-            "fairness_key": "k",
-            "fairness_weight": 7,
-            "cost": 5,
-            "run_at_ms": 10,
-            "start_by_ms": 20,
-            "deadline_ms": 30,
-            "timeout_ms": 40,
-            "lease_ms": 500,
-            "max_attempts": 2,
-            "max_rounds": 3,
-            "backoff": {"first_ms": 1, "factor": 3.0, "last_ms": 2, "jitter": 0.5},
-            "placement": {
-                "marks": ["m"],
-                "near": [{"mark": "n", "is_apart": True, "is_required": False}],
-                "sticky_key": "s",
-                "waits_for_sticky": True,
-            },
-            "bidding": {"bid_ms": 4, "criterion": "eta", "max_bidders": 5},
-            "after": ["a", {"task_id": "b", "on_failure": "skip"}],
-            "parent": {"task_id": "p", "fencing_token": 6},
-            "on_parent_end": "keep",
-            "budget": {"tasks": 1, "cost": None},
-            "max_depth": 4,
-            "may_return": True,
-            "idempotency_key": "i",
-        }
+    fields: dict[str, Any] = {
+        "queue": "q",
+        "priority": 9,
+        "fairness_key": "k",
+        "fairness_weight": 7,
+        "cost": 5,
+        "run_at_ms": 10,
+        "start_by_ms": 20,
+        "deadline_ms": 30,
+        "timeout_ms": 40,
+        "lease_ms": 500,
+        "max_attempts": 2,
+        "max_rounds": 3,
+        "max_depth": 4,
+        "may_return": True,
+        "idempotency_key": "i",
+    }
+    assert submitted(**fields).spec == TaskSpec(requirement="python", capability="python", **fields)
+
+
+def test_what_is_nested_in_a_request_is_nested_in_the_spec() -> None:
+    spec = submitted(
+        strategy="contract_net",
+        backoff={"first_ms": 1, "factor": 3.0, "last_ms": 2, "jitter": 0.5},
+        placement={
+            "marks": ["m"],
+            "near": [{"mark": "n", "is_apart": True, "is_required": False}],
+            "sticky_key": "s",
+            "waits_for_sticky": True,
+        },
+        bidding={"bid_ms": 4, "criterion": "eta", "max_bidders": 5},
+        budget={"tasks": 1, "cost": None},
+    ).spec
+    assert spec.strategy is Strategy.CONTRACT_NET
+    assert spec.backoff == Backoff(first_ms=1, factor=3.0, last_ms=2, jitter=0.5)
+    assert spec.placement == Placement(
+        marks=("m",),
+        near=(Nearness(mark="n", is_apart=True, is_required=False),),
+        sticky_key="s",
+        waits_for_sticky=True,
     )
-    command = forms.submission(call(), request)
-    assert command.spec == TaskSpec(
-        requirement="python>=3.11, prefer region=eu",
-        capability="python",
-        payload={"n": "é"},
-        payload_bytes=10,
-        queue="q",
-        strategy=Strategy.CONTRACT_NET,
-        priority=9,
-        fairness_key="k",
-        fairness_weight=7,
-        cost=5,
-        run_at_ms=10,
-        start_by_ms=20,
-        deadline_ms=30,
-        timeout_ms=40,
-        lease_ms=500,
-        max_attempts=2,
-        max_rounds=3,
-        backoff=Backoff(first_ms=1, factor=3.0, last_ms=2, jitter=0.5),
-        placement=Placement(
-            marks=("m",),
-            near=(Nearness(mark="n", is_apart=True, is_required=False),),
-            sticky_key="s",
-            waits_for_sticky=True,
-        ),
-        bidding=Bidding(bid_ms=4, criterion=Criterion.ETA, max_bidders=5),
-        after=(Dependency(task_id="a"), Dependency(task_id="b", on_failure=OnFailure.SKIP)),
-        parent="p",
-        on_parent_end=OnParentEnd.KEEP,
-        budget=Budget(tasks=1),
-        max_depth=4,
-        may_return=True,
-        idempotency_key="i",
+    assert spec.bidding == Bidding(bid_ms=4, criterion=Criterion.ETA, max_bidders=5)
+    assert spec.budget == Budget(tasks=1)
+
+
+def test_a_request_becomes_a_task_among_the_tasks_that_it_names() -> None:
+    command = submitted(
+        after=["a", {"task_id": "b", "on_failure": "skip"}],
+        parent={"task_id": "p", "fencing_token": 6},
+        on_parent_end="keep",
     )
+    assert command.spec.after == (
+        Dependency(task_id="a"),
+        Dependency(task_id="b", on_failure=OnFailure.SKIP),
+    )
+    assert (command.spec.parent, command.spec.on_parent_end) == ("p", OnParentEnd.KEEP)
     assert (command.task_id, command.seed, command.parent_token) == ("0000000100000000", 1, 6)
+
+
+def test_a_request_says_what_is_to_be_done_on_what() -> None:
+    spec = submitted(capability=None, requirement="python>=3.11, prefer region=eu", payload={"n": "é"}).spec
+    assert (spec.requirement, spec.capability) == ("python>=3.11, prefer region=eu", "python")
+    assert (spec.payload, spec.payload_bytes) == ({"n": "é"}, 10)
 
 
 def test_a_plain_request_becomes_a_spec_of_defaults() -> None:
