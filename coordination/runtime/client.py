@@ -66,14 +66,20 @@ class Caller:
         """For whoever needs more ids of this caller's."""
 
     async def command(
-        self, service: str, verb: str, request: BaseModel, reply: type[R], *, command_id: str | None = None
+        self,
+        service: str,
+        verb: str,
+        request: BaseModel | bytes,
+        reply: type[R],
+        *,
+        command_id: str | None = None,
     ) -> R:
         """Have `service` do `verb`, exactly once.
 
         Args:
             service: Name of the service.
             verb: Its endpoint.
-            request: The body.
+            request: The body; as JSON if it was written before.
             reply: Type of the answer.
             command_id: Give the same id to repeat a command whose outcome is unknown; by default
                 every call is a new command.
@@ -99,10 +105,10 @@ class Caller:
         return await self._call(service, verb, request, reply, headers)
 
     async def _call(
-        self, service: str, verb: str, request: BaseModel, reply: type[R], headers: dict[str, str]
+        self, service: str, verb: str, request: BaseModel | bytes, reply: type[R], headers: dict[str, str]
     ) -> R:
         subject = self.subjects.call(service, verb, self.agent)
-        payload = payload_of(request)
+        payload = request if isinstance(request, bytes) else payload_of(request)
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         give_up_s = started_s + self._patience_s

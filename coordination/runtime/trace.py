@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
 _HEADER: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _USUAL: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _SAMPLED: Final = 0x01
+_ODD: Final = "13579bdf"
+"""Last digits of the flags of a span that is sampled."""
 _INVALID_VERSION: Final = "ff"
 
 
@@ -39,13 +41,11 @@ class TraceContext:
     """16 digits of lower-case hex: this piece of work."""
     is_sampled: bool = True
     """Whether whoever began the trace records it."""
-    header: str = field(init=False, repr=False, compare=False)
-    """Its text form."""
 
-    def __post_init__(self) -> None:
-        """Make the text form once: it is sent with every call."""
-        header = f"00-{self.trace_id}-{self.span_id}-{_SAMPLED if self.is_sampled else 0:02x}"
-        object.__setattr__(self, "header", header)
+    @property
+    def header(self) -> str:
+        """Its text form."""
+        return f"00-{self.trace_id}-{self.span_id}-{_SAMPLED if self.is_sampled else 0:02x}"
 
     def __str__(self) -> str:
         return self.header
@@ -99,8 +99,7 @@ def header_of_command(command_id: str, *, is_drawn: bool) -> str:
 def continued(header: str, entropy: Entropy) -> TraceContext:
     """The span of work that was asked for under `header`: of its trace, or of a new one if there is none."""
     if _USUAL.fullmatch(header):  # the parent itself is of no use
-        is_sampled = bool(int(header[-2:], 16) & _SAMPLED)
-        return TraceContext(header[3:35], _digits(entropy, 64), is_sampled)
+        return TraceContext(header[3:35], _digits(entropy, 64), header[-1] in _ODD)
     parent = TraceContext.parse(header)
     return TraceContext.begin(entropy) if parent is None else parent.child(entropy)
 

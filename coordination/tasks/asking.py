@@ -138,20 +138,22 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def batches(bodies: Sequence[B], *, max_count: int) -> Iterator[tuple[B, ...]]:
-    """`bodies` in order, in parts that fit into one request each.
+def batches(bodies: Sequence[B], *, max_count: int) -> Iterator[tuple[tuple[B, ...], bytes]]:
+    """`bodies` in order, in parts that fit into one request each, and their JSON, with commas between them.
 
     Raises:
         UsageError: Something in one has no place in JSON.
     """
     taken: list[B] = []
+    written: list[bytes] = []
     size_bytes = 0
     for body in bodies:
-        body_bytes = len(payload_of(body)) + 1
-        if taken and (len(taken) == max_count or size_bytes + body_bytes > MAX_BATCH_BYTES):
-            yield tuple(taken)
-            taken, size_bytes = [], 0
+        text = payload_of(body)
+        if taken and (len(taken) == max_count or size_bytes + len(text) + 1 > MAX_BATCH_BYTES):
+            yield tuple(taken), b",".join(written)
+            taken, written, size_bytes = [], [], 0
         taken.append(body)
-        size_bytes += body_bytes
+        written.append(text)
+        size_bytes += len(text) + 1
     if taken:
-        yield tuple(taken)
+        yield tuple(taken), b",".join(written)

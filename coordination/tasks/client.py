@@ -76,8 +76,9 @@ class TasksClient(Operating):
         """
         given: tuple[wire.SubmitRequest, ...] = listed("tasks", tasks, wire.SubmitRequest)
         taken: list[wire.SubmitReply | wire.RefusedReply] = []
-        for batch in batches(given, max_count=MAX_BATCH):
-            body = request(wire.SubmitManyRequest, tasks=batch)
+        for batch, text in batches(given, max_count=MAX_BATCH):
+            request(wire.SubmitManyRequest, tasks=batch)
+            body = b'{"tasks":[%b]}' % text
             taken += (await self._command("submit_many", body, wire.SubmitManyReply)).tasks
         return tuple(taken)
 
@@ -237,8 +238,9 @@ class TasksClient(Operating):
         """
         given: tuple[wire.ReportItem, ...] = listed("reports", reports, wire.ReportItem)
         told: list[wire.StandingReply | wire.RefusedReply] = []
-        for batch in batches(given, max_count=MAX_BATCH):
-            body = request(wire.ReportRequest, items=batch)
+        for batch, text in batches(given, max_count=MAX_BATCH):
+            request(wire.ReportRequest, items=batch)
+            body = b'{"items":[%b]}' % text
             told += (await self._command("report", body, wire.ReportReply)).results
         return tuple(told)
 

@@ -204,7 +204,7 @@ class Operating:
 
     # --- for all
 
-    async def _command(self, verb: str, body: BaseModel, reply: type[R]) -> R:
+    async def _command(self, verb: str, body: BaseModel | bytes, reply: type[R]) -> R:
         return await self._caller.command("tasks", verb, body, reply)
 
     async def _query(self, verb: str, body: BaseModel, reply: type[R]) -> R:
