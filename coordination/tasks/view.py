@@ -15,7 +15,10 @@ from coordination.tasks.roster import Roster
 
 @dataclass(slots=True)
 class View:
-    """The state, what follows from it, and the agents that there are. Decisions read it; only `apply` changes it."""
+    """The state, what follows from it, and the agents that there are.
+
+    Decisions read it; only `apply` changes it.
+    """
 
     policy: Policy
     state: TasksState
@@ -26,7 +29,7 @@ class View:
     lanes: Lanes
     """What waits for an agent, in the order in which it is served."""
     roster: Roster
-    """The agents as the registry last told of them; no part of the state: the shell keeps it current, and every
-    decision that rests on it says in its events what came of it."""
+    """The agents as the registry last told of them; no part of the state: the shell keeps it current, and
+    every decision that rests on it says in its events what came of it."""
     foreseen: Foresight = field(default_factory=Foresight)
     """What the decision under way has found out; only drafts write it, and only `apply` reads it."""
