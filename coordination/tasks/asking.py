@@ -40,7 +40,7 @@ class SubmitOptions(TypedDict, total=False):
     fairness_key: str
     """Within one priority, keys share dispatches by weight."""
     fairness_weight: int | None
-    """1 to 1000; by default that of the queue for the key, else 1."""
+    """1 to 1000; counts only for a key to which the queue gives no weight."""
     cost: int
     """Units that it may use; reserved out of the budgets above it."""
     run_at_ms: int | None

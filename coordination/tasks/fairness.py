@@ -26,11 +26,10 @@ def price(allocation: AllocationState, spec: TaskSpec) -> int:
 
 
 def weight(allocation: AllocationState, spec: TaskSpec) -> int:
-    """Weight of the task's key: its own word, else that of the queue, else 1."""
-    if spec.fairness_weight is not None:
-        return spec.fairness_weight
+    """Weight of the task's key: what the operator gave it in the queue, else the task's own word, else 1."""
     settings = allocation.settings.get(spec.queue)
-    return settings.weights.get(spec.fairness_key, 1) if settings is not None else 1
+    given = settings.weights.get(spec.fairness_key) if settings is not None else None
+    return given or spec.fairness_weight or 1
 
 
 def join(allocation: AllocationState, queue: str, key: str, floor: int | None) -> None:

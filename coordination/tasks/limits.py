@@ -74,7 +74,7 @@ MAX_DEAD_LETTERS: Final = 50_000
 """Beyond, submissions are refused as overloaded until some are redriven or purged: none is ever lost."""
 MAX_SPENT_APPROVALS: Final = 10_000
 """Approvals remembered as used, each until it has expired; twice what consensus holds proposals."""
-MAX_REFUSALS: Final = 32
+MAX_REFUSALS: Final = 64
 """Agents remembered as having passed on a task; then the round counts as complete."""
 MAX_WAITING_REQUIREMENTS: Final = 1000
 """Different requirements, with their queues, that tasks may wait with."""

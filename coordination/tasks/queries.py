@@ -16,9 +16,11 @@ from coordination.runtime.limits import MAX_PAGE_BYTES
 from coordination.runtime.service import Call, Endpoint, Query
 from coordination.runtime.wire import ReadyJson
 from coordination.tasks import wire
+from coordination.tasks.commands import OPERATOR
 from coordination.tasks.deadletters import matching
 from coordination.tasks.explaining import explain
 from coordination.tasks.forms import dead_letters
+from coordination.tasks.lifecycle import State
 from coordination.tasks.model import TasksModel
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.record import Task, TasksState
@@ -27,8 +29,11 @@ from coordination.tasks.views import dag_view, record_view, schedule_view, setti
 _DEFAULTS: Final = QueueSettings()
 
 
-def _get(model: TasksModel, _: Call, request: wire.GetRequest, __: int) -> ReadyJson:
-    return _json(record_view(_task(model, request.task_id)))
+def _get(model: TasksModel, call: Call, request: wire.GetRequest, _: int) -> ReadyJson:
+    task = _task(model, request.task_id)
+    # Sealed while they are gathered: who could read the others' bids would bid a little less.
+    shows_bids = task.state is not State.ANNOUNCED or call.caller in (task.submitter, OPERATOR)
+    return _json(record_view(task, shows_bids=shows_bids))
 
 
 def _task(model: TasksModel, task_id: str) -> Task:

@@ -170,7 +170,7 @@ class TaskSpec:
     fairness_key: str = ""
     """Within one priority, keys share dispatches by weight."""
     fairness_weight: int | None = None
-    """1 to 1000; None: that of the queue for the key, else 1."""
+    """1 to 1000; counts only for a key to which the queue gives no weight. None: 1."""
     cost: int = 0
     """Units that it may use; reserved out of the budgets above it."""
     run_at_ms: int | None = None

@@ -67,7 +67,7 @@ class TaskFields(Body):
     fairness_key: Key = ""
     """Within one priority, keys share by weight."""
     fairness_weight: Weight | None = None
-    """By default that of the queue for the key, else 1."""
+    """Counts only for a key to which the queue gives no weight; 1 by default."""
     cost: Units = 0
     """Units that it may use; reserved out of the budgets above it."""
     timeout_ms: DurationMs | None = None

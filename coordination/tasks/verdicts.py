@@ -112,7 +112,7 @@ class Judge:
     def _called(self, agent: str) -> str:
         bid = bid_of(self._task, agent)
         if bid is not None:
-            return f"was called for proposals, and bid {bid.cost:g} and {bid.eta_ms} ms"
+            return "was called for proposals, and has bid"  # sealed until the award: not how much
         call = self._task.call
         declined = call is not None and any(each.agent == agent for each in call.bids)
         return "was called for proposals, and " + ("declined" if declined else "has not answered")

@@ -59,7 +59,7 @@ def summary_view(task: Task) -> dict[str, Any]:
     }
 
 
-def record_view(task: Task) -> dict[str, Any]:
+def record_view(task: Task, *, shows_bids: bool = True) -> dict[str, Any]:
     """Everything known of one task."""
     spec = task.spec
     return {
@@ -85,7 +85,7 @@ def record_view(task: Task) -> dict[str, Any]:
             {"agent": each.agent, "reason": each.reason, "at_ms": each.at_ms} for each in task.refusals
         ),
         "rounds": task.rounds,
-        "call": _call_view(task.call),
+        "call": _call_view(task.call, shows_bids=shows_bids),
         "queued_at_ms": task.queued_at_ms,
         "used_tasks": task.used_tasks,
         "used_cost": task.used_cost,
@@ -147,7 +147,7 @@ def _reference_view(reference: Reference | None) -> dict[str, Any] | None:
     return {"sha256": reference.sha256, "size_bytes": reference.size_bytes}
 
 
-def _call_view(call: Call | None) -> dict[str, Any] | None:
+def _call_view(call: Call | None, *, shows_bids: bool) -> dict[str, Any] | None:
     if call is None:
         return None
     return {
@@ -164,7 +164,7 @@ def _call_view(call: Call | None) -> dict[str, Any] | None:
                 "cost": each.cost,
                 "eta_ms": each.eta_ms,
             }
-            for each in call.bids
+            for each in (call.bids if shows_bids else ())
         ),
     }
 

@@ -108,10 +108,8 @@ class NaiveAllocator:
         return self.state.allocation.settings.get(queue, QueueSettings())
 
     def price(self, task: Task) -> int:
-        weight = task.spec.fairness_weight
-        if weight is None:
-            weight = self.settings(task.spec.queue).weights.get(task.spec.fairness_key, 1)
-        return UNIT // weight
+        own = 1 if task.spec.fairness_weight is None else task.spec.fairness_weight
+        return UNIT // self.settings(task.spec.queue).weights.get(task.spec.fairness_key, own)
 
     def held(self) -> Iterator[tuple[str, Task]]:
         for task in self.state.open.values():

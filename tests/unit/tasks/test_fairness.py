@@ -108,12 +108,13 @@ def test_keys_share_when_each_asks_for_something_else() -> None:
     assert_shared(overload.serve(240))
 
 
-def test_weights_of_the_queue_count_for_keys_that_do_not_say() -> None:
+def test_weights_of_the_queue_go_before_those_of_the_tasks() -> None:
     allocation = AllocationState(settings={"default": QueueSettings(weights={"gold": 3})})
     assert fairness.weight(allocation, TaskSpec(requirement="ocr", fairness_key="gold")) == 3
     assert fairness.weight(allocation, TaskSpec(requirement="ocr", fairness_key="tin")) == 1
     own = TaskSpec(requirement="ocr", fairness_key="gold", fairness_weight=7)
-    assert fairness.weight(allocation, own) == 7
+    assert fairness.weight(allocation, own) == 3
+    assert fairness.weight(AllocationState(), own) == 7
     assert fairness.weight(AllocationState(), TaskSpec(requirement="ocr", queue="other")) == 1
 
 
