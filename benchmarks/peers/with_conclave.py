@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.peers.side import CREDENTIALS, GIVE_UP_S, NATS_URL, Client, run, settings, witness
 from conclave import Agent, Session, connect
+from conclave.garbage import collecting_rarely
 from conclave.work import TaskHandle, gather
 
 
@@ -80,6 +81,7 @@ async def connected() -> ConclaveClient:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         agent = worker(sys.argv[1])
-        asyncio.run(agent.run(os.environ[NATS_URL], credentials=Path(os.environ[CREDENTIALS])))
+        agent.serve(os.environ[NATS_URL], credentials=Path(os.environ[CREDENTIALS]))
     else:
-        run(connected)
+        with collecting_rarely():
+            run(connected)

@@ -380,7 +380,8 @@ class Agent:
     ) -> None:
         """Take part until SIGINT (Ctrl-C) or SIGTERM; for programs that do nothing else. Blocks.
 
-        Logs to standard error, unless the program has configured structlog. Arguments are those of `run`.
+        Logs to standard error, unless the program has configured structlog, and looks for cyclic garbage less
+        often (`conclave.garbage`). Arguments are those of `run`.
 
         Raises:
             SystemExit: With one line that says why, for each error that `run` raises.

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from conclave import log
+from conclave.garbage import collecting_rarely
 from coordination.runtime.errors import ConclaveError
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -28,7 +29,7 @@ def serve(taking_part: Callable[[], Coroutine[Any, Any, None]], *, agent: str) -
         log.configure(verbose=True)
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), collecting_rarely():
             asyncio.run(_until_signalled(taking_part))
     except ConclaveError as error:
         raise SystemExit(f"{agent}: {error}") from None
