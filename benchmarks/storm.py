@@ -42,7 +42,6 @@ from coordination.runtime.names import Subjects
 AGENTS_OF_A_CREW: Final = 10
 BATCH: Final = 250
 """Tasks submitted with one call."""
-LEASE_MS: Final = 2_000
 MAX_ATTEMPTS: Final = 20
 _PATIENCE_S: Final = 120.0
 _FOLLOW_S: Final = 1.0
@@ -56,6 +55,7 @@ class Options:
     tasks: int = 50_000
     seed: int = 7
     work_ms: float = 20.0
+    lease_ms: int = 5_000
     crew_kills: int = 20
     pauses: int = 5
     leader_kills: int = 3
@@ -109,9 +109,10 @@ class Submitter:
     Args:
         session: Its own.
         count: How many tasks.
+        lease_ms: Of each.
     """
 
-    def __init__(self, session: Session, count: int) -> None:
+    def __init__(self, session: Session, count: int, *, lease_ms: int) -> None:
         self.acknowledged: set[str] = set()
         self.told: dict[str, Any] = {}
         """Results by task."""
@@ -119,6 +120,7 @@ class Submitter:
         """Tasks whose result it was not told, by why."""
         self._session = session
         self._count = count
+        self._lease_ms = lease_ms
 
     async def work(self) -> None:
         """Submit everything, a batch at a time, and wait for every result."""
@@ -126,7 +128,7 @@ class Submitter:
         async with asyncio.TaskGroup() as group:
             for first in range(0, self._count, BATCH):
                 numbers = range(first, min(first + BATCH, self._count))
-                handles = await self._session.submit_many(map(_task, numbers))
+                handles = await self._session.submit_many([_task(each, self._lease_ms) for each in numbers])
                 self.acknowledged.update(handle.task_id for handle in handles)
                 waiting += [group.create_task(self._wait(handle)) for handle in handles]
 
@@ -139,12 +141,12 @@ class Submitter:
             self.unheard[type(error).__name__] += 1
 
 
-def _task(number: int) -> dict[str, Any]:
+def _task(number: int, lease_ms: int) -> dict[str, Any]:
     return {
         "requirement": CAPABILITY,
         "payload": {"n": number},
         "task_id": f"t-{number}",
-        "lease_ms": LEASE_MS,
+        "lease_ms": lease_ms,
         "max_attempts": MAX_ATTEMPTS,
         "max_rounds": 1000,
         "backoff": {"first_ms": 50, "last_ms": 500},
@@ -163,7 +165,7 @@ async def storm(options: Options, folder: Path, *, say: Callable[[str], None]) -
         bus = await NatsBus.connect(url, agent="tasks", credentials=keys.credentials_of("tasks"))
         mine = keys.credentials_of("submitter")
         async with connect(url, agent="submitter", credentials=mine, patience_s=_PATIENCE_S) as session:
-            submitter = Submitter(session, options.tasks)
+            submitter = Submitter(session, options.tasks, lease_ms=options.lease_ms)
             say("everything is there")
             started_s = time.monotonic()
             beside = [asyncio.create_task(archive(bus, ledger)), asyncio.create_task(submitter.work())]
@@ -285,6 +287,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=standard.tasks)
     parser.add_argument("--seed", type=int, default=standard.seed, help="of the moments of the faults")
     parser.add_argument("--work-ms", type=float, default=standard.work_ms, help="of a task, on average")
+    parser.add_argument("--lease-ms", type=int, default=standard.lease_ms, help="of a task")
     parser.add_argument("--crew-kills", type=int, default=standard.crew_kills)
     parser.add_argument("--pauses", type=int, default=standard.pauses)
     parser.add_argument("--leader-kills", type=int, default=standard.leader_kills)

@@ -28,8 +28,8 @@ CAPABILITY: Final = "storm"
 MAX_TASKS: Final = 4
 READY: Final = b"ready\n"
 _LONG_SHARE: Final = 0.005
-"""Of the tasks, that outlast a lease."""
-_LONG_S: Final = 3.0
+"""Of the tasks, that live through what happens to others."""
+_LONG_S: Final = 1.5
 _REFUSALS: Final = frozenset({"result refused", "failure refused", "offer gone", "confirmation refused"})
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks.storm import Options, lines_of, storm
 
-OPTIONS = Options(agents=10, tasks=1_000, crew_kills=3, pauses=1, leader_kills=1, server_kills=1)
+OPTIONS = Options(
+    agents=10, tasks=1_000, lease_ms=1_000, crew_kills=3, pauses=1, leader_kills=1, server_kills=1
+)
 
 
 async def test_agents_leader_and_server_die_and_no_task_is_lost_or_done_twice(
