@@ -210,7 +210,7 @@ async def _swept(client: TasksClient, verb: str, chosen: Mapping[str, Any]) -> l
     for batch in batches:
         more = True
         while more:
-            reply = await sweep(task_ids=batch, **bound)
+            reply = await sweep(task_ids=batch, everything=not batch, **bound)
             swept += reply.task_ids
             more = reply.more and bool(reply.task_ids) and not batch
     return swept

@@ -32,7 +32,8 @@ def request(body: Callable[P, B], *args: P.args, **kwargs: P.kwargs) -> B:
     try:
         return body(*args, **kwargs)
     except ValidationError as error:
-        problems = [str(problem) for problem in problems_of(error, most=error.error_count())]
+        shape = body if isinstance(body, type) and issubclass(body, BaseModel) else None
+        problems = [str(problem) for problem in problems_of(error, most=error.error_count(), body=shape)]
     shown = problems[:_MAX_PROBLEMS]
     more = len(problems) - len(shown)
     raise UsageError("; ".join(shown) + (f"; and {more} more" if more else ""))

@@ -13,7 +13,7 @@ from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import RejectedError
 from coordination.runtime.limits import MAX_COMMAND_ID_CHARS, MAX_REQUEST_BYTES
 from coordination.runtime.names import inbox_prefix, is_id
-from coordination.runtime.problems import fields_of, problems_of
+from coordination.runtime.problems import problems_of
 from coordination.runtime.wire import HEADER_AGE, HEADER_COMMAND_ID, HEADER_TIMEOUT
 
 _MAX_PROBLEMS: Final = 10
@@ -76,7 +76,7 @@ def parse_body(request_type: TypeAdapter[Any], payload: bytes) -> Any:
         # Not `model_validate_json`: what that does before it gets here takes 2 us.
         return request_type.validator.validate_json(payload or b"{}")
     except ValidationError as error:
-        problems = problems_of(error, most=_MAX_PROBLEMS, fields=fields_of(request_type))
+        problems = problems_of(error, most=_MAX_PROBLEMS, body=request_type)
         shown = [{"field": problem.place, "problem": problem.text} for problem in problems]
         first = problems[0]
         where = f"field {first.place}" if first.place else "the body"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from coordination.runtime.shapes import Shape, fields_at, required_at, tags_at
 
 _MAX_PLACE_CHARS: Final = 80
 _MAX_TEXT_CHARS: Final = 200
-_NAME_PATTERN: Final = re.compile(r"\^\[a-z0-9\]\[a-z0-9(?P<signs>[^\]]+)\]\{0,(?P<more>[0-9]+)\}\\z")
+_NAME_PATTERN: Final = re.compile(
+    r"\^(?P<star>\(\\\*\|)?\[a-z0-9\]\[a-z0-9(?P<signs>[^\]]+)\]\{0,(?P<more>[0-9]+)\}\)?\\z"
+)
 """How the patterns of ids and names look, which are not for people."""
+_DIGEST_PATTERN: Final = re.compile(r"\^\[0-9a-f\]\{(?P<count>[0-9]+)\}(?:\\z|\$)")
 _OPENING: Final = re.compile(r"^(?:Input|String|Tuple|List|Dictionary|Value) should ")
 _Where = tuple[int | str, ...]
 
@@ -48,26 +54,25 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.text}" if self.place else self.text
 
 
-def problems_of(error: ValidationError, *, most: int, fields: Iterable[str] = ()) -> list[Problem]:
+def problems_of(error: ValidationError, *, most: int, body: Shape | None = None) -> list[Problem]:
     """The first `most` problems.
 
     Args:
         error: What pydantic says.
         most: How many to tell.
-        fields: Those that the body may have, to be named if it has another one.
+        body: What was checked, so that the message can name the fields that there are.
     """
-    found = error.errors(include_url=False, include_input=False)
+    found = _causes(error.errors(include_url=False, include_input=False))
     problems = islice(_told_once(found), most)
-    return [Problem(_place(where), _text(each, where, fields)[:_MAX_TEXT_CHARS]) for where, each in problems]
+    return [Problem(_place(where), _text(each, where, body)) for where, each in problems]
 
 
-def fields_of(body: TypeAdapter[Any]) -> tuple[str, ...]:
-    """The names of the fields of `body`, if it is one model."""
-    schema: Mapping[str, Any] = body.core_schema
-    while "cls" not in schema and "schema" in schema:  # what is checked besides surrounds the model
-        schema = schema["schema"]
-    model = schema.get("cls")
-    return tuple(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else ()
+def _causes(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without lists that are only too short because what stands in them is wrong, and was not counted."""
+    if not any(each["type"] == "too_short" for each in found):
+        return found
+    outer = {each["loc"][:depth] for each in found for depth in range(len(each["loc"]))}
+    return [each for each in found if each["type"] != "too_short" or each["loc"] not in outer]
 
 
 def _told_once(found: Iterable[ErrorDetails]) -> Iterator[tuple[_Where, ErrorDetails]]:
@@ -93,21 +98,81 @@ def _value_of(each: ErrorDetails) -> tuple[_Where, bool]:
     return each["loc"], False
 
 
-def _text(each: ErrorDetails, where: _Where, fields: Iterable[str]) -> str:
-    if each["type"] == "extra_forbidden":
-        known = ", ".join(fields) if len(where) == 1 else ""
-        return f"there is no such field; there are: {known}" if known else "there is no such field"
-    if each["type"] == "missing":
-        return "is missing"
-    if each["type"] == "string_pattern_mismatch":
-        name = _NAME_PATTERN.fullmatch(str(each.get("ctx", {}).get("pattern", "")))
-        if name is not None:
-            signs = "".join(f", '{sign}'" for sign in name["signs"][:-1])
-            return (
-                f"use 1 to {int(name['more']) + 1} of a-z, 0-9{signs} and '{name['signs'][-1]}', "
-                "beginning with a letter or digit"
-            )
-    return _OPENING.sub("must ", each["msg"].removeprefix("Value error, "))
+def _text(each: ErrorDetails, where: _Where, body: Shape | None) -> str:
+    words = _WORDS.get(each["type"])
+    if words is not None:
+        return words(each, where, body)  # of names in the contract, and of counts: nothing to cut
+    return _OPENING.sub("must ", each["msg"].removeprefix("Value error, "))[:_MAX_TEXT_CHARS]
+
+
+def _no_such_field(_: ErrorDetails, where: _Where, body: Shape | None) -> str:
+    known = fields_at(body, where[:-1]) if body is not None else ()
+    if not known:
+        return "there is no such field"
+    near = difflib.get_close_matches(str(where[-1])[:_MAX_PLACE_CHARS], known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no such field; {hint}there are: {', '.join(known)}"
+
+
+def _no_object(_: ErrorDetails, where: _Where, body: Shape | None) -> str:
+    tags = tags_at(body, where) if body is not None else ()
+    known = fields_at(body, where) if body is not None else ()
+    if tags or not known:
+        return "must be an object"
+    required = required_at(body, where) if body is not None else ()
+    optional = [name for name in known if name not in required]
+    parts = [", ".join(required)] if required else []
+    parts += [f"{'perhaps ' if required else ''}{', '.join(optional)}"] if optional else []
+    return f"must be an object with {' and '.join(parts)}"
+
+
+def _no_tag(each: ErrorDetails, where: _Where, body: Shape | None) -> str:
+    ctx = each.get("ctx", {})
+    known = tags_at(body, where) if body is not None else ()
+    name = str(ctx.get("discriminator", "")).strip("'")
+    one_of = ", ".join(known) or str(ctx.get("expected_tags", "")).replace("'", "")
+    return f"{name} must be one of {one_of}" if one_of else f"{name} is missing"
+
+
+def _count(each: ErrorDetails, _: _Where, __: Shape | None) -> str:
+    ctx = each.get("ctx", {})
+    is_short = each["type"] == "too_short"
+    bound = ctx["min_length" if is_short else "max_length"]
+    actual = ctx.get("actual_length")
+    text = f"must have at {'least' if is_short else 'most'} {bound} {'entry' if bound == 1 else 'entries'}"
+    return text if actual is None else f"{text}, here {actual}"
+
+
+def _pattern(each: ErrorDetails, _: _Where, __: Shape | None) -> str:
+    pattern = str(each.get("ctx", {}).get("pattern", ""))
+    name, digest = _NAME_PATTERN.fullmatch(pattern), _DIGEST_PATTERN.fullmatch(pattern)
+    if digest is not None:
+        return f"must be {digest['count']} hexadecimal digits, the letters in lower case"
+    if name is None:
+        return "does not have the form that the contract gives it"
+    signs = "".join(f", '{sign}'" for sign in name["signs"][:-1])
+    other = " (or '*' alone)" if name["star"] else ""
+    return (
+        f"use 1 to {int(name['more']) + 1} of a-z, 0-9{signs} and '{name['signs'][-1]}', "
+        f"beginning with a letter or digit{other}"
+    )
+
+
+_WORDS: Final[dict[str, Callable[[ErrorDetails, _Where, Shape | None], str]]] = {
+    "extra_forbidden": _no_such_field,
+    "missing": lambda *_: "is missing",
+    "model_type": _no_object,
+    "model_attributes_type": _no_object,
+    "dict_type": lambda *_: "must be an object",
+    "tuple_type": lambda *_: "must be a list",
+    "list_type": lambda *_: "must be a list",
+    "union_tag_invalid": _no_tag,
+    "union_tag_not_found": _no_tag,
+    "too_short": _count,
+    "too_long": _count,
+    "string_pattern_mismatch": _pattern,
+}
+"""What is said of the types of pydantic's errors whose own words are for programmers."""
 
 
 def _place(location: tuple[int | str, ...]) -> str:

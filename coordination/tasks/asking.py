@@ -129,7 +129,7 @@ def listed(name: str, given: Iterable[Any], kind: Any) -> tuple[Any, ...]:
         try:
             made.append(adapter.validate_python(each))
         except ValidationError as error:
-            raise UsageError(f"{name}.{place}: {problems_of(error, most=1)[0]}") from None
+            raise UsageError(f"{name}.{place}: {problems_of(error, most=1, body=adapter)[0]}") from None
     return tuple(made)
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from coordination.requirements import Requirement
 from coordination.runtime.asking import items, mapping, request
 from coordination.runtime.client import Caller
+from coordination.runtime.errors import UsageError
 from coordination.tasks import wire
 from coordination.tasks.asking import Given, part
 from coordination.tasks.limits import MAX_BATCH, MAX_PAGE
@@ -62,14 +63,19 @@ class Operating:
         queue: str | None = None,
         reason: str = "",
         before_ms: int | None = None,
+        everything: bool = False,
         limit: int = MAX_BATCH,
     ) -> wire.SweptReply:
         """Bring dead letters back that the caller submitted, the operator any; they have all attempts again.
 
-        Args as of `deadletters`; at most 256 at a time: while the reply says ``more``, ask again.
+        Args as of `deadletters`; at most 256 at a time: while the reply says ``more``, ask again. Whoever
+        means all of them says `everything`.
+
+        Raises:
+            UsageError: Nothing says which, as when `task_ids` is empty, and it is not `everything` either.
         """
         which = _which(task_ids, submitter, capability, queue, reason, before_ms)
-        body = request(wire.SweepRequest, filter=which, limit=limit)
+        body = _sweep(which, everything=everything, limit=limit)
         return await self._command("redrive", body, wire.SweptReply)
 
     async def purge(
@@ -81,14 +87,15 @@ class Operating:
         queue: str | None = None,
         reason: str = "",
         before_ms: int | None = None,
+        everything: bool = False,
         limit: int = MAX_BATCH,
     ) -> wire.SweptReply:
         """Delete dead letters that the caller submitted, the operator any; they cannot be brought back.
 
-        Args as of `redrive`.
+        Args and errors as of `redrive`.
         """
         which = _which(task_ids, submitter, capability, queue, reason, before_ms)
-        body = request(wire.SweepRequest, filter=which, limit=limit)
+        body = _sweep(which, everything=everything, limit=limit)
         return await self._command("purge", body, wire.SweptReply)
 
     # --- queues
@@ -209,6 +216,12 @@ class Operating:
 
     async def _query(self, verb: str, body: BaseModel, reply: type[R]) -> R:
         return await self._caller.query("tasks", verb, body, reply)
+
+
+def _sweep(which: wire.DeadLetterFilter, *, everything: bool, limit: int) -> wire.SweepRequest:
+    if not everything and which == wire.DeadLetterFilter():
+        raise UsageError("say which dead letters, for example task_ids=[...], or everything=True for all")
+    return request(wire.SweepRequest, filter=which, all=everything, limit=limit)
 
 
 def _which(

@@ -196,7 +196,16 @@ class SweepRequest(Body):
 
     filter: DeadLetterFilter = DeadLetterFilter()
     """Which."""
+    all: StrictBool = False
+    """Every one that the filter leaves; without it the filter must say something."""
     limit: Annotated[int, Field(ge=1, le=MAX_BATCH, strict=True)] = MAX_BATCH
+
+    @model_validator(mode="after")
+    def _say_which(self) -> Self:
+        # An empty body, or a list of ids that came out empty, must not mean everything.
+        if not self.all and self.filter == DeadLetterFilter():
+            raise ValueError('say which dead letters with a filter, or "all": true for every one')
+        return self
 
 
 class SetQueueRequest(Body):

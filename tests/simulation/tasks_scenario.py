@@ -234,7 +234,7 @@ class _Submitter:
         self._seen.cancels.add(task_id)
 
     async def _sweep(self) -> None:
-        await self._client.redrive(limit=2)
+        await self._client.redrive(everything=True, limit=2)
         if self._asked:
             await self._client.retry(self._entropy.choice(self._asked)[0])
 

@@ -204,7 +204,7 @@ async def test_dead_letters_are_listed_brought_back_and_deleted() -> None:
         assert ([each.task_id for each in rest.tasks], rest.next) == (["t3", "t4"], "")
         assert [each.task_id for each in (await client.deadletters(queue="q")).tasks] == ["t1", "t3"]
         assert [each.task_id for each in (await client.deadletters(reason="en 4")).tasks] == ["t4"]
-        assert (await TasksClient(room.caller("eve")).redrive()).task_ids == ()
+        assert (await TasksClient(room.caller("eve")).redrive(everything=True)).task_ids == ()
         swept = await client.redrive(queue="q", limit=1)
         assert (swept.task_ids, swept.more) == (("t1",), True)
         assert (await client.purge(task_ids=["t0"])).task_ids == ("t0",)

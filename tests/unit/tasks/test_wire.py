@@ -97,7 +97,7 @@ def problem(kind: type[BaseModel], body: Any) -> str:
         ({"requirement": "python"}, "give either a requirement or a capability"),
         ({"conditions_met": ["x"]}, "conditions_met: of which approval?"),
         ({"compensation": {"requirement": "python"}}, "compensation: only tasks of a DAG are undone"),
-        ({"strategie": "x"}, "field strategie: there is no such field; there are: requirement, capability"),
+        ({"strategie": "x"}, "field strategie: there is no such field; did you mean strategy? there are: "),
     ],
 )
 def test_a_submission_that_is_wrong_is_refused_with_the_place(fields: dict[str, Any], said: str) -> None:
