@@ -26,7 +26,7 @@ from typing import IO, Any, Final
 
 from conclave import store as directory
 from conclave.identity import AUTHORIZATION_FILE, Identities, RunningServer
-from conclave.identity.running import CONFIGURATION_FILE, forget
+from conclave.identity.running import CONFIGURATION_FILE
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.errors import UnavailableError, UsageError
 from coordination.runtime.logs import get_logger
@@ -47,12 +47,14 @@ class EmbeddedServer:
 
     Args:
         store: Directory for configuration, log, lock and JetStream data; made if absent.
-        port: TCP port on loopback; 0 takes 4222 if it is free, else any free port.
+        port: TCP port on loopback. None takes the one that the store's last server had, for whoever knows
+            its address comes back to it; a new store's takes 4222 if it is free, else any free port. 0
+            chooses anew in this way, whatever the store had; -1 takes any.
         secured: The deployment whose agents and services are let in, each with its own permissions.
             None switches authentication off: whoever reaches the port may do everything.
     """
 
-    def __init__(self, store: Path, *, port: int = 0, secured: Subjects | None = None) -> None:
+    def __init__(self, store: Path, *, port: int | None = None, secured: Subjects | None = None) -> None:
         self.store: Path = store.absolute()
         self.identities: Identities = Identities(store)
         """The users of the store, whether or not this server asks for them."""
@@ -75,7 +77,8 @@ class EmbeddedServer:
         """Start the server and return when it accepts connections.
 
         Raises:
-            UsageError: The store cannot be used, is in use, or the port is taken.
+            UsageError: The store cannot be used, is in use, or the port that is given, or
+                that the store keeps, is taken.
             UnavailableError: The server did not come up.
             UsersFileError: The store's users file is damaged.
         """
@@ -86,7 +89,6 @@ class EmbeddedServer:
             busy=f"store {self.store} is in use by another Conclave; stop it or choose another --store",
             on_wait=self._say_that_we_wait,
         )
-        forget(self.store)
         try:
             if self._secured is None:
                 await self._spawn()
@@ -111,7 +113,6 @@ class EmbeddedServer:
                 process.kill()
                 await process.wait()
         if self._lock is not None:
-            forget(self.store)
             self._lock.close()
             self._lock = None
 
@@ -131,16 +132,43 @@ class EmbeddedServer:
         )
 
     async def _spawn(self) -> None:
-        port = self._port or (DEFAULT_PORT if _is_free(DEFAULT_PORT) else -1)
-        if port > 0 and not _is_free(port):
-            raise UsageError(f"port {port} on {LOOPBACK} is taken; choose another or leave --port out")
+        if (promised := self._promised_port()) is not None:
+            await self._spawn_on(promised)
+            return
+        port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else -1
         try:
             await self._spawn_on(port)
         except UnavailableError:
             # Somebody else took the usual port since we looked; with another one nobody was promised it.
-            if self._port or port == -1 or _is_free(port):
+            if port == -1 or _is_free(port):
                 raise
             await self._spawn_on(-1)
+
+    def _promised_port(self) -> int | None:
+        """The port that is given, else the one that the store keeps; None if any will do.
+
+        A server whose kept port is taken does not move: its agents would wait at the old address for ever,
+        or talk to whoever is there, while a supervisor that starts it again finds the port free at last.
+
+        Raises:
+            UsageError: It is taken.
+        """
+        if self._port:
+            if self._port > 0 and not _is_free(self._port):
+                raise UsageError(
+                    f"port {self._port} on {LOOPBACK} is taken; choose another or leave --port out"
+                )
+            return self._port
+        last = None if self._port == 0 else RunningServer.last(self.store)
+        if last is None or not last.port:
+            return None
+        if not _is_free(last.port):
+            raise UsageError(
+                f"port {last.port} on {LOOPBACK} is taken by another program; store {self.store} was served "
+                "there, and there its agents look for it. Stop that program, or move the store with --port N "
+                "(0 chooses) and give its agents the new address"
+            )
+        return last.port
 
     async def _spawn_on(self, port: int) -> None:
         for stale in self.store.glob("*.ports"):
@@ -185,7 +213,7 @@ class EmbeddedServer:
 
 @contextlib.asynccontextmanager
 async def embedded_server(
-    store: Path, *, port: int = 0, secured: Subjects | None = None
+    store: Path, *, port: int | None = None, secured: Subjects | None = None
 ) -> AsyncIterator[EmbeddedServer]:
     """A running server for the length of the block; see `EmbeddedServer`."""
     server = EmbeddedServer(store, port=port, secured=secured)

@@ -29,7 +29,7 @@ _log = get_logger(__name__)
 async def up(
     *,
     store: Path,
-    port: int,
+    port: int | None,
     url: str | None,
     names: Sequence[str],
     subjects: Subjects,
@@ -42,7 +42,7 @@ async def up(
 
     Args:
         store: Directory of the embedded server.
-        port: Its port; 0 chooses.
+        port: Its port; None keeps the one of the store, 0 chooses, see `EmbeddedServer`.
         url: An existing server instead.
         names: Services; none means all.
         subjects: The deployment's subjects.

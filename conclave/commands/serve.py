@@ -65,14 +65,16 @@ def serve_command(
         doing += [f"standing by for {name}" for name in waiting]
         click.echo(f"{', '.join(doing)} on {found}; stop with Ctrl-C")
 
-    work = up(
-        store=DEFAULT_STORE,
-        port=0,
-        url=find_url(url),
-        names=names,
-        subjects=subjects,
-        announce=announce,
-        credentials=credentials,
-        replicas=replicas,
-    )
-    run(work)
+    async def work() -> None:
+        await up(
+            store=DEFAULT_STORE,
+            port=None,
+            url=find_url(url),
+            names=names,
+            subjects=subjects,
+            announce=announce,
+            credentials=credentials,
+            replicas=replicas,
+        )
+
+    run(work())

@@ -33,8 +33,9 @@ from coordination.runtime.names import Subjects
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=0,
-    help="Port of the embedded server on loopback.  [default: 4222 if free, else any]",
+    default=None,
+    help="Port of the embedded server on loopback.  "
+    "[default: the one it had last; at first, and with 0, 4222 if free, else any]",
 )
 @click.option(
     "--store",
@@ -50,7 +51,7 @@ from coordination.runtime.names import Subjects
 @click.option("--json", "as_json", is_flag=True, help="When all is ready, print one JSON object in one line.")
 def up_command(
     *,
-    port: int,
+    port: int | None,
     store: Path,
     url: str | None,
     credentials: Path | None,

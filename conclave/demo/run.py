@@ -103,7 +103,7 @@ async def demo(
         with stages.stage("start", "starting nats-server and services"):
             if url is None:
                 secured = None if insecure else Subjects(prefix)
-                server = await stack.enter_async_context(embedded_server(store, secured=secured))
+                server = await stack.enter_async_context(embedded_server(store, port=0, secured=secured))
                 url, credentials = server.url, server.identities.directory
                 services = deployed(url, subjects=Subjects(prefix), credentials=server.credentials)
                 await stack.enter_async_context(services)

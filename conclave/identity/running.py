@@ -1,4 +1,4 @@
-"""The running server of a store: found without mistaking another process for it, and told to reload."""
+"""The server of a store: found without mistaking another process for it, and told to reload."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,7 +28,10 @@ _IS_LINUX: Final = sys.platform == "linux"
 
 
 class RunningServer(BaseModel):
-    """What a server that accepts connections has left in its store about itself."""
+    """What a server that accepts connections has left in its store about itself.
+
+    It stays there when the server has ended: its successor listens where this one did.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,14 +44,27 @@ class RunningServer(BaseModel):
     def of(cls, store: Path) -> RunningServer | None:
         """The server of `store`, if it runs.
 
-        A record that a killed server left behind names a process that is gone, or by now is another
+        A record that an ended server left behind names a process that is gone, or by now is another
         one: only a process that was started with this store's configuration counts.
         """
+        record = cls.last(store)
+        return record if record is not None and _serves(record.pid, store) else None
+
+    @classmethod
+    def last(cls, store: Path) -> RunningServer | None:
+        """The last server of `store` that came up, whether or not it runs; None if there was none."""
         try:
-            record = cls.model_validate_json((store / RECORD_FILE).read_text(encoding="utf-8"))
+            return cls.model_validate_json((store / RECORD_FILE).read_text(encoding="utf-8"))
         except (OSError, ValidationError):
             return None
-        return record if _serves(record.pid, store) else None
+
+    @property
+    def port(self) -> int:
+        """Where it listens, or did; 0 if its address has no port."""
+        try:
+            return urlsplit(self.url).port or 0
+        except ValueError:
+            return 0
 
     def write(self, store: Path) -> None:
         """Leave the record in `store`."""
@@ -88,11 +105,6 @@ class RunningServer(BaseModel):
             return False  # the second when the new configuration came during our handshake
         await bus.close()
         return True
-
-
-def forget(store: Path) -> None:
-    """Remove the record of a server that has ended."""
-    (store / RECORD_FILE).unlink(missing_ok=True)
 
 
 def _serves(pid: int, store: Path) -> bool:

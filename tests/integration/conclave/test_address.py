@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from conclave.address import DEFAULT_URL, LOCAL_STORE, URL_VARIABLE, find_url
+from conclave.address import LOCAL_STORE, URL_VARIABLE, find_url
 from conclave.embedded import embedded_server
+from coordination.runtime.errors import UnavailableError
 from tests.support.processes import free_port
 
 
@@ -19,4 +20,5 @@ async def test_the_server_of_the_local_store_is_found_until_it_stops(
     port = free_port()
     async with embedded_server(LOCAL_STORE, port=port):
         assert find_url() == f"nats://127.0.0.1:{port}"
-    assert find_url() == DEFAULT_URL
+    with pytest.raises(UnavailableError, match=rf"nats://127\.0\.0\.1:{port}\) is not running"):
+        find_url()

@@ -38,6 +38,18 @@ async def test_without_a_server_the_address_and_the_ways_out_are_named(tmp_path:
         one_line(each, "no NATS server at", nowhere, "conclave up", "--nats URL")
 
 
+async def test_a_command_beside_a_store_whose_server_is_gone_asks_nobody_else(tmp_path: Path) -> None:
+    async with server_here(tmp_path) as here:
+        url = here.server.url
+    agents, served = await asyncio.gather(
+        conclave("agents", cwd=tmp_path), conclave("serve", "registry", cwd=tmp_path)
+    )
+    said = f"conclave: the server of .conclave/local ({url}) is not running; start it: conclave up"
+    one_line(agents, said, "--nats URL")
+    assert served.err.startswith(said)
+    assert served.err.count("\n") == served.status == 1
+
+
 async def test_without_a_credential_it_says_whose_is_missing_and_how_to_give_it(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from conclave.embedded import EmbeddedServer, embedded_server
+from conclave.identity import RunningServer
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.errors import UnavailableError, UsageError
 from tests.support.processes import free_port, is_alive
@@ -101,6 +102,40 @@ async def test_killed_parent_leaves_no_server_and_the_store_can_be_used_again(tm
     async with embedded_server(tmp_path, port=port) as server:
         assert server.url == url
         assert not is_alive(int(pid))
+
+
+async def test_a_store_keeps_its_port_whichever_others_are_free(tmp_path: Path) -> None:
+    port = free_port()
+    async with embedded_server(tmp_path, port=port):
+        pass
+    async with embedded_server(tmp_path) as server:
+        assert server.url == f"nats://127.0.0.1:{port}"
+        os.kill(server.pid, signal.SIGKILL)
+        await server.wait()
+    async with embedded_server(tmp_path) as server:
+        assert server.url == f"nats://127.0.0.1:{port}"
+    async with embedded_server(tmp_path, port=(moved := free_port())):
+        pass
+    async with embedded_server(tmp_path) as server:
+        assert server.url == f"nats://127.0.0.1:{moved}"
+
+
+async def test_a_store_whose_port_is_taken_is_not_moved_unless_it_is_told_to(tmp_path: Path) -> None:
+    async with embedded_server(tmp_path, port=free_port()) as server:
+        url = server.url
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+        taken.listen()
+        with pytest.raises(
+            UsageError, match=r"is taken by another program; .* or move the store with --port N"
+        ):
+            await EmbeddedServer(tmp_path).start()
+        last = RunningServer.last(tmp_path)
+        assert last is not None
+        assert last.url == url
+        async with embedded_server(tmp_path, port=0) as server:
+            assert server.url != url
 
 
 async def test_server_that_dies_is_noticed(tmp_path: Path) -> None:

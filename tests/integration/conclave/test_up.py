@@ -107,16 +107,18 @@ async def test_a_process_that_loses_one_service_goes_on_with_the_others(tmp_path
         assert older.returncode is None
 
 
-async def test_store_remembers_agents_across_restarts(tmp_path: Path) -> None:
-    arguments = ("up", "--store", str(tmp_path), "--port", str(free_port()))
+async def test_store_remembers_agents_and_where_they_look_for_it(tmp_path: Path) -> None:
+    arguments = ("up", "--store", str(tmp_path))
     await Identities(tmp_path).add("first", "second")
     keys = tmp_path / "credentials"
-    async with conclave_process(*arguments) as (_, greeting):
+    async with conclave_process(*arguments, "--port", str(free_port())) as (first, greeting):
         url = re.findall(r"nats://[\d.:]+", greeting)[0]
         async with connect(url, agent="first", credentials=keys) as session:
             await session.registry.register(["python"])
+        first.kill()
+        await first.wait()
     async with (
-        conclave_process(*arguments),
+        conclave_process(*arguments),  # and its port
         connect(url, agent="second", credentials=keys) as session,
     ):
         assert [agent.agent for agent in await session.registry.list()] == ["first"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conclave import store
 from conclave.address import DEFAULT_URL, LOCAL_STORE, URL_VARIABLE, find_url
 from conclave.commands import access
 from conclave.commands.options import DEFAULT_STORE
@@ -14,6 +15,7 @@ from conclave.identity import OPERATOR, RunningServer
 from conclave.identity import running as running_module
 from conclave.identity.identities import CREDENTIALS_DIRECTORY
 from conclave.identity.lookup import LOCAL_DIRECTORY
+from coordination.runtime.errors import UnavailableError
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def leave_record(url: str) -> None:
-    """What a server of the local store that runs has left there."""
+    """What a server of the local store has left there."""
     LOCAL_STORE.mkdir(parents=True)
     RunningServer(pid=os.getpid(), url=url, is_secured=True).write(LOCAL_STORE)
 
@@ -48,15 +50,32 @@ def test_the_environment_counts_before_the_local_server(monkeypatch: pytest.Monk
     assert find_url() == "nats://127.0.0.1:5000"
 
 
-def test_the_record_of_a_server_that_is_gone_is_ignored() -> None:
+def test_where_the_local_server_is_gone_nobody_else_takes_its_place() -> None:
     leave_record("nats://127.0.0.1:5000")  # this process is alive, but no nats-server
-    assert find_url() == DEFAULT_URL
+    with pytest.raises(UnavailableError) as refused:
+        find_url()
+    said = "the server of .conclave/local (nats://127.0.0.1:5000) is not running; start it: conclave up"
+    assert str(refused.value).startswith(said)
+    assert find_url(DEFAULT_URL) == DEFAULT_URL
 
 
-def test_a_damaged_record_is_ignored() -> None:
+@pytest.mark.parametrize("record", [None, "{"])
+def test_a_local_store_without_a_readable_record_is_still_the_one_that_is_meant(record: str | None) -> None:
+    store.prepare(LOCAL_STORE)
+    if record is not None:
+        (LOCAL_STORE / "server.json").write_text(record, encoding="utf-8")
+    with pytest.raises(UnavailableError, match=r"^the server of \.conclave/local is not running"):
+        find_url()
+
+
+def test_a_directory_that_is_no_store_counts_for_nothing() -> None:
     LOCAL_STORE.mkdir(parents=True)
-    (LOCAL_STORE / "server.json").write_text("{", encoding="utf-8")
     assert find_url() == DEFAULT_URL
+
+
+@pytest.mark.parametrize(("url", "port"), [("nats://127.0.0.1:5000", 5000), ("nats://here", 0), ("[", 0)])
+def test_the_port_of_a_record_is_that_of_its_address(url: str, port: int) -> None:
+    assert RunningServer(pid=2, url=url, is_secured=True).port == port
 
 
 def test_everybody_means_the_same_local_store_and_operator() -> None:
