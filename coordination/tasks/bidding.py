@@ -93,7 +93,7 @@ def award(view: View, task: Task, draft: Draft) -> None:
         find=draft.task,
         sticky={},
     )
-    passed = {each.agent for each in task.refusals}
+    passed = placing.bound.keys()
     is_paused = allocation.settings.get(spec.queue, DEFAULTS).is_paused
     bidder = None if is_paused else placing.next_bidder(passed | draft.offered_to)
     if bidder is None and not is_paused and placing.next_bidder(passed) is not None:

@@ -39,6 +39,7 @@ def edit(task: Task) -> Any:
     new.first_attempt = task.first_attempt
     new.refusals = task.refusals
     new.rounds = task.rounds
+    new.pauses = task.pauses
     new.retry_at_ms = task.retry_at_ms
     new.share = task.share
     new.note = task.note

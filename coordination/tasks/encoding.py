@@ -62,6 +62,8 @@ def _encode_offered(event: TaskOffered) -> bytes:
         "new_round": event.new_round,
         "why": event.why,
     }
+    if not event.counts_round:
+        data["counts_round"] = False
     return b'{"type":"TaskOffered","data":%b}' % to_json(data)
 
 

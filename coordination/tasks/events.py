@@ -75,6 +75,8 @@ class ProposalsCalled:
     """Token of this call: a bid names it. Grows with the fencing tokens."""
     bids_until_ms: int
     new_round: bool
+    counts_round: bool = True
+    """As of `TaskOffered`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +114,12 @@ class TaskOffered:
     at_ms: int
     expires_ms: int
     new_round: bool
-    """Everybody had passed on it, so who had is forgotten."""
+    """Those that had passed on it may be asked again: who had is forgotten."""
     why: str = ""
     """Why this agent, in words."""
+    counts_round: bool = True
+    """Whether everybody had passed on it when the new round began; else the others had no free slot, and that
+    does not bring the task nearer to being given up."""
 
 
 @fast_init

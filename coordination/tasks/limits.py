@@ -52,6 +52,8 @@ MAX_CHILDREN: Final = 1024
 MAX_BATCH: Final = 256
 """Tasks submitted, or things reported, by one command."""
 MAX_BIDDERS: Final = 256
+MAX_KEPT_BIDS: Final = 16
+"""Of a task that has ended: the one that was taken, and those that came first."""
 MAX_QUEUES: Final = 256
 MAX_RATE_LIMITS: Final = 64
 """Rate limits of one queue."""

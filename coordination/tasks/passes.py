@@ -292,6 +292,7 @@ class Pass:
                 call=token,
                 bids_until_ms=now_ms + spec.bidding.bid_ms,
                 new_round=choice.new_round,
+                counts_round=choice.counts_round,
             )
             self._draft.add(task, called)
             self._lanes.holdings.call(spec, choice.agents)
@@ -306,6 +307,7 @@ class Pass:
             at_ms=now_ms,
             expires_ms=now_ms + view.policy.offer_timeout_ms,
             new_round=choice.new_round,
+            counts_round=choice.counts_round,
             why=choice.why,
         )
         self._draft.add(task, offered)

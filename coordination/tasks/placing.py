@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from coordination.runtime.fast_init import fast_init
+from coordination.tasks import rounds
 from coordination.tasks.holdings import Holdings
 from coordination.tasks.limits import MAX_REFUSALS, Policy
 from coordination.tasks.queues import AllocationState, QueueSettings
 from coordination.tasks.record import Task
 from coordination.tasks.roster import Eligible
+from coordination.tasks.rounds import resumes_ms
 from coordination.tasks.spec import Criterion, Nearness, Strategy
 from coordination.tasks.strategies import Pool
 from coordination.tasks.transitions import bid_of
@@ -40,7 +42,9 @@ class Choice:
     """Whom to ask; several are called for proposals."""
     is_call: bool = False
     new_round: bool = False
-    """Everybody had passed on it."""
+    """Those that had passed on it are asked again."""
+    counts_round: bool = True
+    """Whether everybody had; else those that had not have no free slot."""
     why: str = ""
     give_up: str = ""
     """Why nobody is to be asked any more; empty: somebody is."""
@@ -91,6 +95,8 @@ class Placing:
         self._required = tuple(each for each in near if each.is_required)
         self._preferred = tuple(each for each in near if not each.is_required)
         self._above = {} if task.spec.may_return else _holders_above(task, find)
+        self.bound = rounds.binding(task, pool.roster) if task.refusals else {}
+        """Reason by agent, of those that have passed on it in this round."""
         self.sticky = ""
         """The agent that the last task of the same sticky key went to; empty: none."""
         if task.spec.placement.sticky_key:
@@ -113,9 +119,9 @@ class Placing:
     def passed(self) -> dict[str, str]:
         """Reason by agent, of those that come into question and have passed on it in this round."""
         return {
-            each.agent: each.reason
-            for each in self.task.refusals
-            if each.agent in self._eligible and self.bar(each.agent) is None
+            agent: reason
+            for agent, reason in self.bound.items()
+            if agent in self._eligible and self.bar(agent) is None
         }
 
     def is_round_over(self) -> bool:
@@ -130,20 +136,25 @@ class Placing:
     def choose(self, policy: Policy, now_ms: int) -> Choice:
         """What is to be done about the task now."""
         task = self.task
-        passed = {each.agent for each in task.refusals}
-        new_round = self.is_round_over()
-        if new_round:
+        if self.is_round_over():
             if task.rounds + 1 >= task.spec.max_rounds:
                 return Choice(give_up=_nobody(task))
             until_ms = resumes_ms(task, policy)
-            if now_ms < until_ms:
-                return Choice(until_ms=until_ms)
-            passed = set()
-        elif task.call is not None:
-            bidder = self.next_bidder(passed)
+            return Choice(until_ms=until_ms) if now_ms < until_ms else self._ask({}, new_round=True)
+        if task.call is not None:
+            bidder = self.next_bidder(self.bound)
             if bidder is not None:
                 return Choice(agents=(bidder,), why=won(task, bidder))
-        return self._ask(passed, new_round=new_round)
+        choice = self._ask(self.bound)
+        return choice if choice.agents or not self.bound else self._ask_again(policy, now_ms)
+
+    def _ask_again(self, policy: Policy, now_ms: int) -> Choice:
+        """Those that have passed, after a pause: nobody else can take it now."""
+        choice = self._ask({}, new_round=True, counts_round=False)
+        if not choice.agents:
+            return Choice()
+        until_ms = resumes_ms(self.task, policy)
+        return Choice(until_ms=until_ms, counts_round=False) if now_ms < until_ms else choice
 
     def next_bidder(self, passed: Iterable[str]) -> str | None:
         """The best of those that have bid, have not passed, and could take it; None if there is none."""
@@ -166,23 +177,28 @@ class Placing:
         agent = self.sticky
         return agent != "" and agent in self._eligible and agent not in passed and self.bar(agent) is None
 
-    def _ask(self, passed: set[str], *, new_round: bool) -> Choice:
+    def _ask(
+        self, passed: Mapping[str, str], *, new_round: bool = False, counts_round: bool = True
+    ) -> Choice:
         if self._sticks(passed):
             if self._may_ask(self.sticky):
                 return Choice(
                     agents=(self.sticky,),
                     is_call=self.strategy is Strategy.CONTRACT_NET,
                     new_round=new_round,
+                    counts_round=counts_round,
                     why=f"sticky: had the last task of '{self.task.spec.placement.sticky_key}'",
                 )
             if self.task.spec.placement.waits_for_sticky:
-                return Choice()
+                return Choice(new_round=new_round)
         is_call = self.strategy is Strategy.CONTRACT_NET
         agents = self._pick(passed, self.task.spec.bidding.max_bidders if is_call else 1)
         if not agents:
-            return Choice()
+            return Choice(new_round=new_round)
         why = "" if is_call else self._why(agents[0])
-        return Choice(agents=tuple(agents), is_call=is_call, new_round=new_round, why=why)
+        return Choice(
+            agents=tuple(agents), is_call=is_call, new_round=new_round, counts_round=counts_round, why=why
+        )
 
     def _may_ask(self, agent: str) -> bool:
         return self._pool.is_free(agent) and (
@@ -195,7 +211,7 @@ class Placing:
         calls = self._holdings.calls_to(agent)
         return view is not None and self._holdings.of_agent(agent) + calls < view.max_tasks
 
-    def _pick(self, passed: set[str], count: int) -> list[str]:
+    def _pick(self, passed: Mapping[str, str], count: int) -> list[str]:
         is_call = self.strategy is Strategy.CONTRACT_NET
 
         def allows(agent: str) -> bool:
@@ -258,14 +274,8 @@ def why_chosen(
         return f"{share}, the best {of_all}" if count > 1 else f"{share}, {of_all}"
     view = pool.roster.get(agent)
     slots = view.max_tasks if view is not None else 0
-    use = f"least_loaded: {holdings.of_agent(agent)} of {slots} slots"
+    use = f"least_loaded: {holdings.of_agent(agent)} of {slots} slot{'s' if slots != 1 else ''}"
     return f"{use}, the fewest {of_all}" if count > 1 else f"{use}, {of_all}"
-
-
-def resumes_ms(task: Task, policy: Policy) -> int:
-    """End of the pause after a round in which everybody has passed (Unix ms)."""
-    pause_ms = min(policy.round_pause_last_ms, policy.round_pause_ms << min(task.rounds, 40))
-    return max(each.at_ms for each in task.refusals) + pause_ms
 
 
 def ranked_bidders(task: Task, eligible: Eligible) -> list[str]:
@@ -298,8 +308,8 @@ def won(task: Task, agent: str) -> str:
 
 def _nobody(task: Task) -> str:
     last = task.refusals[-1]
-    rounds = task.rounds + 1
-    return f"nobody took it in {rounds} round{'s' if rounds > 1 else ''}; last: {last.agent}: {last.reason}"
+    count = task.rounds + 1
+    return f"nobody took it in {count} round{'s' if count > 1 else ''}; last: {last.agent}: {last.reason}"
 
 
 def _holders_above(task: Task, find: Callable[[str], Task | None]) -> dict[str, str]:

@@ -46,6 +46,8 @@ class Refusal:
     agent: str
     reason: str
     at_ms: int
+    incarnation: int = 0
+    """As which it did: it does not bind the next one. 0: not known, binds all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,8 @@ class Attempt:
     """Of the agent."""
     spent: int = 0
     """Units, as it reported them."""
+    why: str = ""
+    """Why this agent was chosen, in words."""
 
 
 @fast_init
@@ -95,8 +99,8 @@ class Task:
     """Everything known of one task.
 
     Invariants: `holder` is set exactly in the states of `HELD`; fencing tokens only grow; `call` is set while
-    announced, while offered or running if it was awarded, and while queued after an award that was passed on:
-    the other bids still stand then.
+    announced, from then on if it was awarded, and while queued after an award that was passed on: the other
+    bids still stand then.
     """
 
     task_id: str
@@ -126,6 +130,8 @@ class Task:
     """Of this round, oldest first, at most `MAX_REFUSALS`, one per agent."""
     rounds: int = 0
     """Rounds in which everybody passed on it, since it was last worked on."""
+    pauses: int = 0
+    """Rounds, counted or broken off, since it was last worked on: each pause is twice as long as the last."""
     retry_at_ms: int | None = None
     """End of the backoff; set exactly while failed."""
     share: float | None = None

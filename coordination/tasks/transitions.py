@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from coordination.tasks import rounds
 from coordination.tasks.editing import edit, sealed
 from coordination.tasks.events import (
     INPUTS,
@@ -43,7 +44,6 @@ from coordination.tasks.limits import MAX_EARLIER_ATTEMPTS, MAX_REFUSALS
 from coordination.tasks.record import (
     ATTEMPT_TIMED_OUT,
     LEASE_EXPIRED,
-    NO_BID,
     OFFER_TIMED_OUT,
     Attempt,
     Call,
@@ -178,8 +178,7 @@ def _announced(task: Task, event: ProposalsCalled, state: State) -> Task:
     new.state = state
     new.call = Call(call=event.call, agents=called, bids_until_ms=event.bids_until_ms)
     if event.new_round:
-        new.refusals = ()
-        new.rounds = task.rounds + 1
+        rounds.begin(new, task, event)
     return sealed(new)
 
 
@@ -204,24 +203,9 @@ def _bid(task: Task, event: BidMade, state: State) -> Task:
 def _no_bids(task: Task, event: NoBids, state: State) -> Task:
     new = edit(task)
     new.state = state
-    new.refusals = _with_declined(task, event.at_ms)
+    new.refusals = rounds.with_declined(task, event.at_ms)
     new.call = None
     return sealed(new)
-
-
-def _with_declined(task: Task, at_ms: int) -> tuple[Refusal, ...]:
-    """Refusals with those of the agents called that have declined, or have not answered."""
-    call = task.call
-    assert call is not None, "an announced task has a call"
-    answers = {bid.agent: bid for bid in call.bids}
-    passed = {each.agent: each for each in task.refusals}
-    for agent in call.agents:
-        answer = answers.get(agent)
-        if answer is None:
-            passed[agent] = Refusal(agent=agent, reason=NO_BID, at_ms=at_ms)
-        elif answer.is_refusal:
-            passed[agent] = Refusal(agent=agent, reason=answer.reason, at_ms=answer.at_ms)
-    return tuple(passed.values())[-MAX_REFUSALS:]
 
 
 def _offered(task: Task, event: TaskOffered, state: State) -> Task:
@@ -238,12 +222,11 @@ def _offered(task: Task, event: TaskOffered, state: State) -> Task:
     )
     if task.call is not None:
         if task.state is State.ANNOUNCED:
-            new.refusals = _with_declined(task, event.at_ms)
+            new.refusals = rounds.with_declined(task, event.at_ms)
         if bid_of(task, event.agent) is None:
             new.call = None
     if event.new_round:
-        new.refusals = ()
-        new.rounds = task.rounds + 1
+        rounds.begin(new, task, event)
     return sealed(new)
 
 
@@ -269,10 +252,10 @@ def _begin(new: Any, task: Task, holder: Holder, started_ms: int) -> None:
         fencing_token=task.fencing_token,
         started_ms=started_ms,
         incarnation=holder.incarnation,
+        why=holder.why,
     )
     new.attempts = (*task.attempts, attempt)
-    new.refusals = ()
-    new.rounds = 0
+    rounds.forget(new)
     new.share = None
     new.note = ""
 
@@ -282,17 +265,16 @@ def _end_attempt(new: Any, task: Task, at_ms: int, error: str, spent: int | None
     new.holder = None
     if task.state is State.OFFERED:
         holder = _holder(task)
-        new.refusals = ()
-        new.rounds = 0
+        rounds.forget(new)
         new.share = None
         new.note = ""
         agent, token, incarnation = holder.agent, task.fencing_token, holder.incarnation
-        started_ms, known = holder.since_ms, 0
+        started_ms, known, why = holder.since_ms, 0, holder.why
         earlier = task.attempts
     else:
         last = task.attempts[-1]
         agent, token, incarnation = last.agent, last.fencing_token, last.incarnation
-        started_ms, known = last.started_ms, last.spent
+        started_ms, known, why = last.started_ms, last.spent, last.why
         earlier = task.attempts[:-1]
     ended = Attempt(
         agent=agent,
@@ -302,6 +284,7 @@ def _end_attempt(new: Any, task: Task, at_ms: int, error: str, spent: int | None
         error=error,
         incarnation=incarnation,
         spent=known if spent is None else max(spent, known),
+        why=why,
     )
     new.attempts = (*earlier, ended)
 
@@ -316,13 +299,15 @@ def _accepted(task: Task, event: OfferAccepted, state: State) -> Task:
 
 
 def _passed_on(task: Task, event: OfferRefused | OfferTimedOut, state: State) -> Task:
-    agent = _holder(task).agent
+    holder = _holder(task)
+    agent, incarnation = holder.agent, holder.incarnation
     reason = event.reason if isinstance(event, OfferRefused) else OFFER_TIMED_OUT
     others = [refusal for refusal in task.refusals if refusal.agent != agent]
     new = edit(task)
     new.state = state
     new.holder = None
-    new.refusals = (*others, Refusal(agent=agent, reason=reason, at_ms=event.at_ms))[-MAX_REFUSALS:]
+    passed = Refusal(agent=agent, reason=reason, at_ms=event.at_ms, incarnation=incarnation)
+    new.refusals = (*others, passed)[-MAX_REFUSALS:]
     return sealed(new)
 
 
@@ -353,7 +338,7 @@ def _completed(task: Task, event: TaskCompleted, state: State) -> Task:
     new = edit(task)
     new.state = state
     _end_attempt(new, task, event.at_ms, "", event.spent)
-    new.call = None
+    new.call = rounds.kept_call(task)
     new.result = event.result
     new.result_bytes = event.result_bytes
     new.result_reference = event.result_reference
@@ -435,7 +420,7 @@ def _ended(task: Task, state: State, at_ms: int, reason: str, *, error: str) -> 
     if task.holder is not None and task.state is not State.OFFERED:
         _end_attempt(new, task, at_ms, error, None)
     new.holder = None
-    new.call = None
+    new.call = rounds.kept_call(task)
     new.waits_for = ()
     new.retry_at_ms = None
     new.reason = reason
@@ -455,10 +440,10 @@ def _redriven(task: Task, event: TaskRedriven, state: State) -> Task:
     new.state = state
     new.spec = spec
     new.queued_at_ms = event.at_ms
+    new.call = None
     new.attempts = attempts
     new.first_attempt = len(attempts)
-    new.refusals = ()
-    new.rounds = 0
+    rounds.forget(new)
     new.share = None
     new.note = ""
     new.reason = ""

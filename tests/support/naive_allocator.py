@@ -16,7 +16,7 @@ from coordination.tasks.events import ProposalsCalled, TaskOffered
 from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_REFUSALS, Policy
 from coordination.tasks.queues import ANY, QueueSettings, RateLimit
-from coordination.tasks.record import Task, TasksState
+from coordination.tasks.record import Refusal, Task, TasksState
 from coordination.tasks.roster import AgentView, Roster
 from coordination.tasks.spec import Criterion, Strategy
 
@@ -140,20 +140,27 @@ class NaiveAllocator:
         if not any(self.has_room(view, task.spec.queue) for view in eligible.values()):
             return None
         allowed = [agent for agent in eligible if not self.is_barred(task, agent)]
-        passed = {each.agent for each in task.refusals}
+        passed = {each.agent for each in task.refusals if self.binds(each)}
         round_over = bool(passed & {*allowed}) and passed >= {*allowed}
         if task.refusals and (round_over or len(task.refusals) >= MAX_REFUSALS):
             if task.rounds + 1 >= task.spec.max_rounds:
                 return "dead", ()
-            pause_ms = min(self.policy.round_pause_ms * 2**task.rounds, self.policy.round_pause_last_ms)
-            if self.now_ms < max(each.at_ms for each in task.refusals) + pause_ms:
-                return None
-            passed = set()
-        elif task.call is not None:
+            return None if self.is_pausing(task) else self._ask(task, allowed)
+        if task.call is not None:
             bidder = self.best_bidder(task, [each for each in allowed if each not in passed])
             if bidder is not None:
                 return "offer", (bidder,)
-        return self._ask(task, [agent for agent in allowed if agent not in passed])
+        asked = self._ask(task, [agent for agent in allowed if agent not in passed])
+        is_again = asked is None and bool(passed) and not self.is_pausing(task)
+        return self._ask(task, allowed) if is_again else asked
+
+    def binds(self, refusal: Refusal) -> bool:
+        view = self.roster.agents.get(refusal.agent)
+        return view is None or view.incarnation <= refusal.incarnation
+
+    def is_pausing(self, task: Task) -> bool:
+        pause_ms = min(self.policy.round_pause_ms * 2**task.pauses, self.policy.round_pause_last_ms)
+        return self.now_ms < max(each.at_ms for each in task.refusals) + pause_ms
 
     def best_bidder(self, task: Task, allowed: list[str]) -> str | None:
         assert task.call is not None

@@ -93,6 +93,7 @@ class Twin(RuleBasedStateMachine):
         self.naive = NaiveAllocator(self.model.state, self.roster, POLICY)
         self.now_ms = 1_000
         self.count = 0
+        self.incarnations = dict.fromkeys(AGENTS, 1)
 
     @initialize(found=st.lists(profiles, min_size=2, max_size=3))
     def begin(self, found: list[Facts]) -> None:
@@ -108,7 +109,12 @@ class Twin(RuleBasedStateMachine):
     )
     def enroll(self, agent: str, facts: Facts, max_tasks: int, status: str, load: float) -> None:
         view = AgentView(
-            agent=agent, incarnation=1, max_tasks=max_tasks, status=status, facts=facts, load=load
+            agent=agent,
+            incarnation=self.incarnations[agent],
+            max_tasks=max_tasks,
+            status=status,
+            facts=facts,
+            load=load,
         )
         self.roster.put(view)
 
@@ -123,7 +129,16 @@ class Twin(RuleBasedStateMachine):
     @rule(agent=st.sampled_from(AGENTS))
     def leave(self, agent: str) -> None:
         self.roster.remove(agent)
-        self.send(TakeBack(sightings=(Sighting(agent=agent, incarnation=1, is_gone=True),)))
+        incarnation = self.incarnations[agent]
+        self.send(TakeBack(sightings=(Sighting(agent=agent, incarnation=incarnation, is_gone=True),)))
+
+    @rule(agent=st.sampled_from(AGENTS))
+    def restart(self, agent: str) -> None:
+        self.incarnations[agent] += 1
+        view = self.roster.get(agent)
+        if view is not None:
+            self.roster.put(replace(view, incarnation=self.incarnations[agent]))
+            self.send(TakeBack(sightings=(Sighting(agent=agent, incarnation=self.incarnations[agent]),)))
 
     @rule(
         capability=st.sampled_from(CAPABILITIES),

@@ -7,6 +7,7 @@ import pytest
 from coordination.tasks.commands import CancelTask
 from coordination.tasks.events import BidMade, NoBids
 from coordination.tasks.lifecycle import Input, State
+from coordination.tasks.limits import MAX_KEPT_BIDS
 from coordination.tasks.pushes import CallForProposals, ProposalRejected, TaskOffer
 from coordination.tasks.record import NO_BID
 from coordination.tasks.spec import Bidding, Criterion
@@ -71,8 +72,23 @@ def test_the_winner_is_offered_the_task_with_its_bid_and_the_others_are_rejected
     tasking.work(Input.ACCEPT)
     assert tasking.task().call is not None
     tasking.work(Input.COMPLETE)
-    assert tasking.task().call is None
+    assert tasking.task().call == task.call, "what was bid is told after the end, too"
     tasking.check_replay()
+
+
+def test_of_a_task_that_has_ended_a_bounded_number_of_bids_is_kept_the_winner_among_them() -> None:
+    names = [f"a{number}" for number in range(MAX_KEPT_BIDS + 5)]
+    tasking = Tasking()
+    tasking.submit()
+    tasking.call(*names)
+    for name in names:
+        tasking.happen(bid(name))
+    tasking.offer(names[-1])
+    tasking.work(Input.COMPLETE)
+    call = tasking.task().call
+    assert call is not None
+    assert [*call.agents] == [names[-1], *names[: MAX_KEPT_BIDS - 1]]
+    assert {each.agent for each in call.bids} == {*call.agents}
 
 
 def test_the_next_best_bid_stands_when_the_winner_passes() -> None:

@@ -50,7 +50,7 @@ def test_a_task_is_offered_as_soon_as_it_is_submitted() -> None:
     assert pump(tasking) == [("t", "bob")]
     holder = tasking.task().holder
     assert holder is not None
-    assert holder.why == "least_loaded: 0 of 1 slots, the only free agent"
+    assert holder.why == "least_loaded: 0 of 1 slot, the only free agent"
 
 
 def test_nothing_is_due_while_nobody_is_free() -> None:
@@ -188,6 +188,47 @@ def test_a_task_that_everybody_passes_on_is_given_up_after_its_rounds() -> None:
     assert tasking.task().state is State.DEAD_LETTERED
     assert tasking.task().reason == "nobody took it in 2 rounds; last: a: no time"
     assert tasking.model.state.allocation.fairness == {}
+
+
+def test_a_busy_agent_that_was_not_asked_does_not_keep_the_others_from_being_asked_again() -> None:
+    tasking = Tasking(policy=POLICY)
+    tasking.roster.put(agent("s1", "python"))
+    tasking.roster.put(agent("w2", "python", max_tasks=2))
+    for number in range(2):
+        tasking.submit(f"t{number}")
+    assert dict(pump(tasking)) == {"t0": "s1", "t1": "w2"}
+    tasking.submit(max_rounds=1)
+    assert pump(tasking) == [("t", "w2")]
+    pauses = []
+    for _ in range(3):
+        refuse(tasking)
+        assert pump(tasking) == []
+        due_ms = tasking.model.next_deadline_ms()
+        assert due_ms is not None
+        pauses.append(due_ms - tasking.now_ms)
+        tasking.now_ms = due_ms
+        assert pump(tasking) == [("t", "w2")]
+    assert pauses == [100, 200, 250]
+    assert (tasking.task().rounds, tasking.task().refusals) == (0, ()), "s1 has not been asked"
+    refuse(tasking)
+    tasking.work(Input.COMPLETE, "t0")
+    assert pump(tasking) == [("t", "s1")], "without a pause: it has not passed"
+    refuse(tasking)
+    pump(tasking)
+    assert tasking.task().reason == "nobody took it in 1 round; last: s1: busy"
+
+
+def test_who_passed_as_an_earlier_incarnation_is_asked_at_once_as_the_next_one() -> None:
+    tasking = room("a")
+    tasking.submit(max_rounds=1)
+    pump(tasking)
+    tasking.now_ms += POLICY.offer_timeout_ms
+    tasking.roster.put(agent("a", "python", status="offline"))
+    assert pump(tasking) == []
+    assert [(each.agent, each.incarnation) for each in tasking.task().refusals] == [("a", 1)]
+    tasking.roster.put(agent("a", "python", incarnation=2))
+    assert pump(tasking) == [("t", "a")]
+    tasking.check_replay()
 
 
 def test_those_that_were_passed_on_stand_in_nobodys_way() -> None:

@@ -119,6 +119,7 @@ def test_a_submission_is_read_as_it_was_written(event: TaskSubmitted) -> None:
         at_ms=counts,
         expires_ms=counts,
         new_round=st.booleans(),
+        counts_round=st.booleans(),
         why=texts,
     )
     | st.builds(OfferAccepted, task_id=texts, at_ms=counts, lease_expires_ms=counts)

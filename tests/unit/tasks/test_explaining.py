@@ -57,7 +57,7 @@ def test_the_agent_that_would_be_next_is_free_and_the_others_are_outranked_by_it
         ("b", "outranked"),
         ("c", "outranked"),
     ]
-    assert explanation.agents[0].text == "least_loaded: 0 of 1 slots, the fewest of 3 free agents"
+    assert explanation.agents[0].text == "least_loaded: 0 of 1 slot, the fewest of 3 free agents"
     assert explanation.agents[1].text.startswith("'a' goes first: least_loaded")
     assert (explanation.position, explanation.counts) == (1, {"free": 1, "outranked": 2})
 
