@@ -82,7 +82,7 @@ REGISTRATIONS: dict[str, tuple[str, str, str]] = {
     "an unknown field": (
         '{"capabilitys": []}',
         "invalid_request",
-        "field capabilitys: there is no such field; did you mean capabilities? there are: capabilities, labels",
+        "field capabilitys: there is no such field; did you mean capabilities? there are: ",
     ),
     "an unknown field of a capability": (
         '{"capabilities": [{"name": "a", "vers": "1.0.0"}]}',

@@ -41,7 +41,7 @@ def test_an_unknown_field_is_answered_with_the_nearest_one_and_all_that_there_ar
         ),
         (
             {"placement": {"near": [{"mark": "m", "apart": True}]}},
-            "field placement.near.0.apart: there is no such field; did you mean is_apart? there are: mark, is_",
+            "field placement.near.0.apart: there is no such field; did you mean is_apart? there are: mark",
         ),
         ({"after": [1]}, "field after.0: must be an object with task_id and perhaps on_failure"),
         ({"budget": 7}, "field budget: must be an object with tasks, cost"),
