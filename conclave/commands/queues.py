@@ -10,12 +10,14 @@ import click
 
 from conclave.commands.access import Access, ask, asks
 from conclave.commands.durations import DurationError, duration_text, read_duration_ms
-from conclave.commands.electing import read_duration
 from conclave.commands.options import json_option
-from conclave.commands.taskoptions import STRATEGIES, complete_queue
+from conclave.commands.taskoptions import STRATEGIES, complete_queue, read_lasting
+from coordination.tasks.limits import MAX_DURATION_MS, MAX_WEIGHT
 
 NONE: Final = "none"
 """In place of a value: as if it had never been set."""
+MAX_RATE: Final = 1_000_000
+"""Offers of a rate limit, as in the contract, which takes too long to load for ``--help``."""
 _RATE: Final = re.compile(r"([0-9]{1,9})/((?:[0-9]+[a-z]+)+|[a-z]+)(?::([0-9]{1,9}))?")
 _queue: Final = click.argument("queue", shell_complete=complete_queue)
 
@@ -36,6 +38,15 @@ def rate_of(text: str) -> dict[str, int] | None:
         per_ms = read_duration_ms(per if per[0].isdigit() else f"1{per}")
     except DurationError as error:
         raise click.BadParameter(str(error)) from None
+    if not 1 <= per_ms <= MAX_DURATION_MS:
+        raise click.BadParameter(
+            f"{text[:40]!r}: an interval is from 1ms to {duration_text(MAX_DURATION_MS)}"
+        )
+    for what, number in (("a rate", count), ("a burst", burst)):
+        if number is not None and not 1 <= int(number) <= MAX_RATE:
+            raise click.BadParameter(
+                f"{text[:40]!r}: {what} is 1 to {MAX_RATE} offers; to offer nothing: conclave queue pause"
+            )
     rate = {"count": int(count), "per_ms": per_ms}
     return rate if burst is None else {**rate, "burst": int(burst)}
 
@@ -72,6 +83,8 @@ def _read_weights(_: click.Context, __: click.Parameter, given: Sequence[str]) -
         key, separator, number = each.rpartition("=")
         if not separator or not (number == NONE or re.fullmatch("[0-9]{1,4}", number)):
             raise click.BadParameter(f"{each[:80]!r} is not KEY=N, for example gold=3, or KEY=none")
+        if number != NONE and not 1 <= int(number) <= MAX_WEIGHT:
+            raise click.BadParameter(f"{each[:80]!r}: a weight is from 1 to {MAX_WEIGHT}")
         weights[key] = None if number == NONE else int(number)
     return weights
 
@@ -81,6 +94,10 @@ def _read_count(_: click.Context, __: click.Parameter, given: str | None) -> int
         return given
     if not re.fullmatch("[0-9]{1,9}", given):
         raise click.BadParameter(f"{given[:40]!r} is no number of tasks, nor none")
+    if int(given) == 0:
+        raise click.BadParameter(
+            "at least 1 task, or none for no bound; to offer nothing: conclave queue pause"
+        )
     return int(given)
 
 
@@ -117,7 +134,7 @@ def show_command(*, queue: str, as_json: bool, access: Access) -> None:
 @_queue
 @click.option("--strategy", type=click.Choice(STRATEGIES), metavar="NAME", help=f"{', '.join(STRATEGIES)}.")
 @click.option(
-    "--aging", metavar="TIME", callback=read_duration, help="Waiting so long lifts by one; 0 does not."
+    "--aging", metavar="TIME", callback=read_lasting(0), help="Waiting so long lifts by one; 0 does not."
 )
 @click.option(
     "--weight",

@@ -7,9 +7,8 @@ from typing import Any, Final
 import click
 
 from conclave.commands.access import Access, ask, asks
-from conclave.commands.electing import read_duration
 from conclave.commands.options import json_option
-from conclave.commands.taskoptions import complete_schedule, read_moment, task_options
+from conclave.commands.taskoptions import complete_schedule, read_lasting, read_moment, task_options
 
 OVERLAPS: Final = ("skip", "allow", "cancel")
 CATCH_UPS: Final = ("none", "one", "all")
@@ -46,7 +45,7 @@ def show_command(*, schedule: str, as_json: bool, access: Access) -> None:
 @click.argument("schedule", shell_complete=complete_schedule)
 @click.argument("requirement")
 @click.argument("payload", required=False)
-@click.option("--every", metavar="TIME", callback=read_duration, help="At every multiple of this.")
+@click.option("--every", metavar="TIME", callback=read_lasting(), help="At every multiple of this.")
 @click.option(
     "--cron", metavar="TEXT", help="... or as crontab says: five fields, or six with seconds first."
 )
@@ -69,7 +68,7 @@ def show_command(*, schedule: str, as_json: bool, access: Access) -> None:
     show_default=True,
     help="Of times that were missed: submit none, one for all, or all.",
 )
-@click.option("--deadline", "deadline_after", metavar="TIME", callback=read_duration, help="Of each task.")
+@click.option("--deadline", "deadline_after", metavar="TIME", callback=read_lasting(), help="Of each task.")
 @task_options
 @json_option
 @asks
@@ -100,8 +99,6 @@ def set_command(
         raise click.UsageError("--time-zone is for --cron")
     if at_ms is not None and (given["start_ms"] or given["end_ms"] or given["max_count"]):
         raise click.UsageError("--at is one moment; --start, --end and --count are for the others")
-    if every == 0:
-        raise click.UsageError("--every: an interval is longer than 0")
     from conclave.commands.scheduleview import When, set_schedule  # noqa: PLC0415
 
     when = When(

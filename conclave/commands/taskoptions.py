@@ -9,15 +9,15 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
 
-from conclave.commands.durations import DurationError, read_duration_ms
-from conclave.commands.electing import read_duration
-from conclave.commands.taskmoments import MomentError, read_moment_ms
+from conclave.commands.durations import DurationError, duration_text, read_duration_ms
+from conclave.commands.taskmoments import MomentError, both, read_moment_ms
 from coordination.runtime.names import is_id
+from coordination.tasks.limits import MAX_DURATION_MS, MAX_LEASE_MS, MIN_LEASE_MS
 
 STRATEGIES: Final = ("round_robin", "least_loaded", "best_match", "contract_net")
 CRITERIA: Final = ("cost", "eta")
@@ -37,6 +37,41 @@ STATES: Final = (
     "expired",
     "skipped",
 )
+
+
+MAX_BID_MS: Final = 3_600_000
+"""As in the contract, which takes too long to load for ``--help``."""
+Callback: TypeAlias = Callable[[click.Context, click.Parameter, str | None], int | None]
+
+
+def read_lasting(least_ms: int = 1, most_ms: int = MAX_DURATION_MS) -> Callback:
+    """A callback that reads a length of time, in ms, and knows its bounds."""
+
+    def read(_: click.Context, __: click.Parameter, given: str | None) -> int | None:
+        return None if given is None else _lasting(given, least_ms, most_ms)
+
+    return read
+
+
+def _lasting(text: str, least_ms: int, most_ms: int) -> int:
+    try:
+        lasts_ms = read_duration_ms(text)
+    except DurationError as error:
+        raise click.BadParameter(str(error)) from None
+    if not least_ms <= lasts_ms <= most_ms:
+        bounds = f"from {duration_text(least_ms)} to {duration_text(most_ms)}"
+        raise click.BadParameter(f"{text[:40]} is too {'short' if lasts_ms < least_ms else 'long'}: {bounds}")
+    return lasts_ms
+
+
+def read_coming(ctx: click.Context, parameter: click.Parameter, given: str | None) -> int | None:
+    """A moment that has not passed, in ms since the Unix epoch."""
+    at_ms, now_ms = read_moment(ctx, parameter, given), time.time_ns() // 1_000_000
+    if at_ms is not None and at_ms <= now_ms:
+        raise click.BadParameter(
+            f"{str(given)[:40]} has passed ({both(at_ms, now_ms)}); give a moment to come"
+        )
+    return at_ms
 
 
 def read_moment(_: click.Context, __: click.Parameter, given: str | None) -> int | None:
@@ -79,9 +114,13 @@ def read_backoff(_: click.Context, __: click.Parameter, given: str | None) -> tu
         return None
     first, dots, last = given.partition("..")
     try:
-        return read_duration_ms(first), read_duration_ms(last) if dots else None
-    except DurationError as error:
-        raise click.BadParameter(f"{error}; write FIRST or FIRST..LAST, for example 1s..5m") from None
+        first_ms = _lasting(first, 0, MAX_DURATION_MS)
+        last_ms = _lasting(last, 0, MAX_DURATION_MS) if dots else None
+    except click.BadParameter as error:
+        raise click.BadParameter(f"{error.message}; write FIRST or FIRST..LAST, for example 1s..5m") from None
+    if last_ms is not None and last_ms < first_ms:
+        raise click.BadParameter(f"the last pause, {last[:40]}, is shorter than the first one, {first[:40]}")
+    return first_ms, last_ms
 
 
 def _unknown(given: str, known: Iterable[str]) -> str:
@@ -138,13 +177,13 @@ _OPTIONS: Final = (
     click.option(
         "--attempt-timeout",
         metavar="TIME",
-        callback=read_duration,
+        callback=read_lasting(),
         help="End an attempt that takes longer.  [default: none]",
     ),
     click.option(
         "--lease",
         metavar="TIME",
-        callback=read_duration,
+        callback=read_lasting(MIN_LEASE_MS, MAX_LEASE_MS),
         help="Longest silence of its worker.  [default: 30s]",
     ),
     click.option("--attempts", type=click.IntRange(1, 20), metavar="N", help="In all.  [default: 3]"),
@@ -183,7 +222,10 @@ _OPTIONS: Final = (
     click.option("--sticky-wait", is_flag=True, help="... and wait for it while it is busy."),
     # --- bids, for contract_net
     click.option(
-        "--bid-time", metavar="TIME", callback=read_duration, help="Gather bids so long.  [default: 1s]"
+        "--bid-time",
+        metavar="TIME",
+        callback=read_lasting(1, MAX_BID_MS),
+        help="Gather bids so long.  [default: 1s]",
     ),
     click.option(
         "--bid-by", type=click.Choice(CRITERIA), help="The best bid is the lowest.  [default: cost]"

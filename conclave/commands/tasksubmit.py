@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from conclave.commands.access import Access, ask, asks
 from conclave.commands.confirming import all_met_option, met_option
 from conclave.commands.electing import complete_proposal
 from conclave.commands.options import json_option, refuse_together
-from conclave.commands.taskoptions import read_after, read_moment, read_parent, task_options
+from conclave.commands.taskoptions import read_after, read_coming, read_moment, read_parent, task_options
 
 _OPTIONS: Final = (
     # --- when
@@ -24,14 +24,14 @@ _OPTIONS: Final = (
         "--start-by",
         "start_by_ms",
         metavar="MOMENT",
-        callback=read_moment,
+        callback=read_coming,
         help="Expires if not begun by then.",
     ),
     click.option(
         "--deadline",
         "deadline_ms",
         metavar="MOMENT",
-        callback=read_moment,
+        callback=read_coming,
         help="Expires if not ended by then.",
     ),
     # --- with regard to others
@@ -105,6 +105,7 @@ def submit_command(
         raise click.UsageError("--met: of which proposal? Give --proposal, too")
     if given["sticky_wait"] and not given["sticky_key"]:
         raise click.UsageError("--sticky-wait: for which key? Give --sticky, too")
+    _refuse_order(given)
     from conclave.commands.tasksubmitting import Leave, submit  # noqa: PLC0415 - not for --help
 
     leave = None if proposal is None else Leave(proposal, conditions_met, are_all_met)
@@ -122,6 +123,17 @@ def submit_command(
     )
     if not done:
         sys.exit(1)
+
+
+def _refuse_order(given: Mapping[str, Any]) -> None:
+    """Refuse moments that cannot come one after the other."""
+    at_ms, begin_ms, end_ms = given["run_at_ms"], given["start_by_ms"], given["deadline_ms"]
+    if begin_ms is not None and end_ms is not None and begin_ms > end_ms:
+        raise click.UsageError("--start-by is after --deadline")
+    if at_ms is not None and end_ms is not None and at_ms >= end_ms:
+        raise click.UsageError("--at is not before --deadline")
+    if at_ms is not None and begin_ms is not None and at_ms >= begin_ms:
+        raise click.UsageError("--at is not before --start-by")
 
 
 @click.command("submit-dag", short_help="Submit tasks that wait for one another.")
