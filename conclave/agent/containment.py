@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 
 from conclave.agent.errors import TaskFailed
 from conclave.agent.results import ResultError
-from conclave.work.errors import DagFailedError, TaskFailedError
+from conclave.work.errors import DagFailedError, TaskFailedError, TasksRefusedError
+from coordination.runtime.errors import RejectedError
 from coordination.runtime.failures import log_failure
 
 NOT_ITS_OWN: Final = "the handler let through a cancellation that was not its own"
@@ -94,8 +95,8 @@ def tell(error: Exception, log: Any, event: str, *, fresh_id: Callable[[], str])
     """Log what a handler raised, and say what others may know of it: always something.
 
     Args:
-        error: A `TaskFailed` and a `ResultError` are meant for others; of anything else they get the class
-            and an id that the log has.
+        error: A `TaskFailed`, a `ResultError`, the refusal of a service and the end of a task that was
+            delegated are meant for others; of anything else they get the class and an id that the log has.
         log: Knows what was worked on.
         event: What the log calls it.
         fresh_id: Gives an id.
@@ -119,6 +120,14 @@ def _told(error: Exception, log: Any, event: str, fresh_id: Callable[[], str]) -
             # Of a task that the handler delegated: its reason was meant for others from the start.
             log.warning(event, reason=str(error))
             return Told(str(error), True)
+        case RejectedError():
+            # What a service says in a refusal is for people, and has nothing secret in it. What it refuses
+            # for good it refuses the next attempt, too.
+            log.warning(event, reason=str(error))
+            return Told(str(error), bool(error.retryable))
+        case TasksRefusedError():
+            log.warning(event, reason=str(error))
+            return Told(str(error), all(each.retryable for each in error.refusals.values()))
         case ResultError():
             log.error(event, reason=str(error))
             return Told(str(error), False)

@@ -210,4 +210,4 @@ def _check_chunk(request: wire.PutRequest) -> None:
 
 
 def _unknown(sha256: str) -> RejectedError:
-    return RejectedError("unknown_artifact", f"no artifact {sha256}")
+    return RejectedError("unknown_artifact", f"artifact {sha256} is not stored")

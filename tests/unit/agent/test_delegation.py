@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from conclave import Agent, RejectedError, TaskContext, TaskFailedError, UsageError
+from conclave import (
+    Agent,
+    RejectedError,
+    TaskContext,
+    TaskFailedError,
+    TasksRefusedError,
+    UsageError,
+)
 from conclave.testing import MemoryMesh
+from coordination.tasks.wire import Reference
 from tests.support.virtual import pass_time
+from tests.unit.agent.test_task_trouble import ended
 
 
 def helper(name: str = "helper") -> Agent:
@@ -171,3 +180,52 @@ async def test_units_are_whole_numbers(memory_mesh: MemoryMesh) -> None:
 
     async with memory_mesh.join(agent):
         await memory_mesh.run_task("spend")
+
+
+async def test_a_refusal_that_the_handler_lets_through_is_told_and_not_tried_again(
+    memory_mesh: MemoryMesh,
+) -> None:
+    boss = Agent("boss")
+    attempts: list[int] = []
+
+    @boss.task("circle")
+    async def circle(context: TaskContext) -> None:
+        attempts.append(context.attempt)
+        await context.delegate("circle")
+
+    @boss.task("many")
+    async def many() -> None:
+        attempts.append(2)
+        raise TasksRefusedError([None], {0: RejectedError("too_large", "smaller, please")})
+
+    async with memory_mesh.join(boss), memory_mesh.connect("guest") as guest:
+        cyclic = await ended(memory_mesh, (await guest.submit("circle")).task_id)
+        several = await ended(memory_mesh, (await guest.submit("many")).task_id)
+    assert cyclic.reason is not None
+    assert cyclic.reason.startswith("delegation_cycle: ")
+    assert several.reason == "1 of 1 tasks were refused: task 0: too_large: smaller, please"
+    assert attempts == [1, 2]
+
+
+async def test_a_refusal_that_may_pass_is_tried_again(memory_mesh: MemoryMesh) -> None:
+    boss = Agent("boss")
+    attempts: list[int] = []
+
+    @boss.task("patient")
+    async def patient(context: TaskContext) -> None:
+        attempts.append(context.attempt)
+        raise RejectedError("overloaded", "come again", retryable=True)
+
+    async with memory_mesh.join(boss), memory_mesh.connect("guest") as guest:
+        record = await ended(memory_mesh, (await guest.submit("patient", max_attempts=2)).task_id)
+    assert record.reason == "overloaded: come again"
+    assert attempts == [1, 2]
+
+
+async def test_a_payload_that_is_not_stored_fails_for_good_and_is_named(memory_mesh: MemoryMesh) -> None:
+    nowhere = Reference(sha256="0" * 64, size_bytes=200_000)
+    async with memory_mesh.join(helper()), memory_mesh.connect("guest") as guest:
+        submitted = await guest.tasks.submit("double", payload_reference=nowhere)
+        record = await ended(memory_mesh, submitted.task_id)
+    assert record.reason == f"unknown_artifact: artifact {'0' * 64} is not stored"
+    assert len(record.attempts) == 1
