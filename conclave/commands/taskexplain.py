@@ -38,6 +38,8 @@ VERDICTS: Final = {
 }
 """Mark, word and colour by verdict."""
 _UNKNOWN: Final = ("?", "", "")
+_LABELS: Final = {"ended": "ended"}
+"""What stands before a reason that is none to wait."""
 PLAIN_COLUMNS: Final = ("KIND", "WHO", "VERDICT", "UNTIL", "TEXT")
 
 
@@ -65,9 +67,10 @@ async def explain_task(access: Access, reference: str, *, as_json: bool) -> None
 def explained(task: TaskRecord, reply: ExplainReply, *, now_ms: int, width: int) -> Group:
     """For people: the task, what it waits for, and a table of the agents."""
     parts: list[RenderableType] = [taskpage.heading(task, now_ms=now_ms, width=width), Text()]
-    rows = [("waits for", _reason(each, now_ms)) for each in reply.waiting_for]
+    rows = [(_LABELS.get(each.code, "waits for"), _reason(each, now_ms)) for each in reply.waiting_for]
     rows = rows or [("waits for", Text("nothing", style="dim"))]
-    if reply.position is not None:
+    # Being the next one says nothing while it is something else that it waits for.
+    if reply.position is not None and (reply.position > 1 or not reply.waiting_for):
         ahead = reply.position - 1
         text = "the next one" if ahead <= 0 else f"{ahead} task{'' if ahead == 1 else 's'} before it"
         rows.append(("in line", Text(text)))

@@ -17,7 +17,7 @@ from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_EXPLAINED_AGENTS
 from coordination.tasks.placing import DEFAULTS, Choice, Placing
 from coordination.tasks.record import Task
-from coordination.tasks.verdicts import AgentVerdict, Judge
+from coordination.tasks.verdicts import AgentVerdict, Judge, number
 from coordination.tasks.view import View
 
 _ORDER: Final = (
@@ -37,6 +37,25 @@ _ORDER: Final = (
     "lacks",
 )
 """Verdicts, those nearest to getting the task first."""
+_WORDS: Final = {
+    "chosen": ("has it", "have it"),
+    "free": ("could take it", "could take it"),
+    "outranked": ("goes after others", "go after others"),
+    "sticky_elsewhere": ("is not the one that it stays with", "are not the one that it stays with"),
+    "rate_limited": ("is at its rate limit", "are at their rate limit"),
+    "queue_limit": ("holds as much of the queue as it may", "hold as much of the queue as they may"),
+    "busy": ("has no free slot", "have no free slot"),
+    "refused": ("has passed on it", "have passed on it"),
+    "near": ("holds no task with the mark", "hold no task with the mark"),
+    "apart": ("holds a task that it must be apart from", "hold a task that it must be apart from"),
+    "in_chain": ("holds a task that it was delegated from", "hold a task that it was delegated from"),
+    "needs_approval": ("takes approved tasks only", "take approved tasks only"),
+    "offline": ("is not online", "are not online"),
+    "lacks": ("does not meet the requirement", "do not meet the requirement"),
+}
+"""What is said of one agent with a verdict, and of several."""
+_UNFIT: Final = frozenset({"lacks", "offline", "needs_approval"})
+_BARRED: Final = frozenset({"near", "apart", "in_chain"})
 _MAX_NAMED: Final = 5
 """Tasks that a text names."""
 
@@ -86,11 +105,9 @@ def explain(view: View, task: Task, now_ms: int) -> Explanation:
         find=view.state.find,
         sticky={},
     )
-    choice = Choice() if task.holder is not None else placing.choose(view.policy, now_ms)
-    verdicts: list[AgentVerdict] = []
-    if not task.is_ended:
-        judge = Judge(view, task, placing, pool, choice, now_ms)
-        verdicts = [judge.verdict(agent) for agent in view.roster.agents.values()]
+    is_settled = task.is_ended or task.holder is not None or task.state is State.ANNOUNCED
+    choice = Choice() if is_settled else placing.choose(view.policy, now_ms)
+    verdicts = Judge(view, task, placing, pool, choice, now_ms).verdicts()
     counts = Counter(each.verdict for each in verdicts)
     position = view.lanes.position(task.task_id)
     return Explanation(
@@ -129,7 +146,8 @@ def _waiting_for(
             text = f"attempt {len(task.attempts) - task.first_attempt} failed: {error}"
             yield WaitingFor(code="backoff", text=text, until_ms=task.retry_at_ms)
         case State.ANNOUNCED if task.call is not None:
-            text = f"{len(task.call.bids)} of {len(task.call.agents)} agents have answered the call"
+            count, of = len(task.call.bids), number(len(task.call.agents), "agent")
+            text = f"{count} of {of} {'has' if count == 1 else 'have'} answered the call"
             yield WaitingFor(code="bids", text=text, until_ms=task.call.bids_until_ms)
         case State.OFFERED if holder is not None:
             text = f"'{holder.agent}' has not answered the offer"
@@ -143,8 +161,7 @@ def _waiting_for(
         case State.QUEUED:
             yield from _queued(view, task, choice, position, counts, now_ms)
         case _:
-            text = f"{task.state.value}" + (f": {task.reason}" if task.reason else "")
-            yield WaitingFor(code="ended", text=text)
+            yield WaitingFor(code="ended", text=_ended(task))
 
 
 def _queued(
@@ -153,20 +170,35 @@ def _queued(
     """What a task waits for that is not held up by anything of its own."""
     yield from _queue_bounds(view, task, now_ms)
     if choice.until_ms is not None:
-        text = "everybody who comes into question has passed on it; after a pause they are asked again"
+        who = "everybody who comes into question" if choice.counts_round else "everybody who has a free slot"
+        text = f"{who} has passed on it; after a pause they are asked again"
         yield WaitingFor(code="round_pause", text=text, until_ms=choice.until_ms)
     elif choice.give_up:
         yield WaitingFor(code="giving_up", text=choice.give_up)
     elif choice.agents:
         ahead = (position or 1) - 1
         if ahead:
-            text = f"{ahead} task{'s' if ahead > 1 else ''} of queue '{task.spec.queue}' go first"
+            text = (
+                f"{number(ahead, 'task')} of queue '{task.spec.queue}' {'goes' if ahead == 1 else 'go'} first"
+            )
             yield WaitingFor(code="behind", text=text)
-    elif not counts.keys() - {"lacks", "offline", "needs_approval"}:
-        yield WaitingFor(code="no_match", text=f"nobody may be asked{_counted(counts)}")
     else:
-        text = f"nobody who comes into question has a free slot{_counted(counts)}"
-        yield WaitingFor(code="all_busy", text=text)
+        code, text = _headline(counts)
+        yield WaitingFor(code=code, text=text + _counted(counts))
+
+
+def _headline(counts: Counter[str]) -> tuple[str, str]:
+    """Code and text of why nobody can be asked now."""
+    kinds = {verdict for verdict in counts if counts[verdict]} - _UNFIT
+    if not kinds:
+        return "no_match", "nobody may be asked"
+    if kinds <= _BARRED:
+        return "barred", "nobody who could do it may have it now"
+    if "sticky_elsewhere" in kinds:
+        return "all_busy", "the agent that it stays with has no free slot"
+    if "refused" in kinds:
+        return "all_busy", "nobody who has not passed on it has a free slot"
+    return "all_busy", "nobody who comes into question has a free slot"
 
 
 def _queue_bounds(view: View, task: Task, now_ms: int) -> Iterator[WaitingFor]:
@@ -178,7 +210,8 @@ def _queue_bounds(view: View, task: Task, now_ms: int) -> Iterator[WaitingFor]:
         yield WaitingFor(code="paused", text=f"queue '{queue}' is paused{reason}")
     holdings, most = view.lanes.holdings, settings.max_held
     if most is not None and holdings.of_queue(queue) + holdings.calls_in(queue) >= most:
-        yield WaitingFor(code="queue_limit", text=f"agents hold {most} tasks of queue '{queue}', the bound")
+        held = number(most, "task")
+        yield WaitingFor(code="queue_limit", text=f"agents hold {held} of queue '{queue}', the bound")
     limit = limiting.of_capability(settings, task.spec)
     if limit is not None:
         bucket = allocation.buckets.get(limiting.capability_key(task.spec))
@@ -188,8 +221,15 @@ def _queue_bounds(view: View, task: Task, now_ms: int) -> Iterator[WaitingFor]:
             yield WaitingFor(code="rate_limited", text=text, until_ms=ready_ms)
 
 
+def _ended(task: Task) -> str:
+    if task.state is State.COMPLETED and task.attempts:
+        count = len(task.attempts) - task.first_attempt
+        return f"completed by '{task.attempts[-1].agent}' in attempt {count}"
+    return task.state.value + (f": {task.reason}" if task.reason else "")
+
+
 def _counted(counts: Counter[str]) -> str:
-    told = [f"{counts[verdict]} {verdict}" for verdict in _ORDER if counts[verdict]]
+    told = [f"{counts[each]} {_WORDS[each][counts[each] > 1]}" for each in _ORDER if counts[each]]
     return f" ({', '.join(told)})" if told else ": no agent is registered"
 
 

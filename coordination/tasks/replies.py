@@ -169,8 +169,9 @@ class WaitReason(Reply):
     """Something that a task waits for."""
 
     code: str
-    """``paused``, ``rate_limited``, ``no_match``, ``all_busy``, ``behind``, ``backoff``, ``scheduled``,
-    ``dependencies``, ``bids``, ``offer``, ``lease``, ``round_pause``, ``canceling`` or ``ended``."""
+    """``paused``, ``rate_limited``, ``no_match``, ``barred``, ``all_busy``, ``behind``, ``backoff``,
+    ``scheduled``, ``dependencies``, ``bids``, ``offer``, ``lease``, ``round_pause``, ``giving_up``,
+    ``canceling`` or ``ended``."""
     text: str
     until_ms: int | None = None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coordination.requirements import Facts
 from coordination.tasks import eligibility
+from coordination.tasks.hindsight import Hindsight
 from coordination.tasks.lifecycle import State
 from coordination.tasks.placing import Choice, Placing
 from coordination.tasks.record import Task
@@ -49,8 +50,25 @@ class Judge:
         self._choice = choice
         self._now_ms = now_ms
         # Those that a new round asks again have not refused any more.
-        self._refused = {} if choice.new_round else {each.agent: each.reason for each in task.refusals}
+        self._refused = {} if choice.new_round else placing.bound
+        self._hindsight = Hindsight(task) if task.holder is not None or task.is_ended else None
         self._lacking: dict[int, tuple[str, ...]] = {}
+
+    def verdicts(self) -> list[AgentVerdict]:
+        """What is true of every agent that is known, or was when it was asked.
+
+        Of a task that ended without anybody having had it, only what the agents said that were asked.
+        """
+        agents, hindsight = self._view.roster.agents, self._hindsight
+        if hindsight is None:
+            return [self.verdict(agent) for agent in agents.values()]
+        found = [self.verdict(agent) for agent in agents.values()] if hindsight.winner else []
+        seen = agents if hindsight.winner else ()
+        for agent in hindsight.named:
+            told = hindsight.told(agent) if agent not in seen else None
+            if told is not None:
+                found.append(AgentVerdict(agent=agent, verdict=told[0], text=told[1]))
+        return found
 
     def verdict(self, agent: AgentView) -> AgentVerdict:
         """What is true of `agent`."""
@@ -59,8 +77,9 @@ class Judge:
 
     def _judge(self, agent: AgentView) -> tuple[str, str, tuple[str, ...]]:
         task, spec = self._task, self._task.spec
-        if task.holder is not None and task.holder.agent == agent.agent:
-            return "chosen", task.holder.why or "was asked", ()
+        told = self._hindsight.told(agent.agent) if self._hindsight is not None else None
+        if told is not None:
+            return *told, ()
         # The call of a task that waits again after its award is over: only the bids still stand.
         if task.state is State.ANNOUNCED and task.call is not None and agent.agent in task.call.agents:
             return "chosen", self._called(agent.agent), ()
@@ -78,6 +97,10 @@ class Judge:
     def _judge_eligible(self, agent: AgentView) -> tuple[str, str]:
         """Of an agent that is online and meets the requirement."""
         bar = self._placing.bar(agent.agent)
+        if self._hindsight is not None:
+            # Marks and slots are as they are now: what they were then is not known any more.
+            is_above = bar is not None and bar.verdict == "in_chain" and not self._task.is_ended
+            return (bar.verdict, bar.text) if bar and is_above else ("outranked", self._hindsight.beaten())
         if bar is not None:
             return bar.verdict, bar.text
         if agent.agent in self._refused:
@@ -92,15 +115,17 @@ class Judge:
         holdings, queue = self._view.lanes.holdings, self._task.spec.queue
         held = holdings.of_agent(agent.agent)
         if held >= agent.max_tasks:
-            return "busy", f"holds {held} tasks, and has {agent.max_tasks} slots"
+            return "busy", f"holds {number(held, 'task')}, and has {number(agent.max_tasks, 'slot')}"
         ready_ms = self._pool.ready_ms(agent.agent, self._now_ms)
         if ready_ms > self._now_ms:
             return "rate_limited", f"at the rate limit of queue '{queue}' until {ready_ms}"
         count = holdings.of_queue_by(queue, agent.agent)
-        return "queue_limit", f"holds {count} tasks of queue '{queue}', the bound for one agent"
+        return "queue_limit", f"holds {number(count, 'task')} of queue '{queue}', the bound for one agent"
 
     def _beaten(self, agent: AgentView) -> tuple[str, str]:
         placing, choice = self._placing, self._choice
+        if self._task.state is State.ANNOUNCED:
+            return "outranked", "was not called for proposals"
         if placing.sticky and (choice.agents == (placing.sticky,) or placing.waits_for_sticky(self._refused)):
             return "sticky_elsewhere", f"the task stays with '{placing.sticky}'"
         if placing.strategy is Strategy.CONTRACT_NET and not placing.may_call(agent.agent):
@@ -129,3 +154,8 @@ class Judge:
                 )
             self._lacking[id(facts)] = found
         return found
+
+
+def number(count: int, thing: str) -> str:
+    """``1 task``, ``2 tasks``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

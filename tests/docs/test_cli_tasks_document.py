@@ -50,12 +50,13 @@ def test_the_explanation_is_what_is_shown() -> None:
             "waiting_for": [
                 {
                     "code": "all_busy",
-                    "text": "nobody who comes into question has a free slot (1 busy, 1 refused, 1 lacks)",
+                    "text": "nobody who has not passed on it has a free slot (1 has no free slot, 1 has "
+                    "passed on it, 1 does not meet the requirement)",
                 }
             ],
             "agents": [
                 {"agent": "ada", "verdict": "busy", "text": "holds 2 tasks, and has 2 slots"},
-                {"agent": "bob", "verdict": "refused", "text": "passed on it in this round: no scanner"},
+                {"agent": "bob", "verdict": "refused", "text": "passed on it: no scanner"},
                 {
                     "agent": "carol",
                     "verdict": "lacks",

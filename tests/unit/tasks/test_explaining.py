@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from coordination.tasks.commands import RefuseOffer
+from coordination.tasks.commands import Bid, RefuseOffer
 from coordination.tasks.explaining import Explanation, explain
 from coordination.tasks.lifecycle import Input, State
 from coordination.tasks.limits import MAX_EXPLAINED_AGENTS
 from coordination.tasks.queues import QueueSettings, RateLimit
-from coordination.tasks.spec import Nearness, Placement, Strategy
+from coordination.tasks.spec import Bidding, Nearness, Placement, Strategy
 from tests.support.allocating import agent
 from tests.support.tasking import Tasking
 
@@ -70,7 +70,7 @@ def test_an_agent_that_lacks_something_is_told_what() -> None:
         "lacks",
         ("has no capability, attribute or label 'gpu.memory_gb'",),
     )
-    assert waits_for(tasking) == {"no_match": "nobody may be asked (1 lacks)"}
+    assert waits_for(tasking) == {"no_match": "nobody may be asked (1 does not meet the requirement)"}
 
 
 def test_nobody_at_all_is_said_plainly() -> None:
@@ -93,8 +93,11 @@ def test_each_reason_why_an_agent_is_not_asked_has_its_own_verdict() -> None:
         "careful": "needs_approval",
         "other": "lacks",
     }
-    counts = "(1 busy, 1 needs_approval, 1 offline, 1 lacks)"
-    assert waits_for(tasking) == {"all_busy": f"nobody who comes into question has a free slot {counts}"}
+    assert waits_for(tasking) == {
+        "all_busy": "nobody who comes into question has a free slot (1 has no free slot, 1 takes "
+        "approved tasks only, 1 is not online, 1 does not meet the requirement)"
+    }
+    assert explained(tasking).agents[0].text == "holds 1 task, and has 1 slot"
 
 
 def test_placement_is_given_as_the_reason() -> None:
@@ -107,6 +110,46 @@ def test_placement_is_given_as_the_reason() -> None:
     assert verdicts(tasking, "near") == {"a": "free", "b": "near"}
     tasking.submit("sticky", placement=Placement(sticky_key="k", waits_for_sticky=True))
     assert verdicts(tasking, "sticky") == {"a": "free", "b": "sticky_elsewhere"}
+
+
+def test_the_headline_says_what_it_is_that_nobody_may_have_the_task_for() -> None:
+    tasking = room("a", "b", max_tasks=2)
+    tasking.submit("near", placement=Placement(near=(Nearness(mark="db"),)))
+    tasking.advance(tasking.now_ms)
+    assert waits_for(tasking, "near") == {
+        "barred": "nobody who could do it may have it now (2 hold no task with the mark)"
+    }
+    assert verdicts(tasking, "near") == {"a": "near", "b": "near"}
+
+
+def test_the_headline_of_a_task_that_stays_with_an_agent_is_that_it_waits_for_that_one() -> None:
+    tasking = room("a", "b")
+    sticky = Placement(sticky_key="k", waits_for_sticky=True)
+    tasking.submit("first", placement=sticky)
+    tasking.submit(placement=sticky)
+    tasking.advance(tasking.now_ms)
+    assert waits_for(tasking)["all_busy"].startswith("the agent that it stays with has no free slot")
+
+
+def test_that_those_with_a_free_slot_have_passed_is_said_with_the_end_of_the_pause() -> None:
+    tasking = room("a", "b")
+    tasking.submit("first")
+    tasking.advance(tasking.now_ms)
+    tasking.submit()
+    tasking.advance(tasking.now_ms)
+    refuse(tasking)
+    tasking.advance(tasking.now_ms)
+    (reason,) = explained(tasking).waiting_for
+    text = "everybody who has a free slot has passed on it; after a pause they are asked again"
+    assert (reason.code, reason.text, reason.until_ms) == ("round_pause", text, 2_000)
+    assert verdicts(tasking) == {"a": "busy", "b": "refused"}
+    tasking.now_ms = 2_000
+    assert verdicts(tasking) == {"a": "busy", "b": "free"}
+    tasking.submit("other", priority=9)
+    tasking.advance(tasking.now_ms)
+    assert waits_for(tasking)["all_busy"] == (
+        "nobody who has not passed on it has a free slot (1 has no free slot, 1 has passed on it)"
+    )
 
 
 def test_who_passed_is_told_with_its_reason_until_a_new_round() -> None:
@@ -199,6 +242,69 @@ def test_the_holder_was_chosen_and_those_called_are_told_apart_by_their_answers(
     assert {each.text for each in explained(market).agents} == {
         "was called for proposals, and has not answered"
     }
+
+
+def test_of_a_task_that_somebody_has_the_others_are_told_why_they_do_not_and_after_the_end_too() -> None:
+    tasking = room("a", "b")
+    tasking.roster.put(agent("c", "cobol"))
+    tasking.submit()
+    tasking.advance(tasking.now_ms)
+    why = "least_loaded: 0 of 1 slot, the fewest of 2 free agents"
+    told = {
+        "a": ("chosen", why),
+        "b": ("outranked", f"was not chosen then: 'a' was, {why}"),
+        "c": ("lacks", "has no capability or label 'python'"),
+    }
+
+    def texts() -> dict[str, tuple[str, str]]:
+        return {each.agent: (each.verdict, each.text) for each in explained(tasking).agents}
+
+    assert texts() == told
+    tasking.work(Input.ACCEPT)
+    assert texts() == told
+    tasking.work(Input.COMPLETE)
+    tasking.roster.remove("a")
+    assert texts() == told
+    assert waits_for(tasking) == {"ended": "completed by 'a' in attempt 1"}
+    tasking.check_replay()
+
+
+def test_who_has_bid_is_told_what_the_winner_bid_and_after_the_end_too() -> None:
+    tasking = room("a", "b", "c", "d", "e")
+    tasking.submit(strategy=Strategy.CONTRACT_NET, bidding=Bidding(max_bidders=4, bid_ms=100))
+    tasking.advance(tasking.now_ms)
+    call = tasking.task().call
+    assert call is not None
+    for name, cost in (("a", 5), ("b", 3), ("c", None)):
+        bid = Bid(
+            task_id="t", agent=name, call=call.call, cost=cost or 0, is_refusal=cost is None, reason="no time"
+        )
+        tasking.accept(bid)
+    assert verdicts(tasking)["e"] == "outranked"
+    assert waits_for(tasking)["bids"] == "3 of 4 agents have answered the call"
+    tasking.advance(tasking.now_ms + 200)
+    tasking.work(Input.ACCEPT)
+    for _ in range(2):
+        assert {each.agent: (each.verdict, each.text) for each in explained(tasking).agents} == {
+            "b": ("chosen", "bid 3, the lowest of 2"),
+            "a": ("outranked", "bid 5, the winner 3"),
+            "e": ("outranked", "was not chosen then: 'b' was, bid 3, the lowest of 2"),
+            "c": ("refused", "declined to bid: no time"),
+            "d": ("refused", "was called for proposals, and did not answer"),
+        }
+        if not tasking.task().is_ended:
+            tasking.work(Input.COMPLETE)
+
+
+def test_of_a_task_that_nobody_took_it_is_told_who_passed() -> None:
+    tasking = room("a", "b")
+    tasking.roster.set_status("b", "offline")
+    tasking.submit(max_rounds=1)
+    tasking.advance(tasking.now_ms)
+    refuse(tasking)
+    tasking.advance(tasking.now_ms)
+    assert tasking.task().state is State.DEAD_LETTERED
+    assert [(each.agent, each.text) for each in explained(tasking).agents] == [("a", "passed on it: no time")]
 
 
 def test_the_most_telling_agents_are_named_and_the_others_counted() -> None:
