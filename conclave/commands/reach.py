@@ -10,6 +10,7 @@ from typing import Final
 from conclave.address import find_url
 from conclave.commands.access import Access
 from conclave.identity.lookup import find_credentials
+from coordination.artifacts.client import ArtifactStoreError
 from coordination.registry.client import RegistryClient
 from coordination.runtime.bus import NatsBus
 from coordination.runtime.client import Caller
@@ -78,10 +79,16 @@ def _saying_how_to_get_in(access: Access, url: str, *, has_credential: bool) -> 
 
 @contextlib.contextmanager
 def _saying_what_is_missing(access: Access, url: str, service: str) -> Iterator[None]:
+    prefix = access.subjects.prefix
     try:
         yield
+    except ArtifactStoreError as error:
+        raise UnavailableError(
+            f"{error}; at {url} under the prefix {prefix!r}. Give it longer with --timeout SECONDS "
+            f"(now {access.timeout_s:g}), or start the artifact store with: conclave up, or conclave serve "
+            "artifacts"
+        ) from None
     except UnavailableError as error:
-        prefix = access.subjects.prefix
         raise UnavailableError(
             f"no {_CALLED.get(service, service)} answers at {url} under the prefix {prefix!r} ({error}); "
             f"start one with: conclave up, or conclave serve {service}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
 from coordination.artifacts import wire
@@ -18,7 +19,14 @@ _SERVICE: Final = "artifacts"
 _CHUNKS_AT_ONCE: Final = 8
 _MAX_ROUNDS: Final = 4
 """How often chunks are put that the service has lost since, before giving up."""
+_UPLOAD_PATIENCE_S: Final = 15.0
+_UPLOAD_BYTES_PER_S: Final = 1024 * 1024
+"""What a slow disk takes down, written through."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class ArtifactStoreError(UnavailableError):
+    """The artifact store did not answer while something was brought to it, or fetched from it."""
 
 
 class ArtifactsClient:
@@ -37,14 +45,17 @@ class ArtifactsClient:
         Raises:
             UsageError: It is larger than `MAX_ARTIFACT_BYTES`.
             RejectedError: ``store_full``; ``overloaded`` when the room for uploads stays occupied.
-            UnavailableError: The service does not answer.
+            ArtifactStoreError: The service does not answer: to the first chunk within the caller's patience,
+                then within 15 s and a second for each MiB, if that is longer.
         """
         if len(content) > MAX_ARTIFACT_BYTES:
             raise UsageError(f"an artifact has at most {MAX_ARTIFACT_BYTES} bytes, not {len(content)}")
         digest = hashlib.sha256(content).hexdigest()
-        # The first chunk alone: with it the service may say that it wants no others.
-        if not await self._put_chunk(digest, content, 0):
-            await self._put_others(digest, content)
+        with _naming(f"the upload of {len(content)} bytes to the artifact store was not finished"):
+            # The first chunk alone: with it the service may say that it wants no others, and whether it is
+            # there at all is known as soon as of any other service.
+            if not await self._put_chunk(digest, content, 0):
+                await self._put_others(digest, content)
         return digest
 
     async def get(self, digest: str) -> bytes:
@@ -54,11 +65,12 @@ class ArtifactsClient:
             UsageError: `digest` is not 64 hexadecimal digits.
             RejectedError: No such artifact (``unknown_artifact``).
             PeerProtocolError: What is stored there has another hash.
-            UnavailableError: The service does not answer.
+            ArtifactStoreError: The service does not answer.
         """
         _require_digest(digest)
         try:
-            content = await self._get_chunks(digest)
+            with _naming(f"artifact {digest} was not fetched from the artifact store"):
+                content = await self._get_chunks(digest)
         except RejectedError as error:
             if error.code == wire.DIGEST_MISMATCH:
                 raise PeerProtocolError(f"artifact {digest} was altered") from None
@@ -80,15 +92,19 @@ class ArtifactsClient:
         )
 
     async def _put_others(self, digest: str, content: bytes) -> None:
+        patience_s = _UPLOAD_PATIENCE_S + len(content) / _UPLOAD_BYTES_PER_S
+
         async def put(index: int) -> None:
-            await self._put_chunk(digest, content, index)
+            await self._put_chunk(digest, content, index, patience_s=patience_s)
 
         indexes: Iterable[int] = range(1, chunk_count(len(content)))
         commit = request(wire.CommitRequest, sha256=digest, size_bytes=len(content))
         for _ in range(_MAX_ROUNDS):
             await _some_at_once(indexes, put)
             try:
-                await self._caller.query(_SERVICE, "commit", commit, wire.CommitReply)
+                await self._caller.query(
+                    _SERVICE, "commit", commit, wire.CommitReply, least_patience_s=patience_s
+                )
             except RejectedError as error:
                 if error.code != wire.INCOMPLETE:
                     raise
@@ -97,7 +113,7 @@ class ArtifactsClient:
                 return
         raise UnavailableError(f"artifact {digest}: its chunks were lost {_MAX_ROUNDS} times, put it again")
 
-    async def _put_chunk(self, digest: str, content: bytes, index: int) -> bool:
+    async def _put_chunk(self, digest: str, content: bytes, index: int, *, patience_s: float = 0.0) -> bool:
         """Put one chunk; whether the whole artifact is stored."""
         start = index * CHUNK_BYTES
         body = request(
@@ -107,7 +123,8 @@ class ArtifactsClient:
             index=index,
             content=content[start : start + CHUNK_BYTES],
         )
-        return (await self._caller.query(_SERVICE, "put", body, wire.PutReply)).is_stored
+        reply = await self._caller.query(_SERVICE, "put", body, wire.PutReply, least_patience_s=patience_s)
+        return reply.is_stored
 
     async def _get_chunks(self, digest: str) -> bytes:
         first = await self._get_chunk(digest, 0)
@@ -124,6 +141,15 @@ class ArtifactsClient:
     async def _get_chunk(self, digest: str, index: int) -> wire.GetReply:
         body = request(wire.GetRequest, sha256=digest, index=index)
         return await self._caller.query(_SERVICE, "get", body, wire.GetReply)
+
+
+@contextlib.contextmanager
+def _naming(trouble: str) -> Iterator[None]:
+    """Have whoever is not answered know that it is the artifact store who does not."""
+    try:
+        yield
+    except UnavailableError as error:
+        raise ArtifactStoreError(f"{trouble}: {error}") from error
 
 
 async def _some_at_once(indexes: Iterable[int], work: Callable[[int], Awaitable[None]]) -> None:

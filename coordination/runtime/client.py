@@ -96,22 +96,41 @@ class Caller:
         trace = CURRENT_TRACE.get()
         traceparent = header_of_command(command_id, is_drawn=is_drawn) if trace is None else trace.header
         headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: traceparent}
-        return await self._call(service, verb, request, reply, headers)
+        return await self._call(service, verb, request, reply, headers, patience_s=self._patience_s)
 
-    async def query(self, service: str, verb: str, request: BaseModel, reply: type[R]) -> R:
-        """Ask `service` for `verb`; same errors as `command`."""
+    async def query(
+        self, service: str, verb: str, request: BaseModel, reply: type[R], *, least_patience_s: float = 0.0
+    ) -> R:
+        """Ask `service` for `verb`; same errors as `command`.
+
+        Args:
+            service: Name of the service.
+            verb: Its endpoint.
+            request: The body.
+            reply: Type of the answer.
+            least_patience_s: Of what takes its time: it is asked for so long, however little patience the
+                caller has with everything else.
+        """
         trace = CURRENT_TRACE.get()
         headers = {} if trace is None else {HEADER_TRACE: trace.header}
-        return await self._call(service, verb, request, reply, headers)
+        patience_s = max(self._patience_s, least_patience_s)
+        return await self._call(service, verb, request, reply, headers, patience_s=patience_s)
 
     async def _call(
-        self, service: str, verb: str, request: BaseModel | bytes, reply: type[R], headers: dict[str, str]
+        self,
+        service: str,
+        verb: str,
+        request: BaseModel | bytes,
+        reply: type[R],
+        headers: dict[str, str],
+        *,
+        patience_s: float,
     ) -> R:
         subject = self.subjects.call(service, verb, self.agent)
         payload = request if isinstance(request, bytes) else payload_of(request)
         loop = asyncio.get_running_loop()
         started_s = loop.time()
-        give_up_s = started_s + self._patience_s
+        give_up_s = started_s + patience_s
         delay_s, attempt_s = _RETRY_FIRST_S, FIRST_TIMEOUT_S
         while True:
             timeout_s = max(min(attempt_s, give_up_s - loop.time()), 0.1)
