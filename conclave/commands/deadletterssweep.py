@@ -102,7 +102,7 @@ def letter_row(task: TaskSummary) -> tuple[str, ...]:
     return (
         task.task_id,
         iso(task.finished_at_ms),
-        f"{task.attempt_count}/{task.max_attempts}",
+        taskview.tries(task),
         task.capability or "-",
         task.queue,
         task.submitter,

@@ -148,10 +148,18 @@ async def reset_queue(access: Access, queue: str, *, as_json: bool) -> None:
 
 
 async def pause_queue(access: Access, queue: str, reason: str, *, as_json: bool) -> None:
-    """Offer nothing more of it. Any name will do: a queue may be paused before its first task."""
+    """Offer nothing more of it. Any name will do: a queue may be paused before its first task.
+
+    Says on standard error that nobody knows the queue, because it may be misspelt.
+    """
     async with tasks(access) as (client, _):
+        known = [each.queue for each in await client.queues()]
         reply = await client.pause_queue(queue, reason=reason)
     _show(reply, as_json=as_json)
+    if queue not in known:
+        near = nearest(queue, known)
+        hint = f"; did you mean {near}? Undo this with: conclave queue set {queue} --reset" if near else ""
+        click.echo(f"nobody had set up queue {queue}, and no task is in it; it is paused now{hint}", err=True)
 
 
 async def resume_queue(access: Access, queue: str, *, as_json: bool) -> None:

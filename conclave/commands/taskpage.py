@@ -85,7 +85,10 @@ def _queue(task: TaskRecord) -> str:
 
 
 def _attempts(task: TaskRecord) -> str:
-    text = f"{len(task.attempts)} of {task.max_attempts}"
+    made = len(task.attempts)
+    text = f"{made} of {task.max_attempts}"
+    if task.redrives:
+        text = f"{made}, {made - task.earlier_attempts} of {task.max_attempts} since it was redriven"
     if task.timeout_ms is not None:
         text += f", each at most {duration_text(task.timeout_ms)}"
     if task.lease_ms is not None:
@@ -121,6 +124,15 @@ def budget_text(task: TaskRecord) -> str:
     if cost is not None or task.used_cost or task.cost:
         used.append(f"{task.used_cost}{_of(cost)} units")
     return ", ".join(used)
+
+
+def budget_cells(task: TaskRecord) -> tuple[str, str]:
+    """The same for pipes: tasks below it and units, each with its bound if it has one, as ``3/10``."""
+    budget = task.budget
+    bounds = (None, None) if budget is None else (budget.tasks, budget.cost)
+    pairs = zip((task.used_tasks, task.used_cost), bounds, strict=True)
+    tasks, units = (str(used) if bound is None else f"{used}/{bound}" for used, bound in pairs)
+    return tasks, units
 
 
 def _of(bound: int | None) -> str:

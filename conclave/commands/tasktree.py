@@ -23,7 +23,7 @@ from coordination.runtime.errors import RejectedError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.wire import DagMember, DagReply, TaskRecord, TaskSummary
 
-TREE_COLUMNS: Final = ("DEPTH", "ID", "PARENT", "STATE", "AGENT", "PROGRESS", "USED", "REQUIREMENT")
+TREE_COLUMNS: Final = ("DEPTH", "ID", "PARENT", "STATE", "AGENT", "PROGRESS", "BELOW", "UNITS", "REQUIREMENT")
 DAG_COLUMNS: Final = ("NAME", "ID", "STATE", "UNDONE", "AFTER", "REASON")
 DAG_STYLES: Final = {
     "running": "bold cyan",
@@ -102,7 +102,7 @@ def tree_rows(members: Sequence[TaskSummary]) -> Iterator[tuple[str, ...]]:
     """The same for pipes."""
     base = len(members[0].chain)
     for each in members:
-        used = taskpage.budget_text(each).replace(" ", "_") if isinstance(each, TaskRecord) else "-"
+        below, units = taskpage.budget_cells(each) if isinstance(each, TaskRecord) else ("-", "-")
         yield (
             str(len(each.chain) - base),
             each.task_id,
@@ -110,7 +110,8 @@ def tree_rows(members: Sequence[TaskSummary]) -> Iterator[tuple[str, ...]]:
             each.state,
             taskview.agent_of(each) or "-",
             "-" if each.share is None else f"{each.share:.0%}",
-            used,
+            below,
+            units,
             printable(each.requirement) or "-",
         )
 

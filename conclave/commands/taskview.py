@@ -174,9 +174,7 @@ def table(tasks: Sequence[TaskSummary], *, now_ms: int, width: int) -> Table:
 
 def _columns(tasks: Sequence[TaskSummary], now_ms: int, *, is_narrow: bool) -> list[_Column]:
     chars = BAR_CHARS // 2 if is_narrow else BAR_CHARS
-    tries = [
-        Text(f"{task.attempt_count}/{task.max_attempts}" if task.attempt_count else "") for task in tasks
-    ]
+    attempts = [Text(tries(task) if task.attempt_count else "") for task in tasks]
     # What is the same for all, and as by default, tells nobody anything.
     has_queues = any(each.queue != DEFAULT_QUEUE for each in tasks)
     has_priorities = any(each.priority for each in tasks)
@@ -191,7 +189,7 @@ def _columns(tasks: Sequence[TaskSummary], now_ms: int, *, is_narrow: bool) -> l
         _Column("QUEUE", queues, 14, 6),
         _Column("PRI", priorities, 3, 5, justify="right"),
         _Column("AGENT", [Text(agent_of(each)) for each in tasks], 12 if is_narrow else 14, 2),
-        _Column("TRY", tries, 5, 4, justify="right"),
+        _Column("TRY", attempts, 5, 4, justify="right"),
         _Column("PROGRESS", [progress_text(each, chars=chars) for each in tasks], chars + 5, 1),
         _Column("AGE", [Text(since(each, now_ms)) for each in tasks], 5, 3, justify="right"),
     ]
@@ -221,6 +219,11 @@ def summary(tasks: Iterable[TaskSummary]) -> Text:
     return line
 
 
+def tries(task: TaskSummary) -> str:
+    """Attempts that count, of those that it may have: ``2/3``, since the last redrive."""
+    return f"{task.attempt_count - task.earlier_attempts}/{task.max_attempts}"
+
+
 def plain_row(task: TaskSummary) -> tuple[str, ...]:
     """A task in one line for pipes; no cell is empty, and only the last one holds spaces."""
     return (
@@ -228,7 +231,7 @@ def plain_row(task: TaskSummary) -> tuple[str, ...]:
         task.state,
         agent_of(task) or "-",
         "-" if task.share is None else f"{task.share:.0%}",
-        f"{task.attempt_count}/{task.max_attempts}",
+        tries(task),
         str(task.priority),
         task.queue,
         task.submitter,

@@ -8,7 +8,7 @@ from coordination.tasks.draft import Draft
 from coordination.tasks.events import TaskCanceled
 from coordination.tasks.lifecycle import State
 from coordination.tasks.record import Task
-from coordination.tasks.standing import standing, unknown_task, wrong_state
+from coordination.tasks.standing import not_submitter, standing, unknown_task, wrong_state
 from coordination.tasks.view import View
 
 
@@ -18,11 +18,8 @@ def cancel(view: View, command: CancelTask, now_ms: int) -> Outcome | Rejected:
     if task is None:
         return unknown_task(command.task_id)
     if not _may_cancel(view, task, command.caller):
-        message = (
-            f"only {task.submitter}, who submitted task {task.task_id}, whoever holds a task that it was "
-            f"delegated from, or the operator may cancel it, not {command.caller}"
-        )
-        return Rejected(code="not_submitter", message=message)
+        above = "whoever holds a task that it was delegated from"
+        return not_submitter(task.submitter, f"task {task.task_id}", "cancel", or_whom=above)
     if task.is_ended:
         return wrong_state(task, "canceled: it has ended")
     if task.state is State.CANCELING:

@@ -21,7 +21,7 @@ from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_TICK_TASKS
 from coordination.tasks.record import Task, TasksState
 from coordination.tasks.relations import Together
-from coordination.tasks.standing import standing, unknown_task, wrong_state
+from coordination.tasks.standing import not_submitter, standing, unknown_task, wrong_state
 from coordination.tasks.submitting import overloaded
 from coordination.tasks.view import View
 
@@ -96,8 +96,7 @@ def retry(view: View, command: RetryTask, now_ms: int) -> Outcome | Rejected:
     if task is None:
         return unknown_task(command.task_id)
     if command.caller not in {task.submitter, OPERATOR}:
-        message = f"only {task.submitter}, who submitted task {task.task_id}, or the operator may retry it"
-        return Rejected(code="not_submitter", message=message)
+        return not_submitter(task.submitter, f"task {task.task_id}", "retry")
     draft = Draft(view, now_ms)
     if task.state is State.FAILED:
         after = draft.add(task, TaskRequeued(task_id=task.task_id, at_ms=now_ms))

@@ -151,6 +151,8 @@ class TaskSummary(Reply):
     max_attempts: int
     attempt_count: int = 0
     """Attempts that have begun, over all redrives."""
+    earlier_attempts: int = 0
+    """Of these, those before the last redrive, which `max_attempts` does not count."""
     submitted_at_ms: int
     traceparent: str = ""
     """The span that it was submitted from (W3C); empty for none."""

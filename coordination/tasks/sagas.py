@@ -25,6 +25,7 @@ from coordination.tasks.limits import MAX_DAG_MEMBERS, MAX_DAG_TASKS, MAX_DAGS
 from coordination.tasks.record import Task, TasksState
 from coordination.tasks.shares import is_scarce, is_too_much
 from coordination.tasks.spec import TaskSpec
+from coordination.tasks.standing import not_submitter
 from coordination.tasks.submitting import Batch, begin, overloaded, submitted_event
 from coordination.tasks.undoing import canceled_with
 from coordination.tasks.view import View
@@ -69,8 +70,7 @@ def cancel_dag(view: View, command: CancelDag, now_ms: int) -> Outcome | Rejecte
         message = f"there is no DAG {command.dag_id}, or it ended long ago; check the id"
         return Rejected(code="unknown_dag", message=message)
     if command.caller not in {dag.submitter, OPERATOR}:
-        message = f"only {dag.submitter}, who submitted DAG {dag.dag_id}, or the operator may cancel it"
-        return Rejected(code="not_submitter", message=message)
+        return not_submitter(dag.submitter, f"DAG {dag.dag_id}", "cancel")
     if dag.state in ENDED_DAGS:
         return Rejected(
             code="wrong_state",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coordination.runtime.model import Rejected
-from coordination.tasks.commands import Standing
+from coordination.tasks.commands import OPERATOR, Standing
 from coordination.tasks.record import Task
 
 
@@ -36,3 +36,21 @@ def wrong_state(task: Task, what: str) -> Rejected:
         message=f"task {task.task_id} is {task.state}, and cannot be {what}",
         details={"state": task.state.value},
     )
+
+
+def not_submitter(submitter: str, what: str, verb: str, *, or_whom: str = "") -> Rejected:
+    """The caller may not do that to what somebody else has submitted.
+
+    Args:
+        submitter: Who has.
+        what: What it is, with its id: ``task x``.
+        verb: What only they may do.
+        or_whom: Who else may, besides the operator.
+    """
+    if submitter == OPERATOR:
+        who = f"the operator, who submitted {what},"
+        who += f" or {or_whom}" if or_whom else ""
+    else:
+        who = ", ".join(filter(None, (submitter, f"who submitted {what}", or_whom)))
+        who += ", or the operator"
+    return Rejected(code="not_submitter", message=f"only {who} may {verb} it")

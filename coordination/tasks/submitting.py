@@ -241,22 +241,21 @@ def _times_problem(spec: TaskSpec, now_ms: int) -> Rejected | None:
         if at_ms is not None and at_ms <= now_ms:
             return Rejected(
                 code="deadline_passed",
-                message=f"{name} {at_ms} is not after now, {now_ms} (Unix ms); give a later one, or none",
-                details={"now_ms": now_ms},
+                message=f"{name} {at_ms} (Unix ms) has passed, now is {now_ms} (Unix ms); give a later one",
+                details={name: at_ms, "now_ms": now_ms},
             )
     if spec.start_by_ms is not None and spec.deadline_ms is not None and spec.start_by_ms > spec.deadline_ms:
-        return _invalid_times("start_by_ms", spec.start_by_ms, "is after deadline_ms", spec.deadline_ms)
+        return _invalid_times("start_by_ms", spec.start_by_ms, "is after", "deadline_ms", spec.deadline_ms)
     for name, at_ms in (("deadline_ms", spec.deadline_ms), ("start_by_ms", spec.start_by_ms)):
         if at_ms is not None and spec.run_at_ms is not None and spec.run_at_ms >= at_ms:
-            return _invalid_times("run_at_ms", spec.run_at_ms, f"is not before {name}", at_ms)
+            return _invalid_times("run_at_ms", spec.run_at_ms, "is not before", name, at_ms)
     return None
 
 
-def _invalid_times(name: str, at_ms: int, relation: str, other_ms: int) -> Rejected:
-    message = (
-        f"{name} {at_ms} {relation} {other_ms} (Unix ms): the task could never be done; mend one of them"
-    )
-    return Rejected(code="invalid_times", message=message)
+def _invalid_times(name: str, at_ms: int, relation: str, other: str, other_ms: int) -> Rejected:
+    times = f"{name} {at_ms} (Unix ms) {relation} {other} {other_ms} (Unix ms)"
+    message = f"{times}: the task could never be done; mend one of them"
+    return Rejected(code="invalid_times", message=message, details={name: at_ms, other: other_ms})
 
 
 def _approval_problem(state: TasksState, spec: TaskSpec, now_ms: int, batch: Batch | None) -> Rejected | None:

@@ -30,6 +30,7 @@ def summary_view(task: Task) -> dict[str, Any]:
         "deadline_ms": spec.deadline_ms,
         "max_attempts": spec.max_attempts,
         "attempt_count": len(task.attempts),
+        "earlier_attempts": task.first_attempt,
         "submitted_at_ms": task.submitted_at_ms,
         "traceparent": spec.traceparent,
         "approved_by": spec.approved_by,

@@ -240,6 +240,18 @@ async def test_a_queue_is_set_up_paused_and_explained(tmp_path: Path) -> None:
         assert reset["is_configured"] is False
 
 
+async def test_whoever_pauses_a_queue_that_nobody_knows_is_told_so(tmp_path: Path) -> None:
+    async with bench(tmp_path, "ada") as at:
+        assert (await at.run("queue", "set", "reports", "--max-held", "9")).status == 0
+        unknown = await at.run("queue", "pause", "reprots")
+        assert (unknown.status, "yes" in unknown.out) == (0, True)
+        assert "nobody had set up queue reprots" in unknown.err
+        assert "did you mean reports? Undo this with: conclave queue set reprots --reset" in unknown.err
+        assert (await at.run("queue", "set", "reprots", "--reset")).status == 0
+        known = await at.run("queue", "pause", "reports")
+        assert (known.status, known.err) == (0, "")
+
+
 async def test_a_schedule_is_set_up_paused_and_removed(tmp_path: Path) -> None:
     async with bench(tmp_path, "ada") as at:
         cron = ("--cron", "0 3 * * *", "--time-zone", "Europe/Berlin", "-q", "reports", "--attempts", "2")
@@ -279,7 +291,7 @@ async def test_what_cannot_be_done_is_said_in_one_line_with_a_way_out(tmp_path: 
             (("task", "submit", "ocr", "[1]"), 2, "a payload is a JSON object"),
             (("task", "submit", "ocr", "@none.json"), 2, "none.json cannot be read: No such file"),
             (("task", "submit", "ocr", "--after", "nobody"), 1, "unknown_dependency"),
-            (("task", "submit", "ocr", "--deadline", "2020-01-01"), 1, "deadline_passed"),
+            (("task", "submit", "ocr", "--after", "report-7a", "--id", "report-7a"), 1, "task_id_taken"),
             (
                 ("task", "submit-dag", "bad.yaml"),
                 2,

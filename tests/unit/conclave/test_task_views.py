@@ -366,6 +366,18 @@ def test_a_tree_has_each_task_under_the_one_it_was_delegated_from() -> None:
     assert all(len(row) == len(tasktree.TREE_COLUMNS) and " " not in "".join(row[:-1]) for row in rows)
 
 
+def test_a_tree_for_pipes_has_what_is_used_of_the_budget_in_columns_of_its_own() -> None:
+    rows = [dict(zip(tasktree.TREE_COLUMNS, row, strict=True)) for row in tasktree.tree_rows(family())]
+    assert [(row["BELOW"], row["UNITS"]) for row in rows] == [("3/10", "0/100")] + [("0", "0")] * 3
+
+
+def test_attempts_of_before_a_redrive_are_not_counted_against_the_bound() -> None:
+    attempt = {"agent": "bob", "fencing_token": 5, "started_ms": 1, "ended_ms": 2, "error": "no", "spent": 0}
+    task = shown("a", "failed", attempts=[attempt] * 6, attempt_count=6, earlier_attempts=3, redrives=1)
+    assert "6, 3 of 3 since it was redriven" in printed(taskpage.page(task, now_ms=NOW_MS, width=100))
+    assert taskview.tries(task) == "3/3"
+
+
 def test_a_child_whose_parent_is_forgotten_hangs_on_the_root() -> None:
     members = [shown("root"), shown("lost", chain=["root", "forgotten"])]
     assert "└── ○ queued  lost" in printed(tasktree.tree(members, now_ms=NOW_MS))

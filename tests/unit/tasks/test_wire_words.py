@@ -13,6 +13,7 @@ from coordination.runtime.wire import to_json
 from coordination.tasks import wire
 from coordination.tasks.asking import submission
 from coordination.tasks.client import TasksClient
+from coordination.tasks.standing import not_submitter
 from tests.support.taskroom import Worker, a_room
 
 DO = "accept, refuse, progress, complete, fail, confirm, propose"
@@ -125,3 +126,16 @@ async def test_a_list_of_ids_that_came_out_empty_deletes_nothing() -> None:
                 await sweep(task_ids=[])
         assert (await client.deadletters()).count == 1
         assert (await client.purge(everything=True)).task_ids == ("t",)
+
+
+@pytest.mark.parametrize(
+    ("submitter", "or_whom", "said"),
+    [
+        ("ada", "", "only ada, who submitted task t, or the operator may cancel it"),
+        ("ada", "its holder", "only ada, who submitted task t, its holder, or the operator may cancel it"),
+        ("operator", "", "only the operator, who submitted task t, may cancel it"),
+        ("operator", "its holder", "only the operator, who submitted task t, or its holder may cancel it"),
+    ],
+)
+def test_who_may_do_it_is_said_once_each(submitter: str, or_whom: str, said: str) -> None:
+    assert not_submitter(submitter, "task t", "cancel", or_whom=or_whom).message == said
