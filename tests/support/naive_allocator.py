@@ -160,7 +160,8 @@ class NaiveAllocator:
 
     def is_pausing(self, task: Task) -> bool:
         pause_ms = min(self.policy.round_pause_ms * 2**task.pauses, self.policy.round_pause_last_ms)
-        return self.now_ms < max(each.at_ms for each in task.refusals) + pause_ms
+        until_ms: int = max(each.at_ms for each in task.refusals) + pause_ms
+        return self.now_ms < until_ms
 
     def best_bidder(self, task: Task, allowed: list[str]) -> str | None:
         assert task.call is not None
