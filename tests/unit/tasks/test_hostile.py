@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from coordination.runtime.framing import EventCodec
 from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
 from coordination.runtime.model import Outcome, Rejected
-from coordination.tasks import dispatching, sagas, scheduling, submitting, wire
+from coordination.tasks import cron, dispatching, sagas, scheduling, submitting, wire
 from coordination.tasks.commands import (
     CancelDag,
     CancelTask,
@@ -335,7 +335,7 @@ def test_schedules_that_have_missed_many_times_are_dealt_with_in_several_ticks()
         schedule_id = f"s{number}"
         tasking.accept(SetSchedule(schedule_id=schedule_id, caller=EVE, spec=spec, recurrence=when))
     tasking.now_ms += 30 * 24 * HOUR_MS
-    with mock.patch.object(scheduling.cron, "next_ms", wraps=scheduling.cron.next_ms) as asked:
+    with mock.patch.object(cron, "next_ms", wraps=cron.next_ms) as asked:
         tasking.tick(tasking.now_ms)
     assert asked.call_count <= 2
     tasking.advance(tasking.now_ms)
