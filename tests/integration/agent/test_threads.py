@@ -97,10 +97,11 @@ async def test_a_thread_that_cannot_be_ended_keeps_its_place_and_nothing_else(
     server_mesh: ServerMesh,
 ) -> None:
     stubborn, other = Agent("a-stubborn", drain_s=0.1), Agent("other")
-    may_end = threading.Event()
+    has_begun, may_end = threading.Event(), threading.Event()
 
     @stubborn.task("long")
     def work() -> None:
+        has_begun.set()
         may_end.wait(WAIT_S)
 
     @other.task("long")
@@ -110,17 +111,21 @@ async def test_a_thread_that_cannot_be_ended_keeps_its_place_and_nothing_else(
     try:
         async with server_mesh.join(stubborn), server_mesh.connect("boss") as boss:
             first = (await boss.tasks.submit("long")).task_id
-            await in_state(server_mesh, first, "running")
+            # Running is what the service says; a handler that has not begun when it is canceled never does.
+            await server_mesh.until(has_begun.is_set)
             await boss.tasks.cancel(first)
             second = (await boss.tasks.submit("long")).task_id
 
-            async def reasons() -> list[str]:
-                return [each.reason for each in (await boss.tasks.get(second)).refusals]
+            async def waiting_for() -> list[str]:
+                return [each.code for each in (await boss.tasks.explain(second)).waiting_for]
 
-            assert await server_mesh.until(reasons) == ["busy with 1 tasks"]
+            assert await server_mesh.until(waiting_for) == ["all_busy"]
             async with server_mesh.join(other):
                 record = await in_state(server_mesh, second, "completed")
-        assert record.result == {"result": "done"}
+            assert record.result == {"result": "done"}
+            assert (await boss.tasks.get(first)).state == "canceling"
+            may_end.set()
+            await in_state(server_mesh, first, "canceled")
     finally:
         may_end.set()
 
