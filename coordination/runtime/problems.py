@@ -139,7 +139,7 @@ def _count(each: ErrorDetails, _: _Where, __: Shape | None) -> str:
     is_short = each["type"] == "too_short"
     bound = ctx["min_length" if is_short else "max_length"]
     actual = ctx.get("actual_length")
-    text = f"must have at {'least' if is_short else 'most'} {bound} {'entry' if bound == 1 else 'entries'}"
+    text = f"must have at {'least' if is_short else 'most'} {bound} {'item' if bound == 1 else 'items'}"
     return text if actual is None else f"{text}, here {actual}"
 
 

@@ -71,7 +71,7 @@ def test_what_is_wrong_in_a_task_is_said_in_the_words_of_the_contract(
         (wire.ReportRequest, {"items": [{"do": "foo"}]}, f"field items.0: do must be one of {DO}"),
         (wire.ReportRequest, {"items": [{}]}, f"field items.0: do must be one of {DO}"),
         (wire.ReportRequest, {"items": [3]}, "field items.0: must be an object"),
-        (wire.ReportRequest, {"items": []}, "field items: must have at least 1 entry, here 0"),
+        (wire.ReportRequest, {"items": []}, "field items: must have at least 1 item, here 0"),
         (
             wire.SetQueueRequest,
             {"queue": "q", "settings": {"rate_limits": {"ocr": {"counts": 1}}}},
