@@ -13,18 +13,20 @@ from conclave.work.dag import DagHandle
 from conclave.work.errors import TasksRefusedError
 from conclave.work.fields import TaskFields, wire_fields
 from conclave.work.handle import TaskHandle
+from conclave.work.jsonvalues import require_json
 from conclave.work.large import placed
 from coordination.artifacts.client import ArtifactsClient
 from coordination.requirements import Requirement
-from coordination.runtime.asking import items, mapping
+from coordination.runtime.asking import items, mapping, request
 from coordination.runtime.clock import Clock
 from coordination.runtime.errors import RejectedError, UsageError
 from coordination.tasks.client import TasksClient
 from coordination.tasks.waiting import Expected
-from coordination.tasks.wire import Parent, RefusedReply, SubmitReply, SubmitRequest
+from coordination.tasks.wire import DagTask, Parent, RefusedReply, SubmitReply, SubmitRequest
 
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_LAST_S: Final = 2.0
+_MAX_NAME_CHARS: Final = 63
 _ALONE: Final = ("approval", "conditions_met")
 
 
@@ -75,6 +77,7 @@ class WorkDesk:
             raise UsageError("compensation: only tasks of a DAG are undone; submit it by submit_dag")
         told = wire_fields(fields, now_ms=self._clock.now_ms())
         given = mapping("payload", payload)
+        require_json("payload", payload)
         if told.get("approval") is None:
             # What is approved is a payload, and none that somebody has put elsewhere.
             reference = await placed(self.artifacts, given)
@@ -136,12 +139,14 @@ class WorkDesk:
         self, tasks: Mapping[str, Mapping[str, Any]], *, dag_id: str | None = None
     ) -> DagHandle:
         """See `Session.submit_dag`."""
+        named = mapping("tasks", tasks)
+        if not named:
+            raise UsageError("tasks is empty; a DAG has at least one task, by its name")
         prepared = [
-            {**await self._prepared(each, f"tasks.{name}"), "name": name}
-            for name, each in mapping("tasks", tasks).items()
+            _dag_task(name, await self._prepared(each, f"tasks.{name}")) for name, each in named.items()
         ]
         await self.tasks.listen()
-        expected = {each["name"]: self.tasks.expected(each["task_id"]) for each in prepared}
+        expected = {each.name: self.tasks.expected(each.task_id) for each in prepared if each.task_id}
         reply = await self.tasks.submit_dag(prepared, dag_id=dag_id or self._fresh_id())
         handles = {each.name: self._handle(each, expected.get(each.name)) for each in reply.tasks}
         return DagHandle(self, reply.dag_id, handles)
@@ -164,6 +169,10 @@ class WorkDesk:
             told = wire_fields(fields, now_ms=self._clock.now_ms())
         except UsageError as error:
             raise UsageError(f"{place}: {error}") from None
+        require_json(f"{place}.payload", needs.get("payload"))
+        undone_by = told.get("compensation")
+        if isinstance(undone_by, Mapping):
+            require_json(f"{place}.compensation.payload", undone_by.get("payload"))
         reference = await placed(self.artifacts, needs.get("payload"))
         if reference is not None:
             needs.pop("payload")
@@ -176,6 +185,18 @@ class WorkDesk:
 
 
 _NEEDS: Final = ("requirement", "capability", "payload", "payload_reference", "parent", "name")
+
+
+def _dag_task(name: str, fields: Mapping[str, Any]) -> DagTask:
+    """A task of a DAG; what is wrong with it is told under the name that its submitter gave it.
+
+    Raises:
+        UsageError: It is no task.
+    """
+    try:
+        return request(DagTask.model_validate, {**fields, "name": name})
+    except UsageError as error:
+        raise UsageError(f"tasks.{str(name)[:_MAX_NAME_CHARS]}: {error}") from None
 
 
 def _refusal(answer: RefusedReply) -> RejectedError:
