@@ -105,7 +105,7 @@ async def test_python_block_runs(where: str, code: str, url: str) -> None:
                 "{'words': 10, 'chapters': 3}",
                 "3 parts, 3 units",
                 "dead_lettered: a chapter is empty",
-                "dead_lettered RejectedError",
+                "dead_lettered budget_exceeded:",
             ],
         ),
         (
