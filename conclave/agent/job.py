@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -62,6 +63,7 @@ class Job:
         "_has_place",
         "_is_handed_back",
         "_is_handling",
+        "_is_in_thread",
         "_lease",
         "_log",
         "_loop",
@@ -69,6 +71,7 @@ class Job:
         "_over",
         "_reports",
         "_started_s",
+        "_starting",
         "_still",
         "_task",
         "_trace",
@@ -105,6 +108,9 @@ class Job:
         self._is_handed_back = False
         self._has_begun = False
         self._has_place = True
+        self._is_in_thread = False
+        self._starting = threading.Lock()
+        """Whether a thread begins the handler, or it never will: decided once, on whichever side is first."""
         self._still: asyncio.Event | None = None
         """Set when the handler has really ended, in whatever thread; made for whoever waits for that."""
 
@@ -220,14 +226,20 @@ class Job:
         """Call the handler; its place is free again when it has really ended, in whatever thread."""
         self._has_begun = True
         run_task = self._duty.run_task
-        if not handler.is_async:
-            return await handler.call(arguments, lambda call: run_task(partial(self._in_thread, call)))
         try:
-            return await handler.call(arguments, run_task)
+            if handler.is_async:
+                return await handler.call(arguments, run_task)
+            return await handler.call(arguments, lambda call: run_task(partial(self._in_thread, call)))
         finally:
-            self._leave()
+            with self._starting:
+                if not self._is_in_thread:
+                    self._leave()
 
     def _in_thread(self, call: Callable[[], Any]) -> Any:
+        with self._starting:
+            if not self._has_place:
+                return None  # it was given up while it waited for a thread
+            self._is_in_thread = True
         try:
             return call()
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from conclave import Agent, TaskContext, TaskFailed, UsageError
+from conclave.agent.threads import Threads
 from conclave.testing import MemoryMesh
 from coordination.runtime.errors import PeerProtocolError
 from coordination.tasks.wire import ReportRequest, TaskRecord
@@ -171,3 +172,23 @@ async def test_an_agent_that_is_told_twice_to_end_takes_its_handlers_with_it(mem
         await boss.tasks.submit("wait")
         await pass_time(60)
         assert memory_mesh.record.on("conclave.call.tasks.report.worker") == refused, "it still hears offers"
+
+
+async def test_a_handler_that_gets_no_thread_keeps_no_place(
+    memory_mesh: MemoryMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent("worker", max_tasks=1)
+
+    @agent.task("plain")
+    def plain() -> None:
+        """Never called."""
+
+    async def no_thread(_: Threads, __: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Threads, "run", no_thread)
+    async with memory_mesh.join(agent), memory_mesh.connect("boss") as boss:
+        for _ in range(2):
+            submitted = await boss.tasks.submit("plain", max_attempts=1)
+            assert (await ended(memory_mesh, submitted.task_id)).state == "dead_lettered"
+    assert len(memory_mesh.take_failures()) == 2
