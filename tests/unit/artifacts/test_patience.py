@@ -15,6 +15,7 @@ from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.names import Subjects
+from tests.support.virtual import pass_time
 
 HASTE_S = 1.0
 """Less patience than a commit takes."""
@@ -41,7 +42,7 @@ class SlowStoreBus:
         if self._endpoint in subject:
             self._since_s = now_s if self._since_s is None else self._since_s
             if self._silent_s is None or now_s < self._since_s + self._silent_s:
-                await asyncio.sleep(timeout_s)
+                await pass_time(timeout_s)
                 raise UnavailableError(f"no answer on {subject} within {timeout_s:g} s")
         return await self._bus.request(subject, payload, timeout_s=timeout_s, **more)
 
