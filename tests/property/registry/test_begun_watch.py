@@ -37,8 +37,11 @@ class Restless(Caller):
         queries = Queries(FailureDetector())
         self._endpoints = {each.verb: each for each in queries.endpoints()}
 
-    async def query(self, service: str, verb: str, request: BaseModel, reply: type[R]) -> R:
+    async def query(
+        self, service: str, verb: str, request: BaseModel, reply: type[R], *, least_patience_s: float = 0.0
+    ) -> R:
         assert service == "registry"
+        assert not least_patience_s
         for _ in range(self.entropy.randrange(4)):
             self.change()
         if verb == "watch":
