@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final
 
@@ -49,6 +50,8 @@ class Duty:
         self._until_end: list[Subscription] = []
         self._working: set[asyncio.Task[None]] = set()
         self._on_over: list[Callable[[], None]] = []
+        self._context = contextvars.copy_context()
+        """Of whoever had the agent join: messages arrive in that of the connection."""
 
     @property
     def load(self) -> float:
@@ -80,7 +83,7 @@ class Duty:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` beside everything else; the agent waits for it when it leaves. Its failure is logged."""
-        task = asyncio.create_task(_logged(work, self.agent))
+        task = asyncio.create_task(_logged(work, self.agent), context=self._context.copy())
         self._working.add(task)
         task.add_done_callback(self._working.discard)
         return task
