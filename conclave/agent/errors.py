@@ -42,7 +42,7 @@ class TaskFailed(ConclaveError):  # noqa: N818 - what has happened, as the handl
         self.reason: str = _text(reason).encode(errors="replace").decode()
         super().__init__(self.reason)
         self.retryable = retryable
-        self.retry_after_s = _pause(retry_after_s, retryable=retryable)
+        self.retry_after_s: float | None = _pause(retry_after_s, retryable=retryable)
         if not isinstance(details, Mapping | None):
             raise UsageError(f"TaskFailed: details is a {type(details).__name__}; it is a mapping")
         self.details: Mapping[str, Any] = dict(details or {})

@@ -84,8 +84,8 @@ class Job:
     def __init__(
         self, duty: Duty, reports: Reports, alarms: Alarms, offer: TaskOffer, chosen: TaskHandler
     ) -> None:
-        self.offer = offer
-        self.chosen = chosen
+        self.offer: TaskOffer = offer
+        self.chosen: TaskHandler = chosen
         self.cancelled: Cancellation = Cancellation()
         self._duty = duty
         self._reports = reports

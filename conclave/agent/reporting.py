@@ -44,10 +44,10 @@ class Report:
         until_s: float,
         answer: asyncio.Future[StandingReply],
     ) -> None:
-        self.item = item
-        self.size_bytes = size_bytes
-        self.until_s = until_s
-        self.answer = answer
+        self.item: dict[str, Any] = item
+        self.size_bytes: int = size_bytes
+        self.until_s: float = until_s
+        self.answer: asyncio.Future[StandingReply] = answer
         self.is_sent: bool = False
 
     def settle(self, error: Exception) -> None:

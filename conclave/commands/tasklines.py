@@ -27,7 +27,7 @@ class Shown(contextlib.AbstractAsyncContextManager["Shown", None]):
     """Is told what happens; this one keeps it to itself."""
 
     def __init__(self) -> None:
-        self.board = Board()
+        self.board: Board = Board()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -54,7 +54,7 @@ class TaskFailedError(work.TaskFailedError, AssertionError):
         self, message: str, *, record: TaskRecord, why: str, failures: Sequence[Failure] = ()
     ) -> None:
         super().__init__(record.task_id, record.state, why, attempts=len(record.attempts))
-        self.args = (message,)
+        self.args: tuple[Any, ...] = (message,)
         self.record = record
         self.failures: tuple[Failure, ...] = tuple(failures)
 

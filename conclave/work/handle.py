@@ -47,7 +47,7 @@ class TaskHandle:
 
     def __init__(self, desk: WorkDesk, expected: Expected, *, is_duplicate: bool = False) -> None:
         self.task_id: str = expected.task_id
-        self.is_duplicate = is_duplicate
+        self.is_duplicate: bool = is_duplicate
         self._desk = desk
         self._expected = expected
 
