@@ -103,6 +103,7 @@ async def test_a_contract_is_called_out_bid_for_awarded_and_refused_to_the_other
 async def test_why_a_task_waits_is_explained(speak: Speak) -> None:
     ada = await speak("ada")
     await a_worker(speak)
+    await until_known(speak, 1)
     await ada.do("submit", {"requirement": "python>=9", "task_id": "t"})
     explained = await ada.do("explain", {"task_id": "t"})
     assert explained["state"] == "queued"
