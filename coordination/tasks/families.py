@@ -54,11 +54,6 @@ class Families:
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    @property
-    def has_unsettled(self) -> bool:
-        """Whether something is still to be done that follows from the end of a task or of an attempt."""
-        return bool(self._state.unsettled)
-
     def replace(self, before: Task | None, after: Task | None) -> None:
         """Take note of how an open task changed.
 
