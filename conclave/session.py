@@ -64,7 +64,12 @@ class Session:
         self.clock: Clock = clock or SystemClock()
         self.entropy: random.Random = entropy or random.SystemRandom()
         self.caller: Caller = Caller(
-            bus, agent=agent, subjects=self.subjects, patience_s=patience_s, entropy=self.entropy
+            bus,
+            agent=agent,
+            subjects=self.subjects,
+            patience_s=patience_s,
+            entropy=self.entropy,
+            takes_bundles=True,
         )
         """To call services that have no client here."""
         self.signer: Signer = CredentialsSigner(

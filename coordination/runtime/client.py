@@ -17,6 +17,7 @@ from coordination.runtime.problems import problems_of
 from coordination.runtime.trace import CURRENT_TRACE, header_of_command
 from coordination.runtime.wire import (
     HEADER_AGE,
+    HEADER_BUNDLES,
     HEADER_COMMAND_ID,
     HEADER_ERROR_CODE,
     HEADER_TIMEOUT,
@@ -47,6 +48,8 @@ class Caller:
         subjects: The deployment's subjects.
         patience_s: How long a call is retried before it gives up.
         entropy: Where command ids and jitter come from.
+        takes_bundles: Whether everything that listens in the agent's name takes several pushes of one kind in
+            one message; services are told so with every request.
     """
 
     def __init__(
@@ -57,11 +60,14 @@ class Caller:
         subjects: Subjects | None = None,
         patience_s: float = PATIENCE_S,
         entropy: random.Random | None = None,
+        takes_bundles: bool = False,
     ) -> None:
         self.bus = bus
         self.agent = require_id(agent)
         self.subjects = subjects or Subjects()
         self._patience_s = patience_s
+        self._says: dict[str, str] = {HEADER_BUNDLES: "1"} if takes_bundles else {}
+        """Headers of every request."""
         self.entropy: random.Random = entropy or random.SystemRandom()
         """For whoever needs more ids of this caller's."""
 
@@ -95,7 +101,7 @@ class Caller:
         command_id = command_id or f"{self.entropy.getrandbits(128):032x}"
         trace = CURRENT_TRACE.get()
         traceparent = header_of_command(command_id, is_drawn=is_drawn) if trace is None else trace.header
-        headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: traceparent}
+        headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: traceparent, **self._says}
         return await self._call(service, verb, request, reply, headers, patience_s=self._patience_s)
 
     async def query(
@@ -112,7 +118,9 @@ class Caller:
                 caller has with everything else.
         """
         trace = CURRENT_TRACE.get()
-        headers = {} if trace is None else {HEADER_TRACE: trace.header}
+        headers = self._says.copy()
+        if trace is not None:
+            headers[HEADER_TRACE] = trace.header
         patience_s = max(self._patience_s, least_patience_s)
         return await self._call(service, verb, request, reply, headers, patience_s=patience_s)
 

@@ -11,17 +11,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.logs import get_logger
+from coordination.runtime.wire import to_json
 from coordination.tasks import wire
 
 FIRST_ASK_S: Final = 0.05
@@ -38,6 +40,7 @@ MAX_NOTICED: Final = 64
 """Tasks of others whose notices are listened to; more are asked for each second."""
 _MAX_FETCHED: Final = 16
 """Records fetched at the same time."""
+_BUNDLE: Final = TypeAdapter(list[wire.TaskResult])
 _log = get_logger(__name__)
 
 
@@ -259,17 +262,35 @@ class Waiting:
             self._listening.set()
 
     def _hear(self, delivery: Delivery) -> None:
-        try:
-            result = wire.TaskResult.model_validate_json(delivery.payload)
-        except ValidationError:
-            _log.warning("push ignored", agent=self._caller.agent, reason="not a result")
-            return
-        if not self._settle(result) and result.state == "completed":
-            # Only that end is for ever: a dead letter may come back.
-            self._keep(result, len(delivery.payload))
+        for result in self._results_in(delivery.payload):
+            if not self._settle(result) and result.state == "completed":
+                # Only that end is for ever: a dead letter may come back.
+                self._keep(result)
 
-    def _keep(self, result: wire.TaskResult, size_bytes: int) -> None:
+    def _results_in(self, payload: bytes) -> Iterable[wire.TaskResult]:
+        """The results in a push: one, or an array of them."""
+        try:
+            if payload.startswith(b"["):
+                return _BUNDLE.validate_json(payload)
+            return (wire.TaskResult.model_validate_json(payload),)
+        except ValidationError:
+            return tuple(self._results_among(payload))
+
+    def _results_among(self, payload: bytes) -> Iterator[wire.TaskResult]:
+        """Those parts of a push that are results."""
+        try:
+            found = from_json(payload)
+        except ValueError:
+            found = None
+        for each in found if isinstance(found, list) else [found]:
+            try:
+                yield wire.TaskResult.model_validate(each)
+            except ValidationError:
+                _log.warning("push ignored", agent=self._caller.agent, reason="not a result")
+
+    def _keep(self, result: wire.TaskResult) -> None:
         self.forget(result.task_id)
+        size_bytes = len(to_json(result))
         self._kept[result.task_id] = (result, size_bytes)
         self._kept_bytes += size_bytes
         while len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from conclave import Session
 from consensus.signing import is_public_key, verify
+from coordination.runtime.bus import Delivery
+from coordination.runtime.client import Caller
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.memory import MemoryBus, MemoryExchange
+from coordination.tasks.client import TasksClient
 
 
 def session(*, seed: int = 1, credentials: Credentials | None = None) -> Session:
@@ -31,3 +34,19 @@ def test_a_session_without_credentials_signs_with_a_key_from_its_entropy() -> No
     assert verify(signer.public_key, signer.sign(b"vote"), b"vote")
     assert session().signer.public_key == signer.public_key, "the same seed makes the same session"
     assert session(seed=2).signer.public_key != signer.public_key
+
+
+async def test_a_session_takes_pushes_of_one_kind_together_and_says_so() -> None:
+    exchange = MemoryExchange()
+    service = MemoryBus(exchange, agent="tasks")
+    said: list[str | None] = []
+
+    async def answer(delivery: Delivery) -> None:
+        said.append(delivery.headers.get("Conclave-Bundles"))
+        await service.publish(delivery.reply_to, b'{"queues":[]}')
+
+    await service.subscribe("conclave.call.tasks.*.*", answer)
+    bus = MemoryBus(exchange, agent="ada")
+    await Session(bus, agent="ada").tasks.queues()
+    await TasksClient(Caller(bus, agent="ada")).queues()
+    assert said == ["1", None]

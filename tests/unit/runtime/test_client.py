@@ -144,3 +144,14 @@ async def test_a_caller_on_a_closed_bus_hears_so_at_once() -> None:
 def test_a_caller_needs_a_valid_id(agent: Any) -> None:
     with pytest.raises(UsageError):
         Caller(MemoryBus(MemoryExchange(), agent="x"), agent=agent)
+
+
+async def test_whose_listeners_take_bundles_says_so_with_every_request() -> None:
+    peer = Peer(*[(b'{"number":1}', {})] * 4)
+    await peer.start()
+    bundled = Caller(peer.caller.bus, agent="ada", subjects=Subjects(prefix="blue"), takes_bundles=True)
+    for caller in (bundled, peer.caller):
+        await caller.command("echo", "say", Ask(), Told)
+        await caller.query("echo", "say", Ask(), Told)
+    said = [delivery.headers.get("Conclave-Bundles") for delivery in peer.asked]
+    assert said == ["1", "1", None, None]
