@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass
+from threading import Lock
 from typing import Final, Protocol, Self
 
 _HEADER: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -19,6 +19,8 @@ _SAMPLED: Final = 0x01
 _ODD: Final = "13579bdf"
 """Last digits of the flags of a span that is sampled."""
 _INVALID_VERSION: Final = "ff"
+_OPEN: Final = Lock()
+"""Held while what was left open of a span is settled; nothing is waited for meanwhile."""
 
 
 class Entropy(Protocol):
@@ -28,19 +30,81 @@ class Entropy(Protocol):
         """`k` random bits."""
 
 
-@dataclass(frozen=True, slots=True)
 class TraceContext:
-    """One span of a trace.
+    """One span of a trace; immutable. Equal to another with the same ids.
 
     Invariants: neither id is all zeros.
+
+    Args:
+        trace_id: See there.
+        span_id: See there.
+        is_sampled: See there.
     """
 
-    trace_id: str
-    """32 digits of lower-case hex: the same for everything that one request led to."""
-    span_id: str
-    """16 digits of lower-case hex: this piece of work."""
-    is_sampled: bool = True
-    """Whether whoever began the trace records it."""
+    __slots__ = ("_entropy", "_is_sampled", "_parent", "_span_id", "_trace_id")
+
+    def __init__(self, trace_id: str, span_id: str, *, is_sampled: bool = True) -> None:
+        self._trace_id = trace_id
+        self._span_id = span_id
+        self._is_sampled = is_sampled
+        # What is left open is settled from these; set by `below` alone.
+        self._parent: str
+        self._entropy: Entropy
+
+    @classmethod
+    def below(cls, header: str, entropy: Entropy) -> Self:
+        """See `continued`."""
+        trace = cls("", "")
+        trace._parent = header
+        trace._entropy = entropy
+        return trace
+
+    @property
+    def trace_id(self) -> str:
+        """32 digits of lower-case hex: the same for everything that one request led to."""
+        return self._trace_id or self._read()
+
+    @property
+    def span_id(self) -> str:
+        """16 digits of lower-case hex: this piece of work."""
+        return self._span_id or self._draw()
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether whoever began the trace records it."""
+        if not self._trace_id:
+            self._read()
+        return self._is_sampled
+
+    def _read(self) -> str:
+        """See of which trace it is; threads that ask at the same time get the same."""
+        with _OPEN:
+            if not self._trace_id:
+                header = self._parent
+                if _USUAL.fullmatch(header):
+                    self._is_sampled = header[-1] in _ODD
+                    self._trace_id = header[3:35]
+                else:
+                    parent = TraceContext.parse(header) or TraceContext.begin(self._entropy)
+                    self._is_sampled = parent.is_sampled
+                    self._trace_id = parent.trace_id
+            return self._trace_id
+
+    def _draw(self) -> str:
+        """Draw the span's id, once."""
+        with _OPEN:
+            if not self._span_id:
+                self._span_id = _digits(self._entropy, 64)
+            return self._span_id
+
+    def __eq__(self, other: object) -> bool:
+        return self.header == other.header if isinstance(other, TraceContext) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.header)
+
+    def __repr__(self) -> str:
+        return f"TraceContext({self.header})"
 
     @property
     def header(self) -> str:
@@ -64,7 +128,7 @@ class TraceContext:
             return None
         if not span_id.strip("0"):
             return None
-        return cls(trace_id, span_id, bool(int(flags, 16) & _SAMPLED))
+        return cls(trace_id, span_id, is_sampled=bool(int(flags, 16) & _SAMPLED))
 
     @classmethod
     def begin(cls, entropy: Entropy) -> Self:
@@ -73,7 +137,7 @@ class TraceContext:
 
     def child(self, entropy: Entropy) -> Self:
         """A new span of the same trace, for work that this one asked for."""
-        return type(self)(self.trace_id, _digits(entropy, 64), self.is_sampled)
+        return type(self)(self.trace_id, _digits(entropy, 64), is_sampled=self.is_sampled)
 
 
 def valid_header(header: str | None) -> str:
@@ -97,11 +161,11 @@ def header_of_command(command_id: str, *, is_drawn: bool) -> str:
 
 
 def continued(header: str, entropy: Entropy) -> TraceContext:
-    """The span of work that was asked for under `header`: of its trace, or of a new one if there is none."""
-    if _USUAL.fullmatch(header):  # the parent itself is of no use
-        return TraceContext(header[3:35], _digits(entropy, 64), header[-1] in _ODD)
-    parent = TraceContext.parse(header)
-    return TraceContext.begin(entropy) if parent is None else parent.child(entropy)
+    """The span of work that was asked for under `header`: of its trace, or of a new one if there is none.
+
+    The header is read, and an id drawn, when somebody asks for it: most work calls nobody.
+    """
+    return TraceContext.below(header, entropy)
 
 
 def _digits(entropy: Entropy, bits: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -74,6 +75,53 @@ def test_work_continues_the_trace_it_was_asked_for_or_begins_one() -> None:
     entropy = random.Random(1)
     assert continued(SPEC_EXAMPLE, entropy).trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
     assert continued("garbage", entropy).trace_id != continued("", entropy).trace_id
+
+
+class CountedEntropy:
+    """Says how often it was asked."""
+
+    def __init__(self) -> None:
+        self.draws = 0
+        self._source = random.Random(3)
+
+    def getrandbits(self, k: int, /) -> int:
+        self.draws += 1
+        return self._source.getrandbits(k)
+
+
+def test_a_span_is_drawn_when_somebody_asks_for_it_and_stays() -> None:
+    entropy = CountedEntropy()
+    span = continued(SPEC_EXAMPLE, entropy)
+    assert (span.trace_id, span.is_sampled) == ("4bf92f3577b34da6a3ce929d0e0e4736", True)
+    assert entropy.draws == 0, "the trace is that of its parent"
+    drawn = span.span_id
+    assert drawn != "00f067aa0ba902b7"
+    assert span.header == f"00-{span.trace_id}-{drawn}-01"
+    assert (span.span_id, entropy.draws) == (drawn, 1)
+    assert span.child(entropy).trace_id == span.trace_id
+
+
+@pytest.mark.parametrize("header", ["", "garbage", f"00-{'0' * 32}-00f067aa0ba902b7-01"])
+def test_a_trace_that_work_begins_is_drawn_once(header: str) -> None:
+    entropy = CountedEntropy()
+    span = continued(header, entropy)
+    assert entropy.draws == 0
+    first = span.header
+    assert (span.header, span.trace_id) == (first, first[3:35])
+    assert TraceContext.parse(first) == span
+
+
+def test_a_span_of_a_trace_that_is_not_sampled_is_not_either() -> None:
+    span = continued(f"{SPEC_EXAMPLE[:-2]}00", random.Random(1))
+    assert not span.is_sampled
+    assert span.header.endswith("-00")
+
+
+def test_threads_that_ask_for_a_span_at_the_same_time_get_the_same() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for seed in range(50):
+            span = continued("", random.Random(seed))
+            assert len(set(threads.map(TraceContext.__str__, [span] * 16))) == 1
 
 
 def test_a_call_gives_its_trace_only_if_it_is_one() -> None:
