@@ -1,4 +1,4 @@
-"""The part of an agent that hears pushes of any other kind, such as ``result``."""
+"""The part of an agent that hears pushes of any other kind, such as ``result``; of a bundle, one by one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from conclave.agent.context import PushContext
 from conclave.agent.duty import Duty, Lanes
 from conclave.agent.handler import Handler
 from conclave.agent.part import Part
+from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import UsageError
 from coordination.runtime.names import require_id
+from coordination.tasks.wire import BUNDLED_KINDS
 
 _DECORATED: Final = ("task", "message", "proposal", "decision", "prompt")
 """Kinds that have decorators of their own."""
@@ -66,19 +68,25 @@ class Pushes(Part):
     async def begin(self, duty: Duty) -> None:
         """See `Part.begin`."""
 
-        async def handle(delivery: Delivery) -> None:
-            kind = delivery.subject.rpartition(".")[2]
+        async def handle(push: tuple[str, bytes]) -> None:
+            kind, body = push
             push_handler = self.handlers[kind]
             with duty.scope("", kind=kind) as (trace, log):
                 context = PushContext(duty.session, log=log, trace=trace, kind=kind)
                 try:
                     with contained():
-                        arguments = push_handler.arguments(delivery.payload, context)
+                        arguments = push_handler.arguments(body, context)
                 except ContentError as error:
                     log.warning("push ignored", reason=str(error))
                     return
                 await push_handler.handler.call(arguments, duty.run_sync)
 
         lanes = Lanes(duty, handle)
+
+        async def receive(delivery: Delivery) -> None:
+            kind, payload = delivery.subject.rpartition(".")[2], delivery.payload
+            for body in bodies_of(payload) if kind in BUNDLED_KINDS else (payload,):
+                await lanes.put(kind, (kind, body))
+
         for kind in self.handlers:
-            await duty.subscribe(kind, lambda delivery, kind=kind: lanes.put(kind, delivery))  # type: ignore[misc]
+            await duty.subscribe(kind, receive)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from coordination.runtime.errors import UnavailableError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.requests import Request
 from coordination.runtime.shard import Batch
 
-Deliver = Callable[[Push | Notice], Awaitable[None]]
+Deliver = Callable[[Sequence[Push | Notice]], Awaitable[None]]
+"""Sends the messages of one batch, in order; goes on with the others when one cannot be sent."""
 _log = get_logger(__name__)
 
 
@@ -42,16 +42,14 @@ class Flight:
         """Send its messages and give its answers: what they rest on is durable.
 
         Args:
-            deliver: Sends a push or a notice.
+            deliver: Sends the messages.
             host: For log lines.
         """
-        for message in self.batch.messages:
+        if self.batch.messages:
             try:
-                await deliver(message)
-            except UnavailableError as error:
-                _log.warning("push not sent", host=host, error=str(error))
-            except Exception:  # noqa: BLE001 - what it rests on is durable: the callers must hear of it
-                log_failure(_log, "push failed", host=host)
+                await deliver(self.batch.messages)
+            except Exception:  # noqa: BLE001 - what they rest on is durable: the callers must hear of it
+                log_failure(_log, "pushes failed", host=host)
         for request, answer in self.answers:
             try:
                 await request.respond(answer)

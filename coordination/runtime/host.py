@@ -60,7 +60,7 @@ class Host(Generic[M]):
         make_model: Makes the model in its initial state.
         journal: Where its events live.
         clock: The only source of time.
-        deliver: Sends a push or a notice; called only for what is durable.
+        deliver: Sends pushes and notices; called only for what is durable.
         entropy: The only source of randomness: ids of records, jitter of claims.
         lease: How leadership is timed.
         snapshots: When snapshots are taken.

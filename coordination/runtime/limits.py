@@ -84,6 +84,18 @@ MAX_WAITING_DELIVERIES: Final = 65_536
 MAX_WAITING_DELIVERY_BYTES: Final = 64 * 1024 * 1024
 """Payload bytes that wait for the handler of one subscription."""
 
+MAX_BUNDLE_PUSHES: Final = 256
+"""Pushes in one message: as many tasks as one request may submit or report on. More would save next to
+nothing, and whoever reads them would hold up everything else for longer."""
+
+MAX_BUNDLE_BYTES: Final = 128 * 1024
+"""Payload of a message with several pushes (``max_payload`` is 1 MiB); a larger push goes alone, as it did.
+So what is lost with one message, or waits behind it, is not much more than with the largest single push."""
+
+MAX_BUNDLE_TAKERS: Final = 65_536
+"""Agents known to take bundles: three times as many as may be registered. Whoever is forgotten gets each push
+alone until its next request."""
+
 DUPLICATE_WINDOW_S: Final = 120
 """JetStream's own deduplication of appends by message id."""
 
@@ -91,3 +103,4 @@ assert MAX_COMMAND_EVENTS_BYTES < MAX_RECORD_BYTES < 1024 * 1024
 assert MAX_PAGE_BYTES + MAX_REQUEST_BYTES < MAX_REPLY_BYTES < 1024 * 1024
 assert MAX_REQUEST_BYTES < MAX_COMMAND_EVENTS_BYTES
 assert MAX_BATCH_COMMANDS <= MAX_PENDING_COMMANDS
+assert MAX_BUNDLE_BYTES < MAX_REPLY_BYTES

@@ -22,6 +22,7 @@ from coordination.runtime.limits import DRAIN_TIMEOUT_S
 from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
+from coordination.runtime.outbox import Outbox, subject_of
 from coordination.runtime.server import Server
 from coordination.runtime.service import ServiceDefinition
 from coordination.runtime.snapshots import SnapshotPolicy
@@ -80,12 +81,7 @@ class Shell:
 
     async def deliver(self, service: str, message: Push | Notice) -> None:
         """Send a push or a notice of `service`."""
-        match message:
-            case Push():
-                subject = self.subjects.inbox(message.agent, message.kind)
-            case Notice():
-                subject = self.subjects.event(service, message.event, message.aggregate)
-        await self.bus.publish(subject, to_json(message.body))
+        await self.bus.publish(subject_of(message, service, self.subjects), to_json(message.body))
 
 
 class Runner:
@@ -117,6 +113,9 @@ class Runner:
         self._stop = asyncio.Event()
         self._journals = {shard: each for shard, each in enumerate(journals) if each is not None}
         self._by_shard: dict[int, Host[Any]] = {}
+        outbox = Outbox(
+            definition.name, bus=shell.bus, subjects=shell.subjects, bundled_kinds=definition.bundled_kinds
+        )
         for shard, journal in self._journals.items():
             assert definition.model is not None
             self._by_shard[shard] = Host(
@@ -124,7 +123,7 @@ class Runner:
                 make_model=definition.model,
                 journal=journal,
                 clock=shell.clock,
-                deliver=lambda message: shell.deliver(definition.name, message),
+                deliver=outbox.send,
                 entropy=shell.entropy,
                 lease=lease,
                 snapshots=snapshots,
@@ -137,6 +136,9 @@ class Runner:
             hosts=self._by_shard,
             shards=max(len(journals), 1),
             entropy=shell.entropy,
+            # Several processes lead the shards of one service, and any of them may hear what an agent says
+            # last: then nobody could know, and all pushes go one by one.
+            takers=outbox.takers if definition.bundled_kinds and len(journals) == 1 else None,
         )
 
     @property

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 
 from coordination.runtime.adapters import adapter_of
 from coordination.runtime.answers import Answers, CommandAnswered, CommandKey
+from coordination.runtime.bundles import BundleTakers
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
 from coordination.runtime.envelope import (
@@ -50,7 +51,14 @@ from coordination.runtime.requests import Request
 from coordination.runtime.service import Action, Call, Command, Endpoint, Query, ServiceDefinition
 from coordination.runtime.shard import as_json
 from coordination.runtime.sharding import shard_of
-from coordination.runtime.wire import HEADER_ERROR, HEADER_ERROR_CODE, HEADER_TRACE, ErrorBody, ReadyJson
+from coordination.runtime.wire import (
+    HEADER_BUNDLES,
+    HEADER_ERROR,
+    HEADER_ERROR_CODE,
+    HEADER_TRACE,
+    ErrorBody,
+    ReadyJson,
+)
 
 _log = get_logger(__name__)
 _NEVER_SHARDED: Final = 0
@@ -78,6 +86,7 @@ class Server:
         hosts: By shard, those that run in this process; none for a service without a journal.
         shards: How many there are in all.
         entropy: Where fresh ids come from.
+        takers: Where it is noted which callers take several pushes in one message; None to note nothing.
     """
 
     def __init__(
@@ -89,12 +98,14 @@ class Server:
         hosts: Mapping[int, Host[Any]] | None = None,
         shards: int = 1,
         entropy: random.Random | None = None,
+        takers: BundleTakers | None = None,
     ) -> None:
         self.definition = definition
         self._bus = bus
         self._subjects = subjects
         self._hosts = dict(hosts or {})
         self._shard_count = shards
+        self._takers = takers
         self._entropy = entropy or random.SystemRandom()
         self._own_inbox = f"{inbox_prefix(definition.name)}."
         self._endpoints = {
@@ -150,6 +161,8 @@ class Server:
                 await self._discovery.stop()
                 public, self._public = self._public, None
                 await public.drain()
+                if self._takers is not None:
+                    self._takers.clear()  # what they say from now on, others hear
 
     async def drain(self) -> None:
         """Take no more requests, finish those taken (at most `DRAIN_TIMEOUT_S`)."""
@@ -183,6 +196,8 @@ class Server:
     def _take(self, request: _ServedRequest, shard: int | None) -> None:
         try:
             check_envelope(request.delivery, request.address, is_own_inbox=request.has_own_inbox)
+            if self._takers is not None:
+                self._takers.note(request.caller, HEADER_BUNDLES in request.delivery.headers)
             served = self._endpoints.get(request.verb)
             if served is None:
                 known = ", ".join(sorted(self._endpoints))

@@ -127,6 +127,9 @@ class ServiceDefinition:
     """Work that goes on as long as this process serves, leading or not (listening to heartbeats, so that a
     standby knows what the leader knows); called with the hosts of this process before they begin, cancelled
     after the companions and before the hosts end."""
+    bundled_kinds: frozenset[str] = frozenset()
+    """Kinds of push of which several go in one message to agents that take that; their bodies are objects.
+    Only while the service has one shard (see `Runner`)."""
 
     def __post_init__(self) -> None:
         """Refuse endpoints that could never be served."""

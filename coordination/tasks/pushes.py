@@ -5,7 +5,7 @@ Fields that a reader does not know are ignored, and those that an older service 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from coordination.runtime.names import Id
 from coordination.runtime.wire import Reply
 from coordination.tasks.records import ReferenceView
 from coordination.tasks.terms import Criterion, DagState, State
+
+BUNDLED_KINDS: Final = frozenset({"result"})
+"""Of these, callers that take bundles get several in one message, as an array; the others are rare."""
 
 
 class Award(Reply):

@@ -7,7 +7,7 @@ tell from the journal's bytes alone what took effect, and how often.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Clock
+from coordination.runtime.flight import Deliver
 from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal
 from coordination.runtime.memory_store import MemoryStore, MemoryStream
@@ -119,7 +120,7 @@ class Ledger:
         self.state = state
 
 
-async def ignore(_: Push | Notice) -> None:
+async def ignore(_: Sequence[Push | Notice]) -> None:
     """Deliver nowhere."""
 
 
@@ -127,7 +128,7 @@ def ledger_host(
     store: MemoryStream | JournalStore,
     *,
     clock: Clock | None = None,
-    deliver: Callable[[Push | Notice], Awaitable[None]] = ignore,
+    deliver: Deliver = ignore,
     make_model: Callable[[], Ledger] = Ledger,
     snapshots: SnapshotPolicy | None = None,
 ) -> Host[Ledger]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,10 +87,11 @@ class HostMachine(RuleBasedStateMachine):
         """Whoever leads; older ones may not know yet that they do not."""
         return max(self.hosts, key=lambda each: (each.host.leading.is_set(), each.host.epoch))
 
-    async def deliver(self, message: Push | Notice) -> None:
-        assert isinstance(message, Notice)
+    async def deliver(self, messages: Sequence[Push | Notice]) -> None:
         stored = [event["label"] for event in self.effects()]
-        self.require(message.aggregate in stored, f"{message.aggregate} announced before it was durable")
+        for message in messages:
+            assert isinstance(message, Notice)
+            self.require(message.aggregate in stored, f"{message.aggregate} announced before it was durable")
 
     # --- what clients do
 

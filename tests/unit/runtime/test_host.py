@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -62,8 +62,8 @@ async def test_commands_that_wait_together_share_one_record() -> None:
 async def test_neither_reply_nor_notice_leaves_before_the_record_is_durable() -> None:
     sent: list[Push | Notice] = []
 
-    async def deliver(message: Push | Notice) -> None:
-        sent.append(message)
+    async def deliver(messages: Sequence[Push | Notice]) -> None:
+        sent.extend(messages)
 
     journal = HeldStore(MemoryStream())
     host = ledger_host(journal, deliver=deliver)
@@ -219,7 +219,7 @@ async def test_a_push_that_cannot_be_sent_costs_nobody_a_reply() -> None:
         ClosedError("closed"),
     ]
 
-    async def deliver(_: Push | Notice) -> None:
+    async def deliver(_: Sequence[Push | Notice]) -> None:
         raise errors.pop()
 
     host = ledger_host(MemoryStream(), deliver=deliver)

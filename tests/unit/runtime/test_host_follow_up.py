@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -66,8 +66,8 @@ def amounts(payload: bytes) -> list[int]:
 async def test_what_follows_from_a_command_is_in_its_record() -> None:
     store, sent = MemoryStream(), list[Push | Notice]()
 
-    async def deliver(message: Push | Notice) -> None:
-        sent.append(message)
+    async def deliver(messages: Sequence[Push | Notice]) -> None:
+        sent.extend(messages)
 
     host = ledger_host(store, make_model=Falling, deliver=deliver)
     async with leading(host):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -47,7 +48,7 @@ class Door:
         self.refused = state
 
 
-async def _ignore(_: Push | Notice) -> None: ...
+async def _ignore(_: Sequence[Push | Notice]) -> None: ...
 
 
 def _host(journal: MemoryStream) -> Host[Door]:

@@ -1,0 +1,59 @@
+"""Sends what a service has to say once it is durable: pushes to agents, notices to everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coordination.runtime.bundles import Bundle, BundleTakers, bundled
+from coordination.runtime.bus import Bus
+from coordination.runtime.errors import UnavailableError
+from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
+from coordination.runtime.model import Notice, Push
+from coordination.runtime.names import Subjects
+from coordination.runtime.wire import to_json
+
+_log = get_logger(__name__)
+
+
+class Outbox:
+    """The messages of one service.
+
+    Args:
+        service: Whose notices.
+        bus: Where they go.
+        subjects: The deployment's subjects.
+        bundled_kinds: Kinds of push of which several may go in one message.
+    """
+
+    def __init__(
+        self, service: str, *, bus: Bus, subjects: Subjects, bundled_kinds: frozenset[str] = frozenset()
+    ) -> None:
+        self.takers = BundleTakers()
+        """The agents that get several of those pushes in one message."""
+        self._service = service
+        self._bus = bus
+        self._subjects = subjects
+        self._kinds = bundled_kinds
+
+    async def send(self, messages: Sequence[Push | Notice]) -> None:
+        """Send the messages of one record, in order; one that cannot be sent is logged, and the others go."""
+        sent: Sequence[Push | Notice | Bundle] = messages
+        if len(messages) > 1 and self.takers:
+            sent = bundled(messages, kinds=self._kinds, takers=self.takers)
+        for message in sent:
+            try:
+                subject = subject_of(message, self._service, self._subjects)
+                payload = message.payload if isinstance(message, Bundle) else to_json(message.body)
+                await self._bus.publish(subject, payload)
+            except UnavailableError as error:
+                _log.warning("push not sent", service=self._service, error=str(error))
+            except Exception:  # noqa: BLE001 - what it rests on is durable: the others must hear of it
+                log_failure(_log, "push failed", service=self._service)
+
+
+def subject_of(message: Push | Notice | Bundle, service: str, subjects: Subjects) -> str:
+    """Where a message of `service` goes."""
+    if isinstance(message, Notice):
+        return subjects.event(service, message.event, message.aggregate)
+    return subjects.inbox(message.agent, message.kind)
