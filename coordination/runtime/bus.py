@@ -14,6 +14,7 @@ from coordination.runtime.credentials import Credentials
 from coordination.runtime.delivery import Delivery, Handler, Listener
 from coordination.runtime.names import require_id
 from coordination.runtime.nats_client import MendedClient
+from coordination.runtime.questions import Answered, Question
 
 __all__ = ["Bus", "Delivery", "Handler", "Listener", "NatsBus", "Subscription"]
 
@@ -166,6 +167,18 @@ class NatsBus:
     ) -> Delivery:
         """See `Bus.request`."""
         return await self._connection.request(subject, payload, headers, timeout_s)
+
+    def ask(
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        timeout_s: float,
+        headers: Mapping[str, str] | None,
+        on_answer: Answered,
+    ) -> Question:
+        """As `request`, without waiting: see `Connection.ask`."""
+        return self._connection.ask(subject, payload, headers, timeout_s, on_answer)
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """See `Bus.subscribe`."""

@@ -14,6 +14,7 @@ import itertools
 import random
 import secrets
 from collections import deque
+from functools import partial
 from typing import Any, Final
 
 import nats.errors
@@ -36,6 +37,7 @@ from coordination.runtime.logs import get_logger
 from coordination.runtime.names import inbox_prefix
 from coordination.runtime.nats_client import MendedClient
 from coordination.runtime.nats_protocol import STATUS, encode_publish, require_pattern
+from coordination.runtime.questions import Answered, Question, Questions, settle
 from coordination.runtime.reconnection import Reconnections
 
 PING_INTERVAL_S: Final = 5
@@ -93,8 +95,7 @@ class Connection:
         self._readers: set[asyncio.Task[None]] = set()
         self._outbound: deque[bytes] = deque()
         self._outbound_bytes = 0
-        self._asked: dict[str, tuple[asyncio.Future[Delivery], str]] = {}
-        """By the last token of the reply subject: who waits for the answer, and what was asked."""
+        self._questions = Questions()
         self._last_token = 0
         self._inbox = ""
         """Where answers arrive; another one for each client, so that no answer comes too late."""
@@ -172,10 +173,23 @@ class Connection:
 
     async def request(self, subject: str, payload: bytes, headers: Any, timeout_s: float) -> Delivery:
         """Ask and wait for the first answer; errors as in `Bus.request`."""
+        answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        question = self.ask(subject, payload, headers, timeout_s, partial(settle, answer))
+        try:
+            return await answer
+        finally:
+            question.cancel()
+
+    def ask(
+        self, subject: str, payload: bytes, headers: Any, timeout_s: float, on_answer: Answered
+    ) -> Question:
+        """Ask; `on_answer` is called, after this has returned, with the first answer or why there is none.
+
+        Raises:
+            ClosedError, UnavailableError, UsageError: As in `Bus.request`; it was not sent.
+        """
         if self.is_closed:
             raise ClosedError("the NATS connection is closed")
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Delivery] = loop.create_future()
         self._last_token += 1
         token = str(self._last_token)
         client = self.client
@@ -184,24 +198,18 @@ class Connection:
         )
         if not self.is_up:
             raise UnavailableError(f"no answer on {subject}: the NATS server is away")
-        self._asked[token] = (answer, subject)
-        limit = loop.call_later(timeout_s, _give_up, answer, subject, timeout_s)
-        try:
-            client.send(command)
-            delivery = await answer
-        finally:
-            limit.cancel()
-            del self._asked[token]
-        if not delivery.payload and delivery.headers.get(STATUS) == "503":
-            raise UnavailableError(f"nobody serves {subject}")
-        return delivery
+        question = self._questions.add(token, subject, timeout_s, on_answer)
+        client.send(command)
+        return question
 
     def _receive_answer(self, delivery: Delivery) -> None:
         token = delivery.subject[len(self._inbox) :]
-        asked = self._asked.get(token)
-        if asked is not None:
-            if not asked[0].done():
-                asked[0].set_result(delivery)
+        question = self._questions.answered(token)
+        if question is not None:
+            if not delivery.payload and delivery.headers.get(STATUS) == "503":
+                question.on_answer(UnavailableError(f"nobody serves {question.subject}"))
+            else:
+                question.on_answer(delivery)
         elif token == _ALIVE:
             self._hear_ourselves()
 
@@ -209,13 +217,9 @@ class Connection:
         if self._echo is not None and not self._echo.done():
             self._echo.set_result(None)
 
-    def _end_requests(self, error: Exception | None) -> None:
+    def _end_requests(self, error: ConclaveError | None) -> None:
         """The answers cannot come any more; without `error`, say that the connection was lost."""
-        for answer, subject in self._asked.values():
-            if not answer.done():
-                answer.set_exception(
-                    error or UnavailableError(f"no answer on {subject} before the connection was lost")
-                )
+        self._questions.end(lambda each: error or _lost(each))
 
     # Subscribing
 
@@ -309,11 +313,12 @@ class Connection:
             for interest in self._interests.values():
                 interest.is_denied = interest.is_denied or interest.subject == subject
             return
-        for answer, asked in self._asked.values():
-            if asked == subject and not answer.done():
-                answer.set_exception(
-                    PermissionDeniedError(f"the NATS server does not let {self.agent} publish to {subject}")
-                )
+        self._questions.end(
+            lambda _: PermissionDeniedError(
+                f"the NATS server does not let {self.agent} publish to {subject}"
+            ),
+            only=lambda each: each.subject == subject,
+        )
 
     # Connecting
 
@@ -454,9 +459,8 @@ class Connection:
         raise AssertionError("unreachable: counting has no end")
 
 
-def _give_up(answer: asyncio.Future[Delivery], subject: str, timeout_s: float) -> None:
-    if not answer.done():
-        answer.set_exception(UnavailableError(f"no answer on {subject} within {timeout_s:g} s"))
+def _lost(question: Question) -> ConclaveError:
+    return UnavailableError(f"no answer on {question.subject} before the connection was lost")
 
 
 def _is_told(attempt: int) -> bool:

@@ -13,21 +13,23 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from coordination.runtime.bus import Delivery, NatsBus, Subscription
 from coordination.runtime.concurrency import raise_if_cancelled, sha256_of
-from coordination.runtime.errors import CorruptJournalError, UnavailableError, UsageError
+from coordination.runtime.errors import ConclaveError, CorruptJournalError, UnavailableError, UsageError
 from coordination.runtime.limits import DUPLICATE_WINDOW_S, MAX_IN_FLIGHT_RECORDS
 from coordination.runtime.names import Subjects
 from coordination.runtime.store import (
     Bounds,
     Entry,
     Pointer,
+    Sent,
     SnapshotRef,
     WrongSequenceError,
     require_same_shards,
@@ -39,7 +41,7 @@ _WRONG_SEQUENCE_CODES: Final = frozenset({10070, 10071, 10164})
 """The last message has another id; another sequence; or one is being stored."""
 _TOO_LARGE_CODE: Final = 10054
 _NAME_IN_USE_CODE: Final = 10058
-_ATTEMPT_TIMEOUT_S: Final = 2.0
+_ATTEMPT_S: Final = 2.0
 """One attempt. Repeating early is safe, and after an outage nobody waits for a lost request."""
 _SETUP_TIMEOUT_S: Final = 5.0
 _PAGE_BYTES: Final = 8 * 1024 * 1024
@@ -92,6 +94,7 @@ class JetStreamStore:
         self._snapshots = f"{subjects.prefix}-snapshots-{service}"
         self._heard = asyncio.Event()
         self._listening: Subscription | None = None
+        self._unlistening: asyncio.Task[None] | None = None
         self._waiting = 0
 
     @property
@@ -186,6 +189,8 @@ class JetStreamStore:
     async def close(self) -> None:
         """Stop listening for new records."""
         await self._stop_listening()
+        if self._unlistening is not None:
+            await asyncio.wait([self._unlistening])
 
     # --- records
 
@@ -207,15 +212,42 @@ class JetStreamStore:
         self, payload: bytes, *, expected: int, record_id: str, previous_id: str | None = None
     ) -> int:
         """Publish with compare-and-set."""
-        headers = {"Nats-Expected-Last-Subject-Sequence": str(expected), "Nats-Msg-Id": record_id}
-        if previous_id is not None:
-            headers["Nats-Expected-Last-Msg-Id"] = previous_id
-        sequence = await self._publish(self._subject, payload, headers)
+        headers = _append_headers(expected, record_id, previous_id)
+        answer = await self._bus.request(self._subject, payload, timeout_s=_ATTEMPT_S, headers=headers)
+        self._require_appended(answer, expected, record_id)
+        return expected + 1
+
+    def send(
+        self,
+        payload: bytes,
+        *,
+        expected: int,
+        record_id: str,
+        on_end: Callable[[BaseException | None], None],
+        previous_id: str | None = None,
+    ) -> Sent:
+        """Publish with compare-and-set, without waiting."""
+
+        def hear(answer: Delivery | ConclaveError) -> None:
+            error: ConclaveError | None = None
+            try:
+                self._require_appended(answer, expected, record_id)
+            except ConclaveError as refusal:
+                error = refusal
+            on_end(error)
+
+        headers = _append_headers(expected, record_id, previous_id)
+        return self._bus.ask(self._subject, payload, timeout_s=_ATTEMPT_S, headers=headers, on_answer=hear)
+
+    def _require_appended(self, answer: Delivery | ConclaveError, expected: int, record_id: str) -> None:
+        if isinstance(answer, ConclaveError):
+            raise answer
+        sequence = self._sequence_in(answer)
         if sequence != expected + 1:
             raise WrongSequenceError(f"{self._stream}: {record_id} is record {sequence} already")
         if self._listening is not None and self._waiting == 0:
-            await self._stop_listening()  # who writes need not hear its own records
-        return sequence
+            # Who writes need not hear its own records.
+            self._unlistening = asyncio.get_running_loop().create_task(self._stop_listening())
 
     async def record_id_at(self, sequence: int) -> str | None:
         """From the stream's leader."""
@@ -381,19 +413,24 @@ class JetStreamStore:
 
     async def _publish(self, subject: str, payload: bytes, headers: Mapping[str, str]) -> int:
         """Sequence of the message, once it is durable."""
-        answer = await self._bus.request(subject, payload, timeout_s=_ATTEMPT_TIMEOUT_S, headers=headers)
-        sequence: int = self._checked(answer)["seq"]
-        return sequence
+        answer = await self._bus.request(subject, payload, timeout_s=_ATTEMPT_S, headers=headers)
+        return self._sequence_in(answer)
+
+    def _sequence_in(self, answer: Delivery) -> int:
+        """That of the message which was stored."""
+        if isinstance(sequence := self._checked(answer).get("seq"), int):
+            return sequence
+        raise UnavailableError(f"{self._stream}: the answer of JetStream says no sequence")
 
     async def _api(self, verb: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        timeout_s = _SETUP_TIMEOUT_S if verb.startswith("STREAM.CREATE") else _ATTEMPT_TIMEOUT_S
+        timeout_s = _SETUP_TIMEOUT_S if verb.startswith("STREAM.CREATE") else _ATTEMPT_S
         payload = json.dumps(request).encode()
         return self._checked(await self._bus.request(f"$JS.API.{verb}", payload, timeout_s=timeout_s))
 
     def _checked(self, answer: Delivery) -> dict[str, Any]:
         """What JetStream answered, if it is not an error."""
         try:
-            content: dict[str, Any] = json.loads(answer.payload)
+            content: dict[str, Any] = from_json(answer.payload)
             error = content.get("error")
         except (ValueError, AttributeError):
             raise UnavailableError(f"{self._stream}: the answer of JetStream is not JSON") from None
@@ -424,7 +461,7 @@ class JetStreamStore:
             await self._bus.publish(subject, json.dumps(request).encode(), reply_to=inbox)
             messages: list[Delivery] = []
             while True:
-                async with asyncio.timeout(_ATTEMPT_TIMEOUT_S):
+                async with asyncio.timeout(_ATTEMPT_S):
                     delivery = await arrived.get()
                 match delivery.headers.get("Status"):
                     case None:
@@ -437,6 +474,13 @@ class JetStreamStore:
             raise UnavailableError(f"{stream}: JetStream does not answer") from None
         finally:
             await subscription.unsubscribe()
+
+
+def _append_headers(expected: int, record_id: str, previous_id: str | None) -> dict[str, str]:
+    headers = {"Nats-Expected-Last-Subject-Sequence": str(expected), "Nats-Msg-Id": record_id}
+    if previous_id is not None:
+        headers["Nats-Expected-Last-Msg-Id"] = previous_id
+    return headers
 
 
 def _bytes(encoded: str | None) -> bytes:

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from coordination.runtime.appending import Append, Appends
 from coordination.runtime.concurrency import raise_if_cancelled, sha256_of
 from coordination.runtime.errors import (
-    ClosedError,
     CompactedError,
-    ConclaveError,
     CorruptJournalError,
-    NotLeaderError,
     UnavailableError,
-    UsageError,
 )
 from coordination.runtime.logs import get_logger
 from coordination.runtime.store import (
@@ -61,25 +57,6 @@ class Snapshot:
     payload: bytes
 
 
-class _Flight:
-    """One call of `Journal.append` that has not returned."""
-
-    def __init__(self, record_id: str) -> None:
-        self.record_id = record_id
-        self.error: BaseException | None = None
-        self._ended = asyncio.Event()
-
-    def end(self, error: BaseException | None) -> None:
-        self.error = error
-        self._ended.set()
-
-    async def landed(self) -> None:
-        """Return when its record is stored; raise an error of the same kind as it did."""
-        await self._ended.wait()
-        if self.error is not None:
-            raise _same_kind(self.error)
-
-
 class Journal:
     """One process's way to one shard's journal. Use one instance per host, from one event loop.
 
@@ -91,12 +68,7 @@ class Journal:
     def __init__(self, store: JournalStore, *, entropy: random.Random | None = None) -> None:
         self._store = store
         self._entropy = entropy or random.SystemRandom()
-        self._flights: dict[int, _Flight] = {}
-        """By the sequence their record will have."""
-        self._lost: tuple[int, ConclaveError] | None = None
-        """The first sequence that this instance failed to write since the caller last read, and why."""
-        self._reads = 0
-        """How often the caller began to read: what was lost before that does not matter any more."""
+        self._appends = Appends(store, self._until_answered)
         self._unreadable: set[str] = set()
         """Names of snapshots that turned out to be broken."""
 
@@ -141,7 +113,7 @@ class Journal:
             CompactedError: Records after `after` were compacted away; load the snapshot.
             UnavailableError: The store does not answer.
         """
-        self._forget_losses()
+        self._appends.forget_losses()
         last = await self._last_from(after)
         sequence = after
         while sequence < last:
@@ -164,7 +136,7 @@ class Journal:
             CorruptJournalError: A record is missing, or the journal ends before `after`.
             CompactedError: Records after `after` were compacted away; load the snapshot.
         """
-        self._forget_losses()
+        self._appends.forget_losses()
         loop = asyncio.get_running_loop()
         give_up_s = loop.time() + timeout_s
         pauses: Iterator[float] = iter(())
@@ -245,54 +217,32 @@ class Journal:
             ClosedError: The connection was closed for good; the outcome is unknown.
             UsageError: The record is larger than the store takes.
         """
-        if self._lost is not None and self._lost[0] <= expected:
-            raise _same_kind(self._lost[1])
-        before, reads = self._flights.get(expected), self._reads
-        flight = self._flights[expected + 1] = _Flight(record_id)
-        error: BaseException | None = None
+        ended = asyncio.Event()
+        append = self.send(payload, expected=expected, record_id=record_id, on_end=ended.set)
         try:
-            return await self._append(payload, expected, record_id, before)
-        except BaseException as raised:
-            error = raised
-            if reads == self._reads and (self._lost is None or self._lost[0] > expected + 1):
-                self._lost = (expected + 1, _same_kind(raised))
+            await ended.wait()
+        except asyncio.CancelledError:
+            await self.abandon([append])
             raise
-        finally:
-            if self._flights.get(expected + 1) is flight:
-                del self._flights[expected + 1]
-            flight.end(error)
+        return append.result()
 
-    def _forget_losses(self) -> None:
-        self._reads += 1
-        self._lost = None
+    def send(
+        self, payload: bytes, *, expected: int, record_id: str, on_end: Callable[[], None] | None = None
+    ) -> Append:
+        """As `append`, without waiting: it is sent at once, and how it ends is in what is returned.
 
-    async def _append(self, payload: bytes, expected: int, record_id: str, before: _Flight | None) -> int:
-        if before is not None:
-            # A refusal may only mean that the record before is not there yet.
-            with contextlib.suppress(WrongSequenceError, UnavailableError):
-                return await self._store.append(
-                    payload, expected=expected, record_id=record_id, previous_id=before.record_id
-                )
-            raise_if_cancelled()
-            await before.landed()
+        Args:
+            payload: The record.
+            expected: The record that it is to stand behind.
+            record_id: Names it.
+            on_end: Called when it has ended, perhaps before this returns; not if it is abandoned. Must not
+                raise.
+        """
+        return self._appends.send(payload, expected=expected, record_id=record_id, on_end=on_end)
 
-        async def attempt() -> int:
-            try:
-                return await self._store.append(payload, expected=expected, record_id=record_id)
-            except WrongSequenceError:
-                return await self._landed_earlier(expected, record_id)
-
-        return await self._until_answered(attempt, patience_s=math.inf)
-
-    async def _landed_earlier(self, expected: int, record_id: str) -> int:
-        """The sequence of our own record, if an unanswered attempt stored it after all."""
-        stored = await self._store.record_id_at(expected + 1)
-        if stored == record_id:
-            return expected + 1
-        if stored is None and (await self._store.bounds()).last == expected:
-            # Nobody's record is there, so the refusal was for an attempt that is still under way.
-            raise UnavailableError(f"{self.name}: record {expected + 1} is being stored")
-        raise NotLeaderError(f"{self.name}: record {expected + 1} was written by somebody else")
+    async def abandon(self, appends: Iterable[Append]) -> None:
+        """Give appends up, as cancelling `append` does; returns when nothing is left of them. Idempotent."""
+        await self._appends.abandon(appends)
 
     # --- snapshots
 
@@ -303,7 +253,7 @@ class Journal:
             CorruptJournalError: No snapshot can be read, and the records from the first on are gone.
             UnavailableError: The store does not answer.
         """
-        self._forget_losses()
+        self._appends.forget_losses()
         pointer = await self._until_answered(self._store.pointer)
         while True:
             for ref in pointer.snapshots:
@@ -407,15 +357,6 @@ class Journal:
                 _log.warning("journal does not answer, retrying", journal=self.name, reason=str(error))
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, _RETRY_LAST_S)
-
-
-def _same_kind(error: BaseException) -> ConclaveError:
-    """What the appends behind one that failed with `error` fail with."""
-    if isinstance(error, ClosedError | UsageError):
-        return type(error)(str(error))
-    if isinstance(error, NotLeaderError):
-        return NotLeaderError(str(error))
-    return NotLeaderError("the append before was given up, and nobody knows whether it is stored")
 
 
 def _is_newer(sequence: int, pointer: Pointer) -> bool:

@@ -7,12 +7,14 @@ simulation wraps stores to lose, delay and repeat what goes through them.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from coordination.runtime.errors import ClosedError, UsageError
 from coordination.runtime.limits import MAX_IN_FLIGHT_RECORDS
-from coordination.runtime.store import Bounds, Entry, Pointer, WrongSequenceError, require_same_shards
+from coordination.runtime.store import Bounds, Entry, Pointer, Sent, WrongSequenceError, require_same_shards
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 """As nats-server's default ``max_payload``."""
@@ -73,7 +75,39 @@ class MemoryStream:
             return
 
 
-class MemoryStore:
+class AppendingByTask(ABC):
+    """`JournalStore.send` of a store whose `append` takes several steps: each is a task.
+
+    Whoever sends owns the task, and cancels it through `Sent`.
+    """
+
+    @abstractmethod
+    async def append(
+        self, payload: bytes, *, expected: int, record_id: str, previous_id: str | None = None
+    ) -> int:
+        """See `JournalStore.append`."""
+
+    def send(
+        self,
+        payload: bytes,
+        *,
+        expected: int,
+        record_id: str,
+        on_end: Callable[[BaseException | None], None],
+        previous_id: str | None = None,
+    ) -> Sent:
+        """See `JournalStore.send`."""
+
+        def tell(task: asyncio.Task[int]) -> None:
+            on_end(asyncio.CancelledError() if task.cancelled() else task.exception())
+
+        appending = self.append(payload, expected=expected, record_id=record_id, previous_id=previous_id)
+        task = asyncio.get_running_loop().create_task(appending)
+        task.add_done_callback(tell)
+        return task
+
+
+class MemoryStore(AppendingByTask):
     """One process's access to a `MemoryStream`. Every operation lets others run before it takes effect."""
 
     def __init__(self, stream: MemoryStream, *, shards: int = 1) -> None:

@@ -7,6 +7,7 @@ compaction), once, over whichever store: `coordination.runtime.jetstream.JetStre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,6 +74,13 @@ class Pointer:
     """For the compare-and-set of `JournalStore.move_pointer`; 0 while there is no pointer."""
 
 
+class Sent(Protocol):
+    """An attempt that is under way."""
+
+    def cancel(self) -> object:
+        """Hear of it no more; whether it takes effect is unknown. Idempotent."""
+
+
 class JournalStore(Protocol):
     """One journal's records and snapshots. Every method is ONE attempt.
 
@@ -124,6 +132,29 @@ class JournalStore(Protocol):
         Raises:
             WrongSequenceError: The last record is not `expected`, or not the one meant.
             UsageError: The record is larger than the store takes.
+        """
+
+    def send(
+        self,
+        payload: bytes,
+        *,
+        expected: int,
+        record_id: str,
+        on_end: Callable[[BaseException | None], None],
+        previous_id: str | None = None,
+    ) -> Sent:
+        """As `append`, without waiting: what is sent by several calls is sent in their order.
+
+        Args:
+            payload: As for `append`.
+            expected: As for `append`.
+            record_id: As for `append`.
+            on_end: Called at most once, after this has returned: with None when the record is stored, else
+                with what `append` raises. Must not raise.
+            previous_id: As for `append`.
+
+        Raises:
+            ConclaveError: As `append`; it could not even be sent.
         """
 
     async def record_id_at(self, sequence: int) -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from coordination.runtime.errors import ClosedError, ConclaveError, UnavailableError
-from coordination.runtime.memory_store import MemoryStore, MemoryStream
+from coordination.runtime.memory_store import AppendingByTask, MemoryStore, MemoryStream
 from coordination.runtime.store import Bounds, Entry, JournalStore, Pointer
 from coordination.simulation.network import STORE, Topology
 from coordination.simulation.trace import Trace
@@ -173,7 +173,7 @@ class SimulatedStorage:
             request.answer.set_exception(error)
 
 
-class FaultyStore:
+class FaultyStore(AppendingByTask):
     """A `JournalStore`: one process's way to one journal.
 
     Args:
