@@ -105,14 +105,14 @@ _DECISIONS: Final[dict[type, Callable[[View, Any, int], Outcome | Rejected]]] = 
     TakeBack: working.take_back,
 }
 """Who decides each command."""
-_STEPS: Final[tuple[Callable[[View, Draft], None], ...]] = (
-    timing.time_out,
-    settling.settle,
-    scheduling.fire,
-    dispatching.dispatch,
+_STEPS: Final[tuple[tuple[Callable[[View], int | None], Callable[[View, Draft], None]], ...]] = (
+    (timing.next_ms, timing.time_out),
+    (settling.next_ms, settling.settle),
+    (scheduling.next_ms, scheduling.fire),
+    (dispatching.next_ms, dispatching.dispatch),
 )
-"""What a tick does: the first of these that has something to do. Each reads the state as it is, so what one
-leads to is seen by the next only when it has been applied."""
+"""What a tick does: the first of these that is due and has something to do. Each reads the state as it is, so
+what one leads to is seen by the next only when it has been applied."""
 _APPLIED: Final[dict[type, Callable[[TasksState, Any], None]]] = {
     DagSubmitted: sagas.apply,
     DagFailed: sagas.apply,
@@ -127,6 +127,8 @@ _APPLIED: Final[dict[type, Callable[[TasksState, Any], None]]] = {
 _TRANSITIONS: Final = frozenset({*INPUTS, DependencyEnded})
 _MAX_KEPT_LOOKED_AT: Final = 8
 """Finished tasks that must be kept, passed over at one time when one is to be forgotten."""
+_UNKNOWN: Final = -2
+"""Nobody has looked for the next deadline since something changed."""
 
 
 class TasksModel:
@@ -161,6 +163,10 @@ class TasksModel:
             lanes=Lanes(state),
             roster=roster or Roster(),
         )
+        self._next_ms: int | None = None
+        """What `next_deadline_ms` found last."""
+        self._next_of = _UNKNOWN
+        """As of which change of the roster that is (`Roster.touched`); -1: of one that was not current."""
 
     @property
     def state(self) -> TasksState:
@@ -186,6 +192,7 @@ class TasksModel:
 
     def apply(self, event: Any) -> None:
         """Take over what happened."""
+        self._next_of = _UNKNOWN
         kind = type(event)
         if kind in _TRANSITIONS:
             self._change(event)
@@ -201,21 +208,31 @@ class TasksModel:
             _APPLIED[kind](self.view.state, event)
 
     def next_deadline_ms(self) -> int | None:
-        """When `tick` has something to do at the earliest; 0: now."""
-        view = self.view
-        if view.state.unsettled:
-            return 0
-        times = (view.index.next_ms(), scheduling.next_ms(view), dispatching.next_ms(view))
-        return min((each for each in times if each is not None), default=None)
+        """When `tick` has something to do at the earliest; 0: now.
+
+        Asked many times for one change: what was found is kept until an event or the roster changes it.
+        """
+        roster = self.view.roster
+        roster_end = roster.touched.end if roster.is_current else -1
+        if self._next_of != roster_end:
+            times = [next_ms(self.view) for next_ms, _ in _STEPS]
+            self._next_ms = min((each for each in times if each is not None), default=None)
+            self._next_of = roster_end
+        return self._next_ms
 
     def tick(self, now_ms: int) -> Outcome:
         """What time, the ends of other tasks and free agents lead to: the first of these that is due."""
-        self.view.foreseen.begin()
-        for step in _STEPS:
-            draft = Draft(self.view, now_ms)
-            step(self.view, draft)
+        view = self.view
+        view.foreseen.begin()
+        for next_ms, step in _STEPS:
+            due_ms = next_ms(view)
+            if due_ms is None or due_ms > now_ms:
+                continue
+            draft = Draft(view, now_ms)
+            step(view, draft)
             if not draft.is_empty:
                 return draft.outcome()
+        self._next_of = _UNKNOWN  # that there is nothing to offer is known only now
         return NOTHING
 
     def resume(self, now_ms: int) -> Outcome:
@@ -233,6 +250,7 @@ class TasksModel:
         view.index = Index(state)
         view.families = Families(state)
         view.lanes = Lanes(state)
+        self._next_of = _UNKNOWN
 
     def find(self, task_id: str) -> Task | None:
         """A task that is open or dead, or ended and not yet forgotten."""

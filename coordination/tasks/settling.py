@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     from coordination.tasks.view import View
 
 
+def next_ms(view: View) -> int | None:
+    """0, which is at once, if anything is unsettled; else None."""
+    return 0 if view.state.unsettled else None
+
+
 def settle(view: View, draft: Draft) -> None:
     """Do what follows from ``state.unsettled``, as far as one tick may; the rest stays there.
 

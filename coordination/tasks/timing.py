@@ -78,6 +78,11 @@ def held_shorter(view: View, until_ms: int) -> list[Task]:
     return [task for task in held if task.holder is not None and task.holder.expires_ms < until_ms]
 
 
+def next_ms(view: View) -> int | None:
+    """When `time_out` has something to do; None: never."""
+    return view.index.next_ms()
+
+
 def time_out(view: View, draft: Draft) -> None:
     """Do what is due by now, as far as one tick may."""
     for task_id in view.index.due(draft.now_ms, limit=MAX_TICK_TASKS):

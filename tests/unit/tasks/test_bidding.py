@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordination.tasks.commands import Bid, RefuseOffer
+from coordination.tasks.commands import Bid, PauseQueue, RefuseOffer
 from coordination.tasks.lifecycle import Input, State
 from coordination.tasks.limits import Policy
-from coordination.tasks.queues import QueueSettings
 from coordination.tasks.record import NO_BID
 from coordination.tasks.spec import Bidding, Criterion, Strategy
 from tests.support.allocating import agent, calls, offers
@@ -169,10 +168,10 @@ def test_an_agent_wins_no_more_at_one_time_than_it_has_slots() -> None:
 def test_a_paused_queue_awards_nothing() -> None:
     tasking = announced("a")
     tasking.accept(bid(tasking, "a"))
-    tasking.model.state.allocation.settings = {"default": QueueSettings(is_paused=True)}
+    tasking.accept(PauseQueue(queue="default", caller="operator", is_paused=True))
     tasking.advance(1_500)
     assert tasking.task().state is State.QUEUED
     assert offers(tasking) == []
-    tasking.model.state.allocation.settings = {}
+    tasking.accept(PauseQueue(queue="default", caller="operator", is_paused=False))
     tasking.advance(1_500)
     assert tasking.task().state is State.ANNOUNCED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coordination.tasks.commands import CancelTask, CompleteTask, FailTask, RefuseOffer
-from coordination.tasks.events import TaskOffered, TaskSubmitted
+from coordination.tasks.events import QueueConfigured, TaskOffered, TaskSubmitted
 from coordination.tasks.lifecycle import Input, State
 from coordination.tasks.limits import MAX_OFFERS, MAX_SCANNED_TASKS, Policy
 from coordination.tasks.queues import QueueSettings, RateLimit
@@ -24,8 +24,8 @@ def room(*names: str, max_tasks: int = 1) -> Tasking:
 
 def setup(tasking: Tasking, queue: str = "default", **settings: object) -> None:
     """Set a queue up behind the back of its operator."""
-    known = tasking.model.state.allocation
-    known.settings = {**known.settings, queue: QueueSettings(**settings)}  # type: ignore[arg-type]
+    wanted = QueueSettings(**settings)  # type: ignore[arg-type]
+    tasking.model.apply(QueueConfigured(queue=queue, settings=wanted, by="", at_ms=tasking.now_ms))
 
 
 def pump(tasking: Tasking) -> list[tuple[str, str]]:
