@@ -94,7 +94,8 @@ def payload_of(body: BaseModel) -> bytes:
         UsageError: Something in it has no place in JSON: an object, NaN, an infinity, half a surrogate pair.
     """
     try:
-        payload = body.model_dump_json(exclude_defaults=True).encode()
+        # As `model_dump_json`, which makes a text of it first.
+        payload = body.__pydantic_serializer__.to_json(body, exclude_defaults=True)
     except (ValueError, RecursionError) as error:  # pydantic's own error is a ValueError, too
         reason = str(error).removeprefix("Error serializing to JSON: ")[:200]
         raise UsageError(f"this cannot be sent as JSON: {reason}") from None

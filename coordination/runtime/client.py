@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from coordination.runtime.asking import payload_of
 from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
+from coordination.runtime.ids import RandomIds
 from coordination.runtime.limits import REQUEST_TIMEOUT_S
 from coordination.runtime.names import Subjects, require_id
 from coordination.runtime.problems import problems_of
@@ -31,6 +32,7 @@ PATIENCE_S: Final = 15.0
 FIRST_TIMEOUT_S: Final = 2.0
 """How long the first attempt waits, the next ones longer. A request that a killed leader took is never
 answered; by then another one leads, and repeating is safe."""
+_LEAST_TIMEOUT_S: Final = 0.1
 _RETRY_FIRST_S: Final = 0.05
 _RETRY_LAST_S: Final = 1.0
 
@@ -66,10 +68,13 @@ class Caller:
         self.agent = require_id(agent)
         self.subjects = subjects or Subjects()
         self._patience_s = patience_s
-        self._says: dict[str, str] = {HEADER_BUNDLES: "1"} if takes_bundles else {}
-        """Headers of every request."""
+        self._says: dict[str, str] = {HEADER_TIMEOUT: _timeout(min(FIRST_TIMEOUT_S, patience_s))}
+        """Headers of every first attempt."""
+        if takes_bundles:
+            self._says[HEADER_BUNDLES] = "1"
         self.entropy: random.Random = entropy or random.SystemRandom()
         """For whoever needs more ids of this caller's."""
+        self._ids = RandomIds(self.entropy)
 
     async def command(
         self,
@@ -98,7 +103,7 @@ class Caller:
             UsageError: The body holds what JSON does not have.
         """
         is_drawn = not command_id
-        command_id = command_id or f"{self.entropy.getrandbits(128):032x}"
+        command_id = command_id or self._ids.draw()
         trace = CURRENT_TRACE.get()
         traceparent = header_of_command(command_id, is_drawn=is_drawn) if trace is None else trace.header
         headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: traceparent, **self._says}
@@ -122,6 +127,8 @@ class Caller:
         if trace is not None:
             headers[HEADER_TRACE] = trace.header
         patience_s = max(self._patience_s, least_patience_s)
+        if patience_s != self._patience_s:
+            headers[HEADER_TIMEOUT] = _timeout(min(FIRST_TIMEOUT_S, patience_s))
         return await self._call(service, verb, request, reply, headers, patience_s=patience_s)
 
     async def _call(
@@ -136,33 +143,41 @@ class Caller:
     ) -> R:
         subject = self.subjects.call(service, verb, self.agent)
         payload = request if isinstance(request, bytes) else payload_of(request)
-        loop = asyncio.get_running_loop()
-        started_s = loop.time()
+        clock = asyncio.get_running_loop().time
+        started_s = clock()
         give_up_s = started_s + patience_s
         delay_s, attempt_s = _RETRY_FIRST_S, FIRST_TIMEOUT_S
+        timeout_s = max(min(attempt_s, patience_s), _LEAST_TIMEOUT_S)
         while True:
-            timeout_s = max(min(attempt_s, give_up_s - loop.time()), 0.1)
-            headers[HEADER_TIMEOUT] = str(int(timeout_s * 1000))
             try:
                 answer = await self.bus.request(subject, payload, timeout_s=timeout_s, headers=headers)
                 return _read(answer, reply)
             except (UnavailableError, RejectedError) as error:
                 if isinstance(error, RejectedError) and not error.retryable:
                     raise
-                if loop.time() + delay_s >= give_up_s:
+                if clock() + delay_s >= give_up_s:
                     raise
             await asyncio.sleep(delay_s * self.entropy.uniform(0.5, 1.5))
             delay_s = min(delay_s * 2, _RETRY_LAST_S)
             attempt_s = min(attempt_s * 2, REQUEST_TIMEOUT_S)
+            timeout_s = max(min(attempt_s, give_up_s - clock()), _LEAST_TIMEOUT_S)
+            headers[HEADER_TIMEOUT] = _timeout(timeout_s)
             if HEADER_COMMAND_ID in headers:
-                headers[HEADER_AGE] = str(max(int((loop.time() - started_s) * 1000), 1))
+                headers[HEADER_AGE] = str(max(int((clock() - started_s) * 1000), 1))
+
+
+def _timeout(timeout_s: float) -> str:
+    """As a service reads it."""
+    return str(int(max(timeout_s, _LEAST_TIMEOUT_S) * 1000))
 
 
 def _read(answer: Delivery, reply: type[R]) -> R:
     try:
         if answer.headers.get(HEADER_ERROR_CODE):
             raise ErrorBody.model_validate_json(answer.payload).as_error()
-        return reply.model_validate_json(answer.payload)
+        # As `model_validate_json`, without what that does before.
+        read: R = reply.__pydantic_validator__.validate_json(answer.payload)
     except ValidationError as error:
         problem = problems_of(error, most=1)[0]
         raise PeerProtocolError(f"the answer is not a {reply.__name__}: {problem}") from None
+    return read
