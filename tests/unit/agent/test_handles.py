@@ -20,6 +20,7 @@ from conclave import (
 )
 from conclave.testing import MemoryMesh
 from conclave.work import TaskFields
+from coordination.runtime.bundles import bodies_of
 from coordination.tasks.wire import SubmitRequest
 from tests.support.virtual import pass_time
 
@@ -55,8 +56,12 @@ async def test_a_handle_has_the_result_as_the_handler_returned_it(memory_mesh: M
 async def test_whoever_submitted_asks_nothing_while_pushes_arrive(memory_mesh: MemoryMesh) -> None:
     async with memory_mesh.join(worker()), memory_mesh.connect("boss") as boss:
         handles = await boss.submit_many([{"requirement": "double", "payload": {"n": n}} for n in range(50)])
-        await memory_mesh.until(lambda: len(memory_mesh.record.on(RESULTS)) == 50)
+        pushes = memory_mesh.record
+        await memory_mesh.until(
+            lambda: sum(len(bodies_of(each.payload)) for each in pushes.on(RESULTS)) == len(handles)
+        )
         assert await gather(*handles) == [{"n": 2 * n} for n in range(50)]
+        assert len(pushes.on(RESULTS)) < len(handles), "several in one message"
     said = {each.subject.split(".")[3] for each in memory_mesh.record.on("conclave.call.tasks.*.boss")}
     assert said == {"submit_many"}
 
