@@ -64,7 +64,9 @@ _TAKEN_OVER = frozenset(
     }
 )
 """What a request says as a spec does, with the same defaults."""
-_SIMPLE = _TAKEN_OVER | {"requirement", "capability", "payload", "task_id"}
+_BARE = frozenset({"requirement", "capability", "payload", "task_id"})
+"""What most requests say, and no more."""
+_SIMPLE = _TAKEN_OVER | _BARE
 _ON_FAILURE = {each.value: each for each in OnFailure}
 _ON_PARENT_END = {each.value: each for each in OnParentEnd}
 
@@ -75,6 +77,11 @@ def submission(call: Call, request: wire.SubmitRequest) -> SubmitTask:
     Raises:
         RejectedError: ``too_large``, ``too_deep`` or ``invalid_request``: the payload.
     """
+    return _submission(call, request, call.traceparent)
+
+
+def _submission(call: Call, request: wire.SubmitRequest, traceparent: str) -> SubmitTask:
+    """As `submission`; the trace of a call is read once, however many tasks it submits."""
     fields = _fields(request)
     parent, approval = request.parent, request.approval
     if request.after:
@@ -92,7 +99,7 @@ def submission(call: Call, request: wire.SubmitRequest) -> SubmitTask:
     return SubmitTask(
         task_id=request.task_id or (fresh_id if approval is None else approval.proposal_id),
         submitter=call.caller,
-        spec=TaskSpec(**fields, traceparent=call.traceparent),
+        spec=TaskSpec(**fields, traceparent=traceparent),
         seed=seed_of(fresh_id),
         parent_token=parent.fencing_token if parent is not None else 0,
     )
@@ -110,9 +117,10 @@ def submissions(call: Call, request: wire.SubmitManyRequest) -> SubmitTasks:
         RejectedError: As of `submission`; which task it is about stands before the message.
     """
     tasks: list[SubmitTask] = []
+    traceparent = call.traceparent
     for place, each in enumerate(request.tasks):
         try:
-            tasks.append(submission(call, each))
+            tasks.append(_submission(call, each, traceparent))
         except RejectedError as error:
             raise _at(f"tasks.{place}", error) from None
     return SubmitTasks(tasks=tuple(tasks))
@@ -219,6 +227,8 @@ def _fields(request: wire.TaskFields) -> dict[str, Any]:
         "payload_bytes": require_json_bytes(payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES),
     }
     said = request.model_fields_set
+    if said <= _BARE:
+        return fields
     for name in _TAKEN_OVER & said:
         fields[name] = getattr(request, name)
     if said <= _SIMPLE:

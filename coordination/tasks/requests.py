@@ -167,7 +167,8 @@ class ReportRequest(Body):
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:
-        require_once("items", (item.task_id for item in self.items))
+        if len(self.items) > 1:
+            require_once("items", [item.task_id for item in self.items])
         return self
 
 

@@ -99,6 +99,11 @@ def is_too_much(own: int, used: int, bound: int, *, free: int = FREE_COUNT) -> b
     return own >= free and own > SHARE * (bound - used)
 
 
+def room(own: int, used: int, bound: int, *, free: int = FREE_COUNT) -> int:
+    """How much more one submitter may take before `is_too_much` holds. Arguments as there."""
+    return max(0, free - own, (SHARE * (bound - used) - own) // (SHARE + 1) + 1)
+
+
 def is_scarce(used: int, bound: int) -> bool:
     """Whether there is so little left that `is_too_much` may hold for anybody."""
     return used > SHARE * (bound - used)

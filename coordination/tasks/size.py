@@ -36,7 +36,8 @@ def require_json_bytes(value: Any, *, what: str, max_bytes: int) -> int:
             "(artifacts.put) and give its digest and size, as payload_reference or result_reference",
         )
     # Counting brackets is cheap and clears nearly everything; those within strings only cost a look.
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _deeper_than(value, MAX_DEPTH):
+    may_be_deep = size_bytes > MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH
+    if may_be_deep and _deeper_than(value, MAX_DEPTH):
         raise RejectedError("too_deep", f"the {what} is nested deeper than {MAX_DEPTH} levels; flatten it")
     return size_bytes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StrictBool, model_validator
@@ -156,7 +156,7 @@ class SubmitManyRequest(Body):
         for place, task in enumerate(self.tasks):
             if task.approval is not None:
                 raise ValueError(f"tasks.{place}.approval: an approved task is submitted alone, by submit")
-        require_once("tasks", (task.task_id for task in self.tasks if task.task_id is not None))
+        require_once("tasks", [task.task_id for task in self.tasks if task.task_id is not None])
         return self
 
 
@@ -199,12 +199,14 @@ class SetScheduleRequest(Body):
     """About times that were missed."""
 
 
-def require_once(what: str, task_ids: Iterable[str]) -> None:
+def require_once(what: str, task_ids: Sequence[str]) -> None:
     """Refuse a request that names a task twice.
 
     Raises:
         ValueError: It does.
     """
+    if len(set(task_ids)) == len(task_ids):
+        return
     seen: set[str] = set()
     for task_id in task_ids:
         if task_id in seen:

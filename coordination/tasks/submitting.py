@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from coordination.runtime.model import Outcome, Rejected
@@ -18,12 +18,23 @@ from coordination.tasks.limits import (
 )
 from coordination.tasks.record import Task, TasksState
 from coordination.tasks.relations import Beginning, Together
-from coordination.tasks.shares import FREE_BYTES, is_scarce, is_too_much
+from coordination.tasks.shares import FREE_BYTES, Share, is_scarce, is_too_much, room
 from coordination.tasks.spec import OnFailure, TaskSpec
 from coordination.tasks.transitions import first_state
 from coordination.tasks.view import View
 
 _NO_RELATIONS: Final = Beginning()
+
+
+@dataclass(slots=True)
+class _Room:
+    """What a command of several tasks may take up before any bound on open tasks can refuse one of them."""
+
+    submitter: str
+    tasks: int
+    size_bytes: int
+    dead_full: str
+    """See `_dead_full`, which is the same for all of its tasks."""
 
 
 class Batch(Together):
@@ -32,7 +43,7 @@ class Batch(Together):
     With it, bounds, ids, keys, approvals and budgets hold for a command as a whole.
     """
 
-    __slots__ = ("approvals", "keys", "requirements", "size_bytes")
+    __slots__ = ("_room", "approvals", "keys", "requirements", "size_bytes")
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +54,13 @@ class Batch(Together):
         """Task id by proposal."""
         self.keys: dict[str, str] = {}
         """Task id by `key_of` the idempotency key."""
+        self._room: _Room | None = None
+
+    def room(self, view: View, submitter: str) -> _Room:
+        """What the command may take up; found once, because deciding changes no state."""
+        if self._room is None or self._room.submitter != submitter:
+            self._room = _room(view, submitter)
+        return self._room
 
     def add(self, task: Task) -> None:
         """Take note of a task, as the command leaves it."""
@@ -158,7 +176,9 @@ def submitted_event(
     known = _known(view.state, command, batch)
     if known is not None:
         return _again(command, known)
-    refused = _times_problem(spec, now_ms) or _approval_problem(view.state, spec, now_ms, batch)
+    refused = _times_problem(spec, now_ms)
+    if refused is None and spec.approved_by:
+        refused = _approval_problem(view.state, spec, now_ms, batch)
     if refused is None:
         refused = _no_room(view, command, batch)
     if refused is not None:
@@ -237,6 +257,8 @@ def _same(spec: TaskSpec, known: Task) -> bool:
 
 def _times_problem(spec: TaskSpec, now_ms: int) -> Rejected | None:
     """Why a task with these times could never be done; None if it could."""
+    if spec.deadline_ms is None and spec.start_by_ms is None:
+        return None
     for name, at_ms in (("deadline_ms", spec.deadline_ms), ("start_by_ms", spec.start_by_ms)):
         if at_ms is not None and at_ms <= now_ms:
             return Rejected(
@@ -259,9 +281,7 @@ def _invalid_times(name: str, at_ms: int, relation: str, other: str, other_ms: i
 
 
 def _approval_problem(state: TasksState, spec: TaskSpec, now_ms: int, batch: Batch | None) -> Rejected | None:
-    """Why the approval of a new task does not count; None if it does, or none is claimed."""
-    if not spec.approved_by:
-        return None
+    """Why the approval that a new task claims does not count; None if it does."""
     spent = state.spent_approvals.get(spec.approved_by)
     if spent is not None:
         return _used(spec.approved_by, spent.task_id)
@@ -288,12 +308,33 @@ def _used(proposal_id: str, task_id: str) -> Rejected:
 
 def _no_room(view: View, command: SubmitTask, batch: Batch | None) -> Rejected | None:
     """Which bound one more task would break; None if there is room."""
-    full = _open_full(view, command, batch) or _dead_full(view, command.submitter)
-    full = full or _memory_full(view, command, batch)
+    spec = command.spec
+    if batch is None:
+        own = view.index.shares.of(command.submitter)
+        full = _open_full(view, command, own, None) or _wants_too_much(view, command, None)
+        full = full or _dead_full(view, command.submitter, own)
+    else:
+        left = batch.room(view, command.submitter)
+        full = ""
+        if len(batch.tasks) >= left.tasks or batch.size_bytes + spec.size_bytes >= left.size_bytes:
+            full = _open_full(view, command, view.index.shares.of(command.submitter), batch)
+        full = full or _wants_too_much(view, command, batch) or left.dead_full
+    if not full and (spec.idempotency_key or spec.approved_by):
+        full = _memory_full(view, command, batch)
     return overloaded(full) if full else None
 
 
-def _open_full(view: View, command: SubmitTask, batch: Batch | None) -> str:
+def _room(view: View, submitter: str) -> _Room:
+    """What a command may take up for certain; beyond that each task is held against every bound."""
+    policy, own = view.policy, view.index.shares.of(submitter)
+    open_count, open_bytes = len(view.state.open), view.index.open_bytes
+    tasks = min(policy.max_open_tasks - open_count, room(own.open_tasks, open_count, policy.max_open_tasks))
+    own_bytes, most_bytes = own.open_bytes, policy.max_open_bytes
+    size_bytes = min(most_bytes - open_bytes, room(own_bytes, open_bytes, most_bytes, free=FREE_BYTES))
+    return _Room(submitter, tasks, size_bytes, _dead_full(view, submitter, own))
+
+
+def _open_full(view: View, command: SubmitTask, own: Share, batch: Batch | None) -> str:
     """Why no further task may be open; empty if one may."""
     policy, index, spec = view.policy, view.index, command.spec
     count, size_bytes = (len(batch.tasks), batch.size_bytes) if batch is not None else (0, 0)
@@ -302,23 +343,20 @@ def _open_full(view: View, command: SubmitTask, batch: Batch | None) -> str:
         return f"{policy.max_open_tasks} tasks are open"
     if open_bytes + spec.size_bytes > policy.max_open_bytes:
         return f"payloads of open tasks reach {policy.max_open_bytes} bytes"
-    own = index.shares.of(command.submitter)
     if is_too_much(own.open_tasks + count, open_count, policy.max_open_tasks):
         return f"{open_count} tasks are open, too many of them of {command.submitter} to take more of it"
     own_bytes = own.open_bytes + size_bytes
     if is_too_much(own_bytes, open_bytes, policy.max_open_bytes, free=FREE_BYTES):
         return f"payloads of open tasks have {open_bytes} bytes, too many of them of {command.submitter}"
-    return _wants_too_much(view, command, batch)
+    return ""
 
 
 def _wants_too_much(view: View, command: SubmitTask, batch: Batch | None) -> str:
     """Why no task may wait with a requirement that no other has in its queue; empty if it may."""
     known, wanted = view.index.requirements, (command.spec.queue, command.spec.requirement)
-    if wanted in known:
+    if wanted in known or (batch is not None and wanted in batch.requirements):
         return ""
     added = batch.requirements.difference(known) if batch is not None else frozenset()
-    if wanted in added:
-        return ""
     used = len(known) + len(added)
     if used >= MAX_WAITING_REQUIREMENTS:
         return f"open tasks have {MAX_WAITING_REQUIREMENTS} different requirements and queues"
@@ -330,13 +368,13 @@ def _wants_too_much(view: View, command: SubmitTask, batch: Batch | None) -> str
     return ""
 
 
-def _dead_full(view: View, submitter: str) -> str:
+def _dead_full(view: View, submitter: str, share: Share) -> str:
     """Why no further task may end as a dead letter; empty if one may.
 
     Where there are too many, who has none of them is still served, until all that is open could be dead, too.
     """
     policy, count, size_bytes = view.policy, len(view.state.dead_letters), view.index.dead_letter_bytes
-    own = view.index.shares.of(submitter).dead_letters
+    own = share.dead_letters
     if count >= policy.max_dead_letters + (0 if own else policy.max_open_tasks):
         return f"there are {count} dead letters, redrive or purge some"
     if size_bytes >= policy.max_dead_letter_bytes + (0 if own else policy.max_open_bytes):

@@ -24,7 +24,7 @@ T = TypeVar("T")
 def submitted(reply: Submitted) -> str:
     """A `replies.SubmitReply`."""
     duplicate = "true" if reply.duplicate else "false"
-    text = f'{{"task_id":"{reply.task_id}","state":"{reply.state.value}","duplicate":{duplicate}'
+    text = f'{{"task_id":"{reply.task_id}","state":"{reply.state}","duplicate":{duplicate}'
     return f'{text},"name":"{reply.name}"}}' if reply.name else text + "}"
 
 
@@ -32,7 +32,7 @@ def standing(reply: Standing) -> str:
     """A `replies.StandingReply`."""
     lease_ms = reply.lease_expires_ms
     return (
-        f'{{"task_id":"{reply.task_id}","state":"{reply.state.value}","fencing_token":{reply.fencing_token},'
+        f'{{"task_id":"{reply.task_id}","state":"{reply.state}","fencing_token":{reply.fencing_token},'
         f'"lease_expires_ms":{"null" if lease_ms is None else lease_ms}}}'
     )
 

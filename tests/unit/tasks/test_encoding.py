@@ -44,7 +44,15 @@ jsons: st.SearchStrategy[Any] = st.recursive(
 objects = st.dictionaries(texts, jsons, max_size=3)
 references = st.builds(Reference, sha256=texts, size_bytes=counts)
 floats = st.floats(0, 10)
-specs = st.builds(
+usual_specs = st.builds(
+    TaskSpec,
+    requirement=texts,
+    capability=texts,
+    payload=objects,
+    payload_bytes=st.just(2) | counts,
+    traceparent=texts,
+)
+rare_specs = st.builds(
     TaskSpec,
     requirement=texts,
     capability=texts,
@@ -86,7 +94,7 @@ def read(raw: bytes) -> Any:
         TaskSubmitted,
         task_id=texts,
         submitter=texts,
-        spec=specs,
+        spec=usual_specs | rare_specs,
         seed=counts,
         at_ms=counts,
         waits_for=ids,
