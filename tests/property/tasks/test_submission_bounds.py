@@ -1,4 +1,4 @@
-"""How much is taken of several tasks at once is what would be taken of each of them alone, one after another."""
+"""Of several tasks at once as much is taken as of each of them alone, one after another."""
 
 from __future__ import annotations
 
