@@ -21,7 +21,7 @@ from coordination.runtime.asking import items, mapping, request
 from coordination.runtime.clock import Clock
 from coordination.runtime.errors import RejectedError, UsageError
 from coordination.tasks.client import TasksClient
-from coordination.tasks.waiting import Expected
+from coordination.tasks.expecting import Expected
 from coordination.tasks.wire import DagTask, Parent, RefusedReply, SubmitReply, SubmitRequest
 
 _RETRY_FIRST_S: Final = 0.1

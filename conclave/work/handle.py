@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from conclave.work.errors import failure_of
 from conclave.work.large import fetched
 from coordination.runtime.errors import UnavailableError
+from coordination.tasks.expecting import Expected
 from coordination.tasks.lifecycle import ENDED
-from coordination.tasks.waiting import Expected
 from coordination.tasks.wire import ExplainReply, TaskRecord, TaskResult
 
 if TYPE_CHECKING:

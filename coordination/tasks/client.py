@@ -10,9 +10,10 @@ from coordination.runtime.asking import items, request
 from coordination.runtime.client import Caller
 from coordination.tasks import wire
 from coordination.tasks.asking import Given, SubmitOptions, batches, listed, part, submission
+from coordination.tasks.expecting import Expected
 from coordination.tasks.limits import MAX_BATCH, MAX_PAGE
 from coordination.tasks.operating import Operating
-from coordination.tasks.waiting import Expected, Waiting
+from coordination.tasks.waiting import Waiting
 from coordination.tasks.watching import dag_ended, watch, watch_all
 
 

@@ -13,8 +13,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
-from weakref import WeakValueDictionary
+from typing import Final, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
@@ -25,6 +24,7 @@ from coordination.runtime.errors import ConclaveError, RejectedError, Unavailabl
 from coordination.runtime.logs import get_logger
 from coordination.runtime.wire import to_json
 from coordination.tasks import wire
+from coordination.tasks.expecting import Expectations, Expected
 
 FIRST_ASK_S: Final = 0.05
 """After so long without word it is asked whether the task has ended already."""
@@ -41,6 +41,8 @@ MAX_NOTICED: Final = 64
 _MAX_FETCHED: Final = 16
 """Records fetched at the same time."""
 _BUNDLE: Final = TypeAdapter(list[wire.TaskResult])
+_Single: TypeAlias = "asyncio.Future[wire.TaskResult | None]"
+"""Waits for one task; None says that it has waited long enough."""
 _log = get_logger(__name__)
 
 
@@ -51,7 +53,7 @@ class _Wait:
     task_id: str
     ask_at_s: float
     pause_s: float = SECOND_ASK_S
-    futures: list[asyncio.Future[wire.TaskResult] | _Crowd] = field(default_factory=list)
+    futures: list[_Single | _Crowd] = field(default_factory=list)
     noticing: Subscription | None = None
 
 
@@ -87,21 +89,6 @@ class _Crowd:
             self.over.set_result(None)
 
 
-class Expected:
-    """The end of one task, for whoever holds this: it is kept from when it is heard, however many there are.
-
-    Args:
-        task_id: The task.
-    """
-
-    __slots__ = ("__weakref__", "result", "task_id")
-
-    def __init__(self, task_id: str) -> None:
-        self.task_id = task_id
-        self.result: wire.TaskResult | None = None
-        """How it ended, the first time; None while that is not known."""
-
-
 class Waiting:
     """Everything that one client waits for.
 
@@ -114,15 +101,19 @@ class Waiting:
         self._waits: dict[str, _Wait] = {}
         self._kept: OrderedDict[str, tuple[wire.TaskResult, int]] = OrderedDict()
         self._kept_bytes = 0
-        self._expected: WeakValueDictionary[str, Expected] = WeakValueDictionary()
-        """What somebody holds; the rest is bounded by that."""
+        self._expected = Expectations()
         self._beginning = asyncio.Lock()
         self._listening = asyncio.Event()
         self._asker: asyncio.Task[None] | None = None
         """At work once the first question is due, which most tasks end before."""
         self._alarm: asyncio.TimerHandle | None = None
-        """What starts it."""
+        """What starts it: one for all, and left to ring when nobody waits any more."""
+        self._unwatched: dict[_Single, float] = {}
+        """Who waits until when, before the alarm has rung once: most tasks end before, and need no timer."""
+        self._limits: dict[_Single, asyncio.TimerHandle] = {}
         self._look = asyncio.Event()
+        self._looks_at_s = 0.0
+        """When the asker looks again by itself; 0 while it is about to."""
 
     async def result(self, task_id: str, *, timeout_s: float | None) -> wire.TaskResult:
         """How `task_id` ended, as soon as it has; waits for ever without `timeout_s`.
@@ -132,23 +123,35 @@ class Waiting:
             RejectedError: There is no such task.
         """
         loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        ask_at_s, until_s = now_s + FIRST_ASK_S, None if timeout_s is None else now_s + timeout_s
+        if not self._listening.is_set():
+            ask_at_s = now_s
+            try:
+                async with asyncio.timeout_at(until_s):
+                    await self.listen()
+            except TimeoutError:
+                raise _not_ended(task_id, timeout_s) from None
+        kept = self._kept.pop(task_id, None)
+        if kept is not None:
+            self._kept_bytes -= kept[1]
+            return kept[0]
+        future: _Single = loop.create_future()
+        wait = self._join(task_id, future, ask_at_s)
+        self._ask_by(wait.ask_at_s)
+        if until_s is not None:
+            self._limit(future, until_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                delay_s = FIRST_ASK_S if self._listening.is_set() else 0.0
-                await self.listen()
-                kept = self._kept.pop(task_id, None)
-                if kept is not None:
-                    self._kept_bytes -= kept[1]
-                    return kept[0]
-                future: asyncio.Future[wire.TaskResult] = loop.create_future()
-                wait = self._join(task_id, future, loop.time() + delay_s)
-                self._ask_by(wait.ask_at_s)
-                try:
-                    return await future
-                finally:
-                    await self._leave(wait, future)
-        except TimeoutError:
-            raise UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s") from None
+            result = await future
+        finally:
+            if until_s is not None and self._unwatched.pop(future, None) is None:
+                self._limits.pop(future).cancel()
+            noticing = self._leave(wait, future)
+            if noticing is not None:
+                await _end(noticing)
+        if result is None:
+            raise _not_ended(task_id, timeout_s)
+        return result
 
     async def crowd(self, expected: Iterable[Expected], *, timeout_s: float | None, is_patient: bool) -> bool:
         """Wait until all of `expected` have ended, or one has gone wrong: with one future for all of them.
@@ -177,14 +180,14 @@ class Waiting:
                 try:
                     await crowd.over
                 finally:
-                    for wait in waits:
-                        if wait.futures:
-                            await self._leave(wait, crowd)
+                    ended = [noticing for wait in waits if (noticing := self._leave(wait, crowd))]
+                    for noticing in ended:
+                        await _end(noticing)
         except TimeoutError:
             return False
         return True
 
-    def _join(self, task_id: str, future: asyncio.Future[wire.TaskResult] | _Crowd, ask_at_s: float) -> _Wait:
+    def _join(self, task_id: str, future: _Single | _Crowd, ask_at_s: float) -> _Wait:
         wait = self._waits.get(task_id)
         if wait is None:
             wait = self._waits[task_id] = _Wait(task_id, ask_at_s)
@@ -194,51 +197,56 @@ class Waiting:
     def _ask_by(self, at_s: float) -> None:
         """Have the asker at work by then."""
         if self._asker is not None:
-            self._look.set()
+            if at_s < self._looks_at_s:
+                self._look.set()
         elif self._alarm is None or self._alarm.when() > at_s:
             if self._alarm is not None:
                 self._alarm.cancel()
-            self._alarm = asyncio.get_running_loop().call_at(at_s, self._begin_asking)
+            self._alarm = asyncio.get_running_loop().call_at(at_s, self._ring)
 
-    def _begin_asking(self) -> None:
+    def _limit(self, future: _Single, until_s: float) -> None:
+        """Have `future` wait no longer than that."""
+        if self._alarm is not None and self._alarm.when() <= until_s:
+            self._unwatched[future] = until_s
+        else:
+            call_at = asyncio.get_running_loop().call_at
+            self._limits[future] = call_at(until_s, _say_late, future)
+
+    def _ring(self) -> None:
+        """Begin to ask, if it is time for a question, and watch the limits of those who still wait."""
         self._alarm = None
+        unwatched, self._unwatched = self._unwatched, {}
+        for future, until_s in unwatched.items():
+            self._limit(future, until_s)
         if self._asker is None and self._waits:
-            self._asker = asyncio.create_task(self._ask())
+            first_s = min(wait.ask_at_s for wait in self._waits.values())
+            if first_s > _now_s():
+                self._ask_by(first_s)
+            else:
+                self._looks_at_s = 0.0
+                self._asker = asyncio.create_task(self._ask())
 
     def expect(self, task_id: str) -> Expected:
         """The end of a task, kept while this is held; the same for everybody who expects it."""
-        expected = self._expected.get(task_id)
-        if expected is None:
-            self._expected[task_id] = expected = Expected(task_id)
-        return expected
+        return self._expected.expect(task_id)
 
     def forget(self, task_id: str | None) -> None:
         """Drop what was kept of a task: it is submitted anew, under the same id."""
         if task_id is not None and (kept := self._kept.pop(task_id, None)) is not None:
             self._kept_bytes -= kept[1]
 
-    async def _leave(self, wait: _Wait, future: asyncio.Future[wire.TaskResult] | _Crowd) -> None:
-        """`future` waits no more; whoever waits last stops asking."""
+    def _leave(self, wait: _Wait, future: _Single | _Crowd) -> Subscription | None:
+        """`future` waits no more; whoever was the last is given what is to be ended."""
         wait.futures.remove(future)
         if wait.futures:
-            return
+            return None
         if self._waits.get(wait.task_id) is wait:
             del self._waits[wait.task_id]
-        noticing, wait.noticing = wait.noticing, None
-        if not self._waits:
-            self._rest()
-        if noticing is not None:
-            with contextlib.suppress(ConclaveError):
-                await noticing.unsubscribe()
-
-    def _rest(self) -> None:
-        """Nobody waits: ask no more."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._asker is not None:
+        if not self._waits and self._asker is not None:
             self._asker.cancel()
             self._asker = None
+        noticing, wait.noticing = wait.noticing, None
+        return noticing
 
     # --- listening
 
@@ -323,7 +331,7 @@ class Waiting:
         loop = asyncio.get_running_loop()
         while True:
             self._look.clear()
-            now_s = loop.time()
+            self._looks_at_s, now_s = 0.0, loop.time()
             due = [wait for wait in self._waits.values() if wait.ask_at_s <= now_s]
             for first in range(0, len(due), MAX_ASKED):
                 some = due[first : first + MAX_ASKED]
@@ -332,6 +340,7 @@ class Waiting:
                 except ConclaveError as error:  # the bus was closed, or the answer is none
                     self._fail(some, error)
             next_s = min((wait.ask_at_s for wait in self._waits.values()), default=now_s + LAST_ASK_S)
+            self._looks_at_s = next_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(next_s):
                     await self._look.wait()
@@ -403,6 +412,20 @@ class Waiting:
             for future in wait.futures:
                 if not future.done():
                     future.set_exception(error)
+
+
+async def _end(subscription: Subscription) -> None:
+    with contextlib.suppress(ConclaveError):
+        await subscription.unsubscribe()
+
+
+def _say_late(future: _Single) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _not_ended(task_id: str, timeout_s: float | None) -> UnavailableError:
+    return UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s")
 
 
 def _now_s() -> float:

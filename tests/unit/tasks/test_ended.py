@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from typing import Any
 
 import pytest
 
 from conclave import Agent, RejectedError, Session, TaskContext, TaskFailed, UnavailableError
 from conclave.testing import MemoryMesh
+from coordination.tasks.expecting import Expectations
 from tests.support.virtual import pass_time
 
 
@@ -173,3 +175,57 @@ def counted(session: Session, verb: str) -> list[str]:
 def subscriptions(bus: Any) -> int:
     """How many a connection in memory has."""
     return len(bus._routes)
+
+
+async def test_each_who_waits_gives_up_in_its_own_time_and_the_others_go_on(memory_mesh: MemoryMesh) -> None:
+    async with memory_mesh.connect("boss") as boss:
+        limits = (0.0, 0.01, 0.04, 0.3, 7.0, None)
+        loop = asyncio.get_running_loop()
+
+        async def given_up_after(task_id: str, limit: float | None) -> float:
+            began_s = loop.time()
+            with pytest.raises(UnavailableError, match=f"task {task_id} has not ended within {limit:g} s"):
+                await boss.tasks.result(task_id, timeout_s=limit)
+            return loop.time() - began_s
+
+        task_id = (await boss.tasks.submit("nothing")).task_id
+        async with asyncio.TaskGroup() as group:
+            patient = group.create_task(boss.tasks.result(task_id, timeout_s=None))
+            late = [
+                group.create_task(given_up_after(task_id, limit)) for limit in limits if limit is not None
+            ]
+            await asyncio.wait(late)
+            assert not patient.done()
+            await boss.tasks.cancel(task_id)
+        assert [round(each.result(), 2) for each in late] == [limit for limit in limits if limit is not None]
+        assert patient.result().state == "canceled"
+        assert not boss.tasks._waiting._limits, "no timer is left"
+        assert not boss.tasks._waiting._unwatched
+
+
+async def test_one_who_waits_while_others_are_asked_for_is_asked_for_in_its_turn(
+    memory_mesh: MemoryMesh,
+) -> None:
+    async with memory_mesh.connect("boss") as boss, memory_mesh.connect("guest") as guest:
+        first, second = [(await boss.tasks.submit("nothing")).task_id for _ in range(2)]
+        waiting = [asyncio.ensure_future(guest.tasks.result(first, timeout_s=600))]
+        await pass_time(30)
+        await boss.tasks.cancel(second)
+        began_s = asyncio.get_running_loop().time()
+        assert (await guest.tasks.result(second, timeout_s=600)).state == "canceled"
+        assert asyncio.get_running_loop().time() - began_s < 1
+        await boss.tasks.cancel(first)
+        assert (await waiting[0]).state == "canceled"
+
+
+async def test_what_is_expected_is_kept_for_as_long_as_somebody_holds_it() -> None:
+    table = Expectations()
+    held = table.expect("a")
+    assert table.expect("a") is held
+    assert table.get("a") is held
+    assert table.get("b") is None
+    assert len(table) == 1
+    del held
+    gc.collect()
+    assert len(table) == 0
+    assert table.get("a") is None
