@@ -125,7 +125,8 @@ class Bids:
 
     async def _answer(self, call: CallForProposals) -> None:
         duty = self._duty
-        trace = duty.enter(call.traceparent, task=call.task_id)
+        trace = duty.span(call.traceparent)
+        duty.enter(trace, task=call.task_id)
         log = duty.logger(trace, task=call.task_id)
         try:
             bid: Bid | str = self._objection(call)
@@ -178,4 +179,4 @@ class Bids:
             item |= {"cost": float(bid.cost), "eta_ms": bid.eta_ms}
         else:
             item |= {"refuse": True, "reason": bid[:MAX_NOTE_CHARS]}
-        await self._reports.put_item(item).answer
+        await self._reports.ask(item)

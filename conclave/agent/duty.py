@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from coordination.runtime.trace import CURRENT_TRACE, TraceContext, continued
 
 STOP_GRACE_S: Final = 5.0
 """How long what was cancelled may take to end, and to say so."""
+_NOT_HANDLED: Final = "push not handled"
 _log = get_logger("conclave.agent")
 
 
@@ -52,6 +54,9 @@ class Duty:
         self._on_over: list[Callable[[], None]] = []
         self._context = contextvars.copy_context()
         """Of whoever had the agent join: messages arrive in that of the connection."""
+        self._context.run(structlog.contextvars.bind_contextvars, agent=self.agent)
+        self._spans = random.Random(session.entropy.getrandbits(128))
+        """Where their ids come from, which are no secrets: the system's randomness is a system call each."""
 
     @property
     def load(self) -> float:
@@ -83,15 +88,22 @@ class Duty:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` beside everything else; the agent waits for it when it leaves. Its failure is logged."""
-        task = asyncio.create_task(_logged(work, self.agent), context=self._context.copy())
+        context = self._context.copy()
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._working.add(task)
-        task.add_done_callback(self._working.discard)
+        task.add_done_callback(self._note_end, context=context)
         return task
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):  # one bad push must not end the agent
+            log_failure(_log, _NOT_HANDLED, error, agent=self.agent)
 
     @contextlib.contextmanager
     def scope(self, traceparent: str, **about: Any) -> Iterator[tuple[TraceContext, Any]]:
         """Work under a span of its own: calls carry it, and logs name it and what it is `about`."""
-        trace = continued(traceparent, self.session.entropy)
+        trace = self.span(traceparent)
         about = {"agent": self.agent, **about, "trace_id": trace.trace_id}
         token = CURRENT_TRACE.set(trace)
         try:
@@ -100,12 +112,14 @@ class Duty:
         finally:
             CURRENT_TRACE.reset(token)
 
-    def enter(self, traceparent: str, **about: Any) -> TraceContext:
+    def span(self, traceparent: str) -> TraceContext:
+        """A new span for work that was asked for under `traceparent`."""
+        return continued(traceparent, self._spans)
+
+    def enter(self, trace: TraceContext, **about: Any) -> None:
         """As `scope`, for good: for the first step of work that was spawned, whose context ends with it."""
-        trace = continued(traceparent, self.session.entropy)
         CURRENT_TRACE.set(trace)
-        structlog.contextvars.bind_contextvars(agent=self.agent, **about, trace_id=trace.trace_id)
-        return trace
+        structlog.contextvars.bind_contextvars(**about, trace_id=trace.trace_id)
 
     def logger(self, trace: TraceContext, **about: Any) -> Any:
         """A logger that knows the agent, the trace, and what the work is `about`."""
@@ -160,7 +174,7 @@ async def _logged(work: Awaitable[None], agent: str) -> None:
     try:
         await work
     except Exception:  # noqa: BLE001 - one bad push must not end the agent
-        log_failure(_log, "push not handled", agent=agent)
+        log_failure(_log, _NOT_HANDLED, agent=agent)
 
 
 async def _end(subscriptions: list[Subscription]) -> None:

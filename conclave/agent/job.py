@@ -14,17 +14,19 @@ from conclave.agent.binding import ContentError
 from conclave.agent.cancellation import Cancellation
 from conclave.agent.containment import HandlerExitError, Told, contained, tell
 from conclave.agent.duty import STOP_GRACE_S, Duty
-from conclave.agent.errors import MAX_REASON_CHARS, WorkCancelledError
+from conclave.agent.errors import MAX_REASON_CHARS
 from conclave.agent.handler import Handler
-from conclave.agent.renewal import BEING_CANCELED, LEASE_LOST, Lease
+from conclave.agent.renewal import BEING_CANCELED, LEASE_LOST, Lease, end_s, first_renewal_s
 from conclave.agent.reporting import Reports
-from conclave.agent.results import TaskOutcome, task_result
+from conclave.agent.results import task_result
 from conclave.agent.taskcontext import TaskContext
 from conclave.agent.taskhandler import TaskHandler
 from conclave.work.large import fetched, stored
+from coordination.runtime.asking import payload_of
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.trace import TraceContext
-from coordination.tasks.wire import Reference, StandingReply, TaskOffer
+from coordination.tasks.limits import MAX_RESULT_BYTES
+from coordination.tasks.wire import Reference, TaskOffer
 
 STOPPED: Final = "the agent stops"
 CANCELED: Final = "canceled"
@@ -45,7 +47,10 @@ class GivenUpError(Exception):
 
 
 class Job:
-    """One attempt at one task; the handler runs in the same task as everything else about it.
+    """One attempt at one task, from its offer until what came of it is reported.
+
+    The handler runs in a task of its own, which ends with it: nobody waits for the answer to a report that
+    is taken down, as nearly all are.
 
     Args:
         duty: Whose work it is; has a place taken for it.
@@ -53,11 +58,14 @@ class Job:
         alarms: What rings when a lease is to be renewed.
         offer: The task.
         chosen: What does it.
+        on_end: Called once when nothing more is to be said of it.
     """
 
     __slots__ = (
         "_abandoning",
+        "_alarms",
         "_cancel_count",
+        "_cancelled",
         "_duty",
         "_has_begun",
         "_has_place",
@@ -65,9 +73,11 @@ class Job:
         "_is_handling",
         "_is_in_thread",
         "_lease",
+        "_length_s",
         "_log",
         "_loop",
         "_must_confirm",
+        "_on_end",
         "_over",
         "_reports",
         "_started_s",
@@ -76,25 +86,36 @@ class Job:
         "_task",
         "_trace",
         "_trouble",
-        "cancelled",
         "chosen",
         "offer",
     )
 
     def __init__(
-        self, duty: Duty, reports: Reports, alarms: Alarms, offer: TaskOffer, chosen: TaskHandler
+        self,
+        duty: Duty,
+        reports: Reports,
+        alarms: Alarms,
+        offer: TaskOffer,
+        chosen: TaskHandler,
+        on_end: Callable[[Job], None],
     ) -> None:
         self.offer: TaskOffer = offer
         self.chosen: TaskHandler = chosen
-        self.cancelled: Cancellation = Cancellation()
         self._duty = duty
         self._reports = reports
+        self._alarms = alarms
+        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
-        self._lease = Lease(offer, reports, alarms, on_lost=self._lose, on_trouble=self._fall_ill)
         self._trace: TraceContext | None = None
         self._log: Any = None
         self._task: asyncio.Task[Any] | None = None
-        self._started_s = 0.0
+        self._started_s = self._loop.time()
+        self._length_s = 0.0
+        """From `_started_s` on: of the lease, or of the offer that was not accepted; 0 before."""
+        self._lease: Lease | None = None
+        """Made for whoever tells of the work, or when it is to be renewed."""
+        self._cancelled: Cancellation | None = None
+        """Made for whoever has a context."""
         self._over = ""
         """Why the work is not wanted any more; empty while it is."""
         self._must_confirm = False
@@ -109,55 +130,81 @@ class Job:
         self._has_begun = False
         self._has_place = True
         self._is_in_thread = False
-        self._starting = threading.Lock()
+        self._starting: threading.Lock | None = None
         """Whether a thread begins the handler, or it never will: decided once, on whichever side is first."""
         self._still: asyncio.Event | None = None
         """Set when the handler has really ended, in whatever thread; made for whoever waits for that."""
 
-    # --- the work
+    # --- taking the task
 
-    async def work(self) -> None:
-        """Take the task, have it done, and report what came of it."""
-        offer = self.offer
-        self._trace = self._duty.enter(offer.traceparent, task=offer.task_id, attempt=offer.attempt)
-        try:
-            if await self._take():
-                await self._attempt()
-        except ConclaveError as error:
-            # The offer or the lease runs out, and the task is offered again.
-            self.logger().warning("task dropped", error=str(error))
-        finally:
-            self._lease.end()
-            if self._abandoning is not None:
-                self._abandoning.cancel()
-            if not self._has_begun:
-                self._leave()
-
-    async def _take(self) -> bool:
-        """Take the offer; returns whether it was still there."""
-        self._started_s = started_s = self._loop.time()
+    def begin(self) -> None:
+        """Take the task, and have it done; returns at once."""
         offer = self.offer
         if self.chosen.is_eager:
             left_ms = offer.offer_expires_ms - self._duty.session.clock.now_ms()
             # In steps, so that there are few different lengths. Clocks differ: what seems over may not be.
-            self._lease.begin(started_s, max(left_ms // _STEP_MS * _STEP_MS, _SHORTEST_MS) / 1000)
-            return True
-        try:
-            await self._reports.put("accept", offer.task_id, offer.fencing_token).answer
-        except RejectedError as error:
+            self._hold(max(left_ms // _STEP_MS * _STEP_MS, _SHORTEST_MS) / 1000)
+            self._start()
+        else:
+            self._reports.put(offer.task_id, self._written(b"accept"), self._hear_of_lease)
+
+    def _hear_of_lease(self, error: BaseException | None) -> None:
+        if error is None:
+            self._hold(self.offer.lease_ms / 1000)
+            self._start()
+            return
+        if isinstance(error, RejectedError):
             self.logger().info("offer gone", code=error.code)
-            return False
-        self._lease.begin(started_s)
-        return True
+        elif isinstance(error, Exception):
+            self._drop(error)
+        self._end()
 
-    async def _attempt(self) -> None:
-        """Have the handler do the task, and report what came of it.
+    def _hold(self, length_s: float) -> None:
+        if not self._over:
+            self._length_s = length_s
+            self._alarms.set(self._ring, self._started_s, first_renewal_s(length_s))
 
-        Raises:
-            UnavailableError: The lease is over, and nothing could be reported.
-        """
+    def _ring(self) -> None:
+        if self._lease is None:
+            self._lease = self._new_lease()
+        self._lease.begin_renewing()
+
+    def _new_lease(self) -> Lease:
+        since_s, length_s = self._started_s, self._length_s
+        return Lease(self.offer, self._reports, since_s, length_s, self._lose, self._fall_ill)
+
+    def _let_go(self) -> None:
+        """Renew the lease no more; idempotent."""
+        self._alarms.take_back(self._ring, first_renewal_s(self._length_s))
+        if self._lease is not None:
+            self._lease.end()
+
+    def _start(self) -> None:
+        self._task = self._duty.spawn(self._work())
+
+    def _end(self) -> None:
+        """Nothing more is to be said of it."""
+        self._let_go()
+        if self._abandoning is not None:
+            self._abandoning.cancel()
+        if not self._has_begun:
+            self._leave()
+        self._on_end(self)
+
+    def _drop(self, error: Exception) -> None:
+        """Nothing could be said: the offer or the lease runs out, and the task is offered again."""
+        self.logger().warning("task dropped", error=str(error))
+
+    # --- the work
+
+    async def _work(self) -> None:
+        """Have the handler do the task, and put on its way what is to be said of it."""
+        offer = self.offer
+        self._duty.enter(self._span(), task=offer.task_id, attempt=offer.attempt)
+        is_said = True
         try:
-            outcome, reference = await self._handled()
+            self._complete(*await self._handled())
+            is_said = False
         except GivenUpError:
             await self._stop_short()
         except ContentError as error:
@@ -165,16 +212,12 @@ class Job:
             await self._fail(Told(f"invalid payload: {error}", False))
         except Exception as error:  # noqa: BLE001 - whatever it is, the attempt has failed
             await self._fail(self._told(error))
-        else:
-            try:
-                await self._complete(outcome, reference)
-            except UnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - a report that cannot be made is no silence
-                await self._fail(self._told(error))
+        finally:
+            if is_said:
+                self._end()
 
-    async def _handled(self) -> tuple[TaskOutcome, Reference | None]:
-        """What the handler makes of the payload.
+    async def _handled(self) -> tuple[bytes, Reference | None]:
+        """What the handler makes of the payload: JSON, and where that is if it is large.
 
         Raises:
             GivenUpError: The work is not wanted any more; whatever the handler did counts for nothing.
@@ -183,15 +226,19 @@ class Job:
             Exception: Whatever the handler raises.
         """
         self._require_wanted()
-        task = self._task = asyncio.current_task()
+        task = self._task
         assert task is not None
         self._is_handling = True
         try:
-            outcome, reference = await self._called()
+            content = await self._called()
+            reference = None
+            if len(content) > MAX_RESULT_BYTES:
+                reference = await stored(self._duty.session.artifacts, content)
         except asyncio.CancelledError:
             if task.cancelling() <= self._cancel_count:  # nobody but us
                 self._require_wanted()
-            self.cancelled.set(STOPPED)
+            if self._cancelled is not None:
+                self._cancelled.set(STOPPED)
             raise
         except GeneratorExit as error:
             if asyncio.current_task() is not task:
@@ -205,30 +252,34 @@ class Job:
             for _ in range(min(self._cancel_count, task.cancelling())):
                 task.uncancel()
         self._require_wanted()
-        return outcome, reference
+        return content, reference
 
     def _require_wanted(self) -> None:
         if self._over:
             raise GivenUpError
 
-    async def _called(self) -> tuple[TaskOutcome, Reference | None]:
-        artifacts = self._duty.session.artifacts
-        payload = self.offer.payload
-        if self.offer.payload_reference is not None:
-            payload = await fetched(artifacts, self.offer.payload_reference)
-        chosen = self.chosen
+    async def _called(self) -> bytes:
+        """What the handler returns, as JSON; its place is free again when it has really ended."""
+        offer, chosen = self.offer, self.chosen
+        payload = offer.payload
+        if offer.payload_reference is not None:
+            payload = await fetched(self._duty.session.artifacts, offer.payload_reference)
         with contained():  # its types may have validators and serializers of its author's
             arguments = chosen.binding.arguments(payload, self._context() if chosen.takes_context else None)
-            outcome = task_result(await self._call(chosen.handler, arguments))
-        return outcome, (await stored(artifacts, outcome.content) if outcome.content else None)
+            self._has_begun = True
+            handler = chosen.handler
+            if not handler.is_async:
+                return task_result(await self._called_in_thread(handler, arguments))
+            try:
+                returned = await handler.function(**arguments)
+            finally:
+                self._leave()
+            return task_result(returned)
 
-    async def _call(self, handler: Handler, arguments: dict[str, Any]) -> Any:
-        """Call the handler; its place is free again when it has really ended, in whatever thread."""
-        self._has_begun = True
+    async def _called_in_thread(self, handler: Handler, arguments: dict[str, Any]) -> Any:
         run_task = self._duty.run_task
+        self._starting = threading.Lock()
         try:
-            if handler.is_async:
-                return await handler.call(arguments, run_task)
             return await handler.call(arguments, lambda call: run_task(partial(self._in_thread, call)))
         finally:
             with self._starting:
@@ -236,6 +287,7 @@ class Job:
                     self._leave()
 
     def _in_thread(self, call: Callable[[], Any]) -> Any:
+        assert self._starting is not None
         with self._starting:
             if not self._has_place:
                 return None  # it was given up while it waited for a thread
@@ -255,8 +307,10 @@ class Job:
                 self._still.set()
 
     def _context(self) -> TaskContext:
-        assert self._trace is not None
-        return TaskContext(self._duty.session, trace=self._trace, work=self, cancelled=self.cancelled)
+        # Here and not from the thread in which something is told.
+        self._lease = self._lease or self._new_lease()
+        self._cancelled = Cancellation()
+        return TaskContext(self._duty.session, self._span(), self, self._lease, self._cancelled)
 
     # --- not wanted any more
 
@@ -286,8 +340,9 @@ class Job:
         if self._over:
             return
         self._over = why
-        self._lease.end()
-        self.cancelled.set(why)
+        self._let_go()
+        if self._cancelled is not None:
+            self._cancelled.set(why)
         # Later: a cancellation in the midst of the handler's own step would reach whatever awaits next.
         self._loop.call_soon(self._cancel)
 
@@ -321,6 +376,45 @@ class Job:
                 self._duty.handed_back.append(self.offer.task_id)
                 self.logger().info("task handed back")
 
+    # --- reports
+
+    def _complete(self, content: bytes, reference: Reference | None) -> None:
+        if reference is None:
+            said = b',"result":' + content
+        else:
+            said = b',"result_reference":' + payload_of(reference)
+        spent = None if self._lease is None else self._lease.spent
+        if spent is not None:
+            said = b'%b,"spent":%d' % (said, spent)
+        self._let_go()
+        item = self._written(b"complete", said)
+        self._reports.put(self.offer.task_id, item, self._hear_of_result, until_s=self._until_s())
+
+    def _hear_of_result(self, error: BaseException | None) -> None:
+        if isinstance(error, Exception):
+            self._duty.spawn(self._amend(error))
+        else:
+            self._end()
+
+    async def _amend(self, error: Exception) -> None:
+        """Say what must be said when the service has not taken the result down."""
+        offer = self.offer
+        self._duty.enter(self._span(), task=offer.task_id, attempt=offer.attempt)
+        try:
+            if isinstance(error, UnavailableError):
+                self._drop(error)
+            elif not isinstance(error, RejectedError):
+                # A report that cannot be made is no silence.
+                await self._fail(self._told(error))
+            elif error.code in _BAD_RESULT:
+                await self._fail(Told(f"the result was refused: {error.message}", False))
+            elif error.code == BEING_CANCELED:
+                await self._confirm()
+            else:
+                self.logger().warning("result refused", code=error.code)
+        finally:
+            self._end()
+
     async def _confirm(self) -> None:
         """Say that the work has stopped, as soon as it has."""
         if self._has_begun and self._has_place:
@@ -330,48 +424,44 @@ class Job:
             await self._report("confirm")
         except RejectedError as error:
             self.logger().info("confirmation refused", code=error.code)
-
-    # --- reports
-
-    async def _report(self, do: str, text_bytes: int = 0, **said: Any) -> StandingReply:
-        self._lease.end()
-        offer = self.offer
-        report = self._reports.put(
-            do, offer.task_id, offer.fencing_token, text_bytes=text_bytes, until_s=self._lease.ends_s, **said
-        )
-        return await report.answer
-
-    async def _complete(self, outcome: TaskOutcome, reference: Reference | None) -> None:
-        said: dict[str, Any] = (
-            {"result": outcome.result} if reference is None else {"result_reference": reference}
-        )
-        if self._lease.spent is not None:
-            said["spent"] = self._lease.spent
-        try:
-            await self._report("complete", outcome.size_bytes if reference is None else 0, **said)
-        except RejectedError as error:
-            if error.code in _BAD_RESULT:
-                await self._fail(Told(f"the result was refused: {error.message}", False))
-            elif error.code == BEING_CANCELED:
-                await self._confirm()
-            else:
-                self.logger().warning("result refused", code=error.code)
+        except ConclaveError as error:
+            self._drop(error)
 
     async def _fail(self, told: Told) -> bool:
         """Report that the attempt has failed; returns whether the service has taken that down."""
         reason = told.reason.encode(errors="replace").decode()[:MAX_REASON_CHARS]
-        said: dict[str, Any] = {"reason": reason, "retryable": told.is_retryable, "spent": self._lease.spent}
+        said: dict[str, Any] = {"reason": reason, "retryable": told.is_retryable}
         if told.retry_after_s is not None:
             said["retry_after_ms"] = round(told.retry_after_s * 1000)
+        if self._lease is not None:
+            said["spent"] = self._lease.spent
         try:
-            await self._report("fail", len(reason), **said)
+            await self._report("fail", **said)
         except RejectedError as error:
             if error.code == BEING_CANCELED:
                 await self._confirm()
             else:
                 self.logger().warning("failure refused", code=error.code)
             return False
+        except ConclaveError as error:
+            self._drop(error)
+            return False
         return True
+
+    async def _report(self, do: str, **said: Any) -> None:
+        self._let_go()
+        offer = self.offer
+        item = {"do": do, "task_id": offer.task_id, "fencing_token": offer.fencing_token, **said}
+        await self._reports.ask(item, until_s=self._until_s())
+
+    def _written(self, do: bytes, said: bytes = b"") -> bytes:
+        """The JSON of a report with the fields `said`."""
+        ids = self.offer.task_id.encode(), self.offer.fencing_token
+        return b'{"do":"%b","task_id":"%b","fencing_token":%d%b}' % (do, *ids, said)
+
+    def _until_s(self) -> float:
+        """How long a report is repeated: as long as the lease may hold."""
+        return end_s(self._started_s, self._length_s) if self._lease is None else self._lease.ends_s
 
     def _told(self, error: Exception) -> Told:
         log = self.logger().bind(handler=self.chosen.handler.name)
@@ -379,27 +469,16 @@ class Job:
 
     # --- what the handler's context asks
 
+    def _span(self) -> TraceContext:
+        if self._trace is None:
+            self._trace = self._duty.span(self.offer.traceparent)
+        return self._trace
+
     def logger(self) -> Any:
         """A logger that knows the attempt."""
         if self._log is None:
-            assert self._trace is not None
-            self._log = self._duty.logger(self._trace, task=self.offer.task_id, attempt=self.offer.attempt)
+            self._log = self._duty.logger(self._span(), task=self.offer.task_id, attempt=self.offer.attempt)
         return self._log
-
-    async def tell(self, share: float | None, note: str) -> None:
-        """See `Lease.tell`."""
-        try:
-            await self._lease.tell(share, note)
-        except WorkCancelledError:
-            raise WorkCancelledError(f"the work is not wanted any more: {self._over}") from None
-
-    def tell_soon(self, share: float | None, note: str) -> None:
-        """See `Lease.tell_soon`."""
-        self._lease.tell_soon(share, note)
-
-    def spend(self, units: int) -> int:
-        """See `Lease.spend`."""
-        return self._lease.spend(units)
 
     def remaining_s(self) -> float | None:
         """How long the attempt may still take; None for as long as it likes."""

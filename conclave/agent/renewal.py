@@ -1,7 +1,6 @@
 """Keeps the lease of one attempt, and tells how far the work is: both are the same report.
 
-No task of its own: an alarm, which a short handler never lets ring. Jobs of one agent that are due together
-renew with one call.
+No task of its own: a timer. Jobs of one agent that are due together renew with one call.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from conclave.agent.alarms import Alarms
 from conclave.agent.errors import WorkCancelledError
-from conclave.agent.reporting import RETRY_S, Report, Reports
+from conclave.agent.reporting import RETRY_S, Report, Reports, answering
 from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
 from coordination.tasks.limits import MAX_NOTE_CHARS
-from coordination.tasks.wire import StandingReply, TaskOffer
+from coordination.tasks.wire import TaskOffer
 
 RENEWALS_PER_LEASE: Final = 3
 """How often a running task's lease is renewed within its length."""
@@ -33,19 +31,20 @@ LEASE_LOST: Final = "lease lost"
 
 
 class Lease:
-    """The lease of one attempt.
+    """The lease of one attempt, from when it is to be renewed or told of on: few attempts last so long.
 
     Args:
         offer: The task.
         reports: Where reports go.
-        alarms: What rings when the first renewal is due.
+        since_s: When it was asked for, by the event loop's clock.
+        length_s: How long it lasts; of an offer that was not accepted: how long it stands. Progress
+            accepts it.
         on_lost: Called once when the lease is over, with why: `LEASE_LOST` or `BEING_CANCELED`.
         on_trouble: Called with an error that nobody expects.
     """
 
     __slots__ = (
-        "_alarms",
-        "_first_s",
+        "_answer",
         "_interval_s",
         "_is_over",
         "_loop",
@@ -55,6 +54,7 @@ class Lease:
         "_on_trouble",
         "_report",
         "_reports",
+        "_said",
         "_share",
         "_timer",
         "_untold",
@@ -66,74 +66,63 @@ class Lease:
         self,
         offer: TaskOffer,
         reports: Reports,
-        alarms: Alarms,
-        *,
+        since_s: float,
+        length_s: float,
         on_lost: Callable[[str], None],
         on_trouble: Callable[[Exception], None],
     ) -> None:
         self._offer = offer
         self._reports = reports
-        self._alarms = alarms
         self._on_lost = on_lost
         self._on_trouble = on_trouble
         self._loop = asyncio.get_running_loop()
-        self._interval_s = 0.0
-        self._first_s = 0.0
-        """After which the first renewal is due, which most handlers do not live to see."""
+        self._interval_s = first_renewal_s(length_s)
         self._share: float | None = None
         self._note = ""
         self._untold = False
         """There is something that no report under way says."""
         self._report: Report | None = None
         """The one that waits or is under way."""
+        self._said: dict[str, Any] = {}
+        """What it says."""
+        self._answer: asyncio.Future[None] | None = None
+        """To it."""
         self._timer: asyncio.TimerHandle | None = None
+        """None until the first renewal."""
         self._is_over = False
-        self.ends_s: float = 0.0
-        """Until when, by the event loop's clock, work goes on while nobody answers: `HOLD_ON_S` after the end
-        of the lease, as far as we know; 0 while there is none."""
+        self.ends_s: float = end_s(since_s, length_s)
+        """Until when, by the event loop's clock, work goes on while nobody answers."""
         self.spent: int | None = None
         """Units that the attempt has used so far, if it says."""
-
-    def begin(self, since_s: float, length_s: float | None = None) -> None:
-        """The lease runs from `since_s` on; it has just been asked for, or was renewed.
-
-        Args:
-            since_s: By the event loop's clock.
-            length_s: Of an offer that was not accepted: how long it stands. Progress accepts it.
-        """
-        if self._is_over:
-            return
-        if length_s is None:
-            length_s = self._offer.lease_ms / 1000
-        is_first = not self._interval_s
-        self.ends_s = since_s + length_s + HOLD_ON_S
-        self._interval_s = length_s / RENEWALS_PER_LEASE
-        if is_first:
-            self._first_s = self._interval_s
-            self._alarms.set(self._ring, since_s, self._first_s)
-        else:
-            self._set_timer(since_s + self._interval_s)
-        if self._untold:
-            self._renew()
 
     def end(self) -> None:
         """Renew no more; idempotent. A report that was not sent yet is taken back."""
         if self._is_over:
             return
         self._is_over = True
-        self._stop_timer()
-        if self._report is not None and not self._report.is_sent:
-            self._report.answer.cancel()
-
-    def _set_timer(self, at_s: float) -> None:
-        self._stop_timer()
-        self._timer = self._loop.call_at(at_s, self._ring)
-
-    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        else:
-            self._alarms.take_back(self._ring, self._first_s)
+        if self._report is not None:
+            self._report.take_back()
+
+    def begin_renewing(self) -> None:
+        """The first renewal is due, unless there was one, because something was to be told."""
+        if self._timer is None:
+            self._ring()
+
+    def _renewed(self, since_s: float) -> None:
+        """The lease runs from `since_s` on."""
+        length_s = self._offer.lease_ms / 1000
+        self.ends_s = end_s(since_s, length_s)
+        self._interval_s = first_renewal_s(length_s)
+        self._set_timer(since_s + self._interval_s)
+        if self._untold:
+            self._renew()
+
+    def _set_timer(self, at_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at_s, self._ring)
 
     def _ring(self) -> None:
         if self._is_over:
@@ -154,22 +143,25 @@ class Lease:
         """Have it told how far the work is, which renews the lease."""
         self._set_timer(min(self._loop.time() + self._interval_s, self.ends_s))
         self._untold = False
+        how_far = {"share": self._share, "note": self._note, "spent": self.spent}
         if self._report is not None and not self._report.is_sent:
-            self._report.item.update(self._said())
+            self._said.update(how_far)
             return
         if self._report is not None:
             self._untold = True  # with the next one, as soon as this one is answered
             return
         offer = self._offer
-        self._report = self._reports.put(
-            "progress", offer.task_id, offer.fencing_token, text_bytes=len(self._note), **self._said()
-        )
-        self._report.answer.add_done_callback(partial(self._renewed, self._loop.time()))
+        self._said = {
+            "do": "progress",
+            "task_id": offer.task_id,
+            "fencing_token": offer.fencing_token,
+            **how_far,
+        }
+        self._answer = self._loop.create_future()
+        self._answer.add_done_callback(partial(self._hear, self._loop.time()))
+        self._report = self._reports.put(offer.task_id, self._said, answering(self._answer))
 
-    def _said(self) -> dict[str, Any]:
-        return {"share": self._share, "note": self._note, "spent": self.spent}
-
-    def _renewed(self, since_s: float, answer: asyncio.Future[StandingReply]) -> None:
+    def _hear(self, since_s: float, answer: asyncio.Future[None]) -> None:
         self._report = None
         if answer.cancelled():
             return
@@ -177,7 +169,7 @@ class Lease:
         if self._is_over:
             return
         if error is None:
-            self.begin(since_s)
+            self._renewed(since_s)
         elif isinstance(error, UnavailableError) or (isinstance(error, RejectedError) and error.retryable):
             # The lease may still hold, and there is a next time.
             self._set_timer(min(self._loop.time() + min(self._interval_s, RETRY_S), self.ends_s))
@@ -198,11 +190,10 @@ class Lease:
         """
         self._note_down(*checked(share, note))
         for _ in range(2):  # a report that was under way already does not say it; the next one does
-            report = self._report
-            if report is None or self._is_over:
+            if self._report is None or self._answer is None or self._is_over:
                 break
-            says_it = report.item.get("share") == self._share and report.item.get("note") == self._note
-            await asyncio.wait([report.answer])
+            says_it = self._said["share"] == self._share and self._said["note"] == self._note
+            await asyncio.wait([self._answer])
             if says_it:
                 break
         if self._is_over:
@@ -225,6 +216,16 @@ class Lease:
         self._share, self._note = share, note
         if not self._is_over:
             self._renew()
+
+
+def first_renewal_s(length_s: float) -> float:
+    """How long after it was asked for a lease of `length_s` is to be renewed."""
+    return length_s / RENEWALS_PER_LEASE
+
+
+def end_s(since_s: float, length_s: float) -> float:
+    """Until when work goes on while nobody answers: `HOLD_ON_S` after the end of a lease, as we know it."""
+    return since_s + length_s + HOLD_ON_S
 
 
 def checked(share: float | None, note: str) -> tuple[float | None, str]:

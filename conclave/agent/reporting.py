@@ -8,52 +8,74 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+from pydantic import Field, TypeAdapter
 
 from conclave.agent.duty import Duty
-from coordination.runtime.asking import request
+from coordination.runtime.asking import payload_of, request
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError, UsageError
+from coordination.runtime.failures import log_failure
+from coordination.runtime.logs import get_logger
 from coordination.tasks.limits import MAX_BATCH
-from coordination.tasks.wire import RefusedReply, ReportRequest, StandingReply
+from coordination.tasks.wire import RefusedReply, ReportItem
 
 RETRY_S: Final = 0.5
 """Between two calls while the service is away."""
 MAX_CALL_BYTES: Final = 200 * 1024
 """Of what one call says, beyond its first item."""
-ITEM_BYTES: Final = 160
-"""What an item has beside its result, its reason or its note."""
+Hear = Callable[[BaseException | None], None]
+"""Called once with what came of a report: None if the service has taken it down, else why it has not.
+`asyncio.CancelledError`: it was taken back, or the agent was made to end before it was answered."""
+_ITEM: Final = TypeAdapter[ReportItem](Annotated[ReportItem, Field(discriminator="do")])
+_log = get_logger("conclave.agent")
 
 
 class Report:
     """One thing that is said of one task.
 
     Args:
-        item: As ``tasks.report`` takes it; may be changed until it is sent.
-        size_bytes: About how much of a call it takes.
+        task_id: The task.
+        said: As ``tasks.report`` takes it: fields, which may be changed until it is sent, or their JSON.
+        hear: Hears the answer.
         until_s: While the service is away it is said again until then, by the event loop's clock.
-        answer: Gets what the service says, or its refusal; whoever cancels it takes the report back, if it is
-            not under way.
     """
 
-    __slots__ = ("answer", "is_sent", "item", "size_bytes", "until_s")
+    __slots__ = ("_hear", "is_over", "is_sent", "said", "task_id", "until_s")
 
-    def __init__(
-        self,
-        item: dict[str, Any],
-        size_bytes: int,
-        until_s: float,
-        answer: asyncio.Future[StandingReply],
-    ) -> None:
-        self.item: dict[str, Any] = item
-        self.size_bytes: int = size_bytes
+    def __init__(self, task_id: str, said: dict[str, Any] | bytes, hear: Hear, until_s: float) -> None:
+        self.task_id: str = task_id
+        self.said: dict[str, Any] | bytes = said
         self.until_s: float = until_s
-        self.answer: asyncio.Future[StandingReply] = answer
         self.is_sent: bool = False
+        self.is_over: bool = False
+        """It was answered, or taken back."""
+        self._hear = hear
 
-    def settle(self, error: Exception) -> None:
-        """Give `error` to whoever waits, if anybody still does."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+    def written(self) -> bytes:
+        """Its JSON.
+
+        Raises:
+            UsageError: A field is not as the contract says.
+        """
+        said = self.said
+        return said if isinstance(said, bytes) else payload_of(request(_ITEM.validate_python, said))
+
+    def settle(self, error: BaseException | None) -> None:
+        """Let whoever has put it hear the answer; only the first one counts."""
+        if self.is_over:
+            return
+        self.is_over = True
+        try:
+            self._hear(error)
+        except Exception:  # noqa: BLE001 - the other reports of the call are none the worse for it
+            log_failure(_log, "answer to a report not handled", task=self.task_id)
+
+    def take_back(self) -> None:
+        """Let it not be said, unless it is under way."""
+        if not self.is_sent:
+            self.settle(asyncio.CancelledError())
 
 
 class Reports:
@@ -71,78 +93,94 @@ class Reports:
 
     def put(
         self,
-        do: str,
         task_id: str,
-        fencing_token: int,
+        said: dict[str, Any] | bytes,
+        hear: Hear,
         *,
-        text_bytes: int = 0,
         until_s: float = 0.0,
-        **said: Any,
     ) -> Report:
         """Have something said of a task; returns at once.
 
         Args:
-            do: ``accept``, ``refuse``, ``progress``, ``complete``, ``fail`` or ``confirm``.
             task_id: The task.
-            fencing_token: Of its offer.
-            text_bytes: Size of what is said.
+            said: ``do``, ``task_id`` and what else belongs to it; as JSON if it was written before.
+            hear: Hears the answer, never before this returns; it must not block.
             until_s: See `Report`; by default it is sent once. A report that took effect unheard is refused
                 when it is sent again, and that is as good.
-            said: Further fields.
         """
-        item = {"do": do, "task_id": task_id, "fencing_token": fencing_token, **said}
-        return self.put_item(item, text_bytes=text_bytes, until_s=until_s)
-
-    def put_item(self, item: dict[str, Any], *, text_bytes: int = 0, until_s: float = 0.0) -> Report:
-        """As `put`, of an item that is there already."""
-        report = Report(item, ITEM_BYTES + text_bytes, until_s, self._loop.create_future())
+        report = Report(task_id, said, hear, until_s)
         self._waiting.append(report)
         if not self._is_sending:
             self._is_sending = True
             self._duty.spawn(self._send())
         return report
 
+    async def ask(self, said: dict[str, Any], *, until_s: float = 0.0) -> None:
+        """As `put`, and wait for the answer; whoever is cancelled meanwhile takes the report back.
+
+        Raises:
+            RejectedError: The service refuses it.
+            UnavailableError: The service is away.
+            UsageError: It cannot be said at all.
+        """
+        answer: asyncio.Future[None] = self._loop.create_future()
+        report = self.put(said["task_id"], said, answering(answer), until_s=until_s)
+        try:
+            await answer
+        finally:
+            report.take_back()
+
     async def _send(self) -> None:
         """Send until nothing waits."""
         reports: list[Report] = []
         try:
-            while reports := self._next_call():
-                if not await self._call(reports) and self._waiting:
+            while True:
+                reports, texts = self._next_call()
+                if not reports:
+                    break
+                if not await self._call(reports, texts) and self._waiting:
                     # A session of little patience gives up at once, and the loop must get its turn.
                     await asyncio.sleep(RETRY_S)
         finally:
             self._is_sending = False
-            for report in (*reports, *self._waiting):  # none, unless the agent was made to end
-                report.answer.cancel()
+            unsaid = (*reports, *self._waiting)  # none, unless the agent was made to end
             self._waiting.clear()
+            for report in unsaid:
+                report.settle(asyncio.CancelledError())
 
-    def _next_call(self) -> list[Report]:
-        """The reports of the next call, at most one of each task; what must come after them keeps waiting."""
+    def _next_call(self) -> tuple[list[Report], list[bytes]]:
+        """The reports of the next call and their JSON, at most one of each task; the rest keeps waiting."""
         waiting = self._waiting
         chosen: dict[str, Report] = {}
+        texts: list[bytes] = []
         later: list[Report] = []
         size_bytes = 0
         while waiting and len(chosen) < MAX_BATCH:
             report = waiting.popleft()
-            if report.answer.done():
+            if report.is_over:
                 continue  # taken back
-            if report.item["task_id"] in chosen:
+            if report.task_id in chosen:
                 later.append(report)
-            elif chosen and size_bytes + report.size_bytes > MAX_CALL_BYTES:
+                continue
+            try:
+                text = report.written()
+            except UsageError as error:
+                report.settle(error)
+                continue
+            if chosen and size_bytes + len(text) > MAX_CALL_BYTES:
                 later.append(report)
                 break
-            else:
-                report.is_sent = True
-                chosen[report.item["task_id"]] = report
-                size_bytes += report.size_bytes
+            report.is_sent = True
+            chosen[report.task_id] = report
+            texts.append(text)
+            size_bytes += len(text) + 1
         waiting.extendleft(reversed(later))
-        return list(chosen.values())
+        return list(chosen.values()), texts
 
-    async def _call(self, reports: list[Report]) -> bool:
+    async def _call(self, reports: Sequence[Report], texts: Sequence[bytes]) -> bool:
         """Say `reports`, and give everyone its answer; returns False if some must be said again later."""
         try:
-            body = request(ReportRequest, items=tuple(report.item for report in reports))
-            answers = await self._duty.session.tasks.report_request(body)
+            answers = await self._duty.session.tasks.report_written(texts)
         except (UnavailableError, RejectedError, UsageError) as error:
             if isinstance(error, UnavailableError) or (isinstance(error, RejectedError) and error.retryable):
                 self._put_back(reports, error)
@@ -152,35 +190,36 @@ class Reports:
                 return True
             # One of them cannot be said at all; the others are none the worse for it.
             middle = len(reports) // 2
-            is_heard = await self._call(reports[:middle])
-            return await self._call(reports[middle:]) and is_heard
+            is_heard = await self._call(reports[:middle], texts[:middle])
+            return await self._call(reports[middle:], texts[middle:]) and is_heard
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
             for report in reports:
                 report.settle(error)
             return True
         is_heard = True
-        for report, answer in zip(reports, answers, strict=True):
-            is_heard &= self._settle(report, answer)
+        for report, refusal in zip(reports, answers, strict=True):
+            if refusal is None:
+                report.settle(None)
+            else:
+                is_heard &= self._refuse(report, refusal)
         return is_heard
 
-    def _settle(self, report: Report, answer: StandingReply | RefusedReply) -> bool:
-        if not isinstance(answer, RefusedReply):
-            if not report.answer.done():
-                report.answer.set_result(answer)
-            return True
-        error = RejectedError(answer.code, answer.message, retryable=answer.retryable, details=answer.details)
-        if answer.retryable:
+    def _refuse(self, report: Report, refusal: RefusedReply) -> bool:
+        error = RejectedError(
+            refusal.code, refusal.message, retryable=refusal.retryable, details=refusal.details
+        )
+        if refusal.retryable:
             self._put_back([report], error)
             return False
         report.settle(error)
         return True
 
-    def _put_back(self, reports: list[Report], error: ConclaveError) -> None:
+    def _put_back(self, reports: Sequence[Report], error: ConclaveError) -> None:
         """Say `reports` again before all others, but for those whose time is over."""
         now_s = self._loop.time()
         again = []
         for report in reports:
-            if report.answer.done():
+            if report.is_over:
                 continue
             if now_s >= report.until_s:
                 report.settle(error)
@@ -188,3 +227,19 @@ class Reports:
                 report.is_sent = False
                 again.append(report)
         self._waiting.extendleft(reversed(again))
+
+
+def answering(answer: asyncio.Future[None]) -> Hear:
+    """Gives the answer to a report to whoever waits for `answer`."""
+
+    def hear(error: BaseException | None) -> None:
+        if answer.done():
+            return
+        if error is None:
+            answer.set_result(None)
+        elif isinstance(error, asyncio.CancelledError):
+            answer.cancel()
+        else:
+            answer.set_exception(error)
+
+    return hear

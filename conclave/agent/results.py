@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from coordination.artifacts.limits import MAX_ARTIFACT_BYTES
-from coordination.tasks.limits import MAX_RESULT_BYTES
 
 _WRAPPED: Final = b'{"result":%b}'
 _MAX_PROBLEM_CHARS: Final = 200
@@ -24,18 +23,8 @@ class ResultError(ValueError):
     """A handler returned what cannot be sent; the message is safe to send."""
 
 
-class TaskOutcome(NamedTuple):
-    """What a task handler returned, as the task's result."""
-
-    result: dict[str, Any]
-    size_bytes: int
-    """About as much as it has as JSON."""
-    content: bytes = b""
-    """The JSON itself, if it is too large for the task's record."""
-
-
-def task_result(value: Any) -> TaskOutcome:
-    """What a task handler returned, as the task's result.
+def task_result(value: Any) -> bytes:
+    """What a task handler returned, as the task's result: the JSON of an object.
 
     A model, dataclass or mapping is the result itself, None an empty one, anything else its ``result``.
 
@@ -43,21 +32,18 @@ def task_result(value: Any) -> TaskOutcome:
         ResultError: It cannot become JSON, or is too large even for the object store.
     """
     if value is None:
-        return TaskOutcome({}, 2)
+        return b"{}"
     content = _json(value)
     if len(content) > MAX_ARTIFACT_BYTES - len(_WRAPPED):
         raise ResultError(
             f"the result has {len(content)} bytes of JSON, a task's result has at most {MAX_ARTIFACT_BYTES}; "
             "put the parts into artifacts and return their SHA-256"
         )
-    plain = _plain(content)
-    is_object = isinstance(value, (BaseModel, Mapping)) or dataclasses.is_dataclass(value)
-    if is_object and isinstance(plain, dict):
-        result = plain
-    else:
-        result = {"result": plain}
-        content = _WRAPPED % content
-    return TaskOutcome(result, len(content), content if len(content) > MAX_RESULT_BYTES else b"")
+    if content.startswith(b"{") and (
+        isinstance(value, (dict, BaseModel, Mapping)) or dataclasses.is_dataclass(value)
+    ):
+        return content
+    return _WRAPPED % content
 
 
 def message_content(value: Any, *, max_bytes: int) -> str:
@@ -66,11 +52,7 @@ def message_content(value: Any, *, max_bytes: int) -> str:
     Raises:
         ResultError: It cannot become JSON, or is too large.
     """
-    if isinstance(value, str):
-        content = _utf8(value)
-    else:
-        content = _json(value)
-        _plain(content)
+    content = _utf8(value) if isinstance(value, str) else _json(value)
     if len(content) > max_bytes:
         raise ResultError(f"the answer has {len(content)} bytes, a message has at most {max_bytes}")
     return value if isinstance(value, str) else content.decode()
@@ -84,8 +66,9 @@ def _utf8(text: str) -> bytes:
 
 
 def _json(value: Any) -> bytes:
+    """The JSON of `value`, without what JSON does not have: NaN and infinity are found as by readers."""
     try:
-        return to_json(value, by_alias=True, inf_nan_mode="constants")
+        content = to_json(value, by_alias=True, inf_nan_mode="constants")
     except PydanticSerializationError as error:
         # Other texts than these may be those of the handler's own serializers, and those are not sent.
         text = str(error)
@@ -94,11 +77,10 @@ def _json(value: Any) -> bytes:
         else:
             problem = text[:_MAX_PROBLEM_CHARS] if text.startswith(_UNKNOWN_TYPE) else "a serializer failed"
         raise ResultError(f"what the handler returned is not JSON: {problem}") from None
-
-
-def _plain(content: bytes) -> Any:
-    """Plain data again: what JSON does not have (NaN, infinity) is found here, as it would be by readers."""
-    try:
-        return from_json(content, allow_inf_nan=False)
-    except ValueError:
-        raise ResultError("what the handler returned is not JSON: it holds NaN or infinity") from None
+    # Only within a text could these be harmless, so that nearly nothing must be read again.
+    if b"NaN" in content or b"Infinity" in content:
+        try:
+            from_json(content, allow_inf_nan=False)
+        except ValueError:
+            raise ResultError("what the handler returned is not JSON: it holds NaN or infinity") from None
+    return content

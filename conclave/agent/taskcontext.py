@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol, Unpack, overload
 
 from conclave.agent.cancellation import Cancellation
 from conclave.agent.context import Context
+from conclave.agent.errors import WorkCancelledError
+from conclave.agent.renewal import Lease
 from conclave.session import Session
 from conclave.work.fields import TaskFields
 from conclave.work.handle import TaskHandle, gather
@@ -28,15 +30,6 @@ class Work(Protocol):
     def logger(self) -> Any:
         """A logger that knows the attempt."""
 
-    async def tell(self, share: float | None, note: str) -> None:
-        """Report progress, and return when that is durable."""
-
-    def tell_soon(self, share: float | None, note: str) -> None:
-        """Report progress, from any thread."""
-
-    def spend(self, units: int) -> int:
-        """Note that units were used, from any thread; returns how many were in all."""
-
     def remaining_s(self) -> float | None:
         """How long the attempt may still take."""
 
@@ -50,11 +43,14 @@ class TaskContext(Context):
             was lost, it took too long, or the agent stops. Async handlers are cancelled besides.
     """
 
-    def __init__(self, session: Session, *, trace: TraceContext, work: Work, cancelled: Cancellation) -> None:
+    def __init__(
+        self, session: Session, trace: TraceContext, work: Work, lease: Lease, cancelled: Cancellation
+    ) -> None:
         super().__init__(session, log=None, trace=trace)
         self.offer: TaskOffer = work.offer
         self.cancelled: Cancellation = cancelled
         self._work = work
+        self._lease = lease
 
     @property
     def log(self) -> Any:
@@ -115,11 +111,14 @@ class TaskContext(Context):
             UsageError: `share` or `note` is out of bounds.
             WorkCancelledError: The task is not this agent's any more.
         """
-        await self._work.tell(share, note)
+        try:
+            await self._lease.tell(share, note)
+        except WorkCancelledError:
+            raise WorkCancelledError(f"the work is not wanted any more: {self.cancelled.reason}") from None
 
     def progress_soon(self, share: float | None = None, note: str = "") -> None:
         """As `progress`, without waiting; from any thread. Of several in a row only the last may be told."""
-        self._work.tell_soon(share, note)
+        self._lease.tell_soon(share, note)
 
     def spend(self, units: int) -> int:
         """Note that the attempt has used `units` more, and tell so soon; from any thread.
@@ -139,7 +138,7 @@ class TaskContext(Context):
         given: object = units
         if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_COST:
             raise UsageError(f"spend: units is {units!r:.40}; it is a whole number from 0 to {MAX_COST}")
-        return self._work.spend(given)
+        return self._lease.spend(given)
 
     # --- handing on
 

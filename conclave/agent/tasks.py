@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, Protocol
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
 
 from conclave.agent.alarms import Alarms
 from conclave.agent.bidding import Bids
@@ -24,13 +26,14 @@ from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import RejectedError, UsageError
 from coordination.runtime.logs import get_logger
 from coordination.tasks.limits import MAX_NOTE_CHARS
-from coordination.tasks.wire import StandingReply, TaskOffer, TaskTakenAway
+from coordination.tasks.wire import TaskOffer, TaskTakenAway
 
 __all__ = ["REQUIRES_APPROVAL", "STOPPING_REASON", "Tasks"]
 REQUIRES_APPROVAL: Final = "requires_approval"
 """Attribute of a capability: true if its handler refuses what no vote has approved."""
 MAX_DONE: Final = 1024
 """Offers remembered that were dealt with; a push that comes a second time is for one of the last."""
+_OFFERS: Final = TypeAdapter(list[TaskOffer])
 _log = get_logger("conclave.agent")
 
 
@@ -140,38 +143,45 @@ class Offers:
         self._reports = reports
         self._alarms = Alarms()
         self._jobs: dict[tuple[str, int], Job] = {}
-        """By task and fencing token."""
+        """By task and fencing token, until the last report of each is answered."""
         self._done: OrderedDict[tuple[str, int], None] = OrderedDict()
         """Offers that were dealt with: pushes may come twice."""
         duty.on_over(self._stop)
 
     def receive(self, delivery: Delivery) -> None:
-        """Take an offer in."""
-        try:
-            offer = TaskOffer.model_validate_json(delivery.payload)
-        except ValidationError:
-            _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
-            return
-        key = (offer.task_id, offer.fencing_token)
-        if key in self._jobs or key in self._done:
-            return
-        chosen = self._tasks.handler_for(offer)
-        objection = self._objection(offer, chosen)
-        if objection or chosen is None:
-            self._note_done(key)
-            self._refuse(offer, objection)
-            return
-        # At once: the same push, or word that it was cancelled, may be handled before the job has begun.
-        self._duty.tasks_held += 1
-        self._jobs[key] = job = Job(self._duty, self._reports, self._alarms, offer, chosen)
-        self._duty.spawn(self._work(key, job))
+        """Take offers in: one, or several as a JSON array."""
+        for offer in self._offers_in(delivery.payload):
+            key = (offer.task_id, offer.fencing_token)
+            if key in self._jobs or key in self._done:
+                continue
+            chosen = self._tasks.handler_for(offer)
+            objection = self._objection(offer, chosen)
+            if objection or chosen is None:
+                self._note_done(key)
+                self._refuse(offer, objection)
+                continue
+            # At once: the same push, or word that it was cancelled, may come before the handler has begun.
+            self._duty.tasks_held += 1
+            self._jobs[key] = job = Job(self._duty, self._reports, self._alarms, offer, chosen, self._end)
+            job.begin()
 
-    async def _work(self, key: tuple[str, int], job: Job) -> None:
-        try:
-            await job.work()
-        finally:
-            del self._jobs[key]
-            self._note_done(key)
+    def _offers_in(self, payload: bytes) -> Sequence[TaskOffer]:
+        """The offers of one push; what is none is passed over, and the others are none the worse for it."""
+        is_array = payload.startswith(b"[")
+        with contextlib.suppress(ValidationError):
+            return _OFFERS.validate_json(payload) if is_array else (TaskOffer.model_validate_json(payload),)
+        offers = []
+        for body in _parts(payload) if is_array else (payload,):
+            try:
+                offers.append(TaskOffer.model_validate_json(body))
+            except ValidationError:
+                _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
+        return offers
+
+    def _end(self, job: Job) -> None:
+        key = (job.offer.task_id, job.offer.fencing_token)
+        del self._jobs[key]
+        self._note_done(key)
 
     def _note_done(self, key: tuple[str, int]) -> None:
         self._done[key] = None
@@ -197,25 +207,22 @@ class Offers:
         return ""
 
     def _refuse(self, offer: TaskOffer, reason: str) -> None:
-        report = self._reports.put(
-            "refuse",
-            offer.task_id,
-            offer.fencing_token,
-            text_bytes=len(reason),
-            reason=reason[:MAX_NOTE_CHARS],
-        )
-        report.answer.add_done_callback(partial(self._refused, offer, reason))
+        said = {
+            "do": "refuse",
+            "task_id": offer.task_id,
+            "fencing_token": offer.fencing_token,
+            "reason": reason[:MAX_NOTE_CHARS],
+        }
+        self._reports.put(offer.task_id, said, partial(self._hear_of_refusal, offer, reason))
 
-    def _refused(self, offer: TaskOffer, reason: str, answer: asyncio.Future[StandingReply]) -> None:
-        if answer.cancelled():
-            return
+    def _hear_of_refusal(self, offer: TaskOffer, reason: str, error: BaseException | None) -> None:
         about = {"agent": self._duty.agent, "task": offer.task_id, "attempt": offer.attempt}
-        match answer.exception():
+        match error:
             case None:
                 _log.info("offer refused", **about, reason=reason)
-            case RejectedError() as error:
+            case RejectedError():
                 _log.info("offer gone", **about, code=error.code)
-            case error:
+            case Exception():
                 _log.warning("offer not answered", **about, error=str(error))
 
     def receive_cancel(self, delivery: Delivery) -> None:
@@ -232,6 +239,14 @@ class Offers:
     def _stop(self) -> None:
         for job in tuple(self._jobs.values()):
             job.stop()
+
+
+def _parts(array: bytes) -> list[bytes]:
+    """The parts of a JSON array; of what is none, the whole."""
+    try:
+        return [to_json(each) for each in from_json(array)]
+    except ValueError:
+        return [array]
 
 
 def _named(asked: Asked) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from conclave import Agent, Reply, TaskFailed, UsageError
 from conclave.agent.threads import Threads
 from conclave.testing import MemoryMesh
 from coordination.runtime.errors import PeerProtocolError
-from coordination.tasks.wire import ReportRequest
 from tests.unit.agent.test_messages import Asker
 from tests.unit.agent.test_prompts import prompt
 from tests.unit.agent.test_task_trouble import ended
@@ -185,14 +184,14 @@ async def test_a_result_that_cannot_be_reported_for_no_good_reason_is_reported_a
     agent.task("work")(lambda: "done")
 
     async with memory_mesh.join(agent) as session, memory_mesh.connect("boss") as boss:
-        report = session.tasks.report_request
+        report = session.tasks.report_written
 
-        async def garbled(body: ReportRequest) -> Any:
-            if any(item.do == "complete" for item in body.items):
+        async def garbled(items: Sequence[bytes]) -> Any:
+            if any(b'"do":"complete"' in item for item in items):
                 raise PeerProtocolError("the answer is not a ReportReply")
-            return await report(body)
+            return await report(items)
 
-        monkeypatch.setattr(session.tasks, "report_request", garbled)
+        monkeypatch.setattr(session.tasks, "report_written", garbled)
         record = await ended(memory_mesh, (await boss.tasks.submit("work", max_attempts=1)).task_id)
     assert record.reason.startswith("PeerProtocolError (see the agent's log")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, cast
 
 import pytest
@@ -12,15 +13,16 @@ from conclave.agent.duty import Duty
 from conclave.agent.reporting import MAX_CALL_BYTES, Report, Reports
 from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
 from coordination.tasks.limits import MAX_BATCH
-from coordination.tasks.wire import RefusedReply, ReportRequest, StandingReply
+from coordination.tasks.wire import RefusedReply
 from tests.support.waiting import settle, wait_until
 
 Item = dict[str, Any]
-Answer = StandingReply | RefusedReply
+Answer = RefusedReply | None
 
 
 def standing(item: Item) -> Answer:
-    return StandingReply(task_id=item["task_id"], state="running", fencing_token=item["fencing_token"])
+    del item
+    return None
 
 
 def refusal(code: str, *, retryable: bool = False) -> Callable[[Item], Answer]:
@@ -36,8 +38,8 @@ class Service:
         self.answer: Callable[[Item], Answer] = standing
         self.errors: list[Exception] = []
 
-    async def report_request(self, body: ReportRequest) -> tuple[Answer, ...]:
-        items = [item.model_dump() for item in body.items]
+    async def report_written(self, texts: Sequence[bytes]) -> tuple[Answer, ...]:
+        items = [json.loads(text) for text in texts]
         self.calls.append(items)
         await self.may_answer.wait()
         if self.errors:
@@ -82,11 +84,29 @@ async def reports(duty: FakeDuty) -> Reports:
     return Reports(cast("Duty", duty))
 
 
-def put(reports: Reports, do: str, task_id: str, **how: Any) -> Report:
-    return reports.put(do, task_id, 1, **how)
+class Said:
+    """A report that was put, and the answer to it."""
+
+    def __init__(self, reports: Reports, do: str, task_id: str, until_s: float, said: Item) -> None:
+        self.answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.task_id = task_id
+        item = {"do": do, "task_id": task_id, "fencing_token": 1, **said}
+        self.report: Report = reports.put(task_id, item, self.hear, until_s=until_s)
+
+    def hear(self, error: BaseException | None) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self.answer.cancel()
+        elif error is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(self.task_id)
 
 
-async def answered(*given: Report) -> list[Any]:
+def put(reports: Reports, do: str, task_id: str, *, until_s: float = 0.0, **said: Any) -> Said:
+    return Said(reports, do, task_id, until_s, said)
+
+
+async def answered(*given: Said) -> list[Any]:
     return await asyncio.gather(*(each.answer for each in given), return_exceptions=True)
 
 
@@ -100,7 +120,7 @@ async def test_what_is_said_while_a_call_is_under_way_goes_with_the_next_one(
     assert service.said() == [["accept a"]]
     service.may_answer.set()
     answers = await answered(first, *rest)
-    assert [answer.task_id for answer in answers] == list("abcd")
+    assert answers == list("abcd")
     assert service.said() == [["accept a"], ["accept b", "accept c", "accept d"]]
 
 
@@ -123,7 +143,7 @@ async def test_a_call_has_at_most_so_many_items_and_bytes(service: Service, repo
     await answered(*many)
     assert [len(call) for call in service.calls] == [MAX_BATCH, 1]
     service.calls.clear()
-    large = [put(reports, "complete", name, text_bytes=MAX_CALL_BYTES // 2) for name in "abc"]
+    large = [put(reports, "complete", name, result="x" * (MAX_CALL_BYTES // 2)) for name in "abc"]
     await answered(*large)
     assert service.said() == [["complete a"], ["complete b"], ["complete c"]]
 
@@ -134,7 +154,7 @@ async def test_a_refusal_goes_to_whoever_said_it_and_to_nobody_else(
     service.may_answer.set()
     service.answer = lambda item: (refusal("stale_token") if item["task_id"] == "b" else standing)(item)
     first, second, third = await answered(*(put(reports, "accept", name) for name in "abc"))
-    assert (first.task_id, second.code, third.task_id) == ("a", "stale_token", "c")
+    assert (first, second.code, third) == ("a", "stale_token", "c")
     assert isinstance(second, RejectedError)
 
 
@@ -152,7 +172,7 @@ async def test_what_cannot_be_said_at_all_does_not_keep_the_others_from_being_sa
     service.answer = answer
     answers = await answered(*(put(reports, "complete", name) for name in "abcd"))
     assert answers[2] is error
-    assert [each.task_id for each in answers if each is not error] == ["a", "b", "d"]
+    assert [each for each in answers if each is not error] == ["a", "b", "d"]
 
 
 async def test_while_the_service_is_away_it_is_said_again_until_its_time_is_over(
@@ -165,7 +185,7 @@ async def test_while_the_service_is_away_it_is_said_again_until_its_time_is_over
     often = put(reports, "complete", "b", until_s=now_s + 60)
     given_up, answer = await answered(once, often)
     assert isinstance(given_up, UnavailableError)
-    assert answer.task_id == "b"
+    assert answer == "b"
     assert service.said() == [["refuse a", "complete b"], ["complete b"], ["complete b"]]
 
 
@@ -181,7 +201,7 @@ async def test_an_overloaded_service_is_asked_again_and_not_at_once(
     assert len(service.calls) == 1
     service.answer = standing
     (answer,) = await answered(report)
-    assert answer.task_id == "a"
+    assert answer == "a"
 
 
 async def test_a_report_that_nobody_waits_for_any_more_is_not_sent(
@@ -190,7 +210,7 @@ async def test_a_report_that_nobody_waits_for_any_more_is_not_sent(
     first = put(reports, "accept", "a")
     await wait_until(lambda: service.calls)
     taken_back, second = put(reports, "progress", "b"), put(reports, "complete", "b")
-    taken_back.answer.cancel()
+    taken_back.report.take_back()
     service.may_answer.set()
     await answered(first, second)
     assert service.said() == [["accept a"], ["complete b"]]
@@ -213,4 +233,4 @@ async def test_an_error_that_nobody_expects_reaches_whoever_waits(service: Servi
     answers = await answered(put(reports, "accept", "a"), put(reports, "accept", "b"))
     assert [str(each) for each in answers] == ["odd", "odd"]
     (again,) = await answered(put(reports, "accept", "c"))
-    assert again.task_id == "c"
+    assert again == "c"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from conclave import Agent, TaskContext, TaskFailed, UsageError
 from conclave.agent.threads import Threads
 from conclave.testing import MemoryMesh
 from coordination.runtime.errors import PeerProtocolError
-from coordination.tasks.wire import ReportRequest, TaskRecord
+from coordination.tasks.wire import TaskRecord
 from tests.support.virtual import pass_time
 
 LEASE_S = 30
@@ -101,14 +102,14 @@ async def test_a_renewal_that_fails_for_no_good_reason_fails_the_attempt_and_say
         await pass_time(2 * LEASE_S)
 
     async with memory_mesh.join(agent) as session, memory_mesh.connect("boss") as boss:
-        report = session.tasks.report_request
+        report = session.tasks.report_written
 
-        async def garbled(body: ReportRequest) -> Any:
-            if any(item.do == "progress" for item in body.items):
+        async def garbled(items: Sequence[bytes]) -> Any:
+            if any(b'"do":"progress"' in item for item in items):
                 raise PeerProtocolError("the answer is not a ReportReply")
-            return await report(body)
+            return await report(items)
 
-        monkeypatch.setattr(session.tasks, "report_request", garbled)
+        monkeypatch.setattr(session.tasks, "report_written", garbled)
         record = await ended(memory_mesh, (await boss.tasks.submit("work", max_attempts=1)).task_id)
     assert record.reason.startswith("PeerProtocolError (see the agent's log")
     assert any(isinstance(each.error, PeerProtocolError) for each in memory_mesh.take_failures())
@@ -126,15 +127,15 @@ async def test_an_impatient_session_lets_the_loop_turn_while_a_result_cannot_be_
         return "done"
 
     async with memory_mesh.connect("worker", patience_s=0.0) as session, memory_mesh.connect("boss") as boss:
-        report = session.tasks.report_request
+        report = session.tasks.report_written
 
-        async def counted(body: ReportRequest) -> Any:
+        async def counted(items: Sequence[bytes]) -> Any:
             nonlocal reports
-            reports += any(item.do == "complete" for item in body.items)
+            reports += any(b'"do":"complete"' in item for item in items)
             assert reports < 100, "it reports without end, and the loop never turns"
-            return await report(body)
+            return await report(items)
 
-        monkeypatch.setattr(session.tasks, "report_request", counted)
+        monkeypatch.setattr(session.tasks, "report_written", counted)
         async with agent.joined(session):
             task_id = (await boss.tasks.submit("work")).task_id
             await memory_mesh.until(lambda: reports > 3)
