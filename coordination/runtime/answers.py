@@ -101,8 +101,9 @@ class Answers:
                     f"command id {key.command_id} was already used for another request; use a new id",
                 )
             return known.reply
-        has_forgotten, first_sent_ms = self.forgotten_at_ms > 0, now_ms - key.age_ms
-        if key.age_ms and has_forgotten and first_sent_ms - RETRY_SLACK_MS <= self.forgotten_at_ms:
+        if not key.age_ms or self.forgotten_at_ms <= 0:
+            return None
+        if now_ms - key.age_ms - RETRY_SLACK_MS <= self.forgotten_at_ms:
             raise RejectedError(
                 "outcome_unknown",
                 f"command {key.command_id} was first sent {key.age_ms} ms ago, and answers that old are "

@@ -84,6 +84,25 @@ class _PlainShapes:
         return is_plain
 
 
+class _Encoder:
+    """Writes events of one type in pydantic's way."""
+
+    def __init__(self, event_type: type, adapter: TypeAdapter[Any]) -> None:
+        self._head = b'{"type":"%s","data":' % event_type.__name__.encode()
+        self._adapter = adapter
+        self._write = adapter.serializer.to_json
+        self._plain = _PlainShapes(event_type)
+
+    def __call__(self, event: Any) -> bytes:
+        """As `EventCodec.encode`."""
+        if self._plain.has(event):
+            return self._head + self._write(event) + b"}"
+        data = self._write(event, warnings="error")
+        if b"null" in data:  # a NaN or infinity is written as null without a warning
+            self._adapter.validate_json(data)
+        return self._head + data + b"}"
+
+
 def _options(hint: Any) -> tuple[type, ...]:
     """The classes that `hint` allows; `object` stands for what is not a class."""
     if get_origin(hint) in (Union, UnionType):
@@ -103,17 +122,15 @@ class EventCodec:
     def __init__(
         self, event_types: Iterable[type], *, encoders: Mapping[type, Callable[[Any], bytes]] | None = None
     ) -> None:
-        self._encoders = dict(encoders or {})
         self._adapters: dict[str, TypeAdapter[Any]] = {}
-        self._writers: dict[type, tuple[bytes, TypeAdapter[Any], Callable[..., bytes], _PlainShapes]] = {}
+        self._encoders: dict[type, Callable[[Any], bytes]] = {}
         for event_type in event_types:
             name = event_type.__name__
             if name in self._adapters:
                 raise UsageError(f"two event types are named {name}")
             adapter = self._adapters[name] = adapter_of(event_type)
-            head = b'{"type":"%s","data":' % name.encode()
-            write = adapter.serializer.to_json
-            self._writers[event_type] = (head, adapter, write, _PlainShapes(event_type))
+            self._encoders[event_type] = _Encoder(event_type, adapter)
+        self._encoders |= encoders or {}
 
     def encode(self, event: Any) -> bytes:
         """The bytes of one event.
@@ -122,15 +139,12 @@ class EventCodec:
             ValueError: A field holds what its type does not allow (our mistake). Written all the same,
                 the record could never be read again.
         """
-        if (encoder := self._encoders.get(type(event))) is not None:
-            return encoder(event)
-        head, adapter, write, plain = self._writers[type(event)]
-        if plain.has(event):
-            return head + write(event) + b"}"
-        data = write(event, warnings="error")
-        if b"null" in data:  # a NaN or infinity is written as null without a warning
-            adapter.validate_json(data)
-        return head + data + b"}"
+        return self._encoders[type(event)](event)
+
+    def encode_all(self, events: Iterable[Any]) -> bytes:
+        """The bytes of several events, with commas between them; errors as of `encode`."""
+        encoders = self._encoders
+        return b",".join([encoders[type(event)](event) for event in events])
 
     def decode(self, raw: Any) -> Any:
         """The event behind one element of ``events``.

@@ -7,9 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from coordination.runtime.answers import CommandKey
+from coordination.runtime.shard import ReplyType
 
 
 class Request(ABC):
@@ -29,7 +28,7 @@ class Request(ABC):
         self,
         run: Callable[[Any, int], Any],
         *,
-        reply_type: TypeAdapter[Any],
+        reply_type: ReplyType,
         is_query: bool = False,
         key: CommandKey | None = None,
         deadline_s: float | None = None,
@@ -39,6 +38,11 @@ class Request(ABC):
         self.is_query = is_query
         self.key = key
         self.deadline_s = deadline_s
+
+    @property
+    def size_bytes(self) -> int:
+        """How large its body is, which says how much work it may be; 0 if it came from within the process."""
+        return 0
 
     @abstractmethod
     def is_abandoned(self) -> bool:

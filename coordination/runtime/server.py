@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -36,6 +36,7 @@ from coordination.runtime.envelope import (
 from coordination.runtime.errors import ClosedError, ConclaveError, RejectedError, UnavailableError
 from coordination.runtime.failures import log_failure
 from coordination.runtime.host import Host
+from coordination.runtime.ids import RandomIds
 from coordination.runtime.limits import (
     DRAIN_TIMEOUT_S,
     MAX_IN_FLIGHT_REQUESTS,
@@ -45,11 +46,10 @@ from coordination.runtime.limits import (
     REQUEST_TIMEOUT_S,
 )
 from coordination.runtime.logs import get_logger
-from coordination.runtime.model import Outcome, Rejected
 from coordination.runtime.names import Subjects, inbox_prefix
 from coordination.runtime.requests import Request
 from coordination.runtime.service import Action, Call, Command, Endpoint, Query, ServiceDefinition
-from coordination.runtime.shard import as_json
+from coordination.runtime.shard import ReplyType, as_json
 from coordination.runtime.sharding import shard_of
 from coordination.runtime.wire import (
     HEADER_BUNDLES,
@@ -57,7 +57,6 @@ from coordination.runtime.wire import (
     HEADER_ERROR_CODE,
     HEADER_TRACE,
     ErrorBody,
-    ReadyJson,
 )
 
 _log = get_logger(__name__)
@@ -72,8 +71,14 @@ class _Served:
 
     endpoint: Endpoint
     request_type: TypeAdapter[Any]
-    reply_type: TypeAdapter[Any]
+    reply_type: ReplyType
     in_flight: int = 0
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> _Served:
+        """Nobody has asked yet."""
+        write = endpoint.write if isinstance(endpoint, Command) else None
+        return cls(endpoint, adapter_of(endpoint.request), write or adapter_of(endpoint.reply))
 
 
 class Server:
@@ -107,11 +112,9 @@ class Server:
         self._shard_count = shards
         self._takers = takers
         self._entropy = entropy or random.SystemRandom()
+        self._draw_id = RandomIds(self._entropy, bits=64).draw
         self._own_inbox = f"{inbox_prefix(definition.name)}."
-        self._endpoints = {
-            endpoint.verb: _Served(endpoint, adapter_of(endpoint.request), adapter_of(endpoint.reply))
-            for endpoint in definition.endpoints
-        }
+        self._endpoints = {endpoint.verb: _Served.of(endpoint) for endpoint in definition.endpoints}
         self._answers = Answers()
         """Of actions; those of commands are in the host's journal."""
         self._acting: set[tuple[str, str]] = set()
@@ -248,12 +251,12 @@ class Server:
         call = Call(caller=request.caller, draw_id=draw_id, traceparent=delivery.headers.get(HEADER_TRACE))
         request.reply_type = served.reply_type
         host = self._hosts[shard or _NEVER_SHARDED]
-        if isinstance(endpoint, Query):
+        if not isinstance(endpoint, Command):
+            assert isinstance(endpoint, Query)
             answer, request.is_query = endpoint.answer, True
             request.run = lambda model, now_ms: answer(model, call, body, now_ms)
             host.submit(request)
             return
-        assert isinstance(endpoint, Command)
         preparing = endpoint.prepare(host, call, body) if endpoint.prepare is not None else None
         if preparing is None:
             _submit(request, endpoint, call, body, host)
@@ -284,9 +287,6 @@ class Server:
             key = request.key
             aggregate = f"{key.caller}.{key.command_id}" if key is not None else self._draw_id()
         return shard_of(aggregate, self._shard_count)
-
-    def _draw_id(self) -> str:
-        return f"{self._entropy.getrandbits(64):016x}"
 
     def _draw_id_on(self, shard: int) -> str:
         """A fresh id that belongs to `shard`: one of as many as there are shards does."""
@@ -408,6 +408,11 @@ class _ServedRequest(Request):
         self.served: _Served | None = None
         self.started_s = asyncio.get_running_loop().time()
 
+    @property
+    def size_bytes(self) -> int:
+        """Of its body."""
+        return len(self.delivery.payload)
+
     def is_abandoned(self) -> bool:
         """Never known: the caller may have gone, but not its command."""
         return False
@@ -454,20 +459,9 @@ class _ServedRequest(Request):
 
 def _submit(request: _ServedRequest, endpoint: Command, call: Call, body: Any, host: Host[Any]) -> None:
     """Queue a command for its host."""
-    command, write = endpoint.build(call, body), endpoint.write
-    if write is None:
-        request.run = lambda model, now_ms: model.decide(command, now_ms)
-    else:
-        request.run = lambda model, now_ms: _written(model.decide(command, now_ms), write)
+    command = endpoint.build(call, body)
+    request.run = lambda model, now_ms: model.decide(command, now_ms)
     host.submit(request)
-
-
-def _written(decided: Outcome | Rejected, write: Callable[[Any], str]) -> Outcome | Rejected:
-    """The same, with its reply as JSON."""
-    if isinstance(decided, Rejected):
-        return decided
-    reply = ReadyJson(write(decided.reply))
-    return Outcome(events=decided.events, reply=reply, messages=decided.messages)
 
 
 def _undecided(model: Any, now_ms: int) -> Any:  # noqa: ARG001

@@ -28,6 +28,8 @@ from coordination.runtime.stateform import form_of, written
 from coordination.runtime.store import Entry
 from coordination.runtime.wire import ReadyJson
 
+ReplyType = TypeAdapter[Any] | Callable[[Any], str]
+"""What writes a reply: its type, or where making an object of that takes too long a function of its own."""
 M = TypeVar("M", bound=Model)
 SNAPSHOT_VERSION: Final = 1
 _EVENT_OVERHEAD_BYTES: Final = 256
@@ -124,8 +126,7 @@ class ShardState(Generic[M]):
             if record.epoch < self.epoch:
                 raise PeerProtocolError(f"epoch {record.epoch} after epoch {self.epoch}")
             self.last_ms = max(self.last_ms, record.at_ms)
-            for event in record.events:
-                self._apply(event)
+            self._apply(record.events)
         except (PeerProtocolError, ApplyError) as error:
             raise CorruptJournalError(self.name, entry.sequence, str(error)) from error
         self.epoch = record.epoch
@@ -217,7 +218,7 @@ class ShardState(Generic[M]):
         if due_ms is None or due_ms > batch.now_ms:
             return False
         outcome = self.model.tick(batch.now_ms)
-        encoded = self._encode(outcome.events)
+        encoded = self._codec.encode_all(outcome.events)
         size_bytes = batch.size_bytes + len(encoded) + 1
         if batch.events and size_bytes > MAX_RECORD_BYTES:
             return False
@@ -235,7 +236,7 @@ class ShardState(Generic[M]):
         if resume is None:
             return
         outcome = resume(batch.now_ms)
-        encoded = self._encode(outcome.events)
+        encoded = self._codec.encode_all(outcome.events)
         assert len(encoded) < MAX_COMMAND_EVENTS_BYTES, f"{self.name}: resuming stores more than it may"
         self._stage(batch, outcome.events, encoded)
         batch.messages.extend(outcome.messages)
@@ -245,7 +246,7 @@ class ShardState(Generic[M]):
         batch: Batch,
         run: Callable[[M, int], Outcome | Rejected],
         *,
-        reply_type: TypeAdapter[Any],
+        reply_type: ReplyType,
         key: CommandKey | None,
     ) -> str:
         """Decide and apply one command; its JSON reply, to be given when `batch` is durable.
@@ -266,9 +267,9 @@ class ShardState(Generic[M]):
             )
         reply = as_json(reply_type, outcome.reply)
         events = outcome.events
-        if key is not None and events:
-            events = (*events, CommandAnswered(key.caller, key.command_id, key.fingerprint, reply))
         if events:
+            if key is not None:
+                events = (*events, CommandAnswered(key.caller, key.command_id, key.fingerprint, reply))
             self.store(batch, events)
         if outcome.messages:
             batch.messages.extend(outcome.messages)
@@ -281,7 +282,7 @@ class ShardState(Generic[M]):
             RejectedError: ``too_large``.
             ApplyError: The state is void.
         """
-        encoded = self._encode(events)
+        encoded = self._codec.encode_all(events)
         if len(encoded) >= MAX_COMMAND_EVENTS_BYTES - _EVENT_OVERHEAD_BYTES:
             raise RejectedError("too_large", "the request would store more than one record can hold")
         self._stage(batch, events, encoded)
@@ -291,36 +292,35 @@ class ShardState(Generic[M]):
         self.sequence += 1
         return frame(self.epoch, batch.now_ms, batch.events)
 
-    def _encode(self, events: tuple[Any, ...]) -> bytes:
-        return b",".join([self._codec.encode(event) for event in events])
-
     def _stage(self, batch: Batch, events: tuple[Any, ...], encoded: bytes) -> None:
-        for event in events:
-            self._apply(event)
+        self._apply(events)
         if encoded:
             batch.events.append(encoded)
             batch.size_bytes += len(encoded) + 1
 
-    def _apply(self, event: Any) -> None:
-        kind = type(event)
-        if kind is CommandAnswered:
-            self.answers.apply(event, self.last_ms)
-        elif kind is EpochBegan:
-            self.is_vacant = False
-        elif kind is LeaderResigned:
-            self.is_vacant = True
-        else:
-            try:
-                self.model.apply(event)
-            except Exception as error:
-                # The state may be half changed: only a replay can make it whole again.
-                raise ApplyError(f"{self.name}: applying {kind.__name__} failed") from error
+    def _apply(self, events: tuple[Any, ...]) -> None:
+        for event in events:
+            kind = type(event)
+            if kind is CommandAnswered:
+                self.answers.apply(event, self.last_ms)
+            elif kind is EpochBegan:
+                self.is_vacant = False
+            elif kind is LeaderResigned:
+                self.is_vacant = True
+            else:
+                try:
+                    self.model.apply(event)
+                except Exception as error:
+                    # The state may be half changed: only a replay can make it whole again.
+                    raise ApplyError(f"{self.name}: applying {kind.__name__} failed") from error
 
 
-def as_json(reply_type: TypeAdapter[Any], value: Any) -> str:
+def as_json(reply_type: ReplyType, value: Any) -> str:
     """The JSON of a reply, from an instance of its type, an object with its attributes, or `ReadyJson`."""
     if type(value) is ReadyJson:
         return value.text
+    if not isinstance(reply_type, TypeAdapter):
+        return reply_type(value)
     # Not the adapter's own methods: what they do before they get here takes 1 us.
     reply = reply_type.validator.validate_python(value, from_attributes=True)
     return reply_type.serializer.to_json(reply).decode()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 import re
 
+import pytest
+
 from coordination.runtime.ids import RandomIds
 
 
-def test_every_id_is_32_hex_digits_and_no_two_are_the_same() -> None:
-    ids = RandomIds(random.SystemRandom())
+@pytest.mark.parametrize("bits", [64, 128])
+def test_every_id_is_of_hex_digits_and_no_two_are_the_same(bits: int) -> None:
+    ids = RandomIds(random.SystemRandom(), bits=bits)
     drawn = [ids.draw() for _ in range(1000)]
     assert len(set(drawn)) == 1000
-    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in drawn)
+    assert all(re.fullmatch(f"[0-9a-f]{{{bits // 4}}}", each) for each in drawn)
 
 
 def test_one_seed_makes_one_sequence_of_ids() -> None:
