@@ -13,13 +13,14 @@ from conclave.work.dag import DagHandle
 from conclave.work.errors import TasksRefusedError
 from conclave.work.fields import TaskFields, wire_fields
 from conclave.work.handle import TaskHandle
-from conclave.work.jsonvalues import require_json
+from conclave.work.jsonvalues import is_plain, require_json
 from conclave.work.large import placed
 from coordination.artifacts.client import ArtifactsClient
 from coordination.requirements import Requirement
 from coordination.runtime.asking import items, mapping, request
 from coordination.runtime.clock import Clock
 from coordination.runtime.errors import RejectedError, UsageError
+from coordination.runtime.ids import RandomIds
 from coordination.tasks.client import TasksClient
 from coordination.tasks.expecting import Expected
 from coordination.tasks.wire import DagTask, Parent, RefusedReply, SubmitReply, SubmitRequest
@@ -55,6 +56,7 @@ class WorkDesk:
         self._clock = clock
         self._entropy = entropy
         self._patience_s = patience_s
+        self._ids = RandomIds(entropy)
 
     def task(self, task_id: str) -> TaskHandle:
         """A handle for a task that is known by its id; nothing is asked."""
@@ -75,21 +77,25 @@ class WorkDesk:
         """See `Session.submit`; `parent` is the task, which the session works on, that it is a part of."""
         if "compensation" in fields:
             raise UsageError("compensation: only tasks of a DAG are undone; submit it by submit_dag")
-        told = wire_fields(fields, now_ms=self._clock.now_ms())
+        told = wire_fields(fields, now_ms=self._clock.now_ms()) if fields else {}
         given = mapping("payload", payload)
-        require_json("payload", payload)
-        if told.get("approval") is None:
+        is_approved = told.get("approval") is not None
+        if not is_plain(given):
+            require_json("payload", payload)
             # What is approved is a payload, and none that somebody has put elsewhere.
-            reference = await placed(self.artifacts, given)
+            reference = None if is_approved else await placed(self.artifacts, given)
             if reference is not None:
                 given, told["payload_reference"] = {}, reference
-            if told.get("task_id") is None:
-                told["task_id"] = self._fresh_id()
-        await self.tasks.listen()
-        known = told.get("task_id")
+        task_id = told.get("task_id")
+        if task_id is None and not is_approved:
+            told["task_id"] = task_id = self._ids.draw()
+        if not self.tasks.is_listening:
+            await self.tasks.listen()
         # Before it is submitted: its end may come sooner than the answer.
-        expected = None if known is None else self.tasks.expected(known)
-        reply = await self.tasks.submit(requirement, given, parent=parent, **told)
+        expected = None if task_id is None else self.tasks.expected(task_id)
+        if parent is not None:
+            told["parent"] = parent
+        reply = await self.tasks.submit(requirement, given, **told)
         return self._handle(reply, expected)
 
     def _handle(self, reply: SubmitReply, expected: Expected | None) -> TaskHandle:
@@ -99,11 +105,14 @@ class WorkDesk:
 
     async def submit_many(self, tasks: Iterable[SubmitRequest | Mapping[str, Any]]) -> list[TaskHandle]:
         """See `Session.submit_many`."""
-        requests = [
-            await self._prepared(each, f"tasks.{place}")
-            for place, each in enumerate(items("tasks", tasks, of="tasks"))
-        ]
-        await self.tasks.listen()
+        requests: list[dict[str, Any]] = []
+        for place, each in enumerate(items("tasks", tasks, of="tasks")):
+            fields = self._prepared(each, f"tasks.{place}")
+            if not is_plain(fields.get("payload")):
+                await self._put_away(fields)
+            requests.append(fields)
+        if not self.tasks.is_listening:
+            await self.tasks.listen()
         expected = [self.tasks.expected(each["task_id"]) for each in requests]
         handles: list[TaskHandle | None] = [None] * len(requests)
         refusals = await self._submit_all(requests, expected, handles)
@@ -142,17 +151,19 @@ class WorkDesk:
         named = mapping("tasks", tasks)
         if not named:
             raise UsageError("tasks is empty; a DAG has at least one task, by its name")
-        prepared = [
-            _dag_task(name, await self._prepared(each, f"tasks.{name}")) for name, each in named.items()
-        ]
+        prepared: list[DagTask] = []
+        for name, each in named.items():
+            fields = self._prepared(each, f"tasks.{name}")
+            await self._put_away(fields)
+            prepared.append(_dag_task(name, fields))
         await self.tasks.listen()
         expected = {each.name: self.tasks.expected(each.task_id) for each in prepared if each.task_id}
-        reply = await self.tasks.submit_dag(prepared, dag_id=dag_id or self._fresh_id())
+        reply = await self.tasks.submit_dag(prepared, dag_id=dag_id or self._ids.draw())
         handles = {each.name: self._handle(each, expected.get(each.name)) for each in reply.tasks}
         return DagHandle(self, reply.dag_id, handles)
 
-    async def _prepared(self, given: BaseModel | Mapping[str, Any], place: str) -> dict[str, Any]:
-        """One of several tasks, under an id, its payload in the object store if it is large.
+    def _prepared(self, given: BaseModel | Mapping[str, Any], place: str) -> dict[str, Any]:
+        """One of several tasks, under an id.
 
         Raises:
             UsageError: It is no task.
@@ -161,30 +172,41 @@ class WorkDesk:
             given = {name: getattr(given, name) for name in given.model_fields_set}
         elif not isinstance(given, Mapping):
             raise UsageError(f"{place} is a {type(given).__name__}; it is a mapping with a requirement")
-        fields = dict(given)
-        needs: dict[str, Any] = {name: fields.pop(name) for name in _NEEDS if name in fields}
+        needs: dict[str, Any] = {}
+        fields: dict[str, Any] = {}
+        for name, value in given.items():
+            (needs if name in _NEEDS else fields)[name] = value
+        told = self._told(fields, place) if fields else {}
+        payload = needs.get("payload")
+        if not is_plain(payload):
+            require_json(f"{place}.payload", payload)
+        if not told.get("task_id"):
+            told["task_id"] = self._ids.draw()
+        told.update(needs)
+        return told
+
+    def _told(self, fields: dict[str, Any], place: str) -> dict[str, Any]:
+        """What is said of one of several tasks beside its needs; errors as of `_prepared`."""
         if any(name in fields for name in _ALONE):
             raise UsageError(f"{place}.approval: an approved task is submitted alone, by submit")
         try:
             told = wire_fields(fields, now_ms=self._clock.now_ms())
         except UsageError as error:
             raise UsageError(f"{place}: {error}") from None
-        require_json(f"{place}.payload", needs.get("payload"))
         undone_by = told.get("compensation")
         if isinstance(undone_by, Mapping):
             require_json(f"{place}.compensation.payload", undone_by.get("payload"))
-        reference = await placed(self.artifacts, needs.get("payload"))
+        return told
+
+    async def _put_away(self, fields: dict[str, Any]) -> None:
+        """Put the payload of `fields` into the object store if it is large."""
+        reference = await placed(self.artifacts, fields.get("payload"))
         if reference is not None:
-            needs.pop("payload")
-            needs["payload_reference"] = reference
-        told["task_id"] = told.get("task_id") or self._fresh_id()
-        return {**told, **needs}
-
-    def _fresh_id(self) -> str:
-        return f"{self._entropy.getrandbits(128):032x}"
+            del fields["payload"]
+            fields["payload_reference"] = reference
 
 
-_NEEDS: Final = ("requirement", "capability", "payload", "payload_reference", "parent", "name")
+_NEEDS: Final = frozenset({"requirement", "capability", "payload", "payload_reference", "parent", "name"})
 
 
 def _dag_task(name: str, fields: Mapping[str, Any]) -> DagTask:

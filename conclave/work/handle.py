@@ -73,7 +73,9 @@ class TaskHandle:
             UnavailableError: It has not ended in time, or nobody can say whether it has.
             RejectedError: There is no such task, or it ended long ago (``unknown_task``).
         """
-        outcome = await self._outcome(timeout_s)
+        outcome = self._expected.result
+        if outcome is None:
+            outcome = await self._outcome(timeout_s)
         if outcome.state != "completed":
             raise failure_of(outcome)
         if outcome.result_reference is not None:

@@ -26,6 +26,33 @@ _WAYS_OUT: Final = {
 }
 
 
+_MAX_GLANCED: Final = 16
+_MAX_GLANCED_CHARS: Final = 256
+"""A character has at most six bytes in JSON, and a number 4300 digits: all in all it is below 128 KiB."""
+
+
+def is_plain(value: object) -> bool:
+    """Whether `value` is, at a glance, a JSON object that the record of a task has room for.
+
+    That is what most payloads are: a few names, with a short text or a number each. False says nothing.
+    """
+    if type(value) is not dict or len(value) > _MAX_GLANCED:
+        return False
+    for name, each in value.items():
+        if type(name) is not str or len(name) > _MAX_GLANCED_CHARS:
+            return False
+        kind = type(each)
+        if kind is str:
+            if len(each) > _MAX_GLANCED_CHARS:
+                return False
+        elif kind is float:
+            if not math.isfinite(each):
+                return False
+        elif kind is not int and kind is not bool and each is not None:
+            return False
+    return True
+
+
 def require_json(place: str, value: object) -> None:
     """Return if `value` is JSON: None, true, false, finite numbers, text, lists, and mappings of these.
 

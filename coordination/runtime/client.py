@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Final, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -76,7 +77,7 @@ class Caller:
         """For whoever needs more ids of this caller's."""
         self._ids = RandomIds(self.entropy)
 
-    async def command(
+    def command(
         self,
         service: str,
         verb: str,
@@ -84,8 +85,8 @@ class Caller:
         reply: type[R],
         *,
         command_id: str | None = None,
-    ) -> R:
-        """Have `service` do `verb`, exactly once.
+    ) -> Coroutine[Any, Any, R]:
+        """Have `service` do `verb`, exactly once; to be awaited.
 
         Args:
             service: Name of the service.
@@ -107,12 +108,12 @@ class Caller:
         trace = CURRENT_TRACE.get()
         traceparent = header_of_command(command_id, is_drawn=is_drawn) if trace is None else trace.header
         headers = {HEADER_COMMAND_ID: command_id, HEADER_TRACE: traceparent, **self._says}
-        return await self._call(service, verb, request, reply, headers, patience_s=self._patience_s)
+        return self._call(service, verb, request, reply, headers, patience_s=self._patience_s)
 
-    async def query(
+    def query(
         self, service: str, verb: str, request: BaseModel, reply: type[R], *, least_patience_s: float = 0.0
-    ) -> R:
-        """Ask `service` for `verb`; same errors as `command`.
+    ) -> Coroutine[Any, Any, R]:
+        """Ask `service` for `verb`; to be awaited, with the same errors as `command`.
 
         Args:
             service: Name of the service.
@@ -129,7 +130,7 @@ class Caller:
         patience_s = max(self._patience_s, least_patience_s)
         if patience_s != self._patience_s:
             headers[HEADER_TIMEOUT] = _timeout(min(FIRST_TIMEOUT_S, patience_s))
-        return await self._call(service, verb, request, reply, headers, patience_s=patience_s)
+        return self._call(service, verb, request, reply, headers, patience_s=patience_s)
 
     async def _call(
         self,

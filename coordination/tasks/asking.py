@@ -124,10 +124,11 @@ def listed(name: str, given: Iterable[Any], kind: Any) -> tuple[Any, ...]:
         UsageError: One is not; names the first place.
     """
     adapter = _adapter(kind)
+    read = adapter.validator.validate_python  # as that of the adapter, without what it does before
     made: list[Any] = []
     for place, each in enumerate(items(name, given, of=name)):
         try:
-            made.append(adapter.validate_python(each))
+            made.append(read(each))
         except ValidationError as error:
             raise UsageError(f"{name}.{place}: {problems_of(error, most=1, body=adapter)[0]}") from None
     return tuple(made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
 from pydantic import ValidationError
@@ -63,7 +63,8 @@ class TasksClient(Operating):
                 (`coordination.approvals.redeeming.redeem`).
         """
         body = submission(requirement, payload, **options)
-        return await self.submit_request(body)
+        self._waiting.forget(body.task_id)
+        return await self._caller.command("tasks", "submit", body, wire.SubmitReply)
 
     async def submit_request(self, body: wire.SubmitRequest) -> wire.SubmitReply:
         """As `submit`, of a request that was made before."""
@@ -334,6 +335,11 @@ class TasksClient(Operating):
         await self._waiting.result(task_id, timeout_s=timeout_s)
         return await self.get(task_id)
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether the ends of the caller's own tasks are heard, see `listen`."""
+        return self._waiting.is_listening
+
     async def listen(self) -> None:
         """Hear the ends of the caller's own tasks from now on; done by itself when it waits for one."""
         await self._waiting.listen()
@@ -359,12 +365,12 @@ class TasksClient(Operating):
         """
         return await self._waiting.crowd(expected, timeout_s=timeout_s, is_patient=is_patient)
 
-    async def result(self, task_id: str, *, timeout_s: float | None) -> wire.TaskResult:
+    def result(self, task_id: str, *, timeout_s: float | None) -> Coroutine[Any, Any, wire.TaskResult]:
         """As `ended`, with nothing but how it ended; whoever submitted the task pays for no query.
 
         However many wait, the client listens once. Without `timeout_s` it is waited for ever.
         """
-        return await self._waiting.result(task_id, timeout_s=timeout_s)
+        return self._waiting.result(task_id, timeout_s=timeout_s)
 
     async def dag_ended(self, dag_id: str, *, timeout_s: float) -> wire.DagReply:
         """Wait until nothing more happens to a DAG; errors as of `ended`."""

@@ -250,6 +250,11 @@ class Waiting:
 
     # --- listening
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether `listen` was done."""
+        return self._listening.is_set()
+
     async def listen(self) -> None:
         """Hear the ends of the caller's own tasks from now on; idempotent."""
         if self._listening.is_set():

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from conclave import UsageError
 from conclave.testing import MemoryMesh
-from conclave.work.jsonvalues import require_json
+from conclave.work.jsonvalues import is_plain, require_json
+from coordination.tasks.limits import MAX_PAYLOAD_BYTES
 
 
 class Book(BaseModel):
@@ -86,3 +90,25 @@ async def test_what_is_wrong_with_a_dag_is_told_by_the_names_in_it(
     async with memory_mesh.connect("boss") as boss:
         with pytest.raises(UsageError, match=f"^{said}"):
             await boss.submit_dag(tasks)
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300) | st.binary(max_size=2)
+)
+
+
+@given(st.dictionaries(st.text(max_size=260), SCALARS | st.lists(SCALARS, max_size=2), max_size=20))
+def test_what_is_plain_at_a_glance_is_json(payload: dict[str, Any]) -> None:
+    if is_plain(payload):
+        require_json("payload", payload)
+
+
+def test_what_is_plain_at_a_glance_fits_into_the_record_of_a_task() -> None:
+    longest = {f"{place:x}".rjust(256, "\x01"): "\x02" * 256 for place in range(16)}
+    assert is_plain(longest)
+    assert len(to_json(longest)) <= MAX_PAYLOAD_BYTES
+    numbers = {f"{place:x}".rjust(256, "\x01"): -(10**4299) for place in range(16)}
+    assert is_plain(numbers)
+    assert len(to_json(numbers)) <= MAX_PAYLOAD_BYTES
+    for more in ({"x" * 257: 1}, {"x": "y" * 257}, {str(n): n for n in range(17)}, {"x": [1]}, {1: 1}):
+        assert not is_plain(more)
