@@ -68,13 +68,9 @@ def dispatch(view: View, draft: Draft) -> None:
 
     Also gives up tasks that everybody has passed on in their last round.
 
-    Ordering: the draft is empty; `Draft.add` numbers the offers.
+    Ordering: only when `next_ms` says so; the draft is empty, and `Draft.add` numbers the offers.
     """
-    if not (view.lanes.waiting_count and view.roster.is_current):
-        return
     memory = _memory(view)
-    if memory.is_fruitless(view) and (memory.until_ms is None or draft.now_ms < memory.until_ms):
-        return
     memory.everybody.sync(draft.now_ms)
     if not memory.everybody:
         return

@@ -74,6 +74,20 @@ class Holdings:
             self._mark(marks, agent, -1)
         self.touched.add(agent)
 
+    def give_back_all(self, held: Iterable[tuple[TaskSpec, str]]) -> None:
+        """As `give_back` of each, but what is counted alike is counted at once."""
+        pairs: dict[tuple[str, str], int] = {}
+        for spec, agent in held:
+            pair = spec.queue, agent
+            pairs[pair] = pairs.get(pair, 0) + 1
+            if spec.placement.marks:
+                self._mark(spec.placement.marks, agent, -1)
+        for (queue, agent), count in pairs.items():
+            _add(self._by_agent, agent, -count)
+            _add(self._by_queue, queue, -count)
+            _add(self._by_queue_and_agent, (queue, agent), -count)
+            self.touched.add(agent)
+
     def calls_to(self, agent: str) -> int:
         """Calls for proposals that `agent` was sent and that are not decided."""
         return self._calls_by_agent.get(agent, 0)

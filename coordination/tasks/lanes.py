@@ -7,7 +7,7 @@ fairness key come and go, so here keys join, pay and are paid back (`coordinatio
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from coordination.tasks import fairness
@@ -183,19 +183,31 @@ class Lanes:
                 self._lift(waiting, now_ms)
         return not lifts or lifts[0][0] > now_ms
 
-    def take(self, waiting: Waiting) -> None:
-        """Take the first task of its line and level out of it for a moment; `put_back` undoes it."""
-        assert waiting.line is not None
-        queue = self.queues[waiting.line.key[0]]
-        emptied = waiting.line.take(waiting)
+    def park(self, waiting: Waiting) -> None:
+        """Keep apart what is served first in its line, until `unpark`."""
+        line = waiting.line
+        assert line is not None
+        emptied = line.park(waiting)
         if emptied is not None:
-            self._leave_level(queue, waiting.key, emptied)
+            self._leave_level(self.queues[line.key[0]], waiting.key, emptied)
 
-    def put_back(self, waiting: Waiting) -> None:
-        """Let a task wait again that was taken out, or parked."""
-        assert waiting.line is not None
-        queue = self.queues[waiting.line.key[0]]
-        self._stand(queue, waiting.line, waiting)
+    def unpark(self, line: Line) -> None:
+        """Let everything stand in its line again that was kept apart."""
+        queue = self.queues[line.key[0]]
+        for waiting in line.unpark_all():
+            self._stand(queue, line, waiting)
+
+    def put_back(self, taken: Sequence[Waiting]) -> None:
+        """Let tasks stand in their lines again that were taken out (`Line.take`), in that order."""
+        tags: dict[str, int] = {}
+        name = ""
+        for waiting in reversed(taken):
+            line = waiting.line
+            assert line is not None
+            if line.key[0] != name:
+                name = line.key[0]
+                tags = self.tags(name)
+            line.put_back(waiting, tags.get(waiting.key, 0))
 
     def retag(self, queue: str, keys: Mapping[str, int]) -> None:
         """The tags of some keys are as they were before they grew for a moment."""

@@ -1,13 +1,12 @@
 """Tasks that wait for the same kind of agent: by priority, then by fairness key, then first come. Pure.
 
-All heaps delete lazily: an entry that counts no more is thrown away when it comes to the front, or when a
-heap consists of such entries for the greater part.
+All heaps and rows delete lazily: an entry that counts no more is thrown away when it comes to the front, or
+when such entries are the greater part.
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -62,12 +61,67 @@ class Waiting:
         return self.sequence < other.sequence
 
 
-@dataclass(slots=True)
 class _Fifo:
-    """Tasks of one key in one level."""
+    """Tasks of one key in one level, first come first."""
 
-    heap: list[tuple[int, Waiting]]
-    alive: int = 0
+    __slots__ = ("_begin", "_late", "_row", "alive")
+
+    def __init__(self) -> None:
+        self.alive = 0
+        """Tasks that wait here, those included that a pass has taken out for a moment."""
+        self._row: list[Waiting] = []
+        """By sequence: nearly all tasks come in the order in which they were submitted."""
+        self._begin = 0
+        """Where the row begins: what stands before was taken out, or waits here no longer."""
+        self._late: list[tuple[int, Waiting]] = []
+        """A heap of those that came after one that was submitted later, by sequence."""
+
+    def __len__(self) -> int:
+        return len(self._row) + len(self._late)
+
+    def add(self, waiting: Waiting) -> None:
+        """Let a task stand here, also one that was taken out."""
+        row, begin = self._row, self._begin
+        if begin and row[begin - 1] is waiting:
+            self._begin -= 1
+        elif not row or row[-1].sequence < waiting.sequence:
+            row.append(waiting)
+        else:
+            heapq.heappush(self._late, (waiting.sequence, waiting))
+
+    def first(self, number: int) -> Waiting | None:
+        """The one that came first; None if all are taken out.
+
+        Args:
+            number: Of the level: who has another one waits here no longer.
+        """
+        row, begin, late = self._row, self._begin, self._late
+        end = len(row)
+        while begin < end and row[begin].level != number:
+            begin += 1
+        self._begin = begin
+        while late and late[0][1].level != number:
+            heapq.heappop(late)
+        if late and (begin == end or late[0][0] < row[begin].sequence):
+            return late[0][1]
+        return row[begin] if begin < end else None
+
+    def take(self, waiting: Waiting) -> None:
+        """Take out the task that `first` named."""
+        row, begin = self._row, self._begin
+        if begin < len(row) and row[begin] is waiting:
+            self._begin += 1
+        else:
+            _, taken = heapq.heappop(self._late)
+            assert taken is waiting, "only the first of a key is taken"
+
+    def tidy(self, number: int) -> None:
+        """Throw away what counts no more if that is the greater part; what is taken out can come back."""
+        if len(self) > max(_MIN_HEAP_COUNT, 2 * self.alive):
+            self._row = [each for each in self._row[self._begin :] if each.level == number]
+            self._begin = 0
+            self._late = [each for each in self._late if each[1].level == number]
+            heapq.heapify(self._late)
 
 
 class Level:
@@ -81,7 +135,7 @@ class Level:
         self._order: list[tuple[int, int, str]] = []
         """Keys by tag and by the sequence of their first task."""
         self._front: dict[str, tuple[int, int]] = {}
-        """The one entry of each key in the order that counts."""
+        """The one entry in the order that counts of each key of which not everything is taken out."""
 
     def __bool__(self) -> bool:
         return bool(self._fifos)
@@ -91,11 +145,9 @@ class Level:
         fifo = self._fifos.get(waiting.key)
         is_new = fifo is None
         if fifo is None:
-            fifo = self._fifos[waiting.key] = _Fifo([])
-        heapq.heappush(fifo.heap, (waiting.sequence, waiting))
+            fifo = self._fifos[waiting.key] = _Fifo()
         fifo.alive += 1
-        if is_new or waiting.sequence < self._front[waiting.key][1]:
-            self._put(waiting.key, (tag, waiting.sequence))
+        self._stand(fifo, waiting, tag)
         return is_new
 
     def forget(self, waiting: Waiting) -> bool:
@@ -103,24 +155,20 @@ class Level:
         fifo = self._fifos[waiting.key]
         fifo.alive -= 1
         if not fifo.alive:
-            del self._fifos[waiting.key], self._front[waiting.key]
+            del self._fifos[waiting.key]
+            self._front.pop(waiting.key, None)
             self._tidy()
             return True
-        if len(fifo.heap) > max(_MIN_HEAP_COUNT, 2 * fifo.alive):
-            fifo.heap = [each for each in fifo.heap if each[1].level == self.number]
-            heapq.heapify(fifo.heap)
+        fifo.tidy(self.number)
         return False
 
-    def take(self, waiting: Waiting) -> bool:
-        """Take out the task that `first` named; true if it was the last one of its key."""
-        fifo = self._fifos[waiting.key]
-        _, taken = heapq.heappop(fifo.heap)
-        assert taken is waiting, "only the first of a key is taken"
-        fifo.alive -= 1
-        if fifo.alive:
-            return False
-        del self._fifos[waiting.key], self._front[waiting.key]
-        return True
+    def take(self, waiting: Waiting) -> None:
+        """Take out the task that `first` named, for a moment."""
+        self._fifos[waiting.key].take(waiting)
+
+    def put_back(self, waiting: Waiting, tag: int) -> None:
+        """Let a task stand here again that was taken out."""
+        self._stand(self._fifos[waiting.key], waiting, tag)
 
     def retag(self, key: str, tag: int) -> None:
         """The tag of `key` has become smaller."""
@@ -129,32 +177,42 @@ class Level:
             self._put(key, (tag, front[1]))
 
     def first(self, tags: Tags) -> tuple[int, int, Waiting] | None:
-        """Tag, sequence and task that is served first; None if none waits.
+        """Tag, sequence and task that is served first; None if none waits that is not taken out.
 
         Args:
             tags: By key. Since a key's task was added, or since `retag`, its tag has only grown.
         """
+        if len(self._fifos) == 1:  # so it mostly is; the order may lag behind, as it does for what is dropped
+            for key, fifo in self._fifos.items():
+                alone = fifo.first(self.number)
+                return None if alone is None else (tags.get(key, 0), alone.sequence, alone)
         order = self._order
         while order:
             tag, sequence, key = order[0]
             if self._front.get(key) != (tag, sequence):
                 heapq.heappop(order)
                 continue
-            heap = self._fifos[key].heap
-            while heap[0][1].level != self.number:
-                heapq.heappop(heap)
-            true = (tags.get(key, 0), heap[0][0])
+            waiting = self._fifos[key].first(self.number)
+            if waiting is None:
+                del self._front[key]
+                continue
+            true = (tags.get(key, 0), waiting.sequence)
             if true == (tag, sequence):
-                return tag, sequence, heap[0][1]
+                return tag, sequence, waiting
             self._front[key] = true
             heapq.heapreplace(order, (*true, key))
         return None
 
+    def _stand(self, fifo: _Fifo, waiting: Waiting, tag: int) -> None:
+        fifo.add(waiting)
+        front = self._front.get(waiting.key)
+        if front is None or waiting.sequence < front[1]:
+            self._put(waiting.key, (tag, waiting.sequence))
+
     def _put(self, key: str, front: tuple[int, int]) -> None:
-        if self._front.get(key) != front:
-            self._front[key] = front
-            heapq.heappush(self._order, (*front, key))
-            self._tidy()
+        self._front[key] = front
+        heapq.heappush(self._order, (*front, key))
+        self._tidy()
 
     def _tidy(self) -> None:
         if len(self._order) > max(_MIN_HEAP_COUNT, 2 * len(self._front)):
@@ -210,8 +268,9 @@ class Line:
         level = self._by_number.get(number)
         if level is None:
             level = self._by_number[number] = Level(number)
-        if number not in self._numbers:
-            self._numbers = sorted([*self._numbers, number], reverse=True)
+        if not level:
+            self._numbers.append(number)
+            self._numbers.sort(reverse=True)
         return level if level.add(waiting, tag) else None
 
     def drop(self, waiting: Waiting, *, number: int) -> Level | None:
@@ -225,10 +284,13 @@ class Line:
             self._numbers.remove(number)
         return level if was_last else None
 
-    def park(self, waiting: Waiting) -> None:
-        """Keep a task apart that was taken out."""
+    def park(self, waiting: Waiting) -> Level | None:
+        """Keep a task apart; the level, if it was the last one of its key in it."""
+        self.take(waiting)
+        emptied = self.drop(waiting, number=waiting.level)
         self.parked[waiting.task_id] = waiting
         self._parked_keys[waiting.key] = self._parked_keys.get(waiting.key, 0) + 1
+        return emptied
 
     def unpark_all(self) -> list[Waiting]:
         """Everything that was kept apart; it is to be added again."""
@@ -243,13 +305,13 @@ class Line:
         if not self._parked_keys[waiting.key]:
             del self._parked_keys[waiting.key]
 
-    def take(self, waiting: Waiting) -> Level | None:
-        """Take out the task that `first` named; the level, if it was the last one of its key in it."""
-        level = self._by_number[waiting.level]
-        was_last = level.take(waiting)
-        if not level:
-            self._numbers.remove(level.number)
-        return level if was_last else None
+    def take(self, waiting: Waiting) -> None:
+        """Take out the task that `first` named, for a moment: it waits here all the same."""
+        self._by_number[waiting.level].take(waiting)
+
+    def put_back(self, waiting: Waiting, tag: int) -> None:
+        """Let a task stand here again that was taken out."""
+        self._by_number[waiting.level].put_back(waiting, tag)
 
     def first(self, tags: Tags) -> tuple[int, int, int, Waiting] | None:
         """Priority (negative), tag, sequence and task that is served first; None if all are parked."""

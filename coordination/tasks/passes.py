@@ -144,12 +144,16 @@ class Pass:
                 if desk is not None:
                     self._desks.append(desk)
                     self._pools[id(desk.pool)] = desk.pool
-                    self._line_up(queues, len(self._desks) - 1)
+            if len(self._desks) == 1:
+                self._serve_plainly(self._desks[0], queues)
+            for number in range(len(self._desks)):
+                self._line_up(queues, number)
             while queues and not self._is_enough():
                 number = heapq.heappop(queues)[2]
                 desk = self._desks[number]
                 if desk.looked_at == self._lanes.holdings.touched.end:
                     self._serve(desk)
+                    self._serve_plainly(desk, queues)
                 self._line_up(queues, number)
             if self._scanned >= MAX_SCANNED_TASKS:
                 self._come_back_ms(self._now_ms + _SOON_MS)
@@ -242,15 +246,56 @@ class Pass:
         task, choice = desk.task, desk.choice
         assert task is not None, "it was looked at"
         assert choice is not None, "and it is known what it gets"
-        waiting = desk.head[0][3]
-        self._lanes.take(waiting)
-        self._out.append(waiting)
+        self._take_out(desk)
         if choice.give_up:
             event = TaskDeadLettered(task_id=task.task_id, reason=choice.give_up, at_ms=self._now_ms)
             self._draft.add(task, event)
+            return
+        self._charge(desk, task.spec)
+        if choice.is_call:
+            self._call(task, choice)
         else:
+            self._offer(desk, task, choice.agents[0], choice)
+
+    def _serve_plainly(self, desk: _Desk, queues: list[tuple[int, int, int]]) -> None:
+        """Offer the tasks of a queue as long as its turn lasts and nothing but slots decides.
+
+        Args:
+            desk: The queue.
+            queues: The others, as `_line_up` lets them stand.
+
+        This is what `_look` and `_serve` do together, without what most tasks have no need of.
+        """
+        settings, open_tasks = desk.settings, self._view.state.open
+        if settings.rate_limits or settings.max_held is not None or desk.pool is not self._everybody:
+            return
+        while self._is_anybody_free() and not self._is_enough():
+            desk.advance()
+            if desk.head is None:
+                return
+            (priority, _, sequence, waiting), line, eligible = desk.head
+            if queues and queues[0] < (priority, sequence):
+                return
+            task = open_tasks[waiting.task_id]
+            strategy = task.spec.strategy or settings.strategy
+            if strategy is Strategy.CONTRACT_NET or line.key[4] is Manner.PARTICULAR:
+                return
+            best = desk.pool.best(eligible, strategy)
+            if best is None:
+                desk.close_line()
+                continue
+            agent, count = best
+            self._take_out(desk)
             self._charge(desk, task.spec)
-            self._ask(desk, task, choice)
+            why = why_chosen(desk.pool, self._lanes.holdings, agent, eligible, strategy, count)
+            self._offer(desk, task, agent, Choice(agents=(agent,), why=why))
+
+    def _take_out(self, desk: _Desk) -> None:
+        """Let nobody else be given what is first in a queue."""
+        assert desk.head is not None
+        (_, _, _, waiting), line, _ = desk.head
+        line.take(waiting)
+        self._out.append(waiting)
 
     def _choose(self, desk: _Desk, line: Line, eligible: Eligible, task: Task) -> Choice | None:
         """What is to be done about a task; None: nobody can be asked for any of its line."""
@@ -279,30 +324,34 @@ class Pass:
         is_alike = manner is not Manner.PARTICULAR
         return None if is_alike and not choice.agents and not choice.give_up else choice
 
-    def _ask(self, desk: _Desk, task: Task, choice: Choice) -> None:
-        view, spec, now_ms = self._view, task.spec, self._now_ms
-        roster, token = view.roster.agents, self._draft.last_token + 1
+    def _call(self, task: Task, choice: Choice) -> None:
+        """Call agents for proposals."""
+        spec, roster = task.spec, self._view.roster.agents
         self._bytes += len(choice.agents) * spec.size_bytes
         self._count += len(choice.agents)
-        if choice.is_call:
-            called = ProposalsCalled(
-                task_id=task.task_id,
-                agents=choice.agents,
-                incarnations=tuple(roster[each].incarnation for each in choice.agents),
-                call=token,
-                bids_until_ms=now_ms + spec.bidding.bid_ms,
-                new_round=choice.new_round,
-                counts_round=choice.counts_round,
-            )
-            self._draft.add(task, called)
-            self._lanes.holdings.call(spec, choice.agents)
-            self._called.append((spec, choice.agents))
-            return
-        agent = choice.agents[0]
+        called = ProposalsCalled(
+            task_id=task.task_id,
+            agents=choice.agents,
+            incarnations=tuple(roster[each].incarnation for each in choice.agents),
+            call=self._draft.last_token + 1,
+            bids_until_ms=self._now_ms + spec.bidding.bid_ms,
+            new_round=choice.new_round,
+            counts_round=choice.counts_round,
+        )
+        self._draft.add(task, called)
+        self._lanes.holdings.call(spec, choice.agents)
+        self._called.append((spec, choice.agents))
+
+    def _offer(self, desk: _Desk, task: Task, agent: str, choice: Choice) -> None:
+        """Offer a task to one agent."""
+        view, now_ms = self._view, self._now_ms
+        self._bytes += task.spec.size_bytes
+        self._count += 1
+        token = self._draft.last_token + 1
         offered = TaskOffered(
             task_id=task.task_id,
             agent=agent,
-            incarnation=roster[agent].incarnation,
+            incarnation=view.roster.agents[agent].incarnation,
             fencing_token=token,
             at_ms=now_ms,
             expires_ms=now_ms + view.policy.offer_timeout_ms,
@@ -356,8 +405,7 @@ class Pass:
             line.is_moving = False
         near = self._view.state.open[waiting.task_id].spec.placement.near
         line.is_moving = line.is_moving or any(each.is_required for each in near)
-        self._lanes.take(waiting)
-        line.park(waiting)
+        self._lanes.park(waiting)
         if until_ms is not None:
             self._come_back_ms(until_ms)
             if line.parked_until_ms is None or until_ms < line.parked_until_ms:
@@ -379,8 +427,7 @@ class Pass:
         elif len(line.parked) >= MAX_SCANNED_TASKS and line.is_standing:
             self._come_back_ms(self._now_ms + _SOON_MS)
         else:
-            for waiting in line.unpark_all():
-                self._lanes.put_back(waiting)
+            self._lanes.unpark(line)
 
     def _stamp(self) -> tuple[int, int, object]:
         view = self._view
@@ -405,12 +452,10 @@ class Pass:
         for desk in self._desks:
             desk.pool.asked.clear()
             desk.pool.taken.clear()
-        for spec, agent in self._held:
-            lanes.holdings.give_back(spec, agent)
+        lanes.holdings.give_back_all(self._held)
         for spec, agents in self._called:
             lanes.holdings.call_off(spec, agents)
-        for waiting in self._out:
-            lanes.put_back(waiting)
+        lanes.put_back(self._out)
         for desk in self._desks:
             if desk.tags.added:
                 lanes.retag(desk.name, desk.tags.added)
