@@ -23,9 +23,11 @@ class Plain:
 
     def __init__(self, bus: NatsBus, agent: str, subjects: Subjects) -> None:
         self.agent = agent
+        self.headers: dict[str, str] = {}
+        """Of its requests."""
         self._bus = bus
         self._subjects = subjects
-        self._pushes: dict[str, asyncio.Queue[dict[str, Any]]] = {}
+        self._pushes: dict[str, asyncio.Queue[Any]] = {}
 
     async def ask(
         self, verb: str, body: object = None, *, service: str = "tasks"
@@ -33,7 +35,7 @@ class Plain:
         """The code of the refusal, or nothing; and the body of the answer."""
         payload = b"" if body is None else json.dumps(body).encode()
         subject = self._subjects.call(service, verb, self.agent)
-        answer = await self._bus.request(subject, payload, timeout_s=WAIT_S)
+        answer = await self._bus.request(subject, payload, timeout_s=WAIT_S, headers=self.headers)
         return answer.headers.get("Nats-Service-Error-Code", ""), json.loads(answer.payload)
 
     async def do(self, verb: str, body: object = None, *, service: str = "tasks") -> dict[str, Any]:
@@ -49,8 +51,8 @@ class Plain:
             await self._bus.subscribe(self._subjects.inbox(self.agent, kind), self._take)
         await self._bus.flush()
 
-    async def pushed(self, kind: str) -> dict[str, Any]:
-        """The next push."""
+    async def pushed(self, kind: str) -> Any:
+        """The next push: an object, or an array of them if that is what was asked for."""
         async with asyncio.timeout(WAIT_S):
             return await self._pushes[kind].get()
 
