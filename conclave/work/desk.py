@@ -109,7 +109,7 @@ class WorkDesk:
         for place, each in enumerate(items("tasks", tasks, of="tasks")):
             fields = self._prepared(each, f"tasks.{place}")
             if not is_plain(fields.get("payload")):
-                await self._put_away(fields)
+                await self._put_away(fields, f"tasks.{place}")
             requests.append(fields)
         if not self.tasks.is_listening:
             await self.tasks.listen()
@@ -154,7 +154,7 @@ class WorkDesk:
         prepared: list[DagTask] = []
         for name, each in named.items():
             fields = self._prepared(each, f"tasks.{name}")
-            await self._put_away(fields)
+            await self._put_away(fields, f"tasks.{name}")
             prepared.append(_dag_task(name, fields))
         await self.tasks.listen()
         expected = {each.name: self.tasks.expected(each.task_id) for each in prepared if each.task_id}
@@ -163,27 +163,22 @@ class WorkDesk:
         return DagHandle(self, reply.dag_id, handles)
 
     def _prepared(self, given: BaseModel | Mapping[str, Any], place: str) -> dict[str, Any]:
-        """One of several tasks, under an id.
+        """One of several tasks, under an id; its payload is to be looked at.
 
         Raises:
             UsageError: It is no task.
         """
-        if isinstance(given, BaseModel):
-            given = {name: getattr(given, name) for name in given.model_fields_set}
-        elif not isinstance(given, Mapping):
-            raise UsageError(f"{place} is a {type(given).__name__}; it is a mapping with a requirement")
-        needs: dict[str, Any] = {}
+        if type(given) is not dict:
+            given = _mapping(given, place)
+        prepared: dict[str, Any] = {}
         fields: dict[str, Any] = {}
         for name, value in given.items():
-            (needs if name in _NEEDS else fields)[name] = value
-        told = self._told(fields, place) if fields else {}
-        payload = needs.get("payload")
-        if not is_plain(payload):
-            require_json(f"{place}.payload", payload)
-        if not told.get("task_id"):
-            told["task_id"] = self._ids.draw()
-        told.update(needs)
-        return told
+            (prepared if name in _NEEDS else fields)[name] = value
+        if fields:
+            prepared.update(self._told(fields, place))
+        if not prepared.get("task_id"):
+            prepared["task_id"] = self._ids.draw()
+        return prepared
 
     def _told(self, fields: dict[str, Any], place: str) -> dict[str, Any]:
         """What is said of one of several tasks beside its needs; errors as of `_prepared`."""
@@ -198,15 +193,25 @@ class WorkDesk:
             require_json(f"{place}.compensation.payload", undone_by.get("payload"))
         return told
 
-    async def _put_away(self, fields: dict[str, Any]) -> None:
-        """Put the payload of `fields` into the object store if it is large."""
-        reference = await placed(self.artifacts, fields.get("payload"))
+    async def _put_away(self, fields: dict[str, Any], place: str) -> None:
+        """Put the payload of `fields` into the object store if it is large; errors as of `_prepared`."""
+        payload = fields.get("payload")
+        require_json(f"{place}.payload", payload)
+        reference = await placed(self.artifacts, payload)
         if reference is not None:
             del fields["payload"]
             fields["payload_reference"] = reference
 
 
 _NEEDS: Final = frozenset({"requirement", "capability", "payload", "payload_reference", "parent", "name"})
+
+
+def _mapping(given: BaseModel | Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    if isinstance(given, BaseModel):
+        return {name: getattr(given, name) for name in given.model_fields_set}
+    if isinstance(given, Mapping):
+        return given
+    raise UsageError(f"{place} is a {type(given).__name__}; it is a mapping with a requirement")
 
 
 def _dag_task(name: str, fields: Mapping[str, Any]) -> DagTask:

@@ -32,23 +32,23 @@ _MAX_GLANCED_CHARS: Final = 256
 
 
 def is_plain(value: object) -> bool:
-    """Whether `value` is, at a glance, a JSON object that the record of a task has room for.
+    """Whether `value` is, at a glance, none or a JSON object that the record of a task has room for.
 
     That is what most payloads are: a few names, with a short text or a number each. False says nothing.
     """
+    if value is None:
+        return True
     if type(value) is not dict or len(value) > _MAX_GLANCED:
         return False
     for name, each in value.items():
-        if type(name) is not str or len(name) > _MAX_GLANCED_CHARS:
-            return False
         kind = type(each)
         if kind is str:
-            if len(each) > _MAX_GLANCED_CHARS:
-                return False
+            fits = len(each) <= _MAX_GLANCED_CHARS
         elif kind is float:
-            if not math.isfinite(each):
-                return False
-        elif kind is not int and kind is not bool and each is not None:
+            fits = math.isfinite(each)
+        else:
+            fits = kind is int or kind is bool or each is None
+        if not fits or type(name) is not str or len(name) > _MAX_GLANCED_CHARS:
             return False
     return True
 

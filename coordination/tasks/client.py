@@ -349,7 +349,7 @@ class TasksClient(Operating):
 
         Whoever listens, and expects tasks before it submits them, needs no question, however many they are.
         """
-        return self._waiting.expect(task_id)
+        return self._waiting.expected.expect(task_id)
 
     async def crowd(
         self, expected: Iterable[Expected], *, timeout_s: float | None = None, is_patient: bool = False

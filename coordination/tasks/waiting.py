@@ -40,7 +40,9 @@ MAX_NOTICED: Final = 64
 """Tasks of others whose notices are listened to; more are asked for each second."""
 _MAX_FETCHED: Final = 16
 """Records fetched at the same time."""
-_BUNDLE: Final = TypeAdapter(list[wire.TaskResult])
+# As `validate_json` of a model or an adapter, without what that does before.
+_read_one: Final = TypeAdapter(wire.TaskResult).validator.validate_json
+_read_bundle: Final = TypeAdapter(list[wire.TaskResult]).validator.validate_json
 _Single: TypeAlias = "asyncio.Future[wire.TaskResult | None]"
 """Waits for one task; None says that it has waited long enough."""
 _log = get_logger(__name__)
@@ -101,9 +103,11 @@ class Waiting:
         self._waits: dict[str, _Wait] = {}
         self._kept: OrderedDict[str, tuple[wire.TaskResult, int]] = OrderedDict()
         self._kept_bytes = 0
-        self._expected = Expectations()
+        self.expected = Expectations()
+        """The ends that somebody holds, whether or not anybody waits."""
         self._beginning = asyncio.Lock()
-        self._listening = asyncio.Event()
+        self.is_listening = False
+        """Whether `listen` was done."""
         self._asker: asyncio.Task[None] | None = None
         """At work once the first question is due, which most tasks end before."""
         self._alarm: asyncio.TimerHandle | None = None
@@ -125,7 +129,7 @@ class Waiting:
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         ask_at_s, until_s = now_s + FIRST_ASK_S, None if timeout_s is None else now_s + timeout_s
-        if not self._listening.is_set():
+        if not self.is_listening:
             ask_at_s = now_s
             try:
                 async with asyncio.timeout_at(until_s):
@@ -168,8 +172,9 @@ class Waiting:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                first_s = FIRST_ASK_S if self._listening.is_set() else 0.0
-                await self.listen()
+                first_s = FIRST_ASK_S if self.is_listening else 0.0
+                if not self.is_listening:
+                    await self.listen()
                 asked = dict.fromkeys(each.task_id for each in expected if each.result is None)
                 open_ids = [task_id for task_id in asked if task_id not in self._kept]
                 if not open_ids:
@@ -226,10 +231,6 @@ class Waiting:
                 self._looks_at_s = 0.0
                 self._asker = asyncio.create_task(self._ask())
 
-    def expect(self, task_id: str) -> Expected:
-        """The end of a task, kept while this is held; the same for everybody who expects it."""
-        return self._expected.expect(task_id)
-
     def forget(self, task_id: str | None) -> None:
         """Drop what was kept of a task: it is submitted anew, under the same id."""
         if task_id is not None and (kept := self._kept.pop(task_id, None)) is not None:
@@ -250,17 +251,10 @@ class Waiting:
 
     # --- listening
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether `listen` was done."""
-        return self._listening.is_set()
-
     async def listen(self) -> None:
         """Hear the ends of the caller's own tasks from now on; idempotent."""
-        if self._listening.is_set():
-            return
         async with self._beginning:
-            if self._listening.is_set():
+            if self.is_listening:
                 return
             caller = self._caller
             subject = caller.subjects.inbox(caller.agent, "result")
@@ -272,7 +266,7 @@ class Waiting:
                 await subscription.unsubscribe()
                 raise
             caller.bus.on_reconnect(self._ask_now)
-            self._listening.set()
+            self.is_listening = True
 
     def _hear(self, delivery: Delivery) -> None:
         for result in self._results_in(delivery.payload):
@@ -280,14 +274,15 @@ class Waiting:
                 # Only that end is for ever: a dead letter may come back.
                 self._keep(result)
 
-    def _results_in(self, payload: bytes) -> Iterable[wire.TaskResult]:
+    def _results_in(self, payload: bytes) -> list[wire.TaskResult]:
         """The results in a push: one, or an array of them."""
         try:
-            if payload.startswith(b"["):
-                return _BUNDLE.validate_json(payload)
-            return (wire.TaskResult.model_validate_json(payload),)
+            found: list[wire.TaskResult] = (
+                _read_bundle(payload) if payload.startswith(b"[") else [_read_one(payload)]
+            )
         except ValidationError:
-            return tuple(self._results_among(payload))
+            return list(self._results_among(payload))
+        return found
 
     def _results_among(self, payload: bytes) -> Iterator[wire.TaskResult]:
         """Those parts of a push that are results."""
@@ -312,7 +307,7 @@ class Waiting:
 
     def _settle(self, result: wire.TaskResult) -> bool:
         """Tell everybody who waits for it; False if nobody does."""
-        expected = self._expected.get(result.task_id)
+        expected = self.expected.get(result.task_id)
         if expected is not None and expected.result is None:
             expected.result = result
         wait = self._waits.pop(result.task_id, None)
