@@ -20,37 +20,33 @@ _NAMES: Final = tuple(each.name for each in fields(TaskSpec))
 _DEFAULTS: Final = tuple(
     each.default if each.default_factory is MISSING else each.default_factory() for each in fields(TaskSpec)
 )
-
-
-class _Fields:
-    """Some fields of a spec.
-
-    Args:
-        names: Theirs, in the order of the class.
-    """
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self.values: Callable[[TaskSpec], tuple[Any, ...]] = attrgetter(*names)
-        self.defaults = tuple(_DEFAULTS[_NAMES.index(name)] for name in names)
-
-
-_ALL: Final = _Fields(_NAMES)
-_USUAL: Final = _Fields(("requirement", "capability", "payload", "payload_bytes", "traceparent"))
-"""All that most specs say."""
-_RARE: Final = _Fields(tuple(name for name in _NAMES if name not in _USUAL.names))
+_values: Final[Callable[[TaskSpec], tuple[Any, ...]]] = attrgetter(*_NAMES)
+_USUAL: Final = ("requirement", "capability", "payload", "payload_bytes", "traceparent")
+"""All that most specs say, in the order of the fields."""
+_RARE: Final = tuple(place for place, name in enumerate(_NAMES) if name not in _USUAL)
+_RARE_DEFAULTS: Final = tuple(_DEFAULTS[place] for place in _RARE)
+_rare_values: Final[Callable[[TaskSpec], tuple[Any, ...]]] = attrgetter(*(_NAMES[place] for place in _RARE))
+_EMPTY_BYTES: Final = _DEFAULTS[_NAMES.index("payload_bytes")]
 
 
 def _said(spec: TaskSpec) -> dict[str, Any]:
     """What the submitter said: the fields that do not have their default."""
-    looked_at = _USUAL if _RARE.values(spec) == _RARE.defaults else _ALL
-    return {
-        name: value
-        for name, value, default in zip(
-            looked_at.names, looked_at.values(spec), looked_at.defaults, strict=True
-        )
-        if value is not default and value != default
-    }
+    if _rare_values(spec) != _RARE_DEFAULTS:
+        return {
+            name: value
+            for name, value, default in zip(_NAMES, _values(spec), _DEFAULTS, strict=True)
+            if value is not default and value != default
+        }
+    said: dict[str, Any] = {"requirement": spec.requirement}
+    if spec.capability:
+        said["capability"] = spec.capability
+    if spec.payload:
+        said["payload"] = spec.payload
+    if spec.payload_bytes != _EMPTY_BYTES:
+        said["payload_bytes"] = spec.payload_bytes
+    if spec.traceparent:
+        said["traceparent"] = spec.traceparent
+    return said
 
 
 def _encode_submitted(event: TaskSubmitted) -> bytes:

@@ -105,6 +105,12 @@ def test_a_submission_is_read_as_it_was_written(event: TaskSubmitted) -> None:
     assert read(CODEC.encode(event)) == event
     with_chain = replace(event, chain=("a", "b"), parent_attempt=3)
     assert read(CODEC.encode(with_chain)) == with_chain
+    written = json.loads(CODEC.encode(event))["data"]["spec"]
+    everything = json.loads(PLAIN.encode(event))["data"]["spec"]
+    defaults = json.loads(PLAIN.encode(replace(event, spec=TaskSpec(requirement=""))))["data"]["spec"]
+    del defaults["requirement"]
+    said = [name for name, value in everything.items() if name not in defaults or value != defaults[name]]
+    assert list(written) == said
 
 
 @given(
