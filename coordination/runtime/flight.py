@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from coordination.runtime.appending import Append
 from coordination.runtime.failures import log_failure
 from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Notice, Push
@@ -25,13 +25,13 @@ class Flight:
     sent_s: float
     """When its record was sent, by the monotonic clock."""
     answers: list[tuple[Request, str | Exception]] = field(default_factory=list)
-    append: asyncio.Task[int] | None = None
+    append: Append | None = None
     """None for a batch without a record."""
 
     @property
     def is_durable(self) -> bool:
         """Whether its record is stored, or has failed, or there is none."""
-        return self.append is None or self.append.done()
+        return self.append is None or self.append.is_ended
 
     @property
     def changes_nothing(self) -> bool:

@@ -22,7 +22,7 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import TypeAdapter
 
 from coordination.runtime.answers import CommandKey
-from coordination.runtime.clock import Clock
+from coordination.runtime.clock import Alarm, Clock
 from coordination.runtime.concurrency import Turns
 from coordination.runtime.errors import (
     ClosedError,
@@ -35,14 +35,10 @@ from coordination.runtime.failures import log_failure
 from coordination.runtime.flight import Deliver, Flight
 from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
-from coordination.runtime.limits import (
-    MAX_BATCH_COMMANDS,
-    MAX_BATCH_TICKS,
-    MAX_PENDING_COMMANDS,
-    MIN_PIPELINED_COMMANDS,
-)
+from coordination.runtime.limits import MAX_BATCH_COMMANDS, MAX_BATCH_TICKS
 from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Model, Outcome, Rejected
+from coordination.runtime.request_queue import RequestQueue
 from coordination.runtime.requests import FutureRequest, Request
 from coordination.runtime.shard import ApplyError, Batch, EpochBegan, LeaderResigned, ShardState, as_json
 from coordination.runtime.snapshots import SnapshotPolicy, Snapshots
@@ -96,9 +92,9 @@ class Host(Generic[M]):
         self._id = f"{self._entropy.getrandbits(64):016x}"
         self._record_count = 0
         self._state = ShardState(name, make_model)
-        self._pending: deque[Request] = deque()
+        self._pending = RequestQueue()
         self._flights: deque[Flight] = deque()
-        self._wake = asyncio.Event()
+        self._wake = Alarm()
         self._confirmed_s = self._sent_s = 0.0
         self._caught_up = False
         self._was_deaf = True  # nobody could be heard for a while, and the model does not know yet
@@ -145,6 +141,7 @@ class Host(Generic[M]):
             self._ended = True
             self._void("it has stopped")
             await self._end_tasks()
+            self._wake.close()
 
     def stop(self) -> None:
         """Finish what is queued, resign, then let `run` return."""
@@ -197,11 +194,9 @@ class Host(Generic[M]):
         """
         if self._stopping or not self.leading.is_set():
             raise UnavailableError(f"{self.name}: {self._why_not()}")
-        if len(self._pending) >= MAX_PENDING_COMMANDS:
-            raise RejectedError("overloaded", "too many requests are waiting, try again", retryable=True)
         if request.is_query and self._flights and not self._holds_lease():
             raise UnavailableError(f"{self.name}: the journal does not confirm the leadership")
-        self._pending.append(request)
+        self._pending.put(request)
         self._wake.set()
 
     # --- following
@@ -292,7 +287,7 @@ class Host(Generic[M]):
         state.store(batch, (EpochBegan(leader=self._id),))
         sent_s = self._clock.monotonic_s()
         try:
-            await self._append(state.seal(batch), state.sequence - 1)
+            await self._append(state.seal(batch))
         except NotLeaderError:
             _log.info("claim lost", host=self.name, epoch=state.epoch)
             await self._load_again()
@@ -327,29 +322,36 @@ class Host(Generic[M]):
             self.following.set()
 
     async def _turn(self) -> None:
-        """Release what has become durable; decide the next batch, or wait for something to do."""
+        """Release what has become durable, decide the next batch, and wait for something to do."""
         self._wake.clear()  # first: what comes while we await below must wake us
-        await self._release_durable()
+        if self._flights:
+            await self._release_durable()
         now_ms, now_s = self._clock.now_ms(), self._clock.monotonic_s()
-        if self._snapshots.is_due and not self._flights:
-            self._snapshots.take(self._state)
-        elif self._may_begin(now_ms, now_s):
-            await self._begin(now_ms, now_s)
+        idle_ms: int | None = None  # while a record is in flight: its end wakes us
+        if not self._flights:
+            if self._snapshots.is_due:
+                self._snapshots.take(self._state)
+            idle_ms = 0 if self._pending else self._idle_ms(now_ms, now_s)
+            if idle_ms <= 0:
+                await self._begin(now_ms, now_s)
+                if self._pending or not self._flights:
+                    return None
+                idle_ms = None
+        elif self._may_pipeline():
+            return await self._begin(now_ms, now_s)
         elif self._may_answer(now_ms):
-            await self._answer(now_ms, now_s)
-        elif not self._is_finished():
-            idle_ms = None if self._flights else self._idle_ms(now_ms, now_s)  # an append wakes us itself
+            return await self._answer(now_ms, now_s)
+        if not self._is_finished():
             await self._clock.wait(self._wake, idle_ms)
+        return None
 
     def _is_finished(self) -> bool:
         return self._stopping and not self._pending and not self._flights
 
-    def _may_begin(self, now_ms: int, now_s: float) -> bool:
-        if len(self._flights) >= self._journal.max_in_flight or self._snapshots.is_due:
-            return False
-        if self._flights:
-            return len(self._pending) >= MIN_PIPELINED_COMMANDS
-        return bool(self._pending) or self._idle_ms(now_ms, now_s) <= 0
+    def _may_pipeline(self) -> bool:
+        """Whether so much waits that it is not to wait for the record in flight."""
+        has_room = len(self._flights) < self._journal.max_in_flight
+        return has_room and self._pending.is_heavy and not self._snapshots.is_due
 
     def _idle_ms(self, now_ms: int, now_s: float) -> int:
         """How long there is nothing to do unless something comes; rounded up, so never too early."""
@@ -369,7 +371,8 @@ class Host(Generic[M]):
         renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
         if batch.events or renews or (has_query and not self._holds_lease()):
             self._send(flight)
-        await self._release_durable()
+        if self._flights[0].is_durable:
+            await self._release_durable()
 
     def _may_answer(self, now_ms: int) -> bool:
         """Whether the next request is a query that need not wait for what is in flight."""
@@ -393,7 +396,7 @@ class Host(Generic[M]):
         for _ in range(MAX_BATCH_COMMANDS):
             if not pending or batch.is_full or (queries_only and not pending[0].is_query):
                 break
-            request = pending.popleft()
+            request = pending.take()
             if request.is_abandoned():
                 continue
             try:
@@ -436,19 +439,20 @@ class Host(Generic[M]):
         payload = self._state.seal(flight.batch)
         self._snapshots.count(payload)
         flight.sent_s = self._sent_s = self._clock.monotonic_s()
-        flight.append = asyncio.create_task(self._append_and_wake(payload, self._state.sequence - 1))
+        flight.append = self._journal.send(
+            payload,
+            expected=self._state.sequence - 1,
+            record_id=self._next_record_id(),
+            on_end=self._wake.set,
+        )
 
-    async def _append(self, payload: bytes, expected: int) -> int:
+    async def _append(self, payload: bytes) -> None:
+        expected = self._state.sequence - 1
+        await self._journal.append(payload, expected=expected, record_id=self._next_record_id())
+
+    def _next_record_id(self) -> str:
         self._record_count += 1
-        record_id = f"{self._id}-{self._record_count}"
-        return await self._journal.append(payload, expected=expected, record_id=record_id)
-
-    async def _append_and_wake(self, payload: bytes, expected: int) -> int:
-        # Not by a callback on the task, which would come one turn of the loop later.
-        try:
-            return await self._append(payload, expected)
-        finally:
-            self._wake.set()
+        return f"{self._id}-{self._record_count}"
 
     async def _release_durable(self) -> None:
         """Give the answers of all batches whose records are stored, in order.
@@ -471,7 +475,7 @@ class Host(Generic[M]):
         self._state.store(batch, (LeaderResigned(leader=self._id),))
         with contextlib.suppress(TimeoutError, ClosedError):
             async with asyncio.timeout(_RESIGN_TIMEOUT_S):
-                await self._append(self._state.seal(batch), self._state.sequence - 1)
+                await self._append(self._state.seal(batch))
 
     # --- ending
 
@@ -480,17 +484,13 @@ class Host(Generic[M]):
         self.leading.clear()
         self.following.set()
         waiting = [request for flight in self._flights for request, _ in flight.answers]
-        waiting += self._pending
-        self._pending.clear()
-        for request in waiting:
+        for request in (*waiting, *self._pending.take_all()):
             request.refuse(UnavailableError(f"{self.name}: {why}"))
 
     async def _end_tasks(self) -> None:
-        tasks = [each.append for each in self._flights if each.append is not None]
+        appends = [each.append for each in self._flights if each.append is not None]
         self._flights.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._journal.abandon(appends)
         await self._snapshots.end()
 
     def _why_not(self) -> str:

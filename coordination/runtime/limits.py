@@ -44,6 +44,10 @@ MIN_PIPELINED_COMMANDS: Final = 16
 """Commands that must wait before a record is sent while another one is in flight. Fewer wait for its
 acknowledgement, because larger records cost less for each command."""
 
+MIN_PIPELINED_BYTES: Final = 4 * 1024
+"""Request bodies that must wait for the same: what `MIN_PIPELINED_COMMANDS` small requests have. A report on
+a hundred tasks, or a submission of as many, is work for longer than the acknowledgement takes."""
+
 SNAPSHOT_RECORDS: Final = 20_000
 """Records after which a new snapshot is taken at the latest."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from coordination.runtime.appending import Append
 from coordination.runtime.bus import Delivery, Handler, Listener, Subscription
-from coordination.runtime.errors import ConclaveError
 from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal, Snapshot
 from coordination.runtime.memory import MemoryBus
@@ -27,22 +27,20 @@ class HastyJournal(Journal):
 
     def __init__(self, store: JournalStore, *, entropy: random.Random) -> None:
         super().__init__(store, entropy=entropy)
-        self._under_way: dict[asyncio.Task[int | None], None] = {}
+        self._really: list[Append] = []
 
-    async def append(self, payload: bytes, *, expected: int, record_id: str) -> int:
-        task = asyncio.create_task(self._append_later(payload, expected, record_id))
-        self._under_way[task] = None
-        task.add_done_callback(self._under_way.pop)
-        await asyncio.sleep(0)
-        if task.done() and task.result() is None:
-            return await super().append(payload, expected=expected, record_id=record_id)
-        return expected + 1
+    def send(
+        self, payload: bytes, *, expected: int, record_id: str, on_end: Callable[[], None] | None = None
+    ) -> Append:
+        really = super().send(payload, expected=expected, record_id=record_id)
+        self._really.append(really)
+        said = Append(b"", expected, record_id, on_end)
+        # What has failed at once is not worth a lie.
+        said.end(really.error)
+        return said
 
-    async def _append_later(self, payload: bytes, expected: int, record_id: str) -> int | None:
-        try:
-            return await super().append(payload, expected=expected, record_id=record_id)
-        except ConclaveError:
-            return None
+    async def abandon(self, appends: Iterable[Append]) -> None:
+        await super().abandon([*appends, *self._really])
 
 
 class IndifferentStore(MemoryStore):
