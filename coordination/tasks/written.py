@@ -60,4 +60,4 @@ def reported(reply: Reported) -> str:
 
 
 def _joined(replies: tuple[T | Refused, ...], write: Callable[[T], str]) -> str:
-    return ",".join(refused(each) if isinstance(each, Refused) else write(each) for each in replies)
+    return ",".join([refused(each) if isinstance(each, Refused) else write(each) for each in replies])
