@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ def push(agent: str, kind: str, n: Any) -> Push:
     return Push(agent=agent, kind=kind, body={"n": n})
 
 
-def shown(messages: list[Push | Notice], takers: tuple[str, ...] = ("bob", "eve")) -> list[Any]:
+def shown(messages: Sequence[Push | Notice], takers: tuple[str, ...] = ("bob", "eve")) -> list[Any]:
     """What is sent: of bundles the numbers in them, else the message."""
     return [
         (each.agent, each.kind, json.loads(each.payload)) if isinstance(each, Bundle) else each
