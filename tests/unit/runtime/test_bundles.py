@@ -30,7 +30,13 @@ def shown(messages: Sequence[Push | Notice], takers: tuple[str, ...] = ("bob", "
 def test_pushes_of_one_kind_to_one_agent_go_together_in_the_place_of_the_first() -> None:
     notice = Notice(event="running", aggregate="t", body={})
     ada = push("ada", "task", 9)
-    messages = [push("bob", "task", 1), notice, push("eve", "task", 2), ada, push("bob", "task", 3)]
+    messages: Sequence[Push | Notice] = [
+        push("bob", "task", 1),
+        notice,
+        push("eve", "task", 2),
+        ada,
+        push("bob", "task", 3),
+    ]
     assert shown(messages) == [
         ("bob", "task", [{"n": 1}, {"n": 3}]),
         notice,
