@@ -31,11 +31,13 @@ class Agenda:
 
     def put(self, item: str, key: Key) -> None:
         """Set the key of `item`."""
-        if self._keys.get(item) == key:
+        known = self._keys.get(item)
+        if known == key:
             return
         self._keys[item] = key
         heapq.heappush(self._heap, (key, item))
-        self._tidy()
+        if known is not None:  # else nothing has died
+            self._tidy()
 
     def drop(self, item: str) -> None:
         """Remove `item` if it is there."""
@@ -66,8 +68,9 @@ class Agenda:
         return self._keys.get(item) == key
 
     def _tidy(self) -> None:
-        if len(self._heap) > max(_MIN_HEAP_COUNT, 2 * len(self._keys)):
-            self._heap = [(key, item) for item, key in self._keys.items()]
-            heapq.heapify(self._heap)
-        while self._heap and not self._alive(self._heap[0]):
-            heapq.heappop(self._heap)
+        heap, keys = self._heap, self._keys
+        if len(heap) > _MIN_HEAP_COUNT and len(heap) > 2 * len(keys):
+            self._heap = heap = [(key, item) for item, key in keys.items()]
+            heapq.heapify(heap)
+        while heap and keys.get(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from coordination.tasks import limiting
-from coordination.tasks.events import ProposalsCalled, TaskOffered, TaskSubmitted, Transition
+from coordination.tasks.events import ProposalsCalled, TaskOffered
 from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import MAX_AGENTS, MAX_STICKY_KEYS
 from coordination.tasks.placing import sticky_key
@@ -16,21 +16,16 @@ _KEPT_OFFERS: Final = 2 * MAX_AGENTS
 """Agents whose last offer is remembered; beyond, the half that was asked longest ago is forgotten."""
 
 
-def on_transition(
-    state: TasksState, before: Task | None, event: Transition | TaskSubmitted, after: Task | None
-) -> None:
-    """Take over the side effects of `event`, which led from `before` to `after`.
+def on_transition(state: TasksState, before: Task, event: TaskOffered | ProposalsCalled) -> None:
+    """Take over the side effects of `event`, which happened to `before`.
 
     The tags of fairness keys follow in `coordination.tasks.lanes`.
     """
-    if before is None or after is None:
-        return
     allocation = state.allocation
-    kind = type(event)
-    if kind is TaskOffered:
-        _offered(allocation, before, event)  # type: ignore[arg-type]  # mypy does not follow `kind`
-    elif kind is ProposalsCalled and allocation.settings:
-        _use_rate(allocation, before, event.bids_until_ms - before.spec.bidding.bid_ms)  # type: ignore[union-attr]
+    if isinstance(event, TaskOffered):
+        _offered(allocation, before, event)
+    elif allocation.settings:
+        _use_rate(allocation, before, event.bids_until_ms - before.spec.bidding.bid_ms)
 
 
 def _offered(allocation: AllocationState, before: Task, event: TaskOffered) -> None:

@@ -71,8 +71,7 @@ def dispatch(view: View, draft: Draft) -> None:
     Ordering: only when `next_ms` says so; the draft is empty, and `Draft.add` numbers the offers.
     """
     memory = _memory(view)
-    memory.everybody.sync(draft.now_ms)
-    if not memory.everybody:
+    if not memory.everybody.sync(draft.now_ms):
         return
     one = Pass(view, draft, everybody=memory.everybody, pool=memory.pool)
     one.run()
@@ -90,8 +89,7 @@ def next_ms(view: View) -> int | None:
     memory = _memory(view)
     if memory.is_fruitless(view):
         return memory.until_ms
-    memory.everybody.sync(0)
-    return 0 if memory.everybody else None
+    return 0 if memory.everybody.sync(0) else None
 
 
 def pool_of(view: View, queue: str, now_ms: int) -> Pool:

@@ -36,9 +36,7 @@ Mark = tuple[int, int, int]
 
 
 def weight_bytes(event: Any) -> int:
-    """What an event carries of results and reasons, as they are written; the rest of it is small."""
-    if isinstance(event, TaskCompleted):
-        return event.result_bytes
+    """What an event carries of reasons, as they are written; the rest of it is small."""
     reason = event.problem if isinstance(event, ScheduleFired) else getattr(event, "reason", "")
     return len(to_json(reason)) if reason else 0
 
@@ -134,7 +132,9 @@ class Draft:
         for event in transitions:
             after = evolve(task, event)
             view.foreseen.note(event, task, after)
-            if isinstance(event, TaskOffered):
+            if isinstance(event, TaskCompleted):
+                self._size_bytes += event.result_bytes
+            elif isinstance(event, TaskOffered):
                 self.last_token = event.fencing_token
                 self.offered_to.add(event.agent)
             elif isinstance(event, ProposalsCalled):

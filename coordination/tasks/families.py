@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from coordination.tasks.dags import ENDED_DAGS
-from coordination.tasks.lifecycle import State
+from coordination.tasks.lifecycle import ENDED, State
 from coordination.tasks.record import Task, TasksState
 
 
@@ -109,8 +109,8 @@ class Families:
         That is so if the task has ended, or if its attempt has: what was delegated from an attempt ends with
         it, and when its worker is told to stop, too.
         """
-        if after.is_ended:
-            return not before.is_ended and self.concerns(after)
+        if after.state in ENDED:
+            return before.state not in ENDED and self.concerns(after)
         return (
             before.state is State.RUNNING
             and after.state is not State.RUNNING
@@ -147,7 +147,8 @@ class Families:
             count = self._open_below.pop(ancestor) - 1
             if count:
                 self._open_below[ancestor] = count
-        self._wait_no_longer(task)
+        if task.waits_for:
+            self._wait_no_longer(task)
 
     def _wait_no_longer(self, task: Task, kept: Iterable[str] = ()) -> None:
         for awaited in set(task.waits_for).difference(kept):

@@ -6,7 +6,6 @@ What waits for an agent is in `coordination.tasks.lanes`, who belongs together i
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import islice, takewhile
 
 from coordination.runtime.agenda import Agenda
@@ -24,7 +23,7 @@ class Index:
     def __init__(self, state: TasksState) -> None:
         self.deadlines = Agenda()
         """Open tasks by `due_ms`."""
-        self.requirements: Counter[tuple[str, str]] = Counter()
+        self.requirements: dict[tuple[str, str], int] = {}
         """Open tasks by queue and requirement."""
         self.open_bytes = 0
         self.finished_bytes = sum(task.size_bytes for task in state.finished.values())
@@ -50,7 +49,8 @@ class Index:
             return
         if before is None:
             self.open_bytes += after.spec.size_bytes
-            self.requirements[after.spec.queue, after.spec.requirement] += 1
+            wanted = after.spec.queue, after.spec.requirement
+            self.requirements[wanted] = self.requirements.get(wanted, 0) + 1
             self.shares.open(after)
         due = due_ms(after)
         if due is not None:

@@ -76,9 +76,6 @@ class _Fifo:
         self._late: list[tuple[int, Waiting]] = []
         """A heap of those that came after one that was submitted later, by sequence."""
 
-    def __len__(self) -> int:
-        return len(self._row) + len(self._late)
-
     def add(self, waiting: Waiting) -> None:
         """Let a task stand here, also one that was taken out."""
         row, begin = self._row, self._begin
@@ -117,7 +114,8 @@ class _Fifo:
 
     def tidy(self, number: int) -> None:
         """Throw away what counts no more if that is the greater part; what is taken out can come back."""
-        if len(self) > max(_MIN_HEAP_COUNT, 2 * self.alive):
+        count = len(self._row) + len(self._late)
+        if count > _MIN_HEAP_COUNT and count > 2 * self.alive:
             self._row = [each for each in self._row[self._begin :] if each.level == number]
             self._begin = 0
             self._late = [each for each in self._late if each[1].level == number]

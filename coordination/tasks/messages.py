@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, Final
 
 from coordination.runtime.model import Notice, Push
@@ -32,7 +33,7 @@ from coordination.tasks.events import (
 from coordination.tasks.lifecycle import State
 from coordination.tasks.limits import Policy
 from coordination.tasks.record import Holder, ReceivedBid, Task
-from coordination.tasks.spec import Criterion
+from coordination.tasks.spec import Criterion, TaskSpec
 from coordination.tasks.transitions import bid_of
 
 Told = list[Push | Notice]
@@ -41,6 +42,7 @@ _OPTIONAL: Final = (
     *("compensates", "cost", "traceparent", "approved_by"),
 )
 """Of a spec: what an offer says if there is anything to say."""
+_optional: Final[Callable[[TaskSpec], tuple[Any, ...]]] = attrgetter(*_OPTIONAL)
 
 
 def tell(told: Told, before: Task, event: Transition, after: Task, policy: Policy) -> None:
@@ -76,10 +78,9 @@ def _offer(told: Told, before: Task, event: TaskOffered, after: Task, policy: Po
         "queue": spec.queue,
     }
     # What most tasks do not have is left out: it would be half of what is written and read.
-    for name in _OPTIONAL:
-        value = getattr(spec, name)
-        if value:
-            body[name] = value
+    values = _optional(spec)
+    if any(values):
+        body |= {name: value for name, value in zip(_OPTIONAL, values, strict=True) if value}
     if after.chain:
         body["chain"] = after.chain
     if spec.after:
@@ -208,20 +209,21 @@ def _expired(told: Told, before: Task, event: TaskExpired, after: Task, policy: 
 
 
 def _called_off(told: Told, before: Task, reason: str) -> None:
-    """To those who have bid for a task that nobody will be given any more."""
-    if before.state is State.ANNOUNCED and before.call is not None:
-        told += [
-            _rejection(before, before.call.call, bid.agent, reason)
-            for bid in before.call.bids
-            if not bid.is_refusal
-        ]
+    """To those who have bid for a task that was announced and that nobody will be given any more."""
+    assert before.call is not None, "an announced task has a call"
+    told += [
+        _rejection(before, before.call.call, bid.agent, reason)
+        for bid in before.call.bids
+        if not bid.is_refusal
+    ]
 
 
 def _ended(told: Told, before: Task, _: Transition, after: Task, __: Policy) -> None:
     """The end of the task, with its result, to the submitter; a notice without it to whoever watches."""
+    state = after.state.value
     body: dict[str, Any] = {
         "task_id": after.task_id,
-        "state": after.state.value,
+        "state": state,
         "reason": after.reason,
         "attempts": len(after.attempts),
         "fencing_token": after.fencing_token,
@@ -233,8 +235,9 @@ def _ended(told: Told, before: Task, _: Transition, after: Task, __: Policy) -> 
     if after.result_reference is not None:
         with_result["result_reference"] = asdict(after.result_reference)
     told.append(Push(agent=after.submitter, kind="result", body=with_result))
-    told.append(Notice(event=after.state.value, aggregate=after.task_id, body=body))
-    _called_off(told, before, f"the task is {after.state}: {after.reason}")
+    told.append(Notice(event=state, aggregate=after.task_id, body=body))
+    if before.state is State.ANNOUNCED:
+        _called_off(told, before, f"the task is {state}: {after.reason}")
 
 
 def _redriven(told: Told, _: Task, event: TaskRedriven, after: Task, __: Policy) -> None:

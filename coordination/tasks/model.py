@@ -66,6 +66,7 @@ from coordination.tasks.events import (
     ScheduleSet,
     ServiceResumed,
     TaskCompensated,
+    TaskOffered,
     TaskSettled,
     TaskSubmitted,
     Transition,
@@ -259,7 +260,9 @@ class TasksModel:
     def _add(self, event: TaskSubmitted) -> None:
         view, state, spec = self.view, self.view.state, event.spec
         # Under tighter bounds than today's the old task of this id may have been forgotten earlier.
-        self._forget(state.finished.pop(event.task_id, None))
+        earlier = state.finished.pop(event.task_id, None)
+        if earlier is not None:
+            self._forget(earlier)
         state.last_sequence += 1
         if spec.approved_by:
             self._spend(event)
@@ -271,10 +274,11 @@ class TasksModel:
             task = submitted(event, state.last_sequence)
         state.open[task.task_id] = task
         view.index.replace(None, task)
-        view.families.replace(None, task)
+        if spec.parent or task.chain or task.waits_for:
+            view.families.replace(None, task)
         view.lanes.replace(None, task)
-        budgets.on_submitted(state, task)
-        allocated.on_transition(state, None, event, task)
+        if task.chain:
+            budgets.on_submitted(state, task)
         if spec.dag or spec.compensates:
             sagas.on_change(state, None, task)
 
@@ -304,10 +308,13 @@ class TasksModel:
             self._keep(after)
         was, now = before if was_open else None, None if has_ended else after
         view.index.replace(was, now)
-        view.families.replace(was, now)
+        if was is None or now is None or was.waits_for is not now.waits_for:
+            view.families.replace(was, now)
         view.lanes.replace(was, now)
-        budgets.on_change(state, before, after)
-        allocated.on_transition(state, before, event, after)
+        if after.chain or before.attempts is not after.attempts:
+            budgets.on_change(state, before, after)
+        if isinstance(event, (TaskOffered, ProposalsCalled)):
+            allocated.on_transition(state, before, event)
         if after.spec.dag or after.spec.compensates:
             sagas.on_change(state, before, after)
         if before.state is not after.state and view.families.unsettles(before, after):
@@ -357,11 +364,10 @@ class TasksModel:
             or view.index.finished_bytes > view.policy.max_finished_bytes
         )
 
-    def _forget(self, task: Task | None) -> None:
+    def _forget(self, task: Task) -> None:
         """Take a finished task, which is not in the state any more, out of all that follows from it."""
-        if task is not None:
-            self.view.index.finished_bytes -= task.size_bytes
-            self._let_go(task)
+        self.view.index.finished_bytes -= task.size_bytes
+        self._let_go(task)
 
     def _let_go(self, task: Task) -> None:
         state = self.view.state

@@ -168,14 +168,10 @@ class Pass:
             or self._draft.is_full
         )
 
-    def _is_anybody_free(self) -> bool:
-        self._everybody.sync(self._now_ms)
-        return bool(self._everybody)
-
     def _line_up(self, queues: list[tuple[int, int, int]], number: int) -> None:
         """Let a queue stand in the row with the first of its tasks that can be served now."""
         desk = self._desks[number]
-        while self._is_anybody_free():
+        while self._everybody.sync(self._now_ms):
             desk.advance()
             if desk.head is None:
                 return
@@ -255,7 +251,10 @@ class Pass:
         if choice.is_call:
             self._call(task, choice)
         else:
-            self._offer(desk, task, choice.agents[0], choice)
+            new_round, counts_round = choice.new_round, choice.counts_round
+            self._offer(
+                desk, task, choice.agents[0], choice.why, new_round=new_round, counts_round=counts_round
+            )
 
     def _serve_plainly(self, desk: _Desk, queues: list[tuple[int, int, int]]) -> None:
         """Offer the tasks of a queue as long as its turn lasts and nothing but slots decides.
@@ -269,7 +268,7 @@ class Pass:
         settings, open_tasks = desk.settings, self._view.state.open
         if settings.rate_limits or settings.max_held is not None or desk.pool is not self._everybody:
             return
-        while self._is_anybody_free() and not self._is_enough():
+        while self._everybody.sync(self._now_ms) and not self._is_enough():
             desk.advance()
             if desk.head is None:
                 return
@@ -286,9 +285,10 @@ class Pass:
                 continue
             agent, count = best
             self._take_out(desk)
-            self._charge(desk, task.spec)
+            if desk.is_shared:
+                self._charge(desk, task.spec)
             why = why_chosen(desk.pool, self._lanes.holdings, agent, eligible, strategy, count)
-            self._offer(desk, task, agent, Choice(agents=(agent,), why=why))
+            self._offer(desk, task, agent, why)
 
     def _take_out(self, desk: _Desk) -> None:
         """Let nobody else be given what is first in a queue."""
@@ -342,7 +342,16 @@ class Pass:
         self._lanes.holdings.call(spec, choice.agents)
         self._called.append((spec, choice.agents))
 
-    def _offer(self, desk: _Desk, task: Task, agent: str, choice: Choice) -> None:
+    def _offer(
+        self,
+        desk: _Desk,
+        task: Task,
+        agent: str,
+        why: str,
+        *,
+        new_round: bool = False,
+        counts_round: bool = True,
+    ) -> None:
         """Offer a task to one agent."""
         view, now_ms = self._view, self._now_ms
         self._bytes += task.spec.size_bytes
@@ -355,9 +364,9 @@ class Pass:
             fencing_token=token,
             at_ms=now_ms,
             expires_ms=now_ms + view.policy.offer_timeout_ms,
-            new_round=choice.new_round,
-            counts_round=choice.counts_round,
-            why=choice.why,
+            new_round=new_round,
+            counts_round=counts_round,
+            why=why,
         )
         self._draft.add(task, offered)
         self._note(desk, task, agent, token)

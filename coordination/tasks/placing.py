@@ -272,8 +272,7 @@ def why_chosen(
     if strategy is Strategy.BEST_MATCH:
         share = f"best_match: meets {eligible[agent]:.0%} of the preferences"
         return f"{share}, the best {of_all}" if count > 1 else f"{share}, {of_all}"
-    view = pool.roster.get(agent)
-    slots = view.max_tasks if view is not None else 0
+    slots = pool.roster.agents[agent].max_tasks
     use = f"least_loaded: {holdings.of_agent(agent)} of {slots} slot{'s' if slots != 1 else ''}"
     return f"{use}, the fewest {of_all}" if count > 1 else f"{use}, {of_all}"
 

@@ -42,13 +42,13 @@ class _Group:
         if self.uses.get(agent) != use:
             self.uses[agent] = use
             heapq.heappush(self.by_load, use)
-            if len(self.by_load) > max(_MIN_HEAP_COUNT, 2 * len(self.uses)):
+            if len(self.by_load) > _MIN_HEAP_COUNT and len(self.by_load) > 2 * len(self.uses):
                 self.by_load = sorted(self.uses.values())
         if self.turns.get(agent) != turn:
             self.turns[agent] = turn
             if self.by_turn is not None:
                 heapq.heappush(self.by_turn, turn)
-                if len(self.by_turn) > max(_MIN_HEAP_COUNT, 2 * len(self.turns)):
+                if len(self.by_turn) > _MIN_HEAP_COUNT and len(self.by_turn) > 2 * len(self.turns):
                     self.by_turn = sorted(self.turns.values())
 
     def drop(self, agent: str) -> None:
@@ -111,11 +111,8 @@ class Pool:
         self.taken: dict[str, int] = {}
         """How many offers are, by agent."""
 
-    def __bool__(self) -> bool:
-        return bool(self._serials)
-
-    def sync(self, now_ms: int) -> None:
-        """Take over what has changed."""
+    def sync(self, now_ms: int) -> bool:
+        """Take over what has changed; whether anybody is free now."""
         roster, holdings = self.roster.touched, self._holdings.touched
         is_roster_new = self._roster_place != roster.end
         if is_roster_new or self._holdings_place != holdings.end:
@@ -126,6 +123,7 @@ class Pool:
             self._roster_place, self._holdings_place = roster.end, holdings.end
         while self._sleepers and self._sleepers[0][0] <= now_ms:
             self._refresh(heapq.heappop(self._sleepers)[1], now_ms)
+        return bool(self._serials)
 
     @property
     def wakes_ms(self) -> int | None:
@@ -160,13 +158,12 @@ class Pool:
         least: Rank | None = None
         by_turn = strategy is Strategy.ROUND_ROBIN
         scores, groups = eligible.scores, self._groups
-        matching = self._matching(eligible)
-        if len(matching) == 1:  # all agents alike: no ranks need be compared across profiles
-            group = groups[matching[0]]
-            first = group.first_by_turn() if by_turn else group.first_by_load()
-            return None if first is None else (str(first[-1]), len(group.uses))
+        if len(groups) == 1:  # all free agents alike: no ranks need be compared across profiles
+            for serial, group in groups.items():
+                first = group.first_by_turn() if by_turn else group.first_by_load()
+                return None if first is None or serial not in scores else (str(first[-1]), len(group.uses))
         count = 0
-        for serial in matching:
+        for serial in self._matching(eligible):
             count += len(groups[serial].uses)
             rank = self._first(serial, scores[serial], strategy, by_turn=by_turn)
             if rank is not None and (least is None or rank < least):

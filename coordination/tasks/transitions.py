@@ -91,9 +91,11 @@ def evolve(task: Task, event: Transition) -> Task:
     Raises:
         IllegalTransitionError: The lifecycle has no such step.
     """
-    if isinstance(event, DependencyEnded):
+    known = _STEPS.get(type(event))
+    if known is None:
+        assert isinstance(event, DependencyEnded)
         return _dependency_ended(task, event)
-    happen, states = _STEPS[type(event)]
+    happen, states = known
     state = states[task.state]
     if state is None:
         state = step(task.state, INPUTS[type(event)])  # says what is wrong

@@ -88,12 +88,19 @@ def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
             draft.undo(mark, item.task_id)
             answer = _too_much(item.task_id)
         elif isinstance(answer, Standing):
-            before, after = view.state.find(item.task_id), draft.task(item.task_id)
-            assert before is not None, "one can only report on a task that there is"
-            assert after is not None, "and it does not vanish"
-            budgets.note(draft.charged, before, after)
+            _charge(draft, item.task_id)
         results.append(as_refused(item.task_id, answer) if isinstance(answer, Rejected) else answer)
     return draft.outcome(Reported(results=tuple(results)))
+
+
+def _charge(draft: Draft, task_id: str) -> None:
+    """Let what was said of a task count against budgets for the items after it."""
+    after = draft.task(task_id)
+    assert after is not None, "one can only report on a task that there is"
+    if after.chain or after.spec.budget:
+        before = draft.view.state.find(task_id)
+        assert before is not None, "a report submits nothing"
+        budgets.note(draft.charged, before, after)
 
 
 def take_back(view: View, command: TakeBack, now_ms: int) -> Outcome:

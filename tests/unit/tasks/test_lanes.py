@@ -137,7 +137,7 @@ def test_heaps_do_not_grow_with_tasks_that_come_and_go_behind_the_first() -> Non
         each.level = -1
         line.drop(each, number=0)
     level = line._by_number[0]
-    assert len(level._fifos[""]) < 200
+    assert len(level._fifos[""]._row) < 200
     assert len(level._order) < 200
 
 
