@@ -88,17 +88,18 @@ class Duty:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` beside everything else; the agent waits for it when it leaves. Its failure is logged."""
-        context = self._context.copy()
-        task = asyncio.get_running_loop().create_task(work, context=context)
+        task = asyncio.get_running_loop().create_task(self._run(work), context=self._context.copy())
         self._working.add(task)
-        task.add_done_callback(self._note_end, context=context)
         return task
 
-    def _note_end(self, task: asyncio.Task[None]) -> None:
-        self._working.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):  # one bad push must not end the agent
-            log_failure(_log, _NOT_HANDLED, error, agent=self.agent)
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - one bad push must not end the agent
+            log_failure(_log, _NOT_HANDLED, agent=self.agent)
+        finally:
+            # Here and not when the task is done: telling that takes another turn of the loop.
+            self._working.discard(asyncio.current_task())
 
     @contextlib.contextmanager
     def scope(self, traceparent: str, **about: Any) -> Iterator[tuple[TraceContext, Any]]:
@@ -162,12 +163,14 @@ class Duty:
 
     async def _wait(self, timeout_s: float) -> None:
         deadline_s = asyncio.get_running_loop().time() + timeout_s
-        while self._working:
+        # What is cancelled before it begins does not take itself out.
+        while running := [task for task in self._working if not task.done()]:
             remaining_s = deadline_s - asyncio.get_running_loop().time()
             if remaining_s <= 0:
                 return
             # What ends may have begun something more, such as the next message of a conversation.
-            await asyncio.wait(tuple(self._working), timeout=remaining_s)
+            await asyncio.wait(running, timeout=remaining_s)
+        self._working.clear()
 
 
 async def _logged(work: Awaitable[None], agent: str) -> None:

@@ -180,6 +180,7 @@ class Job:
             self._lease.end()
 
     def _start(self) -> None:
+        self._reports.starting += 1
         self._task = self._duty.spawn(self._work())
 
     def _end(self) -> None:
@@ -200,6 +201,7 @@ class Job:
     async def _work(self) -> None:
         """Have the handler do the task, and put on its way what is to be said of it."""
         offer = self.offer
+        self._reports.starting -= 1
         self._duty.enter(self._span(), task=offer.task_id, attempt=offer.attempt)
         is_said = True
         try:

@@ -90,6 +90,14 @@ class Reports:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Report] = deque()
         self._is_sending = False
+        self.starting = 0
+        """Handlers that begin with the next turn of the loop, and may say something at once."""
+
+    def expect(self) -> None:
+        """Be there when the handlers that are `starting` have begun, to send at once what they say."""
+        if self.starting and not self._is_sending:
+            self._is_sending = True
+            self._duty.spawn(self._send())
 
     def put(
         self,
@@ -135,6 +143,8 @@ class Reports:
         reports: list[Report] = []
         try:
             while True:
+                if self.starting:
+                    await asyncio.sleep(0)  # so that what they say goes with one call
                 reports, texts = self._next_call()
                 if not reports:
                     break

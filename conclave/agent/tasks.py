@@ -164,6 +164,7 @@ class Offers:
             self._duty.tasks_held += 1
             self._jobs[key] = job = Job(self._duty, self._reports, self._alarms, offer, chosen, self._end)
             job.begin()
+        self._reports.expect()
 
     def _offers_in(self, payload: bytes) -> Sequence[TaskOffer]:
         """The offers of one push; what is none is passed over, and the others are none the worse for it."""

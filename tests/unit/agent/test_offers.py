@@ -63,7 +63,6 @@ class Service:
         @agent.task("echo", eager=is_eager)
         async def echo(said: str, context: TaskContext) -> str:
             self.begun.append(asyncio.current_task())
-            await asyncio.sleep(0)
             context.cancelled.raise_if_set()
             return said
 
@@ -113,6 +112,20 @@ async def test_offers_that_come_in_one_message_are_all_worked_on_and_reported_to
     assert [(item["do"], item["task_id"], item["result"]) for item in call] == [
         ("complete", name, {"result": name}) for name in "abc"
     ]
+
+
+async def test_offers_that_come_one_by_one_in_one_turn_are_reported_together(service: Service) -> None:
+    for name in "abc":
+        service.push(offer(name))
+    await wait_until(lambda: service.calls)
+    assert [len(call) for call in service.calls] == [3]
+
+
+async def test_what_is_cancelled_before_it_begins_keeps_no_agent_from_leaving(service: Service) -> None:
+    never = service.may_answer.wait()
+    service.duty.spawn(never).cancel()  # type: ignore[arg-type]
+    await service.duty.finish(60)
+    never.close()
 
 
 async def test_offers_in_one_message_are_accepted_together_where_that_is_asked_first() -> None:
