@@ -1,18 +1,23 @@
 """What comes in over one connection, decoded as it arrives.
 
 asyncio's stream would put each chunk into a buffer, and wake a task that takes it out again one turn of the
-event loop later: for a small request that is as much as decoding it.
+event loop later: for a small request that is as much as decoding it. A transport that is not told where to
+read to makes 256 KiB anew for each chunk: depending on what malloc has learned before, that takes 30 us.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from coordination.runtime.nats_protocol import Decoder, Line, Message
 
+_BUFFER_BYTES: Final = 256 * 1024
+"""Read at a time: as much as asyncio would."""
 
-class Inflow(asyncio.Protocol):
+
+class Inflow(asyncio.BufferedProtocol):
     """Reads a connection in the place of asyncio's stream, which goes on writing.
 
     Args:
@@ -27,6 +32,7 @@ class Inflow(asyncio.Protocol):
         self._stream = stream
         self._decoder = decoder
         self._on_chunk = on_chunk
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._others: list[Message | Line] = []
         self._more = asyncio.Event()
         self._end: Exception | None = None
@@ -47,7 +53,16 @@ class Inflow(asyncio.Protocol):
                 raise self._end
         return others
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next chunk is to be put."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """A chunk was put there."""
+        self.take(bytes(self._buffer[:nbytes]))
+
+    def take(self, data: bytes) -> None:
         """Hand messages to their listeners at once."""
         if self._end is not None:
             return

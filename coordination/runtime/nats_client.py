@@ -129,10 +129,11 @@ class MendedClient(Client):
             return
         writer = self._transport._io_writer  # noqa: SLF001
         assert writer is not None
+        transport: asyncio.WriteTransport = writer.transport
         commands, self._pending, self._pending_data_size = self._pending, [], 0
         try:
-            writer.writelines(commands)
-            self.is_clogged = writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES
+            transport.write(commands[0] if len(commands) == 1 else b"".join(commands))
+            self.is_clogged = transport.get_write_buffer_size() > MAX_UNSENT_BYTES
         except (OSError, RuntimeError) as error:
             self.lose(error)
 
@@ -204,7 +205,7 @@ class MendedClient(Client):
         writer.transport.set_protocol(inflow)
         buffer: bytearray = reader._buffer  # type: ignore[attr-defined] # noqa: SLF001
         if buffer:
-            inflow.data_received(bytes(buffer))
+            inflow.take(bytes(buffer))
             buffer.clear()
         if reader.at_eof():
             inflow.eof_received()

@@ -8,7 +8,7 @@ import pytest
 
 from coordination.runtime import journal as journal_module
 from coordination.runtime.appending import Append
-from coordination.runtime.errors import ClosedError, NotLeaderError, UsageError
+from coordination.runtime.errors import ClosedError, NotLeaderError, UnavailableError, UsageError
 from coordination.runtime.journal import Journal
 from coordination.runtime.memory_store import MAX_PAYLOAD_BYTES, MemoryStream
 from tests.support.journals import Fault, FaultyStore
@@ -42,9 +42,10 @@ class Sending:
 async def test_a_record_is_in_flight_until_it_is_stored() -> None:
     sending = Sending()
     append = sending.send(0)
-    assert not append.is_ended
+    assert sending.ended == []
+    with pytest.raises(AssertionError, match="not known yet"):
+        append.result()
     await settle()
-    assert append.is_ended
     assert append.result() == 1
     assert sending.ended == ["r1"]
     assert len(sending.store.calls) == 1
@@ -104,7 +105,7 @@ async def test_an_attempt_that_cannot_even_be_sent_is_waited_out(monkeypatch: py
     sending = Sending()
 
     def refuse(*_: object, **__: object) -> None:
-        raise journal_module.UnavailableError("the connection is down")
+        raise UnavailableError("the connection is down")
 
     monkeypatch.setattr(sending.store, "send", refuse)
     append = sending.send(0)
