@@ -10,6 +10,7 @@ import pytest
 
 from coordination.runtime.clock import Alarm, SystemClock
 from coordination.simulation.loop import run_virtual
+from tests.support.virtual import pass_time
 
 CLOCK = SystemClock()
 
@@ -100,7 +101,7 @@ def test_a_cancelled_wait_is_cancelled_and_the_next_one_is_not() -> None:
     async def wait() -> None:
         alarm = Alarm()
         waiting = asyncio.ensure_future(CLOCK.wait(alarm, 50))
-        await asyncio.sleep(0.01)
+        await pass_time(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

@@ -11,6 +11,7 @@ from coordination.runtime.delivery import Delivery
 from coordination.runtime.errors import ClosedError, ConclaveError, UnavailableError
 from coordination.runtime.questions import Questions, settle
 from coordination.simulation.loop import run_virtual
+from tests.support.virtual import pass_time
 
 ANSWER = Delivery(subject="inbox.1", payload=b"yes")
 
@@ -42,10 +43,10 @@ def test_what_is_not_answered_in_time_is_given_up_in_time() -> None:
         asked = Asked()
         for token, timeout_s in (("a", 5.0), ("b", 1.0), ("c", 2.0)):
             asked.ask(token, timeout_s)
-        await asyncio.sleep(1.5)
+        await pass_time(1.5)
         asked.answer("c")
         asked.ask("d", 1.0)
-        await asyncio.sleep(10)
+        await pass_time(10)
         assert asked.heard == [
             ("b", 1000, "no answer on to.b within 1 s"),
             ("c", 1500, "answer"),
@@ -61,7 +62,7 @@ def test_many_deadlines_close_together_are_dealt_with_together() -> None:
         asked = Asked()
         for number in range(1000):
             asked.ask(str(number), 1 + number / 100_000)
-        await asyncio.sleep(2)
+        await pass_time(2)
         assert len(asked.heard) == 1000
         assert len({at_ms for _, at_ms, _ in asked.heard}) <= 3
         assert max(at_ms for _, at_ms, _ in asked.heard) <= 1020
@@ -76,11 +77,11 @@ def test_an_answer_that_comes_twice_or_too_late_is_nobodys() -> None:
         asked.answer("a")
         asked.answer("a")
         asked.ask("b", 1.0)
-        await asyncio.sleep(2)
+        await pass_time(2)
         asked.answer("b")
         asked.ask("c", 1.0).cancel()
         asked.answer("c")
-        await asyncio.sleep(2)
+        await pass_time(2)
         assert [token for token, _, _ in asked.heard] == ["a", "b"]
 
     run_virtual(lambda _: run())
@@ -95,7 +96,7 @@ def test_all_are_ended_at_once_or_only_those_meant() -> None:
         assert asked.heard == [("b", 0, "away")]
         asked.questions.end(lambda _: ClosedError("closed"))
         assert asked.heard[1:] == [("a", 0, "closed"), ("c", 0, "closed")]
-        await asyncio.sleep(2)
+        await pass_time(2)
         assert len(asked.heard) == 3
 
     run_virtual(lambda _: run())
