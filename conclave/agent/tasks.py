@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
@@ -169,12 +168,14 @@ class Offers:
     def _offers_in(self, payload: bytes) -> Sequence[TaskOffer]:
         """The offers of one push; what is none is passed over, and the others are none the worse for it."""
         is_array = payload.startswith(b"[")
-        with contextlib.suppress(ValidationError):
+        try:
             return _OFFERS.validate_json(payload) if is_array else (TaskOffer.model_validate_json(payload),)
+        except ValidationError:
+            parts = _parts(payload) if is_array else (payload,)
         offers = []
-        for body in _parts(payload) if is_array else (payload,):
+        for part in parts:
             try:
-                offers.append(TaskOffer.model_validate_json(body))
+                offers.append(TaskOffer.model_validate_json(part))
             except ValidationError:
                 _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
         return offers
