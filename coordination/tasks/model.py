@@ -216,9 +216,12 @@ class TasksModel:
         roster = self.view.roster
         roster_end = roster.touched.end if roster.is_current else -1
         if self._next_of != roster_end:
-            times = [next_ms(self.view) for next_ms, _ in _STEPS]
-            self._next_ms = min((each for each in times if each is not None), default=None)
-            self._next_of = roster_end
+            first_ms: int | None = None
+            for next_ms, _ in _STEPS:
+                due_ms = next_ms(self.view)
+                if due_ms is not None and (first_ms is None or due_ms < first_ms):
+                    first_ms = due_ms
+            self._next_ms, self._next_of = first_ms, roster_end
         return self._next_ms
 
     def tick(self, now_ms: int) -> Outcome:
