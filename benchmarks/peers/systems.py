@@ -126,7 +126,7 @@ def _conclave(name: str, *, eager: bool) -> Variant:
         settings={
             "loop": "asyncio",
             "eager": eager,
-            "max_tasks": 100,
+            "max_tasks": 256,
             "submit_batch": 256,
             "submit_in_flight": 4,
         },

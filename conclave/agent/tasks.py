@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -30,6 +30,10 @@ from coordination.tasks.wire import TaskOffer, TaskTakenAway
 __all__ = ["REQUIRES_APPROVAL", "STOPPING_REASON", "Tasks"]
 REQUIRES_APPROVAL: Final = "requires_approval"
 """Attribute of a capability: true if its handler refuses what no vote has approved."""
+MAX_BEGUN: Final = 64
+"""Handlers that begin in one turn of the event loop. Where several agents have as many offers each, one's
+first reports keep the service busy while its other handlers run; more at a time would let both wait for each
+other, fewer would make more calls (docs/performance.md)."""
 MAX_DONE: Final = 1024
 """Offers remembered that were dealt with; a push that comes a second time is for one of the last."""
 _OFFERS: Final = TypeAdapter(list[TaskOffer])
@@ -149,6 +153,7 @@ class Offers:
 
     def receive(self, delivery: Delivery) -> None:
         """Take offers in: one, or several as a JSON array."""
+        taken: list[Job] = []
         for offer in self._offers_in(delivery.payload):
             key = (offer.task_id, offer.fencing_token)
             if key in self._jobs or key in self._done:
@@ -162,8 +167,25 @@ class Offers:
             # At once: the same push, or word that it was cancelled, may come before the handler has begun.
             self._duty.tasks_held += 1
             self._jobs[key] = job = Job(self._duty, self._reports, self._alarms, offer, chosen, self._end)
+            taken.append(job)
+        self._begin(taken[:MAX_BEGUN])
+        if len(taken) > MAX_BEGUN:
+            self._duty.spawn(self._begin_in_turns(taken[MAX_BEGUN:]))
+
+    def _begin(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
             job.begin()
         self._reports.expect()
+
+    async def _begin_in_turns(self, jobs: list[Job]) -> None:
+        """Begin some in each turn of the loop: what the first have to say leaves while the last begin."""
+        waiting = deque(jobs)
+        try:
+            while waiting:
+                self._begin(waiting.popleft() for _ in range(min(MAX_BEGUN, len(waiting))))
+                await asyncio.sleep(0)
+        finally:
+            self._begin(waiting)  # none, unless the agent was made to end
 
     def _offers_in(self, payload: bytes) -> Sequence[TaskOffer]:
         """The offers of one push; what is none is passed over, and the others are none the worse for it."""

@@ -101,6 +101,7 @@ class WorkDesk:
     def _handle(self, reply: SubmitReply, expected: Expected | None) -> TaskHandle:
         if expected is None or reply.task_id != expected.task_id:
             expected = self.tasks.expected(reply.task_id)
+        expected.is_announced = not reply.duplicate
         return TaskHandle(self, expected, is_duplicate=reply.duplicate)
 
     async def submit_many(self, tasks: Iterable[SubmitRequest | Mapping[str, Any]]) -> list[TaskHandle]:

@@ -27,11 +27,13 @@ class Flight:
     answers: list[tuple[Request, str | Exception]] = field(default_factory=list)
     append: Append | None = None
     """None for a batch without a record."""
+    is_open: bool = True
+    """Whether it is still being decided."""
 
     @property
     def is_durable(self) -> bool:
         """Whether its record is stored, or has failed, or there is none."""
-        return self.append is None or self.append.is_ended
+        return not self.is_open and (self.append is None or self.append.is_ended)
 
     @property
     def changes_nothing(self) -> bool:

@@ -367,12 +367,25 @@ class Host(Generic[M]):
             self._was_deaf = False
         self._state.tick(batch)  # first: what has timed out is not there for the commands
         has_query = self._gather(flight := Flight(batch, now_s))
+        if len(self._flights) > 1:
+            await self._release_earlier()
         self._follow_up(batch)
         renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
         if batch.events or renews or (has_query and not self._holds_lease()):
             self._send(flight)
+        flight.is_open = False
         if self._flights[0].is_durable:
             await self._release_durable()
+
+    async def _release_earlier(self) -> None:
+        """In the midst of a batch, release what has become durable since it was begun.
+
+        Deciding takes longer than an acknowledgement. Agents whose answers had to wait for all of it would
+        begin to work, and end, at the same moment, and leave this host idle meanwhile.
+        """
+        await asyncio.sleep(0)  # the connection is looked at,
+        await asyncio.sleep(0)  # and what it brought has been read
+        await self._release_durable()
 
     def _may_answer(self, now_ms: int) -> bool:
         """Whether the next request is a query that need not wait for what is in flight."""
@@ -394,7 +407,7 @@ class Host(Generic[M]):
         pending, batch, answers = self._pending, flight.batch, flight.answers
         has_query, now_s = False, asyncio.get_running_loop().time()
         for _ in range(MAX_BATCH_COMMANDS):
-            if not pending or batch.is_full or (queries_only and not pending[0].is_query):
+            if not pending or batch.is_heavy or (queries_only and not pending[0].is_query):
                 break
             request = pending.take()
             if request.is_abandoned():

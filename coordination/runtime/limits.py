@@ -24,6 +24,10 @@ MAX_BATCH_COMMANDS: Final = 64
 first ones of a batch are answered later, and callers and service would take turns instead of working at
 the same time: measured with 256 in flight, 64 gives a tenth more than 512 (docs/performance.md)."""
 
+HEAVY_RECORD_BYTES: Final = 24 * 1024
+"""Events after which a record takes no more commands, for the same reason: several reports on a hundred tasks
+each would be answered together, and their agents would then all work while the service waits."""
+
 MAX_BATCH_TICKS: Final = 8
 """Times that the model is asked, after the commands of a batch, what follows from them: so often at most
 that what they lead to is in the same record. What is left over stays due, and goes into the next one."""

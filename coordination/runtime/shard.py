@@ -22,7 +22,7 @@ from coordination.runtime.answers import (
 from coordination.runtime.errors import CorruptJournalError, PeerProtocolError, RejectedError
 from coordination.runtime.framing import EventCodec, frame, unframe
 from coordination.runtime.jsonwalk import JsonWalk
-from coordination.runtime.limits import MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
+from coordination.runtime.limits import HEAVY_RECORD_BYTES, MAX_COMMAND_EVENTS_BYTES, MAX_RECORD_BYTES
 from coordination.runtime.model import Model, Notice, Outcome, Push, Rejected
 from coordination.runtime.stateform import form_of, written
 from coordination.runtime.store import Entry
@@ -69,6 +69,11 @@ class Batch:
     def is_full(self) -> bool:
         """Whether the largest command might not fit any more."""
         return self.size_bytes >= MAX_RECORD_BYTES - MAX_COMMAND_EVENTS_BYTES
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether the commands after it had better go into the next record."""
+        return self.size_bytes >= HEAVY_RECORD_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

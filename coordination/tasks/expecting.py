@@ -14,12 +14,14 @@ class Expected:
         task_id: The task.
     """
 
-    __slots__ = ("__weakref__", "result", "task_id")
+    __slots__ = ("__weakref__", "is_announced", "result", "task_id")
 
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         self.result: wire.TaskResult | None = None
         """How it ended, the first time; None while that is not known."""
+        self.is_announced: bool = False
+        """Whether the service will say: it was submitted by us, while we listened."""
 
 
 class _Link(weakref.ref[Expected]):

@@ -27,8 +27,10 @@ from coordination.tasks import wire
 from coordination.tasks.expecting import Expectations, Expected
 
 FIRST_ASK_S: Final = 0.05
-"""After so long without word it is asked whether the task has ended already."""
+"""After so long without word it is asked whether the task has ended already, unless we submitted it while we
+listened: then that will be said."""
 SECOND_ASK_S: Final = 1.0
+"""So long for the others, in case that it was said in vain; and until the second question."""
 LAST_ASK_S: Final = 16.0
 """The time between questions doubles up to this."""
 MAX_ASKED: Final = 500
@@ -128,7 +130,8 @@ class Waiting:
         """
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        ask_at_s, until_s = now_s + FIRST_ASK_S, None if timeout_s is None else now_s + timeout_s
+        until_s = None if timeout_s is None else now_s + timeout_s
+        ask_at_s = now_s + _first_pause_s(self.expected.get(task_id))
         if not self.is_listening:
             ask_at_s = now_s
             try:
@@ -172,16 +175,20 @@ class Waiting:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                first_s = FIRST_ASK_S if self.is_listening else 0.0
-                if not self.is_listening:
+                is_late = not self.is_listening
+                if is_late:
                     await self.listen()
-                asked = dict.fromkeys(each.task_id for each in expected if each.result is None)
-                open_ids = [task_id for task_id in asked if task_id not in self._kept]
-                if not open_ids:
+                now_s = _now_s()
+                ask_at_s = {
+                    each.task_id: now_s if is_late else now_s + _first_pause_s(each)
+                    for each in expected
+                    if each.result is None and each.task_id not in self._kept
+                }
+                if not ask_at_s:
                     return True
-                crowd, ask_at_s = _Crowd(len(open_ids), is_patient=is_patient), _now_s() + first_s
-                waits = [self._join(task_id, crowd, ask_at_s) for task_id in open_ids]
-                self._ask_by(ask_at_s)
+                crowd = _Crowd(len(ask_at_s), is_patient=is_patient)
+                waits = [self._join(task_id, crowd, at_s) for task_id, at_s in ask_at_s.items()]
+                self._ask_by(min(ask_at_s.values()))
                 try:
                     await crowd.over
                 finally:
@@ -426,6 +433,11 @@ def _say_late(future: _Single) -> None:
 
 def _not_ended(task_id: str, timeout_s: float | None) -> UnavailableError:
     return UnavailableError(f"task {task_id} has not ended within {timeout_s:g} s")
+
+
+def _first_pause_s(expected: Expected | None) -> float:
+    """How long to wait for word of a task before it is asked for."""
+    return SECOND_ASK_S if expected is not None and expected.is_announced else FIRST_ASK_S
 
 
 def _now_s() -> float:

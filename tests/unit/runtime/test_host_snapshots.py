@@ -111,8 +111,8 @@ LARGE = SnapshotPolicy(records=1_000_000, size_bytes=8_000_000)
 
 async def fill_large(host: Host[Ledger]) -> None:
     """Bring `host` to where its next snapshot, of 8 MB, is due and being written."""
-    for index in range(25):
-        adding = (send(host, Add(label=f"{index}.{each}" + "x" * 4_000)) for each in range(100))
+    for index in range(250):
+        adding = (send(host, Add(label=f"{index}.{each}" + "x" * 4_000)) for each in range(10))
         await asyncio.gather(*adding)
         if host._snapshots._saving is not None:
             break
