@@ -14,7 +14,16 @@ from coordination.runtime.memory_store import MemoryStream
 from coordination.runtime.snapshots import SnapshotPolicy
 from tests.support.clock import ManualClock
 from tests.support.stores import vacate
-from tests.support.toy import Add, Ledger, LedgerState, SetAlarm, labels_seen, ledger_host, send
+from tests.support.toy import (
+    Add,
+    Ledger,
+    LedgerState,
+    SetAlarm,
+    labels_seen,
+    ledger_host,
+    send,
+    stored_events,
+)
 from tests.support.waiting import wait_until
 
 EVERY_FIVE = SnapshotPolicy(records=5)
@@ -106,13 +115,17 @@ async def test_a_state_that_cannot_be_written_stops_nobody() -> None:
     assert stream.snapshots == {}
 
 
-LARGE = SnapshotPolicy(records=1_000_000, size_bytes=8_000_000)
+LARGE = SnapshotPolicy(records=1_000_000, size_bytes=12_000_000)
 
 
 async def fill_large(host: Host[Ledger]) -> None:
-    """Bring `host` to where its next snapshot, of 8 MB, is due and being written."""
-    for index in range(250):
-        adding = (send(host, Add(label=f"{index}.{each}" + "x" * 4_000)) for each in range(10))
+    """Bring `host` to where its next snapshot, of 12 MB, is due and being written.
+
+    What is sent together fits into one record, below HEAVY_RECORD_BYTES: the writing, which begins between
+    two records, begins after the last of them and not in their midst.
+    """
+    for index in range(750):
+        adding = (send(host, Add(label=f"{index}.{each}" + "x" * 4_000)) for each in range(5))
         await asyncio.gather(*adding)
         if host._snapshots._saving is not None:
             break
@@ -123,7 +136,7 @@ async def test_a_leader_answers_and_renews_its_lease_while_a_large_snapshot_is_w
     stream, clock = MemoryStream("ledger.0"), ManualClock()
     async with leading(ledger_host(stream, snapshots=LARGE, clock=clock)) as host:
         await fill_large(host)
-        count, answered, records = len(host.model.state.labels), 0, len(stream.records)
+        answered, records = 0, len(stream.records)
         while not stream.snapshots:
             clock.advance(500)
             await send(host, Add(label=f"late {answered}"))
@@ -135,7 +148,9 @@ async def test_a_leader_answers_and_renews_its_lease_while_a_large_snapshot_is_w
     restored = ledger_host(stream)._state
     restored.restore(stream.snapshots[ref.name])
     labels = restored.model.state.labels
-    assert len(labels) == count, "nothing that came while it was written"
+    covered = [each.payload for each in stream.records if each.sequence <= ref.sequence]
+    assert labels == [each["label"] for each in stored_events(covered)]
+    assert not any(label.startswith("late") for label in labels), "nothing that came while it was written"
     assert restored.sequence == ref.sequence
 
 
