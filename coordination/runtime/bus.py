@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from nats.js import JetStreamContext
@@ -58,6 +59,12 @@ class Bus(Protocol):
             PermissionDeniedError: The server does not let us publish to `subject`.
             ClosedError: The bus was closed.
             UsageError: No valid subject, or more bytes than the server takes.
+        """
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send what is sent within at once when it ends, and not at the end of the event loop's turn.
+
+        For whoever knows that nothing more follows: it saves a turn.
         """
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
@@ -179,6 +186,10 @@ class NatsBus:
     ) -> Question:
         """As `request`, without waiting: see `Connection.ask`."""
         return self._connection.ask(subject, payload, headers, timeout_s, on_answer)
+
+    def together(self) -> AbstractContextManager[None]:
+        """See `Bus.together`."""
+        return self._connection.client.together
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         """See `Bus.subscribe`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from coordination.runtime.appending import Append
 from coordination.runtime.failures import log_failure
@@ -12,7 +13,9 @@ from coordination.runtime.model import Notice, Push
 from coordination.runtime.requests import Request
 from coordination.runtime.shard import Batch
 
-Deliver = Callable[[Sequence[Push | Notice]], Awaitable[None]]
+Prepare = Callable[[Sequence[Push | Notice]], Sequence[Any]]
+"""Makes of the messages of one batch what `Deliver` takes, while their record is on its way."""
+Deliver = Callable[[Sequence[Any]], Awaitable[None]]
 """Sends the messages of one batch, in order; goes on with the others when one cannot be sent."""
 _log = get_logger(__name__)
 
@@ -24,6 +27,8 @@ class Flight:
     batch: Batch
     sent_s: float
     """When its record was sent, by the monotonic clock."""
+    messages: Sequence[Any] = ()
+    """Those of the batch as they are delivered, once it is decided."""
     answers: list[tuple[Request, str | Exception]] = field(default_factory=list)
     append: Append | None = None
     """None for a batch without a record."""
@@ -47,9 +52,9 @@ class Flight:
             deliver: Sends the messages.
             host: For log lines.
         """
-        if self.batch.messages:
+        if self.messages:
             try:
-                await deliver(self.batch.messages)
+                await deliver(self.messages)
             except Exception:  # noqa: BLE001 - what they rest on is durable: the callers must hear of it
                 log_failure(_log, "pushes failed", host=host)
         for request, answer in self.answers:

@@ -17,6 +17,7 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -24,15 +25,9 @@ from pydantic import TypeAdapter
 from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Alarm, Clock
 from coordination.runtime.concurrency import Turns
-from coordination.runtime.errors import (
-    ClosedError,
-    CompactedError,
-    NotLeaderError,
-    RejectedError,
-    UnavailableError,
-)
-from coordination.runtime.failures import log_failure
-from coordination.runtime.flight import Deliver, Flight
+from coordination.runtime.deciding import decided
+from coordination.runtime.errors import ClosedError, CompactedError, NotLeaderError, UnavailableError
+from coordination.runtime.flight import Deliver, Flight, Prepare
 from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import MAX_BATCH_COMMANDS, MAX_BATCH_TICKS
@@ -40,7 +35,7 @@ from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Model, Outcome, Rejected
 from coordination.runtime.request_queue import RequestQueue
 from coordination.runtime.requests import FutureRequest, Request
-from coordination.runtime.shard import ApplyError, Batch, EpochBegan, LeaderResigned, ShardState, as_json
+from coordination.runtime.shard import Batch, EpochBegan, LeaderResigned, ShardState
 from coordination.runtime.snapshots import SnapshotPolicy, Snapshots
 
 M = TypeVar("M", bound=Model)
@@ -57,6 +52,8 @@ class Host(Generic[M]):
         journal: Where its events live.
         clock: The only source of time.
         deliver: Sends pushes and notices; called only for what is durable.
+        prepare: Makes of messages what `deliver` takes; they are taken as they are without it.
+        together: A scope around all that is sent at one time.
         entropy: The only source of randomness: ids of records, jitter of claims.
         lease: How leadership is timed.
         snapshots: When snapshots are taken.
@@ -70,6 +67,8 @@ class Host(Generic[M]):
         journal: Journal,
         clock: Clock,
         deliver: Deliver,
+        prepare: Prepare = tuple,
+        together: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
         entropy: random.Random | None = None,
         lease: Lease | None = None,
         snapshots: SnapshotPolicy | None = None,
@@ -86,6 +85,8 @@ class Host(Generic[M]):
         self._journal = journal
         self._clock = clock
         self._deliver = deliver
+        self._prepare = prepare
+        self._together = together
         self._entropy = entropy or random.SystemRandom()
         self._lease = lease or Lease()
         self._snapshots = Snapshots(name, journal, snapshots or SnapshotPolicy())
@@ -373,6 +374,8 @@ class Host(Generic[M]):
         renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
         if batch.events or renews or (has_query and not self._holds_lease()):
             self._send(flight)
+        if batch.messages:
+            flight.messages = self._prepare(batch.messages)
         flight.is_open = False
         if self._flights[0].is_durable:
             await self._release_durable()
@@ -380,11 +383,11 @@ class Host(Generic[M]):
     async def _release_earlier(self) -> None:
         """In the midst of a batch, release what has become durable since it was begun.
 
-        Deciding takes longer than an acknowledgement. Agents whose answers had to wait for all of it would
-        begin to work, and end, at the same moment, and leave this host idle meanwhile.
+        Agents whose answers had to wait for the whole batch would all begin, and end, at the same moment, and
+        leave this host idle meanwhile.
         """
-        await asyncio.sleep(0)  # the connection is looked at,
-        await asyncio.sleep(0)  # and what it brought has been read
+        for _ in range(2):  # the connection is looked at, then what it brought is read
+            await asyncio.sleep(0)
         await self._release_durable()
 
     def _may_answer(self, now_ms: int) -> bool:
@@ -399,7 +402,8 @@ class Host(Generic[M]):
         """Answer the queries at the head of the queue: all that they see is durable."""
         self._gather(flight := Flight(self._state.begin_batch(now_ms), now_s), queries_only=True)
         self._flights.pop()
-        await flight.release(self._deliver, self.name)
+        with self._together():
+            await flight.release(self._deliver, self.name)
 
     def _gather(self, flight: Flight, *, queries_only: bool = False) -> bool:
         """Decide requests from the queue; whether there was a query among them."""
@@ -413,7 +417,7 @@ class Host(Generic[M]):
             if request.is_abandoned():
                 continue
             try:
-                answers.append((request, self._result(request, batch, now_s)))
+                answers.append((request, decided(self._state, request, batch, now_s, self._entropy)))
             except BaseException:  # `run` refuses whoever is found in a flight
                 answers.append((request, UnavailableError(f"{self.name}: it failed")))
                 raise
@@ -428,36 +432,17 @@ class Host(Generic[M]):
             if batch.is_full or not self._state.tick(batch):
                 return
 
-    def _result(self, request: Request, batch: Batch, now_s: float) -> str | Exception:
-        """What `request` will be answered once the batch is durable."""
-        deadline_s = request.deadline_s
-        if deadline_s is not None and deadline_s <= now_s:
-            return RejectedError("deadline_exceeded", "nobody waits for the answer any more; not done")
-        try:
-            if request.is_query:
-                return as_json(request.reply_type, request.run(self.model, batch.now_ms))
-            return self._state.decide(batch, request.run, reply_type=request.reply_type, key=request.key)
-        except RejectedError as error:
-            return error
-        except ApplyError:
-            raise
-        except Exception:  # noqa: BLE001
-            # A fault of ours that changed nothing: this caller gets a code and an id, the log the traceback.
-            correlation_id = f"{self._entropy.getrandbits(128):032x}"
-            log_failure(_log, "decision failed", host=self.name, correlation_id=correlation_id)
-            message = "the service failed on this request"
-            return RejectedError("internal", message, correlation_id=correlation_id)
-
     def _send(self, flight: Flight) -> None:
         payload = self._state.seal(flight.batch)
         self._snapshots.count(payload)
         flight.sent_s = self._sent_s = self._clock.monotonic_s()
-        flight.append = self._journal.send(
-            payload,
-            expected=self._state.sequence - 1,
-            record_id=self._next_record_id(),
-            on_end=self._wake.set,
-        )
+        with self._together():
+            flight.append = self._journal.send(
+                payload,
+                expected=self._state.sequence - 1,
+                record_id=self._next_record_id(),
+                on_end=self._wake.set,
+            )
 
     async def _append(self, payload: bytes) -> None:
         expected = self._state.sequence - 1
@@ -480,7 +465,8 @@ class Host(Generic[M]):
                 self._confirmed_s = flight.sent_s
                 self._was_deaf |= not self._holds_lease()
             self._flights.popleft()
-            await flight.release(self._deliver, self.name)
+            with self._together():
+                await flight.release(self._deliver, self.name)
 
     async def _resign(self) -> None:
         """Say in the journal that we leave, so that the next leader need not wait for the lease."""
@@ -508,6 +494,5 @@ class Host(Generic[M]):
 
     def _why_not(self) -> str:
         """Why a request is not served."""
-        if self._ended:
-            return "it has stopped"
-        return "it is stopping" if self._stopping else "another one leads"
+        leaves = "it has stopped" if self._ended else "it is stopping"
+        return leaves if self._stopping or self._ended else "another one leads"

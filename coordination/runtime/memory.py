@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -166,6 +167,10 @@ class MemoryBus:
             self._unsent.append(delivery)
         else:
             raise BufferFullError("the connection is down and as much waits for it as may")
+
+    def together(self) -> AbstractContextManager[None]:
+        """See `Bus.together`: here everything is sent at once."""
+        return contextlib.nullcontext()
 
     async def request(
         self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None

@@ -54,6 +54,33 @@ class LostConnectionError(nats.errors.TimeoutError):
     """The answer cannot come any more: what JetStream calls in flight get, outcome unknown."""
 
 
+class Together:
+    """A scope that ends with a write; may be entered again within, and used as often as one likes.
+
+    Args:
+        write: Writes what was sent.
+    """
+
+    __slots__ = ("_depth", "_write")
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self._depth = 0
+        self._write = write
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody is within."""
+        return self._depth > 0
+
+    def __enter__(self) -> None:
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._write()
+
+
 class MendedClient(Client):
     """One connection to a NATS server; see the module's docstring.
 
@@ -74,6 +101,8 @@ class MendedClient(Client):
         self._denied = denied
         self._listeners: dict[bytes, Listener] = {}
         self._write_due = False
+        self.together: Together = Together(self._write)
+        """What is sent within is written when it ends, at once and together."""
 
     def confirm(self) -> None:
         """Say that the server has taken us, where nats-py did not notice."""
@@ -119,7 +148,7 @@ class MendedClient(Client):
         self._pending_data_size += len(command)
         if self._pending_data_size >= _WRITE_BYTES:
             self._write()
-        elif not self._write_due:
+        elif not (self._write_due or self.together.is_open):
             self._write_due = True
             asyncio.get_running_loop().call_soon(self._write)
 

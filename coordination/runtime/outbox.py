@@ -36,19 +36,32 @@ class Outbox:
         self._subjects = subjects
         self._kinds = bundled_kinds
 
-    async def send(self, messages: Sequence[Push | Notice]) -> None:
-        """Send the messages of one record, in order; one that cannot be sent is logged, and the others go."""
-        sent: Sequence[Push | Notice | Bundle] = messages
+    def prepared(self, messages: Sequence[Push | Notice]) -> list[tuple[str, bytes]]:
+        """Subject and payload of what is to be sent of the messages of one record, in order.
+
+        One that cannot be written is logged, and the others go.
+        """
+        given: Sequence[Push | Notice | Bundle] = messages
         if len(messages) > 1 and self.takers:
-            sent = bundled(messages, kinds=self._kinds, takers=self.takers)
-        for message in sent:
+            given = bundled(messages, kinds=self._kinds, takers=self.takers)
+        written: list[tuple[str, bytes]] = []
+        for message in given:
             try:
                 subject = subject_of(message, self._service, self._subjects)
                 payload = message.payload if isinstance(message, Bundle) else to_json(message.body)
+                written.append((subject, payload))
+            except Exception:  # noqa: BLE001 - what it rests on becomes durable: the others must hear of it
+                log_failure(_log, "push failed", service=self._service)
+        return written
+
+    async def send(self, written: Sequence[tuple[str, bytes]]) -> None:
+        """Send what was prepared; what cannot be sent is logged, and the others go."""
+        for subject, payload in written:
+            try:
                 await self._bus.publish(subject, payload)
             except UnavailableError as error:
                 _log.warning("push not sent", service=self._service, error=str(error))
-            except Exception:  # noqa: BLE001 - what it rests on is durable: the others must hear of it
+            except Exception:  # noqa: BLE001 - as above
                 log_failure(_log, "push failed", service=self._service)
 
 

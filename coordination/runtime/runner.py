@@ -124,6 +124,8 @@ class Runner:
                 journal=journal,
                 clock=shell.clock,
                 deliver=outbox.send,
+                prepare=outbox.prepared,
+                together=shell.bus.together,
                 entropy=shell.entropy,
                 lease=lease,
                 snapshots=snapshots,

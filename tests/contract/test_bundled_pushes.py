@@ -52,9 +52,9 @@ async def test_whoever_takes_bundles_gets_one_message_and_everybody_else_gets_ea
     bob = await listening(open_bus, "bob", offered["bob"])
     outbox.takers.note("ada", takes=True)
     for count in (3, 1):
-        await outbox.send(
-            [Push(agent=agent, kind="task", body={"n": n}) for n in range(count) for agent in ("ada", "bob")]
-        )
+        agents = ("ada", "bob")
+        pushes = [Push(agent=each, kind="task", body={"n": n}) for n in range(count) for each in agents]
+        await outbox.send(outbox.prepared(pushes))
     assert await ada.next() == (offered["ada"], [{"n": 0}, {"n": 1}, {"n": 2}])
     assert await ada.next() == (offered["ada"], {"n": 0}), "one alone is an object"
     assert [await bob.next() for _ in range(4)] == [(offered["bob"], {"n": n}) for n in (0, 1, 2, 0)]
@@ -66,7 +66,8 @@ async def test_as_many_pushes_as_there_may_be_arrive_in_order(open_bus: OpenBus,
     outbox.takers.note("ada", takes=True)
     count = 2 * MAX_BUNDLE_PUSHES + 1
     body = {"text": "x" * 300}
-    await outbox.send([Push(agent="ada", kind="task", body={"n": n, **body}) for n in range(count)])
+    pushes = [Push(agent="ada", kind="task", body={"n": n, **body}) for n in range(count)]
+    await outbox.send(outbox.prepared(pushes))
     heard: list[int] = []
     while len(heard) < count:
         _, bodies = await ada.next()
@@ -79,7 +80,7 @@ async def test_a_message_that_cannot_be_sent_stops_no_other(open_bus: OpenBus, s
     ended = subjects.event("tasks", "completed", "t")
     ada = await listening(open_bus, "ada", subjects.inbox("ada", "*"), ended)
     outbox.takers.note("ada", takes=True)
-    await outbox.send(
+    prepared = outbox.prepared(
         [
             Push(agent="ada", kind="task", body={"n": object()}),
             Push(agent="ada", kind="task", body={"n": 1}),
@@ -91,6 +92,7 @@ async def test_a_message_that_cannot_be_sent_stops_no_other(open_bus: OpenBus, s
             Notice(event="completed", aggregate="t", body={}),
         ]
     )
+    await outbox.send(prepared)
     offered = subjects.inbox("ada", "task")
     assert [await ada.next() for _ in range(3)] == [
         (offered, {"n": 1}),
