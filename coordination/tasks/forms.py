@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from coordination.requirements import parse
 from coordination.runtime.errors import RejectedError
+from coordination.runtime.fast_init import maker
 from coordination.runtime.service import Call
 from coordination.tasks import wire
 from coordination.tasks.commands import (
@@ -53,7 +54,13 @@ from coordination.tasks.spec import (
     TaskSpec,
 )
 
+_new_submit: Final = maker(SubmitTask)
+_new_accept: Final = maker(AcceptOffer)
+_new_complete: Final = maker(CompleteTask)
+_new_spec: Final = maker(TaskSpec)
+
 _ID_BYTES = 8
+_EMPTY_BYTES = len("{}")
 _SEED_DIGITS = 8
 """Of a fresh id, which is random hex: 32 bits."""
 _TAKEN_OVER = frozenset(
@@ -82,6 +89,12 @@ def submission(call: Call, request: wire.SubmitRequest) -> SubmitTask:
 
 def _submission(call: Call, request: wire.SubmitRequest, traceparent: str) -> SubmitTask:
     """As `submission`; the trace of a call is read once, however many tasks it submits."""
+    if request.model_fields_set <= _BARE:
+        spec = _bare_spec(request, traceparent)
+        fresh_id = call.fresh_id
+        return _new_submit(
+            task_id=request.task_id or fresh_id, submitter=call.caller, spec=spec, seed=seed_of(fresh_id)
+        )
     fields = _fields(request)
     parent, approval = request.parent, request.approval
     if request.after:
@@ -96,12 +109,27 @@ def _submission(call: Call, request: wire.SubmitRequest, traceparent: str) -> Su
         fields["approved_by"] = approval.proposal_id
         fields["approval_expires_ms"] = approval.expires_at_ms
     fresh_id = call.fresh_id
-    return SubmitTask(
+    return _new_submit(
         task_id=request.task_id or (fresh_id if approval is None else approval.proposal_id),
         submitter=call.caller,
-        spec=TaskSpec(**fields, traceparent=traceparent),
+        spec=_new_spec(**fields, traceparent=traceparent),
         seed=seed_of(fresh_id),
         parent_token=parent.fencing_token if parent is not None else 0,
+    )
+
+
+def _bare_spec(request: wire.SubmitRequest, traceparent: str) -> TaskSpec:
+    """As `_fields` of a request that says no more than `_BARE`."""
+    requirement, payload = str(request.needs), request.payload
+    size_bytes = _EMPTY_BYTES
+    if payload:
+        size_bytes = require_json_bytes(payload, what="payload", max_bytes=MAX_PAYLOAD_BYTES)
+    return _new_spec(
+        requirement=requirement,
+        capability=_capability(requirement),
+        payload=payload,
+        payload_bytes=size_bytes,
+        traceparent=traceparent,
     )
 
 
@@ -201,10 +229,10 @@ def _member(call: Call, dag_id: str, request: wire.DagTask, ids: dict[str, str])
         )
         for edge in request.after
     )
-    return SubmitTask(
+    return _new_submit(
         task_id=ids[request.name],
         submitter=call.caller,
-        spec=TaskSpec(
+        spec=_new_spec(
             **fields,
             after=after,
             dag=dag_id,
@@ -290,7 +318,7 @@ def _at(place: str, error: RejectedError) -> RejectedError:
 
 def acceptance(call: Call, request: wire.AcceptRequest) -> AcceptOffer:
     """The command of a request."""
-    return AcceptOffer(task_id=request.task_id, agent=call.caller, fencing_token=request.fencing_token)
+    return _new_accept(task_id=request.task_id, agent=call.caller, fencing_token=request.fencing_token)
 
 
 def refusal(call: Call, request: wire.RefuseRequest) -> RefuseOffer:
@@ -322,7 +350,7 @@ def completion(call: Call, request: wire.CompleteRequest) -> CompleteTask:
         RejectedError: ``too_large``, ``too_deep`` or ``invalid_request``: the result.
     """
     reference = request.result_reference
-    return CompleteTask(
+    return _new_complete(
         task_id=request.task_id,
         agent=call.caller,
         fencing_token=request.fencing_token,
@@ -437,7 +465,7 @@ def schedule(call: Call, request: wire.SetScheduleRequest) -> SetSchedule:
     return SetSchedule(
         schedule_id=request.schedule_id,
         caller=call.caller,
-        spec=TaskSpec(**_fields(request.task), schedule=request.schedule_id),
+        spec=_new_spec(**_fields(request.task), schedule=request.schedule_id),
         recurrence=Recurrence(
             every_ms=when.every_ms,
             cron=when.cron,

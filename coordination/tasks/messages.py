@@ -11,6 +11,7 @@ from dataclasses import asdict
 from operator import attrgetter
 from typing import Any, Final
 
+from coordination.runtime.fast_init import maker
 from coordination.runtime.model import Notice, Push
 from coordination.tasks.events import (
     AttemptFailed,
@@ -36,11 +37,11 @@ from coordination.tasks.record import Holder, ReceivedBid, Task
 from coordination.tasks.spec import Criterion, TaskSpec
 from coordination.tasks.transitions import bid_of
 
+_new_push: Final = maker(Push)
+_new_notice: Final = maker(Notice)
+
 Told = list[Push | Notice]
-_OPTIONAL: Final = (
-    *("timeout_ms", "deadline_ms", "dag", "name"),
-    *("compensates", "cost", "traceparent", "approved_by"),
-)
+_OPTIONAL: Final = ("timeout_ms", "deadline_ms", "dag", "name", "compensates", "cost")
 """Of a spec: what an offer says if there is anything to say."""
 _optional: Final[Callable[[TaskSpec], tuple[Any, ...]]] = attrgetter(*_OPTIONAL)
 
@@ -81,14 +82,18 @@ def _offer(told: Told, before: Task, event: TaskOffered, after: Task, policy: Po
     values = _optional(spec)
     if any(values):
         body |= {name: value for name, value in zip(_OPTIONAL, values, strict=True) if value}
+    if spec.traceparent:
+        body["traceparent"] = spec.traceparent
+    if spec.approved_by:
+        body["approved_by"] = spec.approved_by
     if after.chain:
         body["chain"] = after.chain
     if spec.after:
         body["after"] = [each.task_id for each in spec.after]
     if spec.payload_reference is not None:
         body["payload_reference"] = asdict(spec.payload_reference)
-    told.append(Push(agent=event.agent, kind="task", body=body))
-    bid = bid_of(after, event.agent)
+    told.append(_new_push(agent=event.agent, kind="task", body=body))
+    bid = bid_of(after, event.agent) if after.call is not None else None
     if bid is None or after.call is None:
         return
     body["award"] = {"call": after.call.call, "cost": bid.cost, "eta_ms": bid.eta_ms}
@@ -109,7 +114,7 @@ def _bid_words(task: Task, bid: ReceivedBid) -> str:
 
 def _rejection(task: Task, call: int, agent: str, reason: str) -> Push:
     body = {"task_id": task.task_id, "call": call, "reason": reason}
-    return Push(agent=agent, kind="reject", body=body)
+    return _new_push(agent=agent, kind="reject", body=body)
 
 
 def _call(told: Told, _: Task, event: ProposalsCalled, after: Task, __: Policy) -> None:
@@ -130,7 +135,7 @@ def _call(told: Told, _: Task, event: ProposalsCalled, after: Task, __: Policy) 
         "traceparent": spec.traceparent,
         "approved_by": spec.approved_by,
     }
-    told += [Push(agent=agent, kind="cfp", body=body) for agent in event.agents]
+    told += [_new_push(agent=agent, kind="cfp", body=body) for agent in event.agents]
 
 
 def _accepted(told: Told, _: Task, event: OfferAccepted, after: Task, __: Policy) -> None:
@@ -144,7 +149,7 @@ def _accepted(told: Told, _: Task, event: OfferAccepted, after: Task, __: Policy
         "fencing_token": after.fencing_token,
         "lease_expires_ms": event.lease_expires_ms,
     }
-    told.append(Notice(event="running", aggregate=after.task_id, body=body))
+    told.append(_new_notice(event="running", aggregate=after.task_id, body=body))
 
 
 def _progress(told: Told, _: Task, event: ProgressReported, after: Task, __: Policy) -> None:
@@ -154,7 +159,7 @@ def _progress(told: Told, _: Task, event: ProgressReported, after: Task, __: Pol
         "share": event.share,
         "note": event.note,
     }
-    told.append(Notice(event="progress", aggregate=after.task_id, body=body))
+    told.append(_new_notice(event="progress", aggregate=after.task_id, body=body))
 
 
 def _attempt_ended(
@@ -179,7 +184,7 @@ def _attempt_ended(
         "reason": error,
         "retry_at_ms": event.retry_at_ms,
     }
-    told.append(Notice(event="failed", aggregate=after.task_id, body=body))
+    told.append(_new_notice(event="failed", aggregate=after.task_id, body=body))
     if isinstance(event, AttemptTimedOut) and before.holder is not None:
         told.append(_taken_away(after, before.holder, error))
 
@@ -192,7 +197,7 @@ def _taken_away(task: Task, holder: Holder, reason: str) -> Push:
         "state": task.state.value,
         "reason": reason,
     }
-    return Push(agent=holder.agent, kind="cancel", body=body)
+    return _new_push(agent=holder.agent, kind="cancel", body=body)
 
 
 def _canceled(told: Told, before: Task, event: TaskCanceled, after: Task, policy: Policy) -> None:
@@ -234,15 +239,15 @@ def _ended(told: Told, before: Task, _: Transition, after: Task, __: Policy) -> 
     with_result = {**body, "result": after.result}
     if after.result_reference is not None:
         with_result["result_reference"] = asdict(after.result_reference)
-    told.append(Push(agent=after.submitter, kind="result", body=with_result))
-    told.append(Notice(event=state, aggregate=after.task_id, body=body))
+    told.append(_new_push(agent=after.submitter, kind="result", body=with_result))
+    told.append(_new_notice(event=state, aggregate=after.task_id, body=body))
     if before.state is State.ANNOUNCED:
         _called_off(told, before, f"the task is {state}: {after.reason}")
 
 
 def _redriven(told: Told, _: Task, event: TaskRedriven, after: Task, __: Policy) -> None:
     body = {"task_id": after.task_id, "by": event.by, "redrives": after.redrives}
-    told.append(Notice(event="redriven", aggregate=after.task_id, body=body))
+    told.append(_new_notice(event="redriven", aggregate=after.task_id, body=body))
 
 
 _TELLING: Final[dict[type, Callable[[Told, Task, Any, Task, Policy], None]]] = {
@@ -262,3 +267,4 @@ _TELLING: Final[dict[type, Callable[[Told, Task, Any, Task, Policy], None]]] = {
     TaskExpired: _expired,
     TaskRedriven: _redriven,
 }
+"""Who tells of what; of any other event nobody is told."""

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Final
 
+from coordination.runtime.fast_init import maker
 from coordination.tasks import fairness, limiting
 from coordination.tasks.draft import Draft
 from coordination.tasks.events import ProposalsCalled, TaskDeadLettered, TaskOffered
@@ -19,6 +20,8 @@ from coordination.tasks.roster import Eligible
 from coordination.tasks.spec import Strategy, TaskSpec
 from coordination.tasks.strategies import Pool
 from coordination.tasks.view import View
+
+_new_offer: Final = maker(TaskOffered)
 
 Head = tuple[int, int, int, Waiting]
 """Priority (negative), tag, sequence, task: what is served first."""
@@ -357,7 +360,7 @@ class Pass:
         self._bytes += task.spec.size_bytes
         self._count += 1
         token = self._draft.last_token + 1
-        offered = TaskOffered(
+        offered = _new_offer(
             task_id=task.task_id,
             agent=agent,
             incarnation=view.roster.agents[agent].incarnation,

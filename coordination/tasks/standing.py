@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from coordination.runtime.fast_init import maker
 from coordination.runtime.model import Rejected
 from coordination.tasks.commands import OPERATOR, Standing
 from coordination.tasks.record import Task
+
+_new_standing: Final = maker(Standing)
 
 
 def standing(task: Task) -> Standing:
     """Where a task stands."""
     holder = task.holder
-    return Standing(
+    return _new_standing(
         task_id=task.task_id,
         state=task.state,
         fencing_token=task.fencing_token,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from coordination.runtime.fast_init import maker
 from coordination.runtime.model import Outcome, Rejected
 from coordination.tasks import relations
 from coordination.tasks.commands import Refused, SubmitTask, SubmitTasks, Submitted, SubmittedTasks
@@ -22,6 +23,9 @@ from coordination.tasks.shares import FREE_BYTES, Share, is_scarce, is_too_much,
 from coordination.tasks.spec import OnFailure, TaskSpec
 from coordination.tasks.transitions import first_state
 from coordination.tasks.view import View
+
+_new_answer: Final = maker(Submitted)
+_new_event: Final = maker(TaskSubmitted)
 
 _NO_RELATIONS: Final = Beginning()
 
@@ -90,11 +94,11 @@ def submit(view: View, command: SubmitTask, now_ms: int) -> Outcome | Rejected:
     if isinstance(event, Submitted):
         return Outcome(reply=event)
     if not (event.spec.after or event.spec.parent):  # most: no other task has to do with it
-        reply = Submitted(task_id=event.task_id, state=first_state(event), duplicate=False)
+        reply = _new_answer(task_id=event.task_id, state=first_state(event), duplicate=False)
         return Outcome(events=(event,), reply=reply)
     draft = Draft(view, now_ms)
     task = begin(draft, command, event)
-    return draft.outcome(Submitted(task_id=task.task_id, state=task.state, duplicate=False))
+    return draft.outcome(_new_answer(task_id=task.task_id, state=task.state, duplicate=False))
 
 
 def submit_many(view: View, command: SubmitTasks, now_ms: int) -> Outcome | Rejected:
@@ -115,7 +119,7 @@ def submit_many(view: View, command: SubmitTasks, now_ms: int) -> Outcome | Reje
             answers.append(event)
         else:
             task = begin(draft, each, event, batch)
-            answers.append(Submitted(task_id=task.task_id, state=task.state, duplicate=False))
+            answers.append(_new_answer(task_id=task.task_id, state=task.state, duplicate=False))
     return draft.outcome(SubmittedTasks(tasks=tuple(answers)))
 
 
@@ -189,7 +193,7 @@ def submitted_event(
         if refused is not None:
             return refused
         beginning = relations.beginning(view, command, now_ms, batch)
-    return TaskSubmitted(
+    return _new_event(
         task_id=command.task_id,
         submitter=command.submitter,
         spec=spec,
@@ -221,7 +225,7 @@ def _known(state: TasksState, command: SubmitTask, batch: Batch | None) -> Task 
 def _again(command: SubmitTask, known: Task) -> Submitted | Rejected:
     """The answer to a submission whose id or idempotency key exists: the same task, or a mistake."""
     if command.submitter == known.submitter and _same(command.spec, known):
-        return Submitted(task_id=known.task_id, state=known.state, duplicate=True)
+        return _new_answer(task_id=known.task_id, state=known.state, duplicate=True)
     spec = command.spec
     if spec.approved_by and spec.approved_by == known.spec.approved_by:
         # By default both have the proposal's id: another id would not help, the approval is used.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from coordination.runtime.fast_init import maker
 from coordination.tasks import rounds
 from coordination.tasks.editing import edit, sealed
 from coordination.tasks.events import (
@@ -53,6 +54,10 @@ from coordination.tasks.record import (
     Task,
 )
 
+_new_task: Final = maker(Task)
+_new_holder: Final = maker(Holder)
+_new_attempt: Final = maker(Attempt)
+
 
 def first_state(event: TaskSubmitted) -> State:
     """Where a new task stands: blocked while others must end, else scheduled while its time is ahead."""
@@ -70,7 +75,7 @@ def submitted(event: TaskSubmitted, sequence: int) -> Task:
         sequence: Its position among all submissions, from 1.
     """
     state = first_state(event)
-    return Task(
+    return _new_task(
         task_id=event.task_id,
         sequence=sequence,
         submitter=event.submitter,
@@ -215,7 +220,7 @@ def _offered(task: Task, event: TaskOffered, state: State) -> Task:
     new = edit(task)
     new.state = state
     new.fencing_token = event.fencing_token
-    new.holder = Holder(
+    new.holder = _new_holder(
         agent=event.agent,
         incarnation=event.incarnation,
         since_ms=event.at_ms,
@@ -238,7 +243,7 @@ def _holder(task: Task) -> Holder:
 
 
 def _held_until(holder: Holder, expires_ms: int) -> Holder:
-    return Holder(
+    return _new_holder(
         agent=holder.agent,
         incarnation=holder.incarnation,
         since_ms=holder.since_ms,
@@ -249,7 +254,7 @@ def _held_until(holder: Holder, expires_ms: int) -> Holder:
 
 def _begin(new: Any, task: Task, holder: Holder, started_ms: int) -> None:
     """Let the holder's attempt begin: what was before it, refusals and rounds, counts no more."""
-    attempt = Attempt(
+    attempt = _new_attempt(
         agent=holder.agent,
         fencing_token=task.fencing_token,
         started_ms=started_ms,
@@ -278,7 +283,7 @@ def _end_attempt(new: Any, task: Task, at_ms: int, error: str, spent: int | None
         agent, token, incarnation = last.agent, last.fencing_token, last.incarnation
         started_ms, known, why = last.started_ms, last.spent, last.why
         earlier = task.attempts[:-1]
-    ended = Attempt(
+    ended = _new_attempt(
         agent=agent,
         fencing_token=token,
         started_ms=started_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from coordination.runtime.fast_init import maker
 from coordination.runtime.model import Outcome, Rejected
 from coordination.tasks import bidding, budgets
 from coordination.tasks.commands import (
@@ -41,6 +42,9 @@ from coordination.tasks.standing import standing, unknown_task, wrong_state
 from coordination.tasks.submitting import as_refused
 from coordination.tasks.timing import give_up_if_spent, retry_at_ms
 from coordination.tasks.view import View
+
+_new_accepted: Final = maker(OfferAccepted)
+_new_completed: Final = maker(TaskCompleted)
 
 _INPUTS: Final[dict[type, tuple[Input, str]]] = {
     AcceptOffer: (Input.ACCEPT, "accepted"),
@@ -171,7 +175,7 @@ def _lease_end_ms(draft: Draft, task: Task) -> int:
 
 def _accept(draft: Draft, task: Task, _: AcceptOffer) -> Task:
     lease_ms = _lease_end_ms(draft, task)
-    return draft.add(task, OfferAccepted(task_id=task.task_id, at_ms=draft.now_ms, lease_expires_ms=lease_ms))
+    return draft.add(task, _new_accepted(task_id=task.task_id, at_ms=draft.now_ms, lease_expires_ms=lease_ms))
 
 
 def _refuse(draft: Draft, task: Task, command: RefuseOffer) -> Task:
@@ -197,7 +201,7 @@ def _complete(draft: Draft, task: Task, command: CompleteTask) -> Task:
     overrun = _overrun(draft, task, command.spent)
     if overrun is not None:
         return _fail_for_good(draft, task, overrun, command.spent)
-    event = TaskCompleted(
+    event = _new_completed(
         task_id=task.task_id,
         fencing_token=command.fencing_token,
         result=command.result,

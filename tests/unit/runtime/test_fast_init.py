@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from coordination.runtime.fast_init import fast_init
+from coordination.runtime.fast_init import fast_init, maker
 
 
 @fast_init
@@ -70,6 +70,25 @@ def test_it_is_copied_pickled_and_validated_like_any_other() -> None:
     assert adapter.validate_json(adapter.dump_json(fast)) == fast
 
 
+def test_a_maker_makes_what_the_class_would() -> None:
+    make = maker(Fast)
+    made = make(name="a", things={"x": [1]})
+    assert type(made) is Fast
+    assert made == Fast(name="a", things={"x": [1]})
+    assert make(things={}, name="b", count=0) == Fast(name="b", count=0)
+    assert make(name="a").things is not make(name="a").things
+    with pytest.raises(FrozenInstanceError):
+        made.name = "b"  # type: ignore[misc]
+    assert copy.deepcopy(made) == made
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.parametrize("given", [{}, {"name": "a", "nobody": 1}])
+def test_a_maker_refuses_missing_and_unknown_fields(given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"make_Fast\(\)"):
+        maker(Fast)(**given)
+
+
 def test_classes_that_it_would_break_are_refused() -> None:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Checked:
@@ -89,3 +108,5 @@ def test_classes_that_it_would_break_are_refused() -> None:
     for kind, why in ((Checked, "__post_init__"), (Positional, "positional"), (Derived, "bases")):
         with pytest.raises(AssertionError, match=why):
             fast_init(kind)
+        with pytest.raises(AssertionError, match=why):
+            maker(kind)
