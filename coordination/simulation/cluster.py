@@ -34,6 +34,8 @@ from coordination.simulation.trace import Trace
 
 RESTART_S: Final = 0.5
 """After which a process that ended by itself is started again."""
+_BUNDLES_SHARE: Final = 0.5
+"""Of the clients, those that take several pushes in one message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +102,17 @@ class Cluster:
                 group.create_task(node.run())
 
     def caller(self, name: str, *, patience_s: float) -> Caller:
-        """A new client on a machine of its own."""
+        """A new client on a machine of its own; its name and the seed say whether it takes bundles."""
         bus = self.client_buses[name] = MemoryBus(self.exchange, agent=name)
         entropy = random.Random(f"{self._seed}/{name}")
-        return Caller(bus, agent=name, subjects=self.subjects, patience_s=patience_s, entropy=entropy)
+        return Caller(
+            bus,
+            agent=name,
+            subjects=self.subjects,
+            patience_s=patience_s,
+            entropy=entropy,
+            takes_bundles=random.Random(f"{self._seed}/{name}/bundles").random() < _BUNDLES_SHARE,
+        )
 
     def stream(self, service: ServicePlan, shard: int) -> ArchivedStream:
         """The journal of one shard."""

@@ -14,6 +14,7 @@ from consensus.client import ConsensusClient
 from consensus.wire import Choice
 from coordination.registry import service as registry
 from coordination.registry.client import RegistryClient
+from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError, RejectedError
@@ -90,7 +91,8 @@ class ServicesScenario:
         offers: asyncio.Queue[TaskOffer] = asyncio.Queue()
 
         async def receive(delivery: Delivery) -> None:
-            offers.put_nowait(TaskOffer.model_validate_json(delivery.payload))
+            for body in bodies_of(delivery.payload):
+                offers.put_nowait(TaskOffer.model_validate_json(body))
 
         await caller.bus.subscribe(caller.subjects.inbox(caller.agent, "task"), receive)
         client, incarnation = RegistryClient(caller), 0

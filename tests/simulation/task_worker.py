@@ -11,6 +11,7 @@ from typing import Final
 
 from coordination.registry import wire as registry_wire
 from coordination.registry.membership import Membership, SupersededError
+from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError, RejectedError
@@ -102,7 +103,8 @@ class Worker:
     def _hear(self, kind: str) -> Callable[[Delivery], Awaitable[None]]:
         async def receive(delivery: Delivery) -> None:
             if self._is_up:
-                self._heard.put_nowait((kind, delivery.payload))
+                for body in bodies_of(delivery.payload):
+                    self._heard.put_nowait((kind, body))
 
         return receive
 
