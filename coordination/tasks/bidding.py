@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coordination.runtime.model import Outcome, Rejected
 from coordination.tasks import dispatching
-from coordination.tasks.commands import Bid, Standing
+from coordination.tasks.commands import Bid
 from coordination.tasks.draft import Draft
 from coordination.tasks.events import BidMade, NoBids, TaskOffered
 from coordination.tasks.lifecycle import State
@@ -18,11 +18,11 @@ def bid(view: View, command: Bid, now_ms: int) -> Outcome | Rejected:
     """What an answer to a call for proposals leads to; the reply is a `Standing`."""
     draft = Draft(view, now_ms)
     answer = answered(draft, command)
-    return answer if isinstance(answer, Rejected) else draft.outcome(answer)
+    return answer if isinstance(answer, Rejected) else draft.outcome(standing(answer))
 
 
-def answered(draft: Draft, command: Bid) -> Standing | Rejected:
-    """Let an agent answer a call for proposals.
+def answered(draft: Draft, command: Bid) -> Task | Rejected:
+    """Let an agent answer a call for proposals; the record after that.
 
     The same answer again is answered alike; another one is refused, because a bid binds.
     """
@@ -43,8 +43,8 @@ def answered(draft: Draft, command: Bid) -> Standing | Rejected:
         return refused
     assert task.call is not None, "a bid that is not refused has a call"
     if any(each.agent == command.agent for each in task.call.bids):
-        return standing(task)
-    return standing(draft.add(task, made))
+        return task
+    return draft.add(task, made)
 
 
 def _refuse(task: Task, command: Bid, made: BidMade) -> Rejected | None:

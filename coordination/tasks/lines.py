@@ -266,7 +266,7 @@ class Line:
         level = self._by_number.get(number)
         if level is None:
             level = self._by_number[number] = Level(number)
-        if not level:
+        if number not in self._numbers:
             self._numbers.append(number)
             self._numbers.sort(reverse=True)
         return level if level.add(waiting, tag) else None
@@ -278,7 +278,7 @@ class Line:
             return None
         level = self._by_number[number]
         was_last = level.forget(waiting)
-        if not level:
+        if was_last and not level:
             self._numbers.remove(number)
         return level if was_last else None
 

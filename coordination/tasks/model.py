@@ -277,7 +277,7 @@ class TasksModel:
             task = submitted(event, state.last_sequence)
         state.open[task.task_id] = task
         view.index.replace(None, task)
-        if spec.parent or task.chain or task.waits_for:
+        if _is_related(task):
             view.families.replace(None, task)
         view.lanes.replace(None, task)
         if task.chain:
@@ -301,7 +301,8 @@ class TasksModel:
             before = state.dead_letters.pop(event.task_id)
             view.index.exhume(before)
         after = view.foreseen.take(event, before) or evolve(before, event)
-        token = event.call if type(event) is ProposalsCalled else after.fencing_token
+        kind = type(event)
+        token = event.call if isinstance(event, ProposalsCalled) else after.fencing_token
         state.last_fencing_token = max(state.last_fencing_token, token)
         has_ended = after.state in ENDED
         if not has_ended:
@@ -311,16 +312,16 @@ class TasksModel:
             self._keep(after)
         was, now = before if was_open else None, None if has_ended else after
         view.index.replace(was, now)
-        if was is None or now is None or was.waits_for is not now.waits_for:
+        if _is_related(after) or before.waits_for is not after.waits_for:
             view.families.replace(was, now)
         view.lanes.replace(was, now)
         if after.chain or before.attempts is not after.attempts:
             budgets.on_change(state, before, after)
-        if isinstance(event, (TaskOffered, ProposalsCalled)):
+        if kind is TaskOffered or kind is ProposalsCalled:
             allocated.on_transition(state, before, event)
         if after.spec.dag or after.spec.compensates:
             sagas.on_change(state, before, after)
-        if before.state is not after.state and view.families.unsettles(before, after):
+        if (has_ended or before.state is State.RUNNING) and view.families.unsettles(before, after):
             state.unsettled[after.task_id] = None
         if has_ended:
             self._retain(after.task_id)
@@ -387,3 +388,8 @@ class TasksModel:
             self.view.index.exhume(task)
             self._let_go(task)
         state.purged_count += len(event.task_ids)
+
+
+def _is_related(task: Task) -> bool:
+    """Whether an open task stands in some relation that `Families` keeps; most do not."""
+    return bool(task.spec.parent or task.chain or task.waits_for)

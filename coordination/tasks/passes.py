@@ -12,7 +12,7 @@ from coordination.tasks.draft import Draft
 from coordination.tasks.events import ProposalsCalled, TaskDeadLettered, TaskOffered
 from coordination.tasks.lanes import Queue
 from coordination.tasks.limits import MAX_OFFER_BYTES, MAX_OFFERS, MAX_SCANNED_TASKS
-from coordination.tasks.lines import Line, Manner, Waiting
+from coordination.tasks.lines import Line, Manner, Tags, Waiting
 from coordination.tasks.placing import DEFAULTS, Choice, Placing, sticky_key, why_chosen
 from coordination.tasks.queues import QueueSettings
 from coordination.tasks.record import Task
@@ -47,7 +47,7 @@ class _Desk:
     """What one queue can still be served of in this pass."""
 
     __slots__ = (
-        *("choice", "head", "is_shared", "lines", "looked_at"),
+        *("_served", "choice", "head", "is_shared", "lines", "looked_at"),
         *("name", "pool", "settings", "tags", "task"),
     )
 
@@ -58,6 +58,8 @@ class _Desk:
         self.tags = _Tags(base)
         self.is_shared = len(queue.by_key) > 1
         """Whether several fairness keys wait."""
+        self._served: Tags = self.tags if self.is_shared else base
+        """What keys have been served; where there is only one, it need not pay."""
         self.head: tuple[Head, Line, Eligible] | None = None
         """What is served first; None: nothing more."""
         self.task: Task | None = None
@@ -71,7 +73,7 @@ class _Desk:
 
     def add(self, line: Line, eligible: Eligible) -> None:
         """Serve a line, too."""
-        head = line.first(self.tags)
+        head = line.first(self._served)
         if head is not None:
             heapq.heappush(self.lines, (head[0], head[1], head[2], len(self.lines), line, eligible))
 
@@ -80,10 +82,13 @@ class _Desk:
         self.head = None
         while self.lines:
             priority, tag, sequence, number, line, eligible = self.lines[0]
-            head = line.first(self.tags)
+            head = line.first(self._served)
             if head is None:
                 heapq.heappop(self.lines)
                 continue
+            if len(self.lines) == 1:  # what there is nothing to compare with need not be kept in order
+                self.head = head, line, eligible
+                return
             if head[2] != sequence or head[1] != tag or head[0] != priority:
                 heapq.heapreplace(self.lines, (head[0], head[1], head[2], number, line, eligible))
                 if self.lines[0][3] != number:
@@ -119,6 +124,7 @@ class Pass:
         self._everybody = everybody
         self._pool = pool
         self._lanes = view.lanes
+        self._agents = view.roster.agents
         self._now_ms = draft.now_ms
         self.until_ms: int | None = None
         """When time could change what this pass could not do."""
@@ -329,13 +335,13 @@ class Pass:
 
     def _call(self, task: Task, choice: Choice) -> None:
         """Call agents for proposals."""
-        spec, roster = task.spec, self._view.roster.agents
+        spec = task.spec
         self._bytes += len(choice.agents) * spec.size_bytes
         self._count += len(choice.agents)
         called = ProposalsCalled(
             task_id=task.task_id,
             agents=choice.agents,
-            incarnations=tuple(roster[each].incarnation for each in choice.agents),
+            incarnations=tuple(self._agents[each].incarnation for each in choice.agents),
             call=self._draft.last_token + 1,
             bids_until_ms=self._now_ms + spec.bidding.bid_ms,
             new_round=choice.new_round,
@@ -363,7 +369,7 @@ class Pass:
         offered = _new_offer(
             task_id=task.task_id,
             agent=agent,
-            incarnation=view.roster.agents[agent].incarnation,
+            incarnation=self._agents[agent].incarnation,
             fencing_token=token,
             at_ms=now_ms,
             expires_ms=now_ms + view.policy.offer_timeout_ms,

@@ -272,7 +272,7 @@ def why_chosen(
     if strategy is Strategy.BEST_MATCH:
         share = f"best_match: meets {eligible[agent]:.0%} of the preferences"
         return f"{share}, the best {of_all}" if count > 1 else f"{share}, {of_all}"
-    slots = pool.roster.agents[agent].max_tasks
+    slots = pool.views[agent].max_tasks
     use = f"least_loaded: {holdings.of_agent(agent)} of {slots} slot{'s' if slots != 1 else ''}"
     return f"{use}, the fewest {of_all}" if count > 1 else f"{use}, {of_all}"
 

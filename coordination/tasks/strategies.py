@@ -98,7 +98,9 @@ class Pool:
         self._holdings = holdings
         self._allocation = allocation
         self._queue = queue
-        self._views, self._online = roster.agents, roster.serials_online
+        self.views = roster.agents
+        """What is known of each agent."""
+        self._online = roster.serials_online
         self._groups: dict[int, _Group] = {}
         self._serials: dict[str, int] = {}
         """Profile of each agent that is free."""
@@ -229,7 +231,7 @@ class Pool:
             self._refresh(agent, now_ms)
 
     def _refresh(self, agent: str, now_ms: int) -> None:
-        view = self._views.get(agent)
+        view = self.views.get(agent)
         serial = self._online.get(agent)
         held = self._holdings.of_agent(agent)
         if view is None or serial is None or held >= view.max_tasks:

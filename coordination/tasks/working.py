@@ -61,17 +61,18 @@ def work(view: View, command: WorkerCommand, now_ms: int) -> Outcome | Rejected:
     """What a worker's command leads to."""
     draft = Draft(view, now_ms)
     answer = _said(draft, command)
-    return answer if isinstance(answer, Rejected) else draft.outcome(answer)
+    return answer if isinstance(answer, Rejected) else draft.outcome(standing(answer))
 
 
-def _said(draft: Draft, command: WorkerCommand) -> Standing | Rejected:
+def _said(draft: Draft, command: WorkerCommand) -> Task | Rejected:
+    """The record after what a worker says; or why that does not count."""
     task = draft.view.state.find(command.task_id)
     if task is None:
         return unknown_task(command.task_id)
     refused = _not_entitled(task, command, draft.now_ms)
     if refused is not None:
         return refused
-    return standing(_WORK[type(command)](draft, task, command))
+    return _WORK[type(command)](draft, task, command)
 
 
 def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
@@ -85,24 +86,24 @@ def report(view: View, command: Report, now_ms: int) -> Outcome | Rejected:
     results: list[Standing | Refused] = []
     seen: set[str] = set()
     for item in command.items:
-        mark = draft.mark()
-        answer = _item(draft, item, is_first=item.task_id not in seen)
-        seen.add(item.task_id)
+        task_id, mark = item.task_id, draft.mark()
+        answer = _item(draft, item) if task_id not in seen else _said_before(task_id)
+        seen.add(task_id)
         if draft.size_bytes > MAX_REPORT_BYTES:
-            draft.undo(mark, item.task_id)
-            answer = _too_much(item.task_id)
-        elif isinstance(answer, Standing):
-            _charge(draft, item.task_id)
-        results.append(as_refused(item.task_id, answer) if isinstance(answer, Rejected) else answer)
+            draft.undo(mark, task_id)
+            answer = _too_much(task_id)
+        if isinstance(answer, Rejected):
+            results.append(as_refused(task_id, answer))
+        else:
+            _charge(draft, answer)
+            results.append(standing(answer))
     return draft.outcome(Reported(results=tuple(results)))
 
 
-def _charge(draft: Draft, task_id: str) -> None:
+def _charge(draft: Draft, after: Task) -> None:
     """Let what was said of a task count against budgets for the items after it."""
-    after = draft.task(task_id)
-    assert after is not None, "one can only report on a task that there is"
     if after.chain or after.spec.budget:
-        before = draft.view.state.find(task_id)
+        before = draft.view.state.find(after.task_id)
         assert before is not None, "a report submits nothing"
         budgets.note(draft.charged, before, after)
 
@@ -122,14 +123,16 @@ def take_back(view: View, command: TakeBack, now_ms: int) -> Outcome:
     return draft.outcome(TakenBack(count=len(reasons)))
 
 
-def _item(draft: Draft, item: WorkerCommand | Bid, *, is_first: bool) -> Standing | Rejected:
-    if not is_first:
-        return Rejected(
-            code="duplicate_task",
-            message=f"the report says something of task {item.task_id} before; say one thing of each task, "
-            "and the next in another report",
-        )
+def _item(draft: Draft, item: WorkerCommand | Bid) -> Task | Rejected:
     return bidding.answered(draft, item) if isinstance(item, Bid) else _said(draft, item)
+
+
+def _said_before(task_id: str) -> Rejected:
+    return Rejected(
+        code="duplicate_task",
+        message=f"the report says something of task {task_id} before; say one thing of each task, "
+        "and the next in another report",
+    )
 
 
 def _too_much(task_id: str) -> Rejected:
