@@ -13,6 +13,7 @@ from coordination.tasks import following, wire
 from coordination.tasks import service as tasks
 from coordination.tasks.client import TasksClient
 from coordination.tasks.record import WORKER_LEFT, WORKER_RESTARTED
+from coordination.tasks.sighting import WAKE_PAUSE_MS
 from tests.support.taskroom import BACKOFF_MS, Room, Worker, a_room
 from tests.support.waiting import settle, wait_until
 
@@ -31,7 +32,7 @@ async def test_what_a_restarted_worker_held_is_taken_back_as_soon_as_it_register
         old, offer = await running(room)
         await RegistryClient(room.caller("bob")).register(["python"])
         client = TasksClient(room.caller("ada"))
-        await _until_state(client, "failed")
+        await _until_state(room, client, "failed")
         assert (await client.get("t")).attempts[-1].error == WORKER_RESTARTED
         with pytest.raises(RejectedError, match="stale_token"):
             await old.tasks.complete("t", offer.fencing_token, {})
@@ -45,7 +46,7 @@ async def test_what_a_worker_held_that_left_is_taken_back() -> None:
         worker, _ = await running(room)
         await worker.registry.deregister()
         client = TasksClient(room.caller("ada"))
-        await _until_state(client, "failed")
+        await _until_state(room, client, "failed")
         assert (await client.get("t")).attempts[-1].error == WORKER_LEFT
 
 
@@ -61,7 +62,7 @@ async def test_a_restart_that_no_notice_told_of_is_found_out_after_a_silence() -
         for _ in range(following.SILENCE_MS // 250 + 2):  # in one leap the leadership would be over
             room.clock.advance(250)
             await settle()
-        await _until_state(client, "failed")
+        await _until_state(room, client, "failed")
 
 
 async def test_whoever_takes_over_looks_at_every_holder() -> None:
@@ -76,7 +77,7 @@ async def test_whoever_takes_over_looks_at_every_holder() -> None:
         await RegistryClient(room.caller("bob")).register(["python"])
         await room.serve_tasks(journal)
         client = TasksClient(room.caller("ada"))
-        await _until_state(client, "failed")
+        await _until_state(room, client, "failed")
         assert (await client.get("t")).attempts[-1].error == WORKER_RESTARTED
         await room.stop()
 
@@ -126,9 +127,11 @@ def test_the_service_has_one_listener_and_one_companion() -> None:
     asyncio.run(run())
 
 
-async def _until_state(client: TasksClient, state: str) -> None:
-    for _ in range(200):
+async def _until_state(room: Room, client: TasksClient, state: str) -> None:
+    """Let time pass, but far less than the silence after which the registry is asked anyway."""
+    for _ in range(100):
         if (await client.get("t")).state == state:
             return
+        room.clock.advance(WAKE_PAUSE_MS // 5)
         await settle()
     raise AssertionError(f"not {state}: {await client.get('t')}")
