@@ -142,13 +142,21 @@ class MendedClient(Client):
 
     # Writing
 
-    def send(self, command: bytes) -> None:
-        """Write `command` at the end of the loop's turn, with whatever else is sent until then."""
+    def send(self, command: bytes, *, at_once: bool = False) -> None:
+        """Write `command` at the end of the loop's turn, with whatever else is sent until then.
+
+        Args:
+            command: A whole command.
+            at_once: Write it now, unless something waits for the end of the turn already.
+        """
         self._pending.append(command)
         self._pending_data_size += len(command)
         if self._pending_data_size >= _WRITE_BYTES:
             self._write()
         elif not (self._write_due or self.together.is_open):
+            if at_once:
+                self._write()
+                return
             self._write_due = True
             asyncio.get_running_loop().call_soon(self._write)
 

@@ -50,6 +50,11 @@ class Questions:
         self._limit_s = math.inf
         """When it rings."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked now."""
+        return not self._asked
+
     def add(self, token: str, subject: str, timeout_s: float, on_answer: Answered) -> Question:
         """Expect the answer with `token`, which no other request has.
 
