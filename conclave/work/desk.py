@@ -75,6 +75,23 @@ class WorkDesk:
         **fields: Unpack[TaskFields],
     ) -> TaskHandle:
         """See `Session.submit`; `parent` is the task, which the session works on, that it is a part of."""
+        if fields or parent is not None or type(requirement) is not str or not is_plain(payload):
+            return await self._submit(requirement, payload, parent, fields)
+        task_id = self._ids.draw()
+        if not self.tasks.is_listening:
+            await self.tasks.listen()
+        # Before it is submitted: its end may come sooner than the answer.
+        expected = self.tasks.expected(task_id)
+        return self._handle(await self.tasks.submit_plain(requirement, payload, task_id), expected)
+
+    async def _submit(
+        self,
+        requirement: Requirement | str,
+        payload: Mapping[str, Any] | None,
+        parent: Parent | None,
+        fields: TaskFields,
+    ) -> TaskHandle:
+        """Submit a task of which anything may be said."""
         if "compensation" in fields:
             raise UsageError("compensation: only tasks of a DAG are undone; submit it by submit_dag")
         told = wire_fields(fields, now_ms=self._clock.now_ms()) if fields else {}
@@ -91,7 +108,6 @@ class WorkDesk:
             told["task_id"] = task_id = self._ids.draw()
         if not self.tasks.is_listening:
             await self.tasks.listen()
-        # Before it is submitted: its end may come sooner than the answer.
         expected = None if task_id is None else self.tasks.expected(task_id)
         if parent is not None:
             told["parent"] = parent

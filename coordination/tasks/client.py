@@ -14,7 +14,15 @@ from coordination.runtime.errors import PeerProtocolError
 from coordination.runtime.problems import problems_of
 from coordination.runtime.wire import Reply
 from coordination.tasks import wire
-from coordination.tasks.asking import Given, SubmitOptions, batches, listed, part, submission
+from coordination.tasks.asking import (
+    Given,
+    SubmitOptions,
+    batches,
+    listed,
+    part,
+    plain_submission,
+    submission,
+)
 from coordination.tasks.expecting import Expected
 from coordination.tasks.limits import MAX_BATCH, MAX_PAGE
 from coordination.tasks.operating import Operating
@@ -65,6 +73,19 @@ class TasksClient(Operating):
         body = submission(requirement, payload, **options)
         self._waiting.forget(body.task_id)
         return await self._caller.command("tasks", "submit", body, wire.SubmitReply)
+
+    def submit_plain(
+        self, requirement: str, payload: Mapping[str, Any] | None, task_id: str
+    ) -> Coroutine[Any, Any, wire.SubmitReply]:
+        """As `submit`, of a task of which nothing else is said, under an id that was never used before.
+
+        Args:
+            requirement: See `submit`.
+            payload: See `plain_submission`.
+            task_id: A valid id.
+        """
+        body = plain_submission(requirement, payload, task_id)
+        return self._caller.command("tasks", "submit", body, wire.SubmitReply)
 
     async def submit_request(self, body: wire.SubmitRequest) -> wire.SubmitReply:
         """As `submit`, of a request that was made before."""
