@@ -176,6 +176,7 @@ class Binding:
         else:
             self._adapter = _model_of(signature)
         self._fields = [(_field_name(number), name) for number, name in enumerate(signature.content)]
+        self._takes_nothing = not signature.content and signature.rest is None
         self._rest: TypeAdapter[dict[str, Any]] | None = None
         if signature.rest is not None:
             value = _annotation(signature.rest)
@@ -192,6 +193,8 @@ class Binding:
             ContentError: `payload` is not what the handler takes.
         """
         arguments: dict[str, Any] = dict.fromkeys(self._signature.contexts, context)
+        if not payload and self._takes_nothing:
+            return arguments
         if self._whole is not None:
             arguments[self._whole.name] = validated(self._adapter, to_json(payload))
             return arguments

@@ -37,7 +37,9 @@ first reports keep the service busy while its other handlers run; more at a time
 other, fewer would make more calls (docs/performance.md)."""
 MAX_DONE: Final = 1024
 """Offers remembered that were dealt with; a push that comes a second time is for one of the last."""
-_OFFERS: Final = TypeAdapter(list[TaskOffer])
+# As `validate_json` of a model or an adapter, without what that does before.
+_read_offer: Final = TypeAdapter(TaskOffer).validator.validate_json
+_read_offers: Final = TypeAdapter(list[TaskOffer]).validator.validate_json
 _log = get_logger("conclave.agent")
 
 
@@ -192,13 +194,15 @@ class Offers:
         """The offers of one push; what is none is passed over, and the others are none the worse for it."""
         is_array = payload.startswith(b"[")
         try:
-            return _OFFERS.validate_json(payload) if is_array else (TaskOffer.model_validate_json(payload),)
+            found: Sequence[TaskOffer] = _read_offers(payload) if is_array else (_read_offer(payload),)
         except ValidationError:
             parts = _parts(payload) if is_array else (payload,)
+        else:
+            return found
         offers = []
         for part in parts:
             try:
-                offers.append(TaskOffer.model_validate_json(part))
+                offers.append(_read_offer(part))
             except ValidationError:
                 _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
         return offers
