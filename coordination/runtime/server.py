@@ -71,6 +71,7 @@ class _Served:
 
     endpoint: Endpoint
     request_type: TypeAdapter[Any]
+    usual_type: TypeAdapter[Any] | None
     reply_type: ReplyType
     in_flight: int = 0
 
@@ -78,7 +79,8 @@ class _Served:
     def of(cls, endpoint: Endpoint) -> _Served:
         """Nobody has asked yet."""
         write = endpoint.write if isinstance(endpoint, Command) else None
-        return cls(endpoint, adapter_of(endpoint.request), write or adapter_of(endpoint.reply))
+        usual = None if endpoint.usual_request is None else adapter_of(endpoint.usual_request)
+        return cls(endpoint, adapter_of(endpoint.request), usual, write or adapter_of(endpoint.reply))
 
 
 class Server:
@@ -232,7 +234,7 @@ class Server:
     def _start(self, request: _ServedRequest, served: _Served, shard: int | None) -> None:
         """Queue the request, forward it, or let its action run."""
         endpoint, delivery = served.endpoint, request.delivery
-        body = parse_body(served.request_type, delivery.payload)
+        body = parse_body(served.request_type, delivery.payload, served.usual_type)
         request.key = command_key(delivery, request.verb, request.caller)
         wait_s = timeout_s(delivery)
         if wait_s is not None:

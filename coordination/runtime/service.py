@@ -64,6 +64,9 @@ class Endpoint:
     """One sentence; shown by ``nats micro info``, which skips services without it."""
     request: type[BaseModel]
     reply: type[BaseModel]
+    usual_request: type[BaseModel] | None = None
+    """What most bodies are, for `build` as good as `request` and read in less time: it is tried first. It
+    takes nothing that `request` does not take as the same."""
     max_in_flight: int = MAX_ENDPOINT_REQUESTS
     """Requests that one process works on at a time; one more is refused as ``overloaded``."""
     shard_by: Callable[[Call, Any], str] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ from coordination.tasks.spec import (
     Strategy,
     TaskSpec,
 )
+from coordination.tasks.submissions import BareTask, BareTasksRequest
 
 _new_submit: Final = maker(SubmitTask)
 _new_accept: Final = maker(AcceptOffer)
@@ -87,9 +88,9 @@ def submission(call: Call, request: wire.SubmitRequest) -> SubmitTask:
     return _submission(call, request, call.traceparent)
 
 
-def _submission(call: Call, request: wire.SubmitRequest, traceparent: str) -> SubmitTask:
+def _submission(call: Call, request: wire.SubmitRequest | BareTask, traceparent: str) -> SubmitTask:
     """As `submission`; the trace of a call is read once, however many tasks it submits."""
-    if request.model_fields_set <= _BARE:
+    if isinstance(request, BareTask) or request.model_fields_set <= _BARE:
         spec = _bare_spec(request, traceparent)
         fresh_id = call.fresh_id
         return _new_submit(
@@ -118,7 +119,7 @@ def _submission(call: Call, request: wire.SubmitRequest, traceparent: str) -> Su
     )
 
 
-def _bare_spec(request: wire.SubmitRequest, traceparent: str) -> TaskSpec:
+def _bare_spec(request: wire.SubmitRequest | BareTask, traceparent: str) -> TaskSpec:
     """As `_fields` of a request that says no more than `_BARE`."""
     requirement, payload = str(request.needs), request.payload
     size_bytes = _EMPTY_BYTES
@@ -138,7 +139,7 @@ def seed_of(fresh_id: str) -> int:
     return int(fresh_id[:_SEED_DIGITS], 16)
 
 
-def submissions(call: Call, request: wire.SubmitManyRequest) -> SubmitTasks:
+def submissions(call: Call, request: wire.SubmitManyRequest | BareTasksRequest) -> SubmitTasks:
     """The command of a request.
 
     Raises:
@@ -146,7 +147,8 @@ def submissions(call: Call, request: wire.SubmitManyRequest) -> SubmitTasks:
     """
     tasks: list[SubmitTask] = []
     traceparent = call.traceparent
-    for place, each in enumerate(request.tasks):
+    given: Sequence[wire.SubmitRequest | BareTask] = request.tasks
+    for place, each in enumerate(given):
         try:
             tasks.append(_submission(call, each, traceparent))
         except RejectedError as error:

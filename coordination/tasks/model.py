@@ -301,7 +301,6 @@ class TasksModel:
             before = state.dead_letters.pop(event.task_id)
             view.index.exhume(before)
         after = view.foreseen.take(event, before) or evolve(before, event)
-        kind = type(event)
         token = event.call if isinstance(event, ProposalsCalled) else after.fencing_token
         state.last_fencing_token = max(state.last_fencing_token, token)
         has_ended = after.state in ENDED
@@ -317,7 +316,7 @@ class TasksModel:
         view.lanes.replace(was, now)
         if after.chain or before.attempts is not after.attempts:
             budgets.on_change(state, before, after)
-        if kind is TaskOffered or kind is ProposalsCalled:
+        if isinstance(event, (TaskOffered, ProposalsCalled)):
             allocated.on_transition(state, before, event)
         if after.spec.dag or after.spec.compensates:
             sagas.on_change(state, before, after)

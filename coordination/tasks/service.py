@@ -28,6 +28,7 @@ from coordination.tasks.queries import QUERIES
 from coordination.tasks.roster import Roster
 from coordination.tasks.schedules import Schedule
 from coordination.tasks.sighting import RosterFeed
+from coordination.tasks.submissions import BareTasksRequest
 from coordination.tasks.views import schedule_view
 
 NAME: Final = "tasks"
@@ -69,6 +70,7 @@ def _submitting(shell: Shell) -> tuple[Endpoint, ...]:
             verb="submit_many",
             description="Submit up to 256 tasks; each is taken or refused by itself.",
             request=wire.SubmitManyRequest,
+            usual_request=BareTasksRequest,
             reply=wire.SubmitManyReply,
             build=forms.submissions,
             write=written.submitted_tasks,

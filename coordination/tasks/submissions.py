@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import FailFast, Field, StrictBool, model_validator
 
 from coordination.approvals.wire import Approval, Conditions
 from coordination.requirements import Requirement, RequirementField
@@ -101,10 +101,7 @@ class TaskFields(Body):
     @property
     def needs(self) -> Requirement:
         """What is asked of the agent, however it was said."""
-        if self.requirement is not None:
-            return self.requirement
-        assert self.capability is not None, "one of them is given"
-        return Requirement.of_capability(self.capability)
+        return _needs(self.requirement, self.capability)
 
 
 class SubmitRequest(TaskFields):
@@ -160,6 +157,37 @@ class SubmitManyRequest(Body):
         return self
 
 
+class BareTask(Body):
+    """A `SubmitRequest` that says no more than most do; 4 fields are read in a third of the time of 30."""
+
+    requirement: RequirementField | None = None
+    capability: CapabilityName | None = None
+    payload: dict[str, Any] = Field(default_factory=dict)
+    task_id: Id | None = None
+
+    @model_validator(mode="after")
+    def _say_it_once(self) -> Self:
+        if (self.requirement is None) is (self.capability is None):
+            raise ValueError("give either a requirement or a capability")
+        return self
+
+    @property
+    def needs(self) -> Requirement:
+        """As of `TaskFields`."""
+        return _needs(self.requirement, self.capability)
+
+
+class BareTasksRequest(Body):
+    """A `SubmitManyRequest` of such tasks only; whatever is wrong with it, that one says."""
+
+    tasks: Annotated[tuple[BareTask, ...], Field(min_length=1, max_length=MAX_BATCH), FailFast()]
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        require_once("tasks", [task.task_id for task in self.tasks if task.task_id is not None])
+        return self
+
+
 class DagTask(TaskFields):
     """One task of a DAG."""
 
@@ -197,6 +225,13 @@ class SetScheduleRequest(Body):
     """At a time when the task of an earlier time is still open."""
     catch_up: CatchUp = "one"
     """About times that were missed."""
+
+
+def _needs(requirement: Requirement | None, capability: str | None) -> Requirement:
+    if requirement is not None:
+        return requirement
+    assert capability is not None, "one of them is given"
+    return Requirement.of_capability(capability)
 
 
 def require_once(what: str, task_ids: Sequence[str]) -> None:
