@@ -150,15 +150,21 @@ class Draft:
     def note(self, *events: Any) -> None:
         """Let something happen that is no transition; a task submitted so can be asked for from then on."""
         for event in events:
-            self._events.append(event)
             if isinstance(event, TaskSubmitted):
-                self._submitted += 1
-                sequence = self.view.state.last_sequence + self._submitted
-                self._tasks[event.task_id] = task = submitted(event, sequence)
-                self.view.foreseen.note(event, None, task)
-                self._size_bytes += spec_bytes(event.spec)
+                self.submit(event)
             else:
+                self._events.append(event)
                 self._size_bytes += _NOTED_BYTES + weight_bytes(event)
+
+    def submit(self, event: TaskSubmitted) -> Task:
+        """Let a task be submitted; its record."""
+        view = self.view
+        self._events.append(event)
+        self._submitted += 1
+        self._tasks[event.task_id] = task = submitted(event, view.state.last_sequence + self._submitted)
+        view.foreseen.note(event, None, task)
+        self._size_bytes += spec_bytes(event.spec)
+        return task
 
     def mark(self) -> Mark:
         """Where it stands now, for `undo`."""

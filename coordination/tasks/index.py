@@ -48,10 +48,11 @@ class Index:
                 self._close(before)
             return
         if before is None:
-            self.open_bytes += after.spec.size_bytes
+            size_bytes = after.spec.size_bytes
+            self.open_bytes += size_bytes
             wanted = after.spec.queue, after.spec.requirement
             self.requirements[wanted] = self.requirements.get(wanted, 0) + 1
-            self.shares.open(after)
+            self.shares.open(after, size_bytes)
         due = due_ms(after)
         if due is not None:
             self.deadlines.put(after.task_id, (due, after.sequence))
@@ -98,14 +99,16 @@ class Index:
         return first[0][0] if first is not None else None
 
     def _close(self, task: Task) -> None:
-        self.open_bytes -= task.spec.size_bytes
-        self.shares.close(task)
+        size_bytes = task.spec.size_bytes
+        self.open_bytes -= size_bytes
+        self.shares.close(task, size_bytes)
         self.deadlines.drop(task.task_id)
         wanted = task.spec.queue, task.spec.requirement
-        if self.requirements[wanted] == 1:
-            del self.requirements[wanted]
+        left = self.requirements[wanted] - 1
+        if left:
+            self.requirements[wanted] = left
         else:
-            self.requirements[wanted] -= 1
+            del self.requirements[wanted]
 
     def _hand_over(
         self, before: Task | None, held_before: Holder | None, after: Task | None, held_after: Holder | None

@@ -349,8 +349,9 @@ class TasksModel:
         them do not make the end of every task slow.
         """
         view, finished = self.view, self.view.state.finished
+        index, most, most_bytes = view.index, view.policy.max_finished_tasks, view.policy.max_finished_bytes
         kept = 0
-        while kept < _MAX_KEPT_LOOKED_AT and self._has_too_many():
+        while kept < _MAX_KEPT_LOOKED_AT and (len(finished) > most or index.finished_bytes > most_bytes):
             task_id = next(iter(finished))
             if task_id == newest:
                 return
@@ -360,13 +361,6 @@ class TasksModel:
             else:
                 self._forget(finished.pop(task_id))
 
-    def _has_too_many(self) -> bool:
-        view = self.view
-        return (
-            len(view.state.finished) > view.policy.max_finished_tasks
-            or view.index.finished_bytes > view.policy.max_finished_bytes
-        )
-
     def _forget(self, task: Task) -> None:
         """Take a finished task, which is not in the state any more, out of all that follows from it."""
         self.view.index.finished_bytes -= task.size_bytes
@@ -374,7 +368,8 @@ class TasksModel:
 
     def _let_go(self, task: Task) -> None:
         state = self.view.state
-        self.view.families.forget(task)
+        if task.spec.parent:
+            self.view.families.forget(task)
         if task.spec.idempotency_key:
             key = submitting.key_of(task.submitter, task.spec.idempotency_key)
             if state.idempotency_keys.get(key) == task.task_id:

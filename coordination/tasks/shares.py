@@ -51,19 +51,21 @@ class Shares:
         """What `submitter` has; not to be changed."""
         return self._of.get(submitter, _NOTHING)
 
-    def open(self, task: Task) -> None:
-        """A task is open now."""
+    def open(self, task: Task, size_bytes: int) -> None:
+        """A task, of which `size_bytes` count, is open now."""
         share = self._share(task)
         share.open_tasks += 1
-        share.open_bytes += task.spec.size_bytes
-        share.open_keys += task.spec.idempotency_key != ""
+        share.open_bytes += size_bytes
+        if task.spec.idempotency_key:
+            share.open_keys += 1
 
-    def close(self, task: Task) -> None:
-        """A task is open no longer."""
+    def close(self, task: Task, size_bytes: int) -> None:
+        """A task, of which `size_bytes` counted, is open no longer."""
         share = self._share(task)
         share.open_tasks -= 1
-        share.open_bytes -= task.spec.size_bytes
-        share.open_keys -= task.spec.idempotency_key != ""
+        share.open_bytes -= size_bytes
+        if task.spec.idempotency_key:
+            share.open_keys -= 1
         self._tidy(task, share)
 
     def bury(self, task: Task) -> None:

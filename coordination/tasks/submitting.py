@@ -148,9 +148,7 @@ def begin(draft: Draft, command: SubmitTask, event: TaskSubmitted, batch: Batch 
     """
     if event.spec.parent:
         relations.take_offer(draft, command)
-    draft.note(event)
-    task = draft.task(event.task_id)
-    assert task is not None, "it was just submitted"
+    task = draft.submit(event)
     if event.spec.after:
         verdict = relations.beginning(draft.view, command, draft.now_ms, batch).verdict
         if verdict is not None:
