@@ -256,16 +256,19 @@ class Lanes:
             self._leave_level(queue, waiting.key, emptied)
         if not line:
             del queue.lines[line.key]
-        queue.by_key[waiting.key] -= 1
-        if not queue.by_key[waiting.key]:
-            del queue.by_key[waiting.key]
-        if not queue.by_key:
+        by_key = queue.by_key
+        left = by_key[waiting.key] - 1
+        if left:
+            by_key[waiting.key] = left
+        else:
+            del by_key[waiting.key]
+        if not by_key:
             del self.queues[queue.name]
         elif is_served:
-            is_alone = len(queue.by_key) == 1 and waiting.key in queue.by_key
+            is_alone = left > 0 and len(by_key) == 1
             floor = None if is_alone else self._floor(queue, line.key)
             fairness.charge(self._state.allocation, task.spec, floor)
-        fairness.forget(self._state.allocation, queue.name, queue.by_key)
+        fairness.forget(self._state.allocation, queue.name, by_key)
         if len(self._lifts) > max(_MIN_HEAP_COUNT, 2 * len(self._places)):
             self._lifts = [each for each in self._lifts if each[2].level >= 0]
             heapq.heapify(self._lifts)
