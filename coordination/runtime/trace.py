@@ -54,8 +54,11 @@ class TraceContext:
     @classmethod
     def below(cls, header: str, entropy: Entropy) -> Self:
         """See `continued`."""
-        trace = cls("", "")
-        trace._parent = header
+        if _USUAL.fullmatch(header):
+            trace = cls(header[3:35], "", is_sampled=header[-1] in _ODD)
+        else:
+            trace = cls("", "")
+            trace._parent = header
         trace._entropy = entropy
         return trace
 
@@ -80,14 +83,9 @@ class TraceContext:
         """See of which trace it is; threads that ask at the same time get the same."""
         with _OPEN:
             if not self._trace_id:
-                header = self._parent
-                if _USUAL.fullmatch(header):
-                    self._is_sampled = header[-1] in _ODD
-                    self._trace_id = header[3:35]
-                else:
-                    parent = TraceContext.parse(header) or TraceContext.begin(self._entropy)
-                    self._is_sampled = parent.is_sampled
-                    self._trace_id = parent.trace_id
+                parent = TraceContext.parse(self._parent) or TraceContext.begin(self._entropy)
+                self._is_sampled = parent.is_sampled
+                self._trace_id = parent.trace_id
             return self._trace_id
 
     def _draw(self) -> str:
@@ -163,7 +161,7 @@ def header_of_command(command_id: str, *, is_drawn: bool) -> str:
 def continued(header: str, entropy: Entropy) -> TraceContext:
     """The span of work that was asked for under `header`: of its trace, or of a new one if there is none.
 
-    The header is read, and an id drawn, when somebody asks for it: most work calls nobody.
+    An id is drawn, and a header that is not as usual read, when somebody asks for it: most work calls nobody.
     """
     return TraceContext.below(header, entropy)
 
