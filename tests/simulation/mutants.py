@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from coordination.runtime.appending import Append
@@ -72,6 +73,9 @@ class ForgetfulBus:
         self, subject: str, payload: bytes, *, timeout_s: float, headers: Mapping[str, str] | None = None
     ) -> Delivery:
         return await self._bus.request(subject, payload, timeout_s=timeout_s, headers=headers)
+
+    def together(self) -> AbstractContextManager[None]:
+        return self._bus.together()
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Subscription:
         async def forget(delivery: Delivery) -> None:
