@@ -124,7 +124,6 @@ def _conclave(name: str, *, eager: bool) -> Variant:
         worker=("-m", "benchmarks.peers.with_conclave", "worker{copy}"),
         is_per_worker=True,
         settings={
-            "loop": "asyncio",
             "eager": eager,
             "max_tasks": 256,
             "submit_batch": 256,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from conclave import log
+from conclave import log, loops
 from conclave.garbage import collecting_rarely
 from coordination.runtime.errors import ConclaveError
 
@@ -30,7 +30,7 @@ def serve(taking_part: Callable[[], Coroutine[Any, Any, None]], *, agent: str) -
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         with contextlib.suppress(KeyboardInterrupt), collecting_rarely():
-            asyncio.run(_until_signalled(taking_part))
+            loops.run(_until_signalled(taking_part))
     except ConclaveError as error:
         raise SystemExit(f"{agent}: {error}") from None
     finally:

@@ -78,7 +78,11 @@ def refuse_together(one: str, other: str, *, both: bool) -> None:
 
 
 def run(
-    work: Coroutine[Any, Any, T], *, input_errors: tuple[type[Exception], ...] = (), quiet: bool = False
+    work: Coroutine[Any, Any, T],
+    *,
+    input_errors: tuple[type[Exception], ...] = (),
+    quiet: bool = False,
+    serves: bool = False,
 ) -> T:
     """Run `work` to its end; expected errors become one line and an exit status.
 
@@ -86,14 +90,15 @@ def run(
         work: What the command does.
         input_errors: Further errors that mean bad input.
         quiet: Leave warnings out of the log, unless ``--verbose`` was given.
+        serves: It lasts, and what it does must be fast: on the event loop of `conclave.loops`.
     """
-    from conclave import log  # noqa: PLC0415 - not for --help
+    from conclave import log, loops  # noqa: PLC0415 - not for --help
 
     log.configure(verbose=bool(click.get_current_context().find_object(bool)), quiet=quiet)
     expected: tuple[type[Exception], ...] = (ConclaveError, *input_errors)
     caught: tuple[type[BaseException], ...] = (*expected, BaseExceptionGroup)
     try:
-        return asyncio.run(work)
+        return loops.run(work) if serves else asyncio.run(work)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except caught as raised:

@@ -77,4 +77,4 @@ def serve_command(
             replicas=replicas,
         )
 
-    run(work())
+    run(work(), serves=True)

@@ -86,7 +86,7 @@ def up_command(
         credentials=credentials,
         insecure=insecure,
     )
-    run(work)
+    run(work, serves=True)
 
 
 def _ready(url: str, deployment: Deployment, *, store: Path | None, insecure: bool) -> dict[str, object]:
