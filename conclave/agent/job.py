@@ -266,6 +266,7 @@ class Job:
         payload = offer.payload
         if offer.payload_reference is not None:
             payload = await fetched(self._duty.session.artifacts, offer.payload_reference)
+            self._require_wanted()  # a thread that begins now would never hear that it is not
         with contained():  # its types may have validators and serializers of its author's
             arguments = chosen.binding.arguments(payload, self._context() if chosen.takes_context else None)
             self._has_begun = True

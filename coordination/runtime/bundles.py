@@ -7,6 +7,7 @@ has said with its last request that it takes that (header ``Conclave-Bundles``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
 from typing import Final
 
@@ -27,7 +28,8 @@ class BundleTakers:
 
     def __init__(self, most: int = MAX_BUNDLE_TAKERS) -> None:
         self._most = most
-        self._agents: dict[str, None] = {}
+        self._agents: dict[str, float] = {}
+        """By agent, in order, when it said so last."""
 
     def __len__(self) -> int:
         return len(self._agents)
@@ -35,15 +37,20 @@ class BundleTakers:
     def __contains__(self, agent: object) -> bool:
         return agent in self._agents
 
-    def note(self, agent: str, takes: bool) -> None:  # noqa: FBT001 - a fact, not a switch
-        """What a request of `agent` says; the one that was added first makes room."""
+    def note(self, agent: str, takes: bool, now_s: float = math.inf) -> None:  # noqa: FBT001 - a fact, not a switch
+        """What a request of `agent` says; the one that said so longest ago makes room."""
         agents = self._agents
-        if not takes:
-            agents.pop(agent, None)
-        elif agent not in agents:
+        agents.pop(agent, None)
+        if takes:
             if len(agents) >= self._most:
                 del agents[next(iter(agents))]
-            agents[agent] = None
+            agents[agent] = now_s
+
+    def forget(self, before_s: float) -> None:
+        """Forget who has not said so since: another program may go by its name now, which only listens."""
+        agents = self._agents
+        while agents and agents[first := next(iter(agents))] < before_s:
+            del agents[first]
 
     def clear(self) -> None:
         """Forget everybody: others may have heard what they say since."""

@@ -100,6 +100,9 @@ MAX_BUNDLE_BYTES: Final = 128 * 1024
 """Payload of a message with several pushes (``max_payload`` is 1 MiB); a larger push goes alone, as it did.
 So what is lost with one message, or waits behind it, is not much more than with the largest single push."""
 
+BUNDLE_TAKER_S: Final = 60.0
+"""How long it is believed that an agent takes bundles, after the last request that said so."""
+
 MAX_BUNDLE_TAKERS: Final = 65_536
 """Agents known to take bundles: three times as many as may be registered. Whoever is forgotten gets each push
 alone until its next request."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from coordination.runtime.bundles import Bundle, BundleTakers, bundled
 from coordination.runtime.bus import Bus
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.failures import log_failure
+from coordination.runtime.limits import BUNDLE_TAKER_S
 from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
@@ -43,6 +45,7 @@ class Outbox:
         """
         given: Sequence[Push | Notice | Bundle] = messages
         if len(messages) > 1 and self.takers:
+            self.takers.forget(asyncio.get_running_loop().time() - BUNDLE_TAKER_S)
             given = bundled(messages, kinds=self._kinds, takers=self.takers)
         written: list[tuple[str, bytes]] = []
         for message in given:

@@ -100,8 +100,8 @@ class Questions:
         self._silence()
         now_s = asyncio.get_running_loop().time()
         self.end(_too_late, only=lambda each: each.deadline_s <= now_s)
-        if self._asked and self._limit is None:
-            first_s = min(each.deadline_s for each in self._asked.values())
+        first_s = min((each.deadline_s for each in self._asked.values()), default=math.inf)
+        if first_s < self._limit_s:  # whoever heard that it was too late may have asked anew
             self._ring_at(max(first_s, now_s + _LIMIT_STEP_S))
 
 

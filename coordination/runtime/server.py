@@ -202,7 +202,8 @@ class Server:
         try:
             check_envelope(request.delivery, request.address, is_own_inbox=request.has_own_inbox)
             if self._takers is not None:
-                self._takers.note(request.caller, HEADER_BUNDLES in request.delivery.headers)
+                takes = HEADER_BUNDLES in request.delivery.headers
+                self._takers.note(request.caller, takes, request.started_s)
             served = self._endpoints.get(request.verb)
             if served is None:
                 known = ", ".join(sorted(self._endpoints))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 
 from coordination.tasks import wire
 
@@ -55,6 +56,13 @@ class Expectations:
         """What is held of a task, if anything is."""
         link = self._links.get(task_id)
         return None if link is None else link()
+
+    def doubt(self, task_ids: Iterable[str] | None = None) -> None:
+        """The service may have said how these ended, or any, without being heard."""
+        for task_id in tuple(self._links) if task_ids is None else task_ids:
+            expected = self.get(task_id)
+            if expected is not None:
+                expected.is_announced = False
 
     def expect(self, task_id: str) -> Expected:
         """The end of a task: the same for everybody who expects it at one time."""

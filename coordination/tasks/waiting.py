@@ -143,6 +143,9 @@ class Waiting:
         if kept is not None:
             self._kept_bytes -= kept[1]
             return kept[0]
+        expected = self.expected.get(task_id)
+        if expected is not None and expected.result is not None and expected.result.state == "completed":
+            return expected.result  # that end is for ever
         future: _Single = loop.create_future()
         wait = self._join(task_id, future, ask_at_s)
         self._ask_by(wait.ask_at_s)
@@ -157,6 +160,7 @@ class Waiting:
             if noticing is not None:
                 await _end(noticing)
         if result is None:
+            self.expected.doubt([task_id])
             raise _not_ended(task_id, timeout_s)
         return result
 
@@ -173,6 +177,7 @@ class Waiting:
         Returns:
             False if it took too long.
         """
+        expected = tuple(expected)
         try:
             async with asyncio.timeout(timeout_s):
                 is_late = not self.is_listening
@@ -196,6 +201,7 @@ class Waiting:
                     for noticing in ended:
                         await _end(noticing)
         except TimeoutError:
+            self.expected.doubt(each.task_id for each in expected)
             return False
         return True
 
@@ -327,6 +333,7 @@ class Waiting:
 
     def _ask_now(self) -> None:
         """What was said while the connection was lost is missing."""
+        self.expected.doubt()
         for wait in self._waits.values():
             wait.ask_at_s = 0.0
         self._ask_by(0.0)

@@ -102,15 +102,23 @@ def test_what_the_last_request_of_an_agent_says_counts() -> None:
     takers.note("ada", takes=False)
     assert "ada" not in takers
     takers.note("bob", takes=True)
+    takers.note("eve", takes=True, now_s=10.0)
+    takers.forget(10.0)
+    assert "eve" in takers, "at that very moment it said so"
+    takers.forget(10.1)
+    assert ("bob" in takers, "eve" in takers) == (True, True), "only the first ones are looked at"
+    takers.note("bob", takes=True, now_s=11.0)
+    takers.forget(10.1)
+    assert ("bob" in takers, "eve" in takers) == (True, False)
     takers.clear()
     assert len(takers) == 0
 
 
-def test_whoever_was_added_first_is_forgotten_first() -> None:
+def test_whoever_said_so_longest_ago_is_forgotten_first() -> None:
     takers = BundleTakers(most=2)
     for agent in ("ada", "bob", "ada", "eve"):
         takers.note(agent, takes=True)
-    assert [agent in takers for agent in ("ada", "bob", "eve")] == [False, True, True]
+    assert [agent in takers for agent in ("ada", "bob", "eve")] == [True, False, True]
 
 
 @pytest.mark.parametrize(

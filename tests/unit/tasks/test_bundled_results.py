@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from conclave import Session
+from coordination.runtime.errors import UnavailableError
 from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.tasks import waiting as waiting_module
 from coordination.tasks.client import TasksClient
@@ -74,3 +75,34 @@ async def test_what_came_before_anybody_waited_is_kept_within_bounds(monkeypatch
     await submitter.push(json.dumps([result("last", result={"text": "x" * 2_000})]).encode())
     await wait_until(lambda: "last" in kept)
     assert list(kept) == [*(f"small{n}" for n in range(5)), "last"], "the large one is the oldest, and goes"
+
+
+async def test_a_result_that_somebody_holds_is_there_at_once() -> None:
+    submitter = Submitter()
+    await submitter.tasks.listen()
+    held = submitter.tasks.expected("t1")
+    await submitter.push(json.dumps(result("t1")).encode())
+    await wait_until(lambda: held.result is not None)
+    assert await submitter.tasks.result("t1", timeout_s=0) is held.result
+
+
+async def test_a_task_whose_end_was_not_heard_in_time_is_not_trusted_to_be_announced() -> None:
+    submitter = Submitter()
+    await submitter.tasks.listen()
+    held = submitter.tasks.expected("t1")
+    held.is_announced = True
+    with pytest.raises(UnavailableError):
+        await submitter.tasks.result("t1", timeout_s=0.001)
+    assert not held.is_announced
+    held.is_announced = True
+    assert not await submitter.tasks._waiting.crowd([held], timeout_s=0.001, is_patient=True)
+    assert not held.is_announced
+
+
+async def test_what_is_held_when_the_connection_was_lost_is_asked_for_soon() -> None:
+    submitter = Submitter()
+    await submitter.tasks.listen()
+    held = submitter.tasks.expected("t1")
+    held.is_announced = True
+    submitter.tasks._waiting._ask_now()
+    assert not held.is_announced
