@@ -75,7 +75,10 @@ def test_validate_prints_json_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["validate", "generate", "explain", "draw", "import"])
-def test_a_file_that_is_not_there_is_one_line_and_status_2(command: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_one_line_and_status_2(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where we are there may be an `out`
     done = run(command, tmp_path / "none.yaml")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == f"conclave: {tmp_path / 'none.yaml'}: does not exist; check the path\n"
