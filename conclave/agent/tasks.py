@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, Protocol
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
 
 from conclave.agent.alarms import Alarms
 from conclave.agent.bidding import Bids
@@ -22,6 +21,7 @@ from conclave.agent.reporting import Reports
 from conclave.agent.taskhandler import BidHandler, TaskHandler
 from coordination.registry.wire import Capability
 from coordination.requirements import RequirementSyntaxError, parse
+from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import RejectedError, UsageError
 from coordination.runtime.logs import get_logger
@@ -192,20 +192,17 @@ class Offers:
 
     def _offers_in(self, payload: bytes) -> Sequence[TaskOffer]:
         """The offers of one push; what is none is passed over, and the others are none the worse for it."""
-        is_array = payload.startswith(b"[")
         try:
-            found: Sequence[TaskOffer] = _read_offers(payload) if is_array else (_read_offer(payload),)
+            return _read_offers(payload) if payload.startswith(b"[") else (_read_offer(payload),)
         except ValidationError:
-            parts = _parts(payload) if is_array else (payload,)
-        else:
-            return found
-        offers = []
-        for part in parts:
+            return list(self._offers_among(payload))
+
+    def _offers_among(self, payload: bytes) -> Iterator[TaskOffer]:
+        for body in bodies_of(payload):
             try:
-                offers.append(_read_offer(part))
+                yield _read_offer(body)
             except ValidationError:
                 _log.warning("push ignored", agent=self._duty.agent, reason="not a task offer")
-        return offers
 
     def _end(self, job: Job) -> None:
         key = (job.offer.task_id, job.offer.fencing_token)
@@ -268,14 +265,6 @@ class Offers:
     def _stop(self) -> None:
         for job in tuple(self._jobs.values()):
             job.stop()
-
-
-def _parts(array: bytes) -> list[bytes]:
-    """The parts of a JSON array; of what is none, the whole."""
-    try:
-        return [to_json(each) for each in from_json(array)]
-    except ValueError:
-        return [array]
 
 
 def _named(asked: Asked) -> frozenset[str]:

@@ -24,8 +24,6 @@ _WAYS_OUT: Final = {
     "datetime": "write text: its isoformat()",
     "date": "write text: its isoformat()",
 }
-
-
 _MAX_GLANCED: Final = 16
 _MAX_GLANCED_CHARS: Final = 256
 """A character has at most six bytes in JSON, and a number 4300 digits: all in all it is below 128 KiB."""

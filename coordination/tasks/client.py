@@ -87,11 +87,6 @@ class TasksClient(Operating):
         body = plain_submission(requirement, payload, task_id)
         return self._caller.command("tasks", "submit", body, wire.SubmitReply)
 
-    async def submit_request(self, body: wire.SubmitRequest) -> wire.SubmitReply:
-        """As `submit`, of a request that was made before."""
-        self._waiting.forget(body.task_id)
-        return await self._command("submit", body, wire.SubmitReply)
-
     async def submit_many(
         self, tasks: Iterable[wire.SubmitRequest | Mapping[str, Any]]
     ) -> tuple[wire.SubmitReply | wire.RefusedReply, ...]:

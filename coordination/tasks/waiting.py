@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
+from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery, Subscription
 from coordination.runtime.client import Caller
 from coordination.runtime.errors import ConclaveError, RejectedError, UnavailableError
@@ -299,13 +299,9 @@ class Waiting:
 
     def _results_among(self, payload: bytes) -> Iterator[wire.TaskResult]:
         """Those parts of a push that are results."""
-        try:
-            found = from_json(payload)
-        except ValueError:
-            found = None
-        for each in found if isinstance(found, list) else [found]:
+        for body in bodies_of(payload):
             try:
-                yield wire.TaskResult.model_validate(each)
+                yield _read_one(body)
             except ValidationError:
                 _log.warning("push ignored", agent=self._caller.agent, reason="not a result")
 
