@@ -57,7 +57,7 @@ async def consider(offer: Offer, context: MessageContext) -> None:
 
 
 @buyer.message("inform")
-def receive(what: str) -> None:
+async def receive(what: str) -> None:
     print(what)
     delivered.set()
 

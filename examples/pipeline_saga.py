@@ -20,7 +20,7 @@ def book(what: str, city: str) -> str:
 
 
 @agency.task("unbook")
-def unbook(payload: dict, result: dict, compensation: dict) -> None:
+async def unbook(payload: dict, result: dict, compensation: dict) -> None:
     booked.remove(payload["what"])
     print(f"undone: {result['result']} ({compensation['why']})")
 

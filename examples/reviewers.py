@@ -25,7 +25,7 @@ def reviewer(name: str) -> Agent:
         return Ballot("against", fault) if fault else Ballot("for", "fine")
 
     @agent.decision
-    def hear(decision: Decision) -> None:
+    async def hear(decision: Decision) -> None:
         if name == "style":  # one of them tells
             print(f"the reviewers hear: {decision.status}")
 
