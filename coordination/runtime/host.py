@@ -17,7 +17,6 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -26,8 +25,9 @@ from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Alarm, Clock
 from coordination.runtime.concurrency import Turns
 from coordination.runtime.deciding import decided
+from coordination.runtime.departures import Deliver, Departures, Prepare, Together
 from coordination.runtime.errors import ClosedError, CompactedError, NotLeaderError, UnavailableError
-from coordination.runtime.flight import Deliver, Flight, Prepare
+from coordination.runtime.flight import Flight
 from coordination.runtime.journal import Journal
 from coordination.runtime.lease import Lease
 from coordination.runtime.limits import MAX_BATCH_COMMANDS, MAX_BATCH_TICKS
@@ -68,7 +68,7 @@ class Host(Generic[M]):
         clock: Clock,
         deliver: Deliver,
         prepare: Prepare = tuple,
-        together: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        together: Together = contextlib.nullcontext,
         entropy: random.Random | None = None,
         lease: Lease | None = None,
         snapshots: SnapshotPolicy | None = None,
@@ -84,9 +84,7 @@ class Host(Generic[M]):
         self._make_model = make_model
         self._journal = journal
         self._clock = clock
-        self._deliver = deliver
-        self._prepare = prepare
-        self._together = together
+        self._departures = Departures(name, deliver=deliver, prepare=prepare, together=together)
         self._entropy = entropy or random.SystemRandom()
         self._lease = lease or Lease()
         self._snapshots = Snapshots(name, journal, snapshots or SnapshotPolicy())
@@ -374,8 +372,7 @@ class Host(Generic[M]):
         renews = (now_s - self._sent_s) * 1000 >= self._lease.renew_ms
         if batch.events or renews or (has_query and not self._holds_lease()):
             self._send(flight)
-        if batch.messages:
-            flight.messages = self._prepare(batch.messages)
+        self._departures.prepare(flight)
         flight.is_open = False
         if self._flights[0].is_durable:
             await self._release_durable()
@@ -402,8 +399,7 @@ class Host(Generic[M]):
         """Answer the queries at the head of the queue: all that they see is durable."""
         self._gather(flight := Flight(self._state.begin_batch(now_ms), now_s), queries_only=True)
         self._flights.pop()
-        with self._together():
-            await flight.release(self._deliver, self.name)
+        await self._departures.release(flight)
 
     def _gather(self, flight: Flight, *, queries_only: bool = False) -> bool:
         """Decide requests from the queue; whether there was a query among them."""
@@ -436,7 +432,7 @@ class Host(Generic[M]):
         payload = self._state.seal(flight.batch)
         self._snapshots.count(payload)
         flight.sent_s = self._sent_s = self._clock.monotonic_s()
-        with self._together():
+        with self._departures.together():
             flight.append = self._journal.send(
                 payload,
                 expected=self._state.sequence - 1,
@@ -465,8 +461,7 @@ class Host(Generic[M]):
                 self._confirmed_s = flight.sent_s
                 self._was_deaf |= not self._holds_lease()
             self._flights.popleft()
-            with self._together():
-                await flight.release(self._deliver, self.name)
+            await self._departures.release(flight)
 
     async def _resign(self) -> None:
         """Say in the journal that we leave, so that the next leader need not wait for the lease."""

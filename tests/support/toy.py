@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Clock
-from coordination.runtime.flight import Deliver
+from coordination.runtime.departures import Deliver
 from coordination.runtime.host import Host
 from coordination.runtime.journal import Journal
 from coordination.runtime.memory_store import MemoryStore, MemoryStream
