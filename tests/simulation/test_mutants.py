@@ -12,7 +12,7 @@ from tests.simulation.tasks_scenario import TasksScenario
 from tests.simulation.votes_scenario import VotesScenario
 
 MAX_SEEDS = 200
-MAX_VOTES_SEEDS = 80
+MAX_VOTES_SEEDS = 40
 MAX_TASKS_SEEDS = 40
 SIGNS = {
     "replies before the append": "acknowledged, and is not in the journal",

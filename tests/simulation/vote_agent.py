@@ -238,7 +238,9 @@ class VoteAgent:
         """Repeat a vote of one's own: the same command, or the same bytes in a new one."""
         former = [each for each in self._seen.attempts if each.body and each.voter == self.name]
         if former:
-            attempt = replace(self._entropy.choice(former[-4:]), reply=None, refusal=None)
+            # Where the vote still goes on; elsewhere both would be refused for another reason.
+            open_now = [each for each in former if each.body and each.body.proposal_id in self._seen.open]
+            attempt = replace(self._entropy.choice((open_now or former)[-4:]), reply=None, refusal=None)
             if self._entropy.random() < 0.5:
                 await self._send(replace(attempt, kind="same command"))
             else:
