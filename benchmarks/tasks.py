@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime as dt
 import json
 import shutil
@@ -19,19 +20,23 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import machine
 from benchmarks.peers import references, report
-from benchmarks.peers.running import SystemFailedError, python_of, running
+from benchmarks.peers.running import Running, SystemFailedError, python_of, running
 from benchmarks.peers.systems import OURS, VARIANTS, Environment, Variant
 
 DEFAULT_SAVE: Final = Path("out/tasks-benchmark")
 _WARM_UP_S: Final = 60.0
 _SETTLE_S: Final = 0.5
-"""Between the throughput and the latency of one system: time to become idle."""
+"""Between the throughput of a system and its being frozen: time to become idle."""
+UNMEASURED: Final = 15
+"""Tasks after each thaw that do not count: the first takes up to seconds (a blocking read has to run out),
+the next ten up to half as long again as later ones."""
 PEERS_CODE: Final = Path(__file__).resolve().parent / "peers"
 _PACKAGES: Final = (
     *("arq", "celery", "dramatiq", "hiredis", "kombu", "nats-py"),
@@ -44,8 +49,41 @@ print(json.dumps({name: names[name] for name in sys.argv[1:] if name in names}))
 """
 
 
-async def measure(variant: Variant, options: report.Options) -> report.Measurement:
-    """One variant in one round, from starting its servers to stopping them.
+@dataclass(slots=True)
+class Contender:
+    """A variant in a round, and what is known of it so far."""
+
+    throughput: report.Throughput
+    system: Running
+    turn_sizes: list[int] = field(default_factory=list)
+    done_ms: list[float] = field(default_factory=list)
+    began_ms: list[float] = field(default_factory=list)
+    failure: str = ""
+
+    async def take_turn(self, tasks: int) -> None:
+        """Run a few tasks, one at a time, on the system that is frozen before and after."""
+        self.system.thaw()
+        try:
+            latency = await self.system.order("latency", tasks=UNMEASURED + tasks)
+        finally:
+            await self.system.freeze()
+        self.turn_sizes.append(tasks)
+        self.done_ms += (round(each, 3) for each in latency["done_ms"][UNMEASURED:])
+        self.began_ms += (round(each, 3) for each in latency["began_ms"][UNMEASURED:])
+
+    def measurement(self) -> report.Measurement:
+        """What came of it in the end."""
+        return report.Measurement(
+            **self.throughput.model_dump(),
+            turn_sizes=tuple(self.turn_sizes),
+            done_ms=tuple(self.done_ms),
+            began_ms=tuple(self.began_ms),
+        )
+
+
+@contextlib.asynccontextmanager
+async def contending(variant: Variant, options: report.Options) -> AsyncIterator[Contender]:
+    """A variant whose throughput is known, frozen; it is stopped at the end of the block.
 
     Raises:
         SystemFailedError: It did not come up, or failed half way.
@@ -58,41 +96,64 @@ async def measure(variant: Variant, options: report.Options) -> report.Measureme
             done = await system.order("throughput", tasks=options.tasks)
             after_s = system.cpu_s()
             await asyncio.sleep(_SETTLE_S)
-            latency = await system.order("latency", tasks=options.latency_tasks)
-    return report.Measurement(
-        variant=variant.key,
-        tasks=options.tasks,
-        cpu_s={role: round(after_s[role] - before_s[role], 2) for role in after_s},
-        done_ms=tuple(round(each, 3) for each in latency["done_ms"]),
-        began_ms=tuple(round(each, 3) for each in latency["began_ms"]),
-        spin_ms=spin_ms,
-        **done,
-    )
+            await system.freeze()
+            throughput = report.Throughput(
+                variant=variant.key,
+                tasks=options.tasks,
+                cpu_s={role: round(after_s[role] - before_s[role], 2) for role in after_s},
+                spin_ms=spin_ms,
+                **done,
+            )
+            yield Contender(throughput, system)
 
 
 async def measure_round(number: int, variants: tuple[Variant, ...], options: report.Options) -> report.Round:
-    """All variants, one after the other; each round begins with another one."""
+    """The throughput of one variant after the other, then their latency in turns.
+
+    Each round begins with another variant.
+    """
     print(f"\nround {number + 1} of {options.rounds}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         seen = await references.measure(Path(folder))
     print("  " + ", ".join(f"{report.REFERENCES[name]} {value:.2f} ms" for name, value in seen.items()))
-    measurements, failures = [], []
+    contenders, failures = [], []
     first = number * len(variants) // max(1, options.rounds)
-    for variant in variants[first:] + variants[:first]:
-        try:
-            measured = await measure(variant, options)
-        except SystemFailedError as error:
-            failures.append(report.Failure(variant=variant.key, reason=str(error)))
-            print(f"  {variant.key}: FAILED, {error}", flush=True)
-            continue
-        measurements.append(measured)
-        p50_ms = report.percentile(measured.done_ms, 0.5)
-        print(
-            f"  {variant.key:<34} {measured.rate:8,.0f}/s   p50 {p50_ms:7.2f} ms   "
-            f"{measured.cpu_s_per_1000:5.2f} CPU s/1,000   loop {measured.spin_ms:5.1f} ms",
-            flush=True,
-        )
-    return report.Round(references=seen, measurements=tuple(measurements), failures=tuple(failures))
+    async with contextlib.AsyncExitStack() as stack:
+        for variant in report.rotated(variants, first):
+            try:
+                contender = await stack.enter_async_context(contending(variant, options))
+            except SystemFailedError as error:
+                failures.append(report.Failure(variant=variant.key, reason=str(error)))
+                print(f"  {variant.key}: FAILED, {error}", flush=True)
+                continue
+            contenders.append(contender)
+            print(f"  {report.throughput_line(contender.throughput)}", flush=True)
+        await measure_latency(contenders, options.latency_tasks)
+        failures += [
+            report.Failure(variant=each.throughput.variant, reason=each.failure)
+            for each in contenders
+            if each.failure
+        ]
+    measurements = tuple(each.measurement() for each in contenders if not each.failure)
+    for each in measurements:
+        print(f"  {report.latency_line(each)}", flush=True)
+    return report.Round(references=seen, measurements=measurements, failures=tuple(failures))
+
+
+async def measure_latency(contenders: Sequence[Contender], tasks: int) -> None:
+    """All in turns, so that a machine that becomes slow is slow for all; those that fail are left out.
+
+    Each turn begins with another one.
+    """
+    for number, share in enumerate(report.turn_sizes(tasks)):
+        for contender in report.rotated(contenders, number):
+            if contender.failure:
+                continue
+            try:
+                await contender.take_turn(share)
+            except SystemFailedError as error:
+                contender.failure = str(error)
+                print(f"  {contender.throughput.variant}: FAILED, {error}", flush=True)
 
 
 async def measure_all(

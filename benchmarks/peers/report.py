@@ -5,13 +5,17 @@ Pure. `Run` is what is saved as JSON.
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+_PERCENTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+_MOST_TURNS: Final = 12
+"""Into how many turns the latency of a round is split, if there are as many tasks."""
 RATE_FACTOR: Final = 3.0
 """How many times the best peer's tasks per second ours must complete."""
 _COLUMNS: Final = (
@@ -27,6 +31,8 @@ REFERENCES: Final = {
 }
 """What is measured beside every round (`benchmarks.peers.references`), and what it is called in tables."""
 Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Item = TypeVar("Item")
 
 
 class _Saved(BaseModel):
@@ -45,11 +51,11 @@ class Setup(_Saved):
     variables: dict[str, str]
 
 
-class Measurement(_Saved):
-    """One variant in one round."""
+class Throughput(_Saved):
+    """One variant in one round: many tasks at once."""
 
     variant: str
-    tasks: Annotated[int, Field(gt=0)]
+    tasks: Count
     submit_s: Positive
     """Until the last task was acknowledged as durable."""
     complete_s: Positive
@@ -58,10 +64,6 @@ class Measurement(_Saved):
     """Worker processes that took part, as far as the results that were read say."""
     cpu_s: dict[str, float]
     """Used while the tasks ran, by role: servers, workers, submitter."""
-    done_ms: tuple[float, ...]
-    """One task at a time: from before it was submitted until its result was in the submitter's hand."""
-    began_ms: tuple[float, ...]
-    """Of the same tasks: from before it was submitted until its handler ran."""
     spin_ms: Positive
     """How long the fixed loop took just before, see `references.spin_ms`."""
 
@@ -76,6 +78,29 @@ class Measurement(_Saved):
         return sum(self.cpu_s.values()) * 1000 / self.tasks
 
 
+class Measurement(Throughput):
+    """One variant in one round: many tasks at once, and one at a time."""
+
+    turn_sizes: tuple[Count, ...]
+    """How many of the tasks one at a time each turn had; turns of one number follow each other closely."""
+    done_ms: tuple[float, ...]
+    """One task at a time: from before it was submitted until its result was in the submitter's hand."""
+    began_ms: tuple[float, ...]
+    """Of the same tasks: from before it was submitted until its handler ran."""
+
+    @model_validator(mode="after")
+    def _has_every_task_of_its_turns(self) -> Measurement:
+        if not sum(self.turn_sizes) == len(self.done_ms) == len(self.began_ms):
+            raise ValueError("turn_sizes, done_ms and began_ms differ in how many tasks there were")
+        return self
+
+    @property
+    def turns_done_p50_ms(self) -> tuple[float, ...]:
+        """The p50 of `done_ms` in each turn."""
+        left = iter(self.done_ms)
+        return tuple(percentile([*itertools.islice(left, size)], 0.5) for size in self.turn_sizes)
+
+
 class Failure(_Saved):
     """A variant that gave up."""
 
@@ -84,7 +109,7 @@ class Failure(_Saved):
 
 
 class Round(_Saved):
-    """All variants, one after the other."""
+    """All variants: many tasks one variant after the other, then one task at a time in turns."""
 
     references: dict[str, float]
     measurements: tuple[Measurement, ...]
@@ -103,7 +128,7 @@ class Options(_Saved):
 class Run(_Saved):
     """Everything of one run; the file is this."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     made_at: str
     """When it ended, ISO 8601 in UTC."""
     machine: dict[str, Any]
@@ -142,6 +167,9 @@ class Verdict(_Saved):
     best_done_p50_ms: float
     """The lowest of any peer."""
     best_latency_peer: str
+    turn_ratio: float | None
+    """Our p50 by that of this peer in the same turn, each by its best variant: the median of all turns. None
+    if they were never in one round."""
 
     @property
     def is_rate_met(self) -> bool:
@@ -158,6 +186,18 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least `share` (above 0, at most 1) of all values do not exceed."""
     assert 0 < share <= 1
     return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def turn_sizes(tasks: int) -> tuple[int, ...]:
+    """How many of so many tasks each turn gets: about the same, and at least one."""
+    turns = min(tasks, _MOST_TURNS)
+    return tuple((tasks + number) // turns for number in range(turns))
+
+
+def rotated(items: Sequence[Item], by: int) -> list[Item]:
+    """The same items in the same order, beginning with another one."""
+    first = by % max(1, len(items))
+    return [*items[first:], *items[:first]]
 
 
 def summarize(run: Run) -> tuple[Summary, ...]:
@@ -198,6 +238,8 @@ def judge(run: Run, *, ours: str) -> Verdict | None:
         return None
     fastest = max(peers, key=lambda each: each.rate)
     quickest = min(peers, key=lambda each: each.done_p50_ms)
+    our_quickest = min(own, key=lambda each: each.done_p50_ms)
+    ratios = _turn_ratios(run, our_quickest.variant, quickest.variant)
     systems = {each.key: each.system for each in run.setups}
     factors = []
     for round_ in run.rounds:
@@ -211,10 +253,35 @@ def judge(run: Run, *, ours: str) -> Verdict | None:
         rate_factor=max(each.rate for each in own) / fastest.rate,
         worst_round_factor=min(factors, default=0.0),
         best_rate_peer=fastest.variant,
-        done_p50_ms=min(each.done_p50_ms for each in own),
+        done_p50_ms=our_quickest.done_p50_ms,
         best_done_p50_ms=quickest.done_p50_ms,
         best_latency_peer=quickest.variant,
+        turn_ratio=statistics.median(ratios) if ratios else None,
     )
+
+
+def _turn_ratios(run: Run, variant: str, other: str) -> list[float]:
+    """The p50 of one variant by that of another, for every turn that both had."""
+    found = []
+    for round_ in run.rounds:
+        turns = {each.variant: each.turns_done_p50_ms for each in round_.measurements}
+        found += [one / two for one, two in zip(turns.get(variant, ()), turns.get(other, ()), strict=False)]
+    return found
+
+
+def throughput_line(seen: Throughput) -> str:
+    """One variant in one round, as soon as this much is known."""
+    return (
+        f"{seen.variant:<34} {seen.rate:8,.0f}/s   {seen.cpu_s_per_1000:5.2f} CPU s/1,000   "
+        f"loop {seen.spin_ms:5.1f} ms"
+    )
+
+
+def latency_line(seen: Measurement) -> str:
+    """The same variant later."""
+    done = "   ".join(f"{name} {percentile(seen.done_ms, share):7.2f} ms" for name, share in _PERCENTILES)
+    turns = seen.turns_done_p50_ms
+    return f"{seen.variant:<34} {done}   p50 of its turns {min(turns):.2f} to {max(turns):.2f} ms"
 
 
 def table(run: Run) -> list[str]:
@@ -252,9 +319,12 @@ def sentences(verdict: Verdict) -> list[str]:
         f"{verdict.rate_factor:.2f}x the tasks per second of the best peer ({verdict.best_rate_peer}), "
         f"{verdict.worst_round_factor:.2f}x in the worst round; at least {RATE_FACTOR:g}x"
     )
+    ratio = verdict.turn_ratio
     latency = (
         f"p50 {verdict.done_p50_ms:.2f} ms, that of the best peer ({verdict.best_latency_peer}) "
-        f"{verdict.best_done_p50_ms:.2f} ms; lower than all"
+        f"{verdict.best_done_p50_ms:.2f} ms; "
+        + (f"{ratio:.2f} of it in the median turn; " if ratio is not None else "")
+        + "lower than all"
     )
     held = ((rate, verdict.is_rate_met), (latency, verdict.is_latency_met))
     return [f"{words}: {'met' if is_met else 'MISSED'}" for words, is_met in held]

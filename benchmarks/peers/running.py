@@ -11,9 +11,10 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -29,6 +30,9 @@ _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 15.0
 _ANSWER_TIMEOUT_S: Final = 620.0
 _POLL_S: Final = 0.02
+_FREEZE_POLL_S: Final = 0.001
+_AT_REST: Final = frozenset("TtZX")
+"""States of a thread in /proc: stopped, traced, or ended."""
 _LINE_BYTES: Final = 2**24
 _LOG_CHARACTERS: Final = 2000
 _REDIS: Final = {
@@ -51,14 +55,27 @@ def python_of(environment: Environment) -> str:
 
 
 class Running:
-    """One system at work."""
+    """One system at work, or frozen."""
 
-    def __init__(self, submitter: asyncio.subprocess.Process, pids: Mapping[str, Sequence[int]]) -> None:
+    def __init__(
+        self, submitter: asyncio.subprocess.Process, pids: Mapping[str, Sequence[int]], folder: Path
+    ) -> None:
         self._submitter = submitter
         self._pids = pids
+        self._folder = folder
 
     async def order(self, what: str, **arguments: Any) -> dict[str, Any]:
-        """Have the submitter do something (see `benchmarks.peers.side`), and return what it measured."""
+        """Have the submitter do something (see `benchmarks.peers.side`), and return what it measured.
+
+        Raises:
+            SystemFailedError: It did not answer, or ended; with the end of the system's logs.
+        """
+        try:
+            return await self._answer(what, arguments)
+        except SystemFailedError as error:
+            raise SystemFailedError(f"{error}\n{_logs(self._folder)}") from error
+
+    async def _answer(self, what: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         assert self._submitter.stdin is not None
         assert self._submitter.stdout is not None
         self._submitter.stdin.write(json.dumps({"do": what, **arguments}).encode() + b"\n")
@@ -76,19 +93,65 @@ class Running:
         """CPU seconds so far of servers, workers and submitter, with all the processes they started."""
         return {role: tree_cpu_s(pids) for role, pids in self._pids.items()}
 
+    async def freeze(self) -> None:
+        """Stop every process of the system where it stands; returns when none of them runs any more."""
+        while moving := [pid for pid, is_stopped in self._processes() if not is_stopped]:
+            _signal_all(moving, signal.SIGSTOP)
+            await asyncio.sleep(_FREEZE_POLL_S)
+
+    def thaw(self) -> None:
+        """Let every process of the system run on, the servers first; nothing happens to those that run."""
+        _signal_all([pid for pid, _ in self._processes()], signal.SIGCONT)
+
+    def _processes(self) -> Iterator[tuple[int, bool]]:
+        """Everything that belongs to the system, as `processes_of` tells it."""
+        for pids in self._pids.values():
+            for pid in pids:
+                yield from processes_of(pid)
+
+
+def processes_of(pid: int) -> Iterator[tuple[int, bool]]:
+    """A process and all its descendants, each with whether it is stopped or has ended.
+
+    Children are looked for after their parent, so that none is missed once all are said to be stopped.
+    """
+    children: list[int] = []
+    is_stopped = True
+    # Threads and processes end while we look.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                state = (thread / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+                is_stopped = is_stopped and state in _AT_REST
+                children += map(int, (thread / "children").read_text(encoding="utf-8").split())
+        yield pid, is_stopped
+        for child in children:
+            yield from processes_of(child)
+
+
+def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
 
 @contextlib.asynccontextmanager
 async def running(variant: Variant, *, workers: int, folder: Path) -> AsyncIterator[Running]:
     """Servers, workers and submitter of `variant` for the length of the block, over the empty `folder`.
 
+    It may be frozen when the block ends.
+
     Raises:
-        SystemFailedError: It did not come up, or failed in the block; with the end of its logs.
+        SystemFailedError: It did not come up; with the end of its logs.
     """
-    try:
-        async with _started(variant, workers=workers, folder=folder) as system:
-            yield system
-    except (SystemFailedError, BrokenPipeError) as error:
-        raise SystemFailedError(f"{error}\n{_logs(folder)}") from error
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            system = await stack.enter_async_context(_started(variant, workers=workers, folder=folder))
+        except SystemFailedError as error:
+            raise SystemFailedError(f"{error}\n{_logs(folder)}") from error
+        # What is frozen does not hear that it is to end.
+        stack.callback(system.thaw)
+        yield system
 
 
 @contextlib.asynccontextmanager
@@ -116,7 +179,7 @@ async def _started(variant: Variant, *, workers: int, folder: Path) -> AsyncIter
         command = [python, "-m", f"benchmarks.peers.{variant.module}"]
         submitter = await stack.enter_async_context(_process(command, environment, log, is_asked=True))
         pids["submitter"].append(submitter.pid)
-        yield Running(submitter, pids)
+        yield Running(submitter, pids, folder)
 
 
 @contextlib.asynccontextmanager

@@ -27,6 +27,7 @@ def measurement(variant: str, *, rate: float, done_ms: float = 2.0, **changes: A
         "complete_s": 1000 / rate,
         "workers": 2,
         "cpu_s": {"servers": 0.5, "workers": 1.0, "submitter": 0.25},
+        "turn_sizes": (3,),
         "done_ms": (done_ms, done_ms, done_ms * 10),
         "began_ms": (done_ms / 2,) * 3,
         "spin_ms": 10.0,
@@ -113,6 +114,64 @@ def test_nothing_is_judged_unless_ours_and_a_peer_were_measured() -> None:
     assert report.judge(run((measurement("A, fast", rate=1),)), ours=OURS) is None
 
 
+def in_turns(variant: str, *turns: tuple[float, ...]) -> report.Measurement:
+    done_ms = tuple(each for turn in turns for each in turn)
+    changes = {"turn_sizes": tuple(map(len, turns)), "done_ms": done_ms, "began_ms": done_ms}
+    return report.Measurement(**{**measurement(variant, rate=1000).model_dump(), **changes})
+
+
+@given(st.integers(1, 1000))
+def test_tasks_are_split_over_turns_that_differ_by_one_at_most(tasks: int) -> None:
+    sizes = report.turn_sizes(tasks)
+    assert sum(sizes) == tasks
+    assert len(sizes) == min(tasks, 12)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_each_turn_begins_with_another_one_and_keeps_the_order() -> None:
+    assert [report.rotated("abc", by) for by in range(4)] == [[*"abc"], [*"bca"], [*"cab"], [*"abc"]]
+    assert report.rotated("", 5) == []
+
+
+def test_a_turn_is_told_by_the_p50_of_its_own_tasks() -> None:
+    seen = in_turns("B, only", (1.0, 2.0, 9.0), (5.0,), (4.0, 3.0))
+    assert seen.turns_done_p50_ms == (2.0, 5.0, 3.0)
+
+
+def test_latency_is_held_against_the_best_peer_turn_by_turn() -> None:
+    """A slow phase of the machine hits one turn of all alike, and counts no more than any other."""
+    seen = run(
+        (
+            in_turns("A, fast", (9.0,), (9.0,)),
+            in_turns("B, only", (2.0,), (80.0,)),
+            in_turns("Ours, x", (1.0,), (60.0,)),
+        ),
+        (in_turns("B, only", (3.0,), (2.0,)), in_turns("Ours, x", (3.0,), (1.2,))),
+        (in_turns("Ours, x", (7.0,), (7.0,)),),
+    )
+    verdict = report.judge(seen, ours=OURS)
+    assert verdict is not None
+    assert verdict.best_latency_peer == "B, only"
+    assert verdict.turn_ratio is not None
+    assert math.isclose(verdict.turn_ratio, (0.6 + 0.75) / 2)
+    assert "; 0.68 of it in the median turn; lower than all: " in report.sentences(verdict)[1]
+
+
+def test_without_a_turn_of_both_there_is_no_ratio() -> None:
+    seen = run((measurement("B, only", rate=1000),), (measurement("Ours, x", rate=4000),))
+    verdict = report.judge(seen, ours=OURS)
+    assert verdict is not None
+    assert verdict.turn_ratio is None
+    assert "turn" not in report.sentences(verdict)[1]
+
+
+def test_a_variant_has_a_line_when_its_throughput_is_known_and_one_after_the_turns() -> None:
+    seen = in_turns("B, only", (1.0, 2.0, 9.0), (5.0,))
+    assert "1,000/s" in report.throughput_line(seen)
+    assert report.latency_line(seen).split()[2:8] == ["p50", "2.00", "ms", "p95", "9.00", "ms"]
+    assert report.latency_line(seen).endswith("p50 of its turns 2.00 to 5.00 ms")
+
+
 def test_the_table_has_a_line_for_each_measured_variant_and_columns_that_stand_under_each_other() -> None:
     seen = run((measurement("A, slow", rate=12345), measurement("Ours, x", rate=1)))
     lines = report.table(seen)
@@ -134,7 +193,16 @@ def test_a_run_comes_back_from_its_file() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"complete_s": 0}, {"submit_s": math.inf}, {"workers": 0}, {"began_ms": (math.nan,)}, {"more": 1}],
+    [
+        {"complete_s": 0},
+        {"submit_s": math.inf},
+        {"workers": 0},
+        {"began_ms": (math.nan,) * 3},
+        {"began_ms": (1.0,)},
+        {"turn_sizes": (2, 2)},
+        {"turn_sizes": (3, 0)},
+        {"more": 1},
+    ],
 )
 def test_what_cannot_have_been_measured_is_not_saved(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
