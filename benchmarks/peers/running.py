@@ -173,20 +173,23 @@ async def _started(variant: Variant, *, workers: int, folder: Path) -> AsyncIter
         for copy in range(workers if variant.is_per_worker else 1):
             command = [python, *variant.command(workers=workers, copy=copy)]
             log = stack.enter_context((folder / f"worker{copy}.log").open("wb"))
-            worker = await stack.enter_async_context(_process(command, environment, log))
+            worker = await stack.enter_async_context(child_process(command, environment, log))
             pids["workers"].append(worker.pid)
         log = stack.enter_context((folder / "submitter.log").open("wb"))
         command = [python, "-m", f"benchmarks.peers.{variant.module}"]
-        submitter = await stack.enter_async_context(_process(command, environment, log, is_asked=True))
+        submitter = await stack.enter_async_context(child_process(command, environment, log, is_asked=True))
         pids["submitter"].append(submitter.pid)
         yield Running(submitter, pids, folder)
 
 
 @contextlib.asynccontextmanager
-async def _process(
+async def child_process(
     command: Sequence[str], environment: Mapping[str, str], log: IO[bytes], *, is_asked: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A program, with pipes to its standard input and output if it `is_asked`; stopped at the end."""
+    """A program, with pipes to its standard input and output if it `is_asked`.
+
+    It is stopped at the end; killed with all its descendants if that takes too long.
+    """
     started = await asyncio.create_subprocess_exec(
         *command,
         cwd=PROJECT,
@@ -205,7 +208,8 @@ async def _process(
                 async with asyncio.timeout(_STOP_TIMEOUT_S):
                     await started.wait()
             except TimeoutError:
-                started.kill()
+                # With its descendants: Taskiq's workers sometimes hang, and would outlive their parent.
+                _signal_all([pid for pid, _ in processes_of(started.pid)], signal.SIGKILL)
                 await started.wait()
 
 
@@ -228,7 +232,7 @@ async def redis_server(folder: Path) -> AsyncIterator[tuple[int, int]]:
     options = {"bind": "127.0.0.1", "port": str(port), "dir": str(store), "daemonize": "no", **_REDIS}
     command = [program, *(word for name, value in options.items() for word in (f"--{name}", value))]
     with (folder / "redis.log").open("wb") as log:
-        async with _process(command, os.environ, log) as server:
+        async with child_process(command, os.environ, log) as server:
             await _until_listening(server, port)
             yield port, server.pid
 
@@ -262,10 +266,10 @@ async def _conclave(folder: Path, workers: int) -> AsyncIterator[tuple[dict[str,
     agents = ("submitter", *(f"worker{copy}" for copy in range(workers)))
     conclave = [sys.executable, "-m", "conclave"]
     with (folder / "conclave.log").open("wb") as log:
-        async with _process([*conclave, "up", "--json", "--store", str(store)], os.environ, log) as up:
+        async with child_process([*conclave, "up", "--json", "--store", str(store)], os.environ, log) as up:
             url = await _until_up(up, folder / "conclave.log")
             add = [*conclave, "agent", "add", "--store", str(store), *agents]
-            async with _process(add, os.environ, log) as adding:
+            async with child_process(add, os.environ, log) as adding:
                 if await adding.wait() != 0:
                     raise SystemFailedError("conclave agent add failed")
             yield {NATS_URL: url, CREDENTIALS: str(store / "credentials")}, up.pid

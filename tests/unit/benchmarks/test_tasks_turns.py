@@ -15,6 +15,7 @@ import pytest
 
 from benchmarks import tasks
 from benchmarks.peers import report
+from benchmarks.peers import running as starting
 from benchmarks.peers.running import Running, SystemFailedError, processes_of
 
 _PARENT = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(flush=True); input()'])"
@@ -73,6 +74,25 @@ async def test_a_submitter_that_ends_fails_its_system_with_the_end_of_the_logs(t
         process.stdin.write(b"\n")
         with pytest.raises(SystemFailedError, match=r"(?s)ended during latency.*submitter\.log.*it was ill"):
             await system.order("latency", tasks=1)
+
+
+async def test_a_program_that_does_not_stop_is_killed_with_its_descendants(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(starting, "_STOP_TIMEOUT_S", 0.05)
+    stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {_PARENT}"
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-c", stubborn]
+        async with starting.child_process(command, os.environ, log, is_asked=True) as process:
+            assert process.stdout is not None
+            await process.stdout.readline()
+            pids = [pid for pid, _ in processes_of(process.pid)]
+            assert len(pids) == 2
+    assert process.returncode == -signal.SIGKILL
+    # A kill takes effect a little later, and whoever adopted the child may not reap it at once.
+    async with asyncio.timeout(5):
+        while not all(is_stopped for pid in pids for _, is_stopped in processes_of(pid)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 class Pretended(Running):
