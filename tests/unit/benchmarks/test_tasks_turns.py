@@ -17,6 +17,7 @@ from benchmarks import tasks
 from benchmarks.peers import report
 from benchmarks.peers import running as starting
 from benchmarks.peers.running import Running, SystemFailedError, processes_of
+from tests.support.waiting import wait_until
 
 _PARENT = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(flush=True); input()'])"
 
@@ -90,9 +91,7 @@ async def test_a_program_that_does_not_stop_is_killed_with_its_descendants(
             assert len(pids) == 2
     assert process.returncode == -signal.SIGKILL
     # A kill takes effect a little later, and whoever adopted the child may not reap it at once.
-    async with asyncio.timeout(5):
-        while not all(is_stopped for pid in pids for _, is_stopped in processes_of(pid)):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await wait_until(lambda: all(is_stopped for pid in pids for _, is_stopped in processes_of(pid)))
 
 
 class Pretended(Running):
