@@ -20,6 +20,7 @@ from typing import Any, Final
 import nats.errors
 
 from coordination.runtime.addresses import without_secrets
+from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.delivery import Delivery, Handler, Listener
 from coordination.runtime.errors import (
@@ -398,13 +399,18 @@ class Connection:
     # Supervising
 
     async def _supervise(self) -> None:
-        while True:
+        # Whoever closes us cancels this, and nats-py may swallow that (`coordination.runtime.concurrency`).
+        while not self.is_closed:
             try:
                 reason = await self._watch(self.client)
                 servers = self._shown_servers()
                 _log.warning("disconnected", agent=self.agent, servers=servers, reason=_describe(reason))
                 await self.client.abandon()
-                self._adopt(await self._reconnect())
+                client = await self._reconnect()
+                if self.is_closed:
+                    await client.abandon()
+                    return
+                self._adopt(client)
                 _log.warning("connected again", agent=self.agent, servers=self._shown_servers())
                 self.reconnections.tell()
             except Exception:  # noqa: BLE001 - there is nobody else to bring the connection back
@@ -446,6 +452,7 @@ class Connection:
         """
         was_refused = False
         for attempt in itertools.count():
+            raise_if_cancelled()
             longest_s = min(_RECONNECT_LAST_S, _RECONNECT_FIRST_S * 2 ** min(attempt, 16))
             await asyncio.sleep(self._entropy.uniform(longest_s / 4, longest_s))
             try:

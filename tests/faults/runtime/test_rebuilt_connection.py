@@ -19,6 +19,7 @@ from coordination.runtime import connection as connection_module
 from coordination.runtime.bus import Delivery, NatsBus
 from coordination.runtime.errors import BufferFullError, ClosedError, UnavailableError
 from coordination.runtime.limits import MAX_OUTBOUND_BYTES
+from coordination.runtime.nats_client import MendedClient
 from tests.support.listening import Ear
 from tests.support.nats_server import RealServer
 from tests.support.waiting import settle, wait_until
@@ -328,6 +329,35 @@ async def test_reconnecting_agents_do_not_come_as_a_herd(monkeypatch: pytest.Mon
     assert max(max(each) for each in delays) <= 2.0
     assert max(each[0] for each in delays) <= 0.1
     assert min(min(each[6:]) for each in delays) >= 0.5
+
+
+@pytest.mark.parametrize("is_let_in", [True, False])
+async def test_closing_ends_though_connecting_anew_swallows_that_it_was_cancelled(
+    own_server: RealServer, monkeypatch: pytest.MonkeyPatch, *, is_let_in: bool
+) -> None:
+    """As nats-py does, if it is cancelled in the very turn in which the server answers."""
+    connection = connection_module.Connection(
+        [own_server.url], agent="ada", credentials=None, entropy=Random(1)
+    )
+    await connection.open()
+    connect, connecting, made = connection._connect, asyncio.Event(), list[MendedClient]()
+
+    async def stubborn() -> MendedClient:
+        connecting.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if not is_let_in:
+            raise UnavailableError("away")
+        made.append(await connect())
+        return made[-1]
+
+    monkeypatch.setattr(connection, "_connect", stubborn)
+    connection.client.lose(OSError("lost"))
+    await connecting.wait()
+    async with asyncio.timeout(10):
+        await connection.close()
+    assert all(client.is_closed for client in made)
+    assert len(made) == is_let_in
 
 
 async def test_a_lost_server_is_replaced_by_another_one_of_the_list(
