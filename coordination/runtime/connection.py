@@ -406,17 +406,19 @@ class Connection:
                 servers = self._shown_servers()
                 _log.warning("disconnected", agent=self.agent, servers=servers, reason=_describe(reason))
                 await self.client.abandon()
-                client = await self._reconnect()
-                if self.is_closed:
-                    await client.abandon()
-                    return
-                self._adopt(client)
-                _log.warning("connected again", agent=self.agent, servers=self._shown_servers())
-                self.reconnections.tell()
+                await self._come_back(await self._reconnect())
             except Exception:  # noqa: BLE001 - there is nobody else to bring the connection back
                 log_failure(_log, "supervising the connection failed", agent=self.agent)
                 self.client.lose(DeafError("the connection is in an unknown state"))
                 await asyncio.sleep(_RECONNECT_LAST_S)
+
+    async def _come_back(self, client: MendedClient) -> None:
+        if self.is_closed:
+            await client.abandon()
+            return
+        self._adopt(client)
+        _log.warning("connected again", agent=self.agent, servers=self._shown_servers())
+        self.reconnections.tell()
 
     async def _watch(self, client: MendedClient) -> Exception:
         """Return why `client` is of no use any more; declares it lost when it is deaf."""
