@@ -69,7 +69,7 @@ class Session:
             subjects=self.subjects,
             patience_s=patience_s,
             entropy=self.entropy,
-            takes_bundles=True,
+            takes_every_form=True,
         )
         """To call services that have no client here."""
         self.signer: Signer = CredentialsSigner(

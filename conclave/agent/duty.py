@@ -74,13 +74,11 @@ class Duty:
 
     async def subscribe(self, kind: str, handler: DeliveryHandler, *, until_end: bool = False) -> None:
         """Hear pushes of `kind` until the agent stops, or with `until_end` until nothing runs any more."""
-        subject = self.session.subjects.inbox(self.agent, kind)
-        self.keep(await self.session.bus.subscribe(subject, handler), until_end=until_end)
+        self.keep(await self.session.caller.inbox.subscribe(kind, handler), until_end=until_end)
 
     async def listen(self, kind: str, listener: Listener) -> None:
         """Note pushes of `kind` as they arrive, until nothing runs any more; see `Bus.listen`."""
-        subject = self.session.subjects.inbox(self.agent, kind)
-        self.keep(await self.session.bus.listen(subject, listener), until_end=True)
+        self.keep(await self.session.caller.inbox.listen(kind, listener), until_end=True)
 
     def keep(self, subscription: Subscription, *, until_end: bool = False) -> None:
         """Own a subscription until the agent stops, or with `until_end` until nothing runs any more."""

@@ -16,7 +16,7 @@ from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import UsageError
 from coordination.runtime.names import require_id
-from coordination.tasks.wire import BUNDLED_KINDS
+from coordination.tasks.wire import COMPACT_KINDS
 
 _DECORATED: Final = ("task", "message", "proposal", "decision", "prompt")
 """Kinds that have decorators of their own."""
@@ -85,7 +85,7 @@ class Pushes(Part):
 
         async def receive(delivery: Delivery) -> None:
             kind, payload = delivery.subject.rpartition(".")[2], delivery.payload
-            for body in bodies_of(payload) if kind in BUNDLED_KINDS else (payload,):
+            for body in bodies_of(payload) if kind in COMPACT_KINDS else (payload,):
                 await lanes.put(kind, (kind, body))
 
         for kind in self.handlers:

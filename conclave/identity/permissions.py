@@ -121,14 +121,14 @@ def service_permissions(service: str, subjects: Subjects) -> Permissions:
         raise UsageError(f"no service {service!r}; there are: {', '.join(SERVICE_NAMES)}")
     own_answers = f"{inbox_prefix(service)}.>"
     own_shards = f"{subjects.prefix}.shard.{service}.>"
-    own_journal = f"{subjects.prefix}.journal.{service}.*"
+    own_journal = (subjects.journal(service, "*"), subjects.journal_for(service, "*", "*"))
     return Permissions(
         publish=(
             subjects.call("*", "*", service),
             subjects.inbox("*", "*"),
             f"{subjects.prefix}.event.{service}.>",
             own_shards,
-            own_journal,
+            *own_journal,
             # Each other's inboxes by name, because a reload makes the server forget `allow_responses`, and
             # services ask one another all the time.
             *(f"{inbox_prefix(each)}.>" for each in SERVICE_NAMES),
@@ -138,7 +138,7 @@ def service_permissions(service: str, subjects: Subjects) -> Permissions:
         subscribe=(
             subjects.call(service, "*", "*"),
             own_shards,
-            own_journal,
+            *own_journal,
             own_answers,
             *_discovery(service, subjects),
             *_extra_subscribe(service, subjects),

@@ -19,7 +19,7 @@ from coordination.runtime.errors import (
     UnavailableError,
     UsageError,
 )
-from coordination.runtime.store import JournalStore, Sent, WrongSequenceError
+from coordination.runtime.store import Carried, JournalStore, Sent, WrongSequenceError
 
 
 class Insist(Protocol):
@@ -43,6 +43,7 @@ class Append:
         "reads",
         "record_id",
         "under_way",
+        "was_repeated",
     )
 
     def __init__(
@@ -53,6 +54,8 @@ class Append:
         self.record_id = record_id
         self.is_ended = False
         """Whether it is stored, or has failed."""
+        self.was_repeated = False
+        """Whether the first attempt did not succeed, or was not seen to: what it carried may be lost."""
         self.error: BaseException | None = None
         """Why it failed."""
         self.before: Append | None = None
@@ -122,7 +125,13 @@ class Appends:
         self._lost = None
 
     def send(
-        self, payload: bytes, *, expected: int, record_id: str, on_end: Callable[[], None] | None
+        self,
+        payload: bytes,
+        *,
+        expected: int,
+        record_id: str,
+        on_end: Callable[[], None] | None,
+        carried: Carried | None = None,
     ) -> Append:
         """See `coordination.runtime.journal.Journal.send`."""
         append = Append(payload, expected, record_id, on_end)
@@ -138,6 +147,7 @@ class Appends:
                 record_id=record_id,
                 previous_id=append.before.record_id if append.before is not None else None,
                 on_end=partial(self._hear, append),
+                carried=carried,
             )
         except ConclaveError as error:
             self._hear(append, error)
@@ -163,6 +173,7 @@ class Appends:
         if append.is_ended:
             return
         if isinstance(error, WrongSequenceError | UnavailableError):
+            append.was_repeated = True
             append.under_way = asyncio.get_running_loop().create_task(self._take_over(append, error))
         else:
             self._end(append, error)

@@ -2,59 +2,21 @@
 
 A message costs more than most of what is in it: the server routes each one, and wakes its reader for it. A
 record that offers sixty tasks to an agent, or ends sixty of its tasks, says so in one message, if the agent
-has said with its last request that it takes that (header ``Conclave-Bundles``).
+has said with its last request that it takes that (header ``Conclave-Takes``).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Sequence
 from typing import Final
 
 from pydantic_core import from_json
 
-from coordination.runtime.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_PUSHES, MAX_BUNDLE_TAKERS
+from coordination.runtime.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_PUSHES
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.wire import to_json
 
 _BRACKETS_BYTES: Final = 2
-
-
-class BundleTakers:
-    """The agents that take bundles, as far as this process has heard. Not in any journal.
-
-    Whoever is not known gets each push alone, which everybody takes: so it may be forgotten at any time.
-    """
-
-    def __init__(self, most: int = MAX_BUNDLE_TAKERS) -> None:
-        self._most = most
-        self._agents: dict[str, float] = {}
-        """By agent, in order, when it said so last."""
-
-    def __len__(self) -> int:
-        return len(self._agents)
-
-    def __contains__(self, agent: object) -> bool:
-        return agent in self._agents
-
-    def note(self, agent: str, takes: bool, now_s: float = math.inf) -> None:  # noqa: FBT001 - a fact, not a switch
-        """What a request of `agent` says; the one that said so longest ago makes room."""
-        agents = self._agents
-        agents.pop(agent, None)
-        if takes:
-            if len(agents) >= self._most:
-                del agents[next(iter(agents))]
-            agents[agent] = now_s
-
-    def forget(self, before_s: float) -> None:
-        """Forget who has not said so since: another program may go by its name now, which only listens."""
-        agents = self._agents
-        while agents and agents[first := next(iter(agents))] < before_s:
-            del agents[first]
-
-    def clear(self) -> None:
-        """Forget everybody: others may have heard what they say since."""
-        self._agents.clear()
 
 
 class Bundle:

@@ -27,6 +27,9 @@ class Subscription(Protocol):
     def dropped(self) -> int:
         """Messages that came and were not handled, because too many waited already."""
 
+    def receive(self, delivery: Delivery) -> None:
+        """Take `delivery` as if the server had sent it."""
+
     async def unsubscribe(self) -> None:
         """Stop receiving at once."""
 

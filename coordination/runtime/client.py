@@ -13,15 +13,16 @@ from coordination.runtime.asking import payload_of
 from coordination.runtime.bus import Bus, Delivery
 from coordination.runtime.errors import PeerProtocolError, RejectedError, UnavailableError
 from coordination.runtime.ids import RandomIds
+from coordination.runtime.inbox import Inbox
 from coordination.runtime.limits import REQUEST_TIMEOUT_S
 from coordination.runtime.names import Subjects, require_id
 from coordination.runtime.problems import problems_of
 from coordination.runtime.trace import CURRENT_TRACE, header_of_command
 from coordination.runtime.wire import (
     HEADER_AGE,
-    HEADER_BUNDLES,
     HEADER_COMMAND_ID,
     HEADER_ERROR_CODE,
+    HEADER_TAKES,
     HEADER_TIMEOUT,
     HEADER_TRACE,
     ErrorBody,
@@ -51,8 +52,8 @@ class Caller:
         subjects: The deployment's subjects.
         patience_s: How long a call is retried before it gives up.
         entropy: Where command ids and jitter come from.
-        takes_bundles: Whether everything that listens in the agent's name takes several pushes of one kind in
-            one message; services are told so with every request.
+        takes_every_form: Whether everything that listens in the agent's name does so through `inbox`, and
+            takes several pushes in one message; services are told so from when somebody listens.
     """
 
     def __init__(
@@ -63,16 +64,18 @@ class Caller:
         subjects: Subjects | None = None,
         patience_s: float = PATIENCE_S,
         entropy: random.Random | None = None,
-        takes_bundles: bool = False,
+        takes_every_form: bool = False,
     ) -> None:
         self.bus = bus
         self.agent = require_id(agent)
         self.subjects = subjects or Subjects()
+        self.inbox = Inbox(bus, subjects=self.subjects, agent=self.agent)
+        """What is pushed to the agent over its connection."""
         self._patience_s = patience_s
         self._says: dict[str, str] = {HEADER_TIMEOUT: _timeout(min(FIRST_TIMEOUT_S, patience_s))}
         """Headers of every first attempt."""
-        if takes_bundles:
-            self._says[HEADER_BUNDLES] = "1"
+        if takes_every_form:
+            self.inbox.on_change = self._say_what_is_taken
         self.entropy: random.Random = entropy or random.SystemRandom()
         """For whoever needs more ids of this caller's."""
         self._ids = RandomIds(self.entropy)
@@ -131,6 +134,13 @@ class Caller:
         if patience_s != self._patience_s:
             headers[HEADER_TIMEOUT] = _timeout(min(FIRST_TIMEOUT_S, patience_s))
         return self._call(service, verb, request, reply, headers, patience_s=patience_s)
+
+    def _say_what_is_taken(self, is_heard: bool) -> None:  # noqa: FBT001 - a fact, not a switch
+        """Tell services how pushes may come: as somebody here hears them."""
+        if is_heard:
+            self._says[HEADER_TAKES] = "1"
+        else:
+            self._says.pop(HEADER_TAKES, None)
 
     async def _call(
         self,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coordination.runtime.appending import Append
+from coordination.runtime.model import Push
 from coordination.runtime.requests import Request
 from coordination.runtime.shard import Batch
 
@@ -18,6 +19,8 @@ class Flight:
     batch: Batch
     sent_s: float
     """When its record was sent, by the monotonic clock."""
+    carried: Push | None = None
+    """The one message that its record carries."""
     messages: Sequence[Any] = ()
     """Those of the batch as they are delivered, once it is decided; of a small one the pushes."""
     notices: Sequence[Any] = ()

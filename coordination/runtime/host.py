@@ -25,7 +25,7 @@ from coordination.runtime.answers import CommandKey
 from coordination.runtime.clock import Alarm, Clock
 from coordination.runtime.concurrency import Turns
 from coordination.runtime.deciding import decided
-from coordination.runtime.departures import Deliver, Departures, Prepare, Together
+from coordination.runtime.departures import Carry, Deliver, Departures, Prepare, Together
 from coordination.runtime.errors import ClosedError, CompactedError, NotLeaderError, UnavailableError
 from coordination.runtime.flight import Flight
 from coordination.runtime.journal import Journal
@@ -54,6 +54,7 @@ class Host(Generic[M]):
         deliver: Sends pushes and notices; called only for what is durable.
         prepare: Makes of messages what `deliver` takes; they are taken as they are without it.
         together: A scope around all that is sent at one time.
+        carry: What a record may take along, where the journal does that; nothing without it.
         entropy: The only source of randomness: ids of records, jitter of claims.
         lease: How leadership is timed.
         snapshots: When snapshots are taken.
@@ -69,6 +70,7 @@ class Host(Generic[M]):
         deliver: Deliver,
         prepare: Prepare = tuple,
         together: Together = contextlib.nullcontext,
+        carry: Carry | None = None,
         entropy: random.Random | None = None,
         lease: Lease | None = None,
         snapshots: SnapshotPolicy | None = None,
@@ -84,7 +86,7 @@ class Host(Generic[M]):
         self._make_model = make_model
         self._journal = journal
         self._clock = clock
-        self._departures = Departures(name, deliver=deliver, prepare=prepare, together=together)
+        self._departures = Departures(name, deliver=deliver, prepare=prepare, together=together, carry=carry)
         self._entropy = entropy or random.SystemRandom()
         self._lease = lease or Lease()
         self._snapshots = Snapshots(name, journal, snapshots or SnapshotPolicy())
@@ -432,12 +434,16 @@ class Host(Generic[M]):
         payload = self._state.seal(flight.batch)
         self._snapshots.count(payload)
         flight.sent_s = self._sent_s = self._clock.monotonic_s()
+        carried = None
+        if len(self._flights) == 1 and self._journal.carries_pushes:  # else it could overtake what waits
+            carried = self._departures.carried(flight)
         with self._departures.together():
             flight.append = self._journal.send(
                 payload,
                 expected=self._state.sequence - 1,
                 record_id=self._next_record_id(),
                 on_end=self._wake.set,
+                carried=carried,
             )
 
     async def _append(self, payload: bytes) -> None:

@@ -21,12 +21,15 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from coordination.runtime.bus import Delivery, NatsBus, Subscription
-from coordination.runtime.concurrency import raise_if_cancelled, sha256_of
+from coordination.runtime.carrying import HEADER_PUSH, written_push
+from coordination.runtime.concurrency import raise_if_cancelled
 from coordination.runtime.errors import ConclaveError, CorruptJournalError, UnavailableError, UsageError
+from coordination.runtime.jetstream_messages import append_headers, bytes_of, headers_of, object_digest
 from coordination.runtime.limits import DUPLICATE_WINDOW_S, MAX_IN_FLIGHT_RECORDS
 from coordination.runtime.names import Subjects
 from coordination.runtime.store import (
     Bounds,
+    Carried,
     Entry,
     Pointer,
     Sent,
@@ -41,6 +44,8 @@ _WRONG_SEQUENCE_CODES: Final = frozenset({10070, 10071, 10164})
 """The last message has another id; another sequence; or one is being stored."""
 _TOO_LARGE_CODE: Final = 10054
 _NAME_IN_USE_CODE: Final = 10058
+_TO_AGENT: Final = "{{wildcard(1)}}"
+"""In the destination of a republished record: the agent whose id ends its subject."""
 _ATTEMPT_S: Final = 2.0
 """One attempt. Repeating early is safe, and after an outage nobody waits for a lost request."""
 _SETUP_TIMEOUT_S: Final = 5.0
@@ -89,11 +94,13 @@ class JetStreamStore:
         self._replicas = replicas
         self._stream = subjects.journal_stream(service, shard)
         self._subject = subjects.journal(service, shard)
+        self._carrying = subjects.journal_for(service, shard, "*")
+        self._republish = {"src": self._carrying, "dest": subjects.carried(_TO_AGENT), "headers_only": True}
         self._first_stream = subjects.journal_stream(service, 0)
         self._pointers = f"{subjects.prefix}-pointers-{service}"
         self._snapshots = f"{subjects.prefix}-snapshots-{service}"
         self._heard = asyncio.Event()
-        self._listening: Subscription | None = None
+        self._listening: list[Subscription] = []
         self._unlistening: asyncio.Task[None] | None = None
         self._waiting = 0
 
@@ -101,6 +108,11 @@ class JetStreamStore:
     def name(self) -> str:
         """The stream's name."""
         return self._stream
+
+    @property
+    def carries_pushes(self) -> bool:
+        """See `JournalStore.carries_pushes`."""
+        return True
 
     @property
     def max_in_flight(self) -> int:
@@ -117,7 +129,8 @@ class JetStreamStore:
         await self._open_pointers()
         journal = {
             "name": self._stream,
-            "subjects": [self._subject],
+            "subjects": [self._subject, self._carrying],
+            "republish": self._republish,
             "storage": "file",
             "retention": "limits",
             "discard": "new",
@@ -130,12 +143,15 @@ class JetStreamStore:
         found = await self._make(journal)
         self._require_shards(found)
         self._replicas = int(found.get("num_replicas", 1))
-        made_for = (found.get("metadata") or {}).get(SHARDS_KEY)
-        if not found.get("allow_direct") or made_for is None:  # a store of an earlier version
-            metadata = {**(found.get("metadata") or {}), SHARDS_KEY: str(self._shards)}
-            await self._api(
-                f"STREAM.UPDATE.{self._stream}", {**found, "allow_direct": True, "metadata": metadata}
-            )
+        metadata = {**(found.get("metadata") or {}), SHARDS_KEY: str(self._shards)}
+        present = {
+            "subjects": journal["subjects"],
+            "republish": self._republish,
+            "allow_direct": True,
+            "metadata": metadata,
+        }
+        if any(found.get(name) != value for name, value in present.items()):  # of an earlier version
+            await self._api(f"STREAM.UPDATE.{self._stream}", {**found, **present})
         snapshots = {
             "name": f"OBJ_{self._snapshots}",
             "subjects": [f"$O.{self._snapshots}.C.>", f"$O.{self._snapshots}.M.>"],
@@ -212,7 +228,7 @@ class JetStreamStore:
         self, payload: bytes, *, expected: int, record_id: str, previous_id: str | None = None
     ) -> int:
         """Publish with compare-and-set."""
-        headers = _append_headers(expected, record_id, previous_id)
+        headers = append_headers(expected, record_id, previous_id)
         answer = await self._bus.request(self._subject, payload, timeout_s=_ATTEMPT_S, headers=headers)
         self._require_appended(answer, expected, record_id)
         return expected + 1
@@ -225,8 +241,9 @@ class JetStreamStore:
         record_id: str,
         on_end: Callable[[BaseException | None], None],
         previous_id: str | None = None,
+        carried: Carried | None = None,
     ) -> Sent:
-        """Publish with compare-and-set, without waiting."""
+        """Publish with compare-and-set, without waiting; what is carried is a header that is republished."""
 
         def hear(answer: Delivery | ConclaveError) -> None:
             error: ConclaveError | None = None
@@ -236,8 +253,11 @@ class JetStreamStore:
                 error = refusal
             on_end(error)
 
-        headers = _append_headers(expected, record_id, previous_id)
-        return self._bus.ask(self._subject, payload, timeout_s=_ATTEMPT_S, headers=headers, on_answer=hear)
+        headers, subject = append_headers(expected, record_id, previous_id), self._subject
+        if carried is not None:
+            headers[HEADER_PUSH] = written_push(carried.kind, carried.body)
+            subject = f"{subject}.{carried.agent}"
+        return self._bus.ask(subject, payload, timeout_s=_ATTEMPT_S, headers=headers, on_answer=hear)
 
     def _require_appended(self, answer: Delivery | ConclaveError, expected: int, record_id: str) -> None:
         if isinstance(answer, ConclaveError):
@@ -245,7 +265,7 @@ class JetStreamStore:
         sequence = self._sequence_in(answer)
         if sequence != expected + 1:
             raise WrongSequenceError(f"{self._stream}: {record_id} is record {sequence} already")
-        if self._listening is not None and self._waiting == 0:
+        if self._listening and self._waiting == 0:
             # Who writes need not hear its own records.
             self._unlistening = asyncio.get_running_loop().create_task(self._stop_listening())
 
@@ -255,14 +275,15 @@ class JetStreamStore:
             message = await self._message(self._stream, {"seq": sequence})
         except _NotFoundError:
             return None
-        return _headers(message).get("Nats-Msg-Id", "")
+        return headers_of(message).get("Nats-Msg-Id", "")
 
     async def wait(self, after: int, *, timeout_s: float) -> None:  # noqa: ARG002 - any record is a hint
         """Return on any message on the journal's subject; what it is, only a read can tell."""
         self._waiting += 1
         try:
-            if self._listening is None:
-                self._listening = await self._bus.subscribe(self._subject, self._hear)
+            if not self._listening:
+                for subject in (self._subject, self._carrying):
+                    self._listening.append(await self._bus.subscribe(subject, self._hear))
                 return  # a record may have come before we listened
             async with asyncio.timeout(timeout_s):
                 await self._heard.wait()
@@ -284,9 +305,9 @@ class JetStreamStore:
         self._heard.set()
 
     async def _stop_listening(self) -> None:
-        listening, self._listening = self._listening, None
-        if listening is not None:
-            await listening.unsubscribe()
+        listening, self._listening = self._listening, []
+        for each in listening:
+            await each.unsubscribe()
 
     # --- snapshots
 
@@ -302,10 +323,10 @@ class JetStreamStore:
             )
         except _NotFoundError:
             return Pointer()
-        if "KV-Operation" in _headers(message):  # somebody deleted the key
+        if "KV-Operation" in headers_of(message):  # somebody deleted the key
             return Pointer(revision=message["seq"])
         try:
-            return Pointer(_POINTER.validate_json(_bytes(message.get("data"))), message["seq"])
+            return Pointer(_POINTER.validate_json(bytes_of(message.get("data"))), message["seq"])
         except ValidationError:
             problem = f"the pointer to its snapshots is not one (bucket {self._pointers}, key {self._shard})"
             raise CorruptJournalError(self._stream, 0, problem) from None
@@ -329,7 +350,7 @@ class JetStreamStore:
             "size": len(payload),
             "chunks": len(chunks),
             "mtime": datetime.now(UTC).isoformat(),
-            "digest": await _object_digest(payload),
+            "digest": await object_digest(payload),
             "options": {"max_chunk_size": _CHUNK_BYTES},
         }
         await self._publish(self._meta_of(name), json.dumps(meta).encode(), {"Nats-Rollup": "sub"})
@@ -338,13 +359,13 @@ class JetStreamStore:
         """Get an object, from any replica if it is whole there."""
         try:
             message = await self._message(self._objects, {"last_by_subj": self._meta_of(name)})
-            meta = json.loads(_bytes(message.get("data")))
+            meta = json.loads(bytes_of(message.get("data")))
             digest, count = str(meta["digest"]), int(meta["chunks"])
         except (_NotFoundError, ValueError, KeyError, TypeError):
             return None
         for read in (self._chunks_from_any, self._chunks_from_leader):
             payload = await read(name, count)
-            if await _object_digest(payload) == digest:
+            if await object_digest(payload) == digest:
                 return payload
         return None
 
@@ -393,7 +414,7 @@ class JetStreamStore:
             while len(chunks) < count:
                 request = {"seq": sequence + 1, "next_by_subj": self._chunks_of(name)}
                 message = await self._message(self._objects, request)
-                chunks.append(_bytes(message.get("data")))
+                chunks.append(bytes_of(message.get("data")))
                 sequence = message["seq"]
         return b"".join(chunks)
 
@@ -474,24 +495,3 @@ class JetStreamStore:
             raise UnavailableError(f"{stream}: JetStream does not answer") from None
         finally:
             await subscription.unsubscribe()
-
-
-def _append_headers(expected: int, record_id: str, previous_id: str | None) -> dict[str, str]:
-    headers = {"Nats-Expected-Last-Subject-Sequence": str(expected), "Nats-Msg-Id": record_id}
-    if previous_id is not None:
-        headers["Nats-Expected-Last-Msg-Id"] = previous_id
-    return headers
-
-
-def _bytes(encoded: str | None) -> bytes:
-    return base64.b64decode(encoded or "")
-
-
-def _headers(message: Mapping[str, Any]) -> dict[str, str]:
-    """The headers of a message that the leader gave; the first line is the protocol's version."""
-    lines = _bytes(message.get("hdrs")).decode(errors="replace").split("\r\n")[1:]
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines) if key}
-
-
-async def _object_digest(payload: bytes) -> str:
-    return "SHA-256=" + base64.urlsafe_b64encode(await sha256_of(payload)).decode()

@@ -23,6 +23,7 @@ from coordination.runtime.errors import (
 )
 from coordination.runtime.logs import get_logger
 from coordination.runtime.store import (
+    Carried,
     Entry,
     JournalStore,
     Pointer,
@@ -81,6 +82,11 @@ class Journal:
     def max_in_flight(self) -> int:
         """Appends that may be under way at a time; known once it is open."""
         return self._store.max_in_flight
+
+    @property
+    def carries_pushes(self) -> bool:
+        """Whether a record may take a push along."""
+        return self._store.carries_pushes
 
     async def open(self) -> None:
         """Create the journal if it is not there.
@@ -227,7 +233,13 @@ class Journal:
         return append.result()
 
     def send(
-        self, payload: bytes, *, expected: int, record_id: str, on_end: Callable[[], None] | None = None
+        self,
+        payload: bytes,
+        *,
+        expected: int,
+        record_id: str,
+        on_end: Callable[[], None] | None = None,
+        carried: Carried | None = None,
     ) -> Append:
         """As `append`, without waiting: it is sent at once, and how it ends is in what is returned.
 
@@ -237,8 +249,12 @@ class Journal:
             record_id: Names it.
             on_end: Called when it has ended, perhaps before this returns; not if it is abandoned. Must not
                 raise.
+            carried: A push that the record takes along, if the journal `carries_pushes`; if the first attempt
+                does not succeed it may be lost (`Append.was_repeated`).
         """
-        return self._appends.send(payload, expected=expected, record_id=record_id, on_end=on_end)
+        return self._appends.send(
+            payload, expected=expected, record_id=record_id, on_end=on_end, carried=carried
+        )
 
     async def abandon(self, appends: Iterable[Append]) -> None:
         """Give appends up, as cancelling `append` does; returns when nothing is left of them. Idempotent."""

@@ -100,10 +100,14 @@ MAX_BUNDLE_BYTES: Final = 128 * 1024
 """Payload of a message with several pushes (``max_payload`` is 1 MiB); a larger push goes alone, as it did.
 So what is lost with one message, or waits behind it, is not much more than with the largest single push."""
 
-BUNDLE_TAKER_S: Final = 60.0
+MAX_CARRIED_BYTES: Final = 4 * 1024
+"""Body of a push that a record carries. It is stored with the record, in a header, which JetStream takes up
+to 64 KiB; a larger one costs more than the way that it saves."""
+
+TAKER_S: Final = 60.0
 """How long it is believed that an agent takes bundles, after the last request that said so."""
 
-MAX_BUNDLE_TAKERS: Final = 65_536
+MAX_TAKERS: Final = 65_536
 """Agents known to take bundles: three times as many as may be registered. Whoever is forgotten gets each push
 alone until its next request."""
 

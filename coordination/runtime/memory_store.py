@@ -14,7 +14,15 @@ from typing import Final
 
 from coordination.runtime.errors import ClosedError, UsageError
 from coordination.runtime.limits import MAX_IN_FLIGHT_RECORDS
-from coordination.runtime.store import Bounds, Entry, Pointer, Sent, WrongSequenceError, require_same_shards
+from coordination.runtime.store import (
+    Bounds,
+    Carried,
+    Entry,
+    Pointer,
+    Sent,
+    WrongSequenceError,
+    require_same_shards,
+)
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 """As nats-server's default ``max_payload``."""
@@ -81,6 +89,11 @@ class AppendingByTask(ABC):
     Whoever sends owns the task, and cancels it through `Sent`.
     """
 
+    @property
+    def carries_pushes(self) -> bool:
+        """See `JournalStore.carries_pushes`."""
+        return False
+
     @abstractmethod
     async def append(
         self, payload: bytes, *, expected: int, record_id: str, previous_id: str | None = None
@@ -95,8 +108,10 @@ class AppendingByTask(ABC):
         record_id: str,
         on_end: Callable[[BaseException | None], None],
         previous_id: str | None = None,
+        carried: Carried | None = None,
     ) -> Sent:
         """See `JournalStore.send`."""
+        assert carried is None, "it carries none"
 
         def tell(task: asyncio.Task[int]) -> None:
             on_end(asyncio.CancelledError() if task.cancelled() else task.exception())

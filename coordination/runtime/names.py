@@ -66,6 +66,10 @@ class Subjects:
         """Subject of pushes to one agent; `kind` may be ``*``."""
         return f"{self.prefix}.inbox.{agent}.{kind}"
 
+    def carried(self, agent: str) -> str:
+        """Subject of pushes to one agent that a record has carried (`coordination.runtime.carrying`)."""
+        return self.inbox(agent, "carried")
+
     def presence(self, agent: str) -> str:
         """Subject of an agent's heartbeats; `agent` may be ``*``."""
         return f"{self.prefix}.presence.{agent}"
@@ -78,9 +82,13 @@ class Subjects:
         """Subject of knowledge changes written by `agent`."""
         return f"{self.prefix}.change.{space}.{topic}.{agent}"
 
-    def journal(self, service: str, shard: int) -> str:
-        """Subject of one shard's journal; services only."""
+    def journal(self, service: str, shard: int | str) -> str:
+        """Subject of one shard's journal; `shard` may be ``*``. Services only."""
         return f"{self.prefix}.journal.{service}.{shard}"
+
+    def journal_for(self, service: str, shard: int | str, agent: str) -> str:
+        """Subject of such a record that carries a push to `agent`, which may be ``*``. Services only."""
+        return f"{self.prefix}.journal.{service}.{shard}.{agent}"
 
     def journal_stream(self, service: str, shard: int) -> str:
         """Name of the stream behind `journal` (stream names have no dots)."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from coordination.runtime.bundles import Bundle, BundleTakers, bundled
+from coordination.runtime.bundles import Bundle, bundled
 from coordination.runtime.bus import Bus
+from coordination.runtime.carrying import carriable
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.failures import log_failure
-from coordination.runtime.limits import BUNDLE_TAKER_S
+from coordination.runtime.limits import MAX_CARRIED_BYTES, TAKER_S
 from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
+from coordination.runtime.store import Carried
+from coordination.runtime.takers import Takers
 from coordination.runtime.wire import to_json
 
 _log = get_logger(__name__)
@@ -25,18 +28,19 @@ class Outbox:
         service: Whose notices.
         bus: Where they go.
         subjects: The deployment's subjects.
-        bundled_kinds: Kinds of push of which several may go in one message.
+        compact_kinds: Kinds of push of which several may go in one message, or one with its record, to agents
+            that take every form.
     """
 
     def __init__(
-        self, service: str, *, bus: Bus, subjects: Subjects, bundled_kinds: frozenset[str] = frozenset()
+        self, service: str, *, bus: Bus, subjects: Subjects, compact_kinds: frozenset[str] = frozenset()
     ) -> None:
-        self.takers = BundleTakers()
+        self.takers = Takers()
         """The agents that get several of those pushes in one message."""
         self._service = service
         self._bus = bus
         self._subjects = subjects
-        self._kinds = bundled_kinds
+        self._kinds = compact_kinds
 
     def prepared(self, messages: Sequence[Push | Notice]) -> list[tuple[str, bytes]]:
         """Subject and payload of what is to be sent of the messages of one record, in order.
@@ -45,7 +49,7 @@ class Outbox:
         """
         given: Sequence[Push | Notice | Bundle] = messages
         if len(messages) > 1 and self.takers:
-            self.takers.forget(asyncio.get_running_loop().time() - BUNDLE_TAKER_S)
+            self._forget_takers()
             given = bundled(messages, kinds=self._kinds, takers=self.takers)
         written: list[tuple[str, bytes]] = []
         for message in given:
@@ -56,6 +60,23 @@ class Outbox:
             except Exception:  # noqa: BLE001 - what it rests on becomes durable: the others must hear of it
                 log_failure(_log, "push failed", service=self._service)
         return written
+
+    def carried(self, messages: Sequence[Push | Notice]) -> tuple[Push, Carried] | None:
+        """What of the messages of one record that record may carry, and how; None for nothing."""
+        if not self.takers:
+            return None
+        self._forget_takers()
+        push = carriable(messages, kinds=self._kinds, takers=self.takers)
+        if push is None:
+            return None
+        try:
+            body = to_json(push.body)
+        except ValueError:
+            return None  # whoever sends it by itself says so
+        return (push, Carried(push.agent, push.kind, body)) if len(body) <= MAX_CARRIED_BYTES else None
+
+    def _forget_takers(self) -> None:
+        self.takers.forget(asyncio.get_running_loop().time() - TAKER_S)
 
     async def send(self, written: Sequence[tuple[str, bytes]]) -> None:
         """Send what was prepared; what cannot be sent is logged, and the others go."""

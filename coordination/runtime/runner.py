@@ -114,7 +114,7 @@ class Runner:
         self._journals = {shard: each for shard, each in enumerate(journals) if each is not None}
         self._by_shard: dict[int, Host[Any]] = {}
         outbox = Outbox(
-            definition.name, bus=shell.bus, subjects=shell.subjects, bundled_kinds=definition.bundled_kinds
+            definition.name, bus=shell.bus, subjects=shell.subjects, compact_kinds=definition.compact_kinds
         )
         for shard, journal in self._journals.items():
             assert definition.model is not None
@@ -126,6 +126,7 @@ class Runner:
                 deliver=outbox.send,
                 prepare=outbox.prepared,
                 together=shell.bus.together,
+                carry=outbox.carried,
                 entropy=shell.entropy,
                 lease=lease,
                 snapshots=snapshots,
@@ -140,7 +141,7 @@ class Runner:
             entropy=shell.entropy,
             # Several processes lead the shards of one service, and any of them may hear what an agent says
             # last: then nobody could know, and all pushes go one by one.
-            takers=outbox.takers if definition.bundled_kinds and len(journals) == 1 else None,
+            takers=outbox.takers if definition.compact_kinds and len(journals) == 1 else None,
         )
 
     @property

@@ -22,7 +22,6 @@ from pydantic import TypeAdapter
 
 from coordination.runtime.adapters import adapter_of
 from coordination.runtime.answers import Answers, CommandAnswered, CommandKey
-from coordination.runtime.bundles import BundleTakers
 from coordination.runtime.bus import Bus, Delivery, Subscription
 from coordination.runtime.discovery import Discovery
 from coordination.runtime.envelope import (
@@ -51,10 +50,11 @@ from coordination.runtime.requests import Request
 from coordination.runtime.service import Action, Call, Command, Endpoint, Query, ServiceDefinition
 from coordination.runtime.shard import ReplyType, as_json
 from coordination.runtime.sharding import shard_of
+from coordination.runtime.takers import Takers
 from coordination.runtime.wire import (
-    HEADER_BUNDLES,
     HEADER_ERROR,
     HEADER_ERROR_CODE,
+    HEADER_TAKES,
     HEADER_TRACE,
     ErrorBody,
 )
@@ -105,7 +105,7 @@ class Server:
         hosts: Mapping[int, Host[Any]] | None = None,
         shards: int = 1,
         entropy: random.Random | None = None,
-        takers: BundleTakers | None = None,
+        takers: Takers | None = None,
     ) -> None:
         self.definition = definition
         self._bus = bus
@@ -202,7 +202,7 @@ class Server:
         try:
             check_envelope(request.delivery, request.address, is_own_inbox=request.has_own_inbox)
             if self._takers is not None:
-                takes = HEADER_BUNDLES in request.delivery.headers
+                takes = HEADER_TAKES in request.delivery.headers
                 self._takers.note(request.caller, takes, request.started_s)
             served = self._endpoints.get(request.verb)
             if served is None:

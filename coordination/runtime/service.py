@@ -130,7 +130,7 @@ class ServiceDefinition:
     """Work that goes on as long as this process serves, leading or not (listening to heartbeats, so that a
     standby knows what the leader knows); called with the hosts of this process before they begin, cancelled
     after the companions and before the hosts end."""
-    bundled_kinds: frozenset[str] = frozenset()
+    compact_kinds: frozenset[str] = frozenset()
     """Kinds of push of which several go in one message to agents that take that; their bodies are objects.
     Only while the service has one shard (see `Runner`)."""
 

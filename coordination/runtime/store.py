@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from coordination.runtime.errors import ConclaveError, UsageError
 
@@ -74,6 +74,15 @@ class Pointer:
     """For the compare-and-set of `JournalStore.move_pointer`; 0 while there is no pointer."""
 
 
+class Carried(NamedTuple):
+    """A push that a record takes along: the store hands it to the agent when it has stored the record."""
+
+    agent: str
+    kind: str
+    body: bytes
+    """JSON, at most `coordination.runtime.limits.MAX_CARRIED_BYTES`."""
+
+
 class Sent(Protocol):
     """An attempt that is under way."""
 
@@ -95,6 +104,10 @@ class JournalStore(Protocol):
     @property
     def max_in_flight(self) -> int:
         """Records that may be sent before the one before is acknowledged; known once it is open."""
+
+    @property
+    def carries_pushes(self) -> bool:
+        """Whether a record may take a push along."""
 
     async def open(self) -> None:
         """Create what is not there.
@@ -142,6 +155,7 @@ class JournalStore(Protocol):
         record_id: str,
         on_end: Callable[[BaseException | None], None],
         previous_id: str | None = None,
+        carried: Carried | None = None,
     ) -> Sent:
         """As `append`, without waiting: what is sent by several calls is sent in their order.
 
@@ -152,6 +166,7 @@ class JournalStore(Protocol):
             on_end: Called at most once, after this has returned: with None when the record is stored, else
                 with what `append` raises. Must not raise.
             previous_id: As for `append`.
+            carried: A push for an agent; at most once, as every push. Only if the store `carries_pushes`.
 
         Raises:
             ConclaveError: As `append`; it could not even be sent.

@@ -18,7 +18,7 @@ HEADER_AGE: Final = "Conclave-Age-Ms"
 HEADER_TIMEOUT: Final = "Conclave-Timeout-Ms"
 """Request header: how long the caller waits for the answer, in ms; a request that waited longer in a
 queue is refused unseen. Relative, because clocks differ."""
-HEADER_BUNDLES: Final = "Conclave-Bundles"
+HEADER_TAKES: Final = "Conclave-Takes"
 """Request header, any value: the caller's listeners take several pushes of one kind in one message, as a JSON
 array in order. What the last request of an agent says counts; who says nothing gets each push alone."""
 HEADER_TRACE: Final = "traceparent"

@@ -111,7 +111,7 @@ class Cluster:
             subjects=self.subjects,
             patience_s=patience_s,
             entropy=entropy,
-            takes_bundles=random.Random(f"{self._seed}/{name}/bundles").random() < _BUNDLES_SHARE,
+            takes_every_form=random.Random(f"{self._seed}/{name}/bundles").random() < _BUNDLES_SHARE,
         )
 
     def stream(self, service: ServicePlan, shard: int) -> ArchivedStream:

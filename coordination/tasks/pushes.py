@@ -14,7 +14,7 @@ from coordination.runtime.wire import Reply
 from coordination.tasks.records import ReferenceView
 from coordination.tasks.terms import Criterion, DagState, State
 
-BUNDLED_KINDS: Final = frozenset({"task", "result"})
+COMPACT_KINDS: Final = frozenset({"task", "result"})
 """Of these, callers that take bundles get several in one message, as an array; the others are rare."""
 
 

@@ -50,7 +50,7 @@ def define(shell: Shell, *, policy: Policy | None = None) -> ServiceDefinition:
         model=lambda: TasksModel(policy, roster),
         companions=(feed.lead,),
         background=(feed.listen,),
-        bundled_kinds=wire.BUNDLED_KINDS,
+        compact_kinds=wire.COMPACT_KINDS,
         endpoints=(*_submitting(shell), *_WORKING, *_ENDING, *_OPERATING, *_SCHEDULING, *QUERIES),
     )
 

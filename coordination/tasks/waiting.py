@@ -270,8 +270,7 @@ class Waiting:
             if self.is_listening:
                 return
             caller = self._caller
-            subject = caller.subjects.inbox(caller.agent, "result")
-            subscription = await caller.bus.listen(subject, self._hear)
+            subscription = await caller.inbox.listen("result", self._hear)
             try:
                 with contextlib.suppress(UnavailableError):  # the questions wait until the server is back
                     await caller.bus.flush()

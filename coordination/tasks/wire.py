@@ -12,7 +12,7 @@ is gets an offer with its `award`. A submitter gets kind ``result`` (`TaskResult
 ``confirm`` when it has stopped.
 
 Offers and results come several to a message, as an array in order, to callers that say that they take that
-(header ``Conclave-Bundles`` with every request); to all others each comes alone, as an object.
+(header ``Conclave-Takes`` with every request); to all others each comes alone, as an object.
 
 An offer or lease belongs to one incarnation of its agent. It is void as soon as the agent is registered as a
 newer one, or has deregistered, and a lease that ends so counts as a failed attempt.
@@ -35,7 +35,7 @@ of `coordination.approvals.redeeming.redeem`: nothing was queued then. Of worker
 from __future__ import annotations
 
 from coordination.tasks.pushes import (
-    BUNDLED_KINDS,
+    COMPACT_KINDS,
     Award,
     CallForProposals,
     DagOutcome,
@@ -179,7 +179,7 @@ from coordination.tasks.terms import (
 )
 
 __all__ = [
-    "BUNDLED_KINDS",
+    "COMPACT_KINDS",
     "AcceptItem",
     "AcceptRequest",
     "After",

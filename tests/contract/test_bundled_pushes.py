@@ -40,10 +40,10 @@ async def listening(open_bus: OpenBus, agent: str, *subjects: str) -> Listener:
 
 async def an_outbox(open_bus: OpenBus, subjects: Subjects) -> Outbox:
     bus = await open_bus("tasks")
-    return Outbox("tasks", bus=bus, subjects=subjects, bundled_kinds=frozenset({"task"}))
+    return Outbox("tasks", bus=bus, subjects=subjects, compact_kinds=frozenset({"task"}))
 
 
-async def test_whoever_takes_bundles_gets_one_message_and_everybody_else_gets_each_push(
+async def test_whoever_takes_every_form_gets_one_message_and_everybody_else_gets_each_push(
     open_bus: OpenBus, subjects: Subjects
 ) -> None:
     outbox = await an_outbox(open_bus, subjects)

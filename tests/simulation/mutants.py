@@ -18,7 +18,7 @@ from coordination.runtime.memory_store import MemoryStore
 from coordination.runtime.requests import Request
 from coordination.runtime.runner import Runner
 from coordination.runtime.shard import as_json
-from coordination.runtime.store import JournalStore
+from coordination.runtime.store import Carried, JournalStore
 from coordination.runtime.wire import HEADER_COMMAND_ID
 from coordination.simulation.cluster import Parts
 
@@ -31,9 +31,15 @@ class HastyJournal(Journal):
         self._really: list[Append] = []
 
     def send(
-        self, payload: bytes, *, expected: int, record_id: str, on_end: Callable[[], None] | None = None
+        self,
+        payload: bytes,
+        *,
+        expected: int,
+        record_id: str,
+        on_end: Callable[[], None] | None = None,
+        carried: Carried | None = None,
     ) -> Append:
-        really = super().send(payload, expected=expected, record_id=record_id)
+        really = super().send(payload, expected=expected, record_id=record_id, carried=carried)
         self._really.append(really)
         said = Append(b"", expected, record_id, on_end)
         # What has failed at once is not worth a lie.

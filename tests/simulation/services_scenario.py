@@ -94,7 +94,7 @@ class ServicesScenario:
             for body in bodies_of(delivery.payload):
                 offers.put_nowait(TaskOffer.model_validate_json(body))
 
-        await caller.bus.subscribe(caller.subjects.inbox(caller.agent, "task"), receive)
+        await caller.inbox.subscribe("task", receive)
         client, incarnation = RegistryClient(caller), 0
         while True:
             with contextlib.suppress(ConclaveError):

@@ -64,9 +64,7 @@ class Worker:
     async def live(self) -> None:
         """Run one process after another, each a new incarnation, until cancelled."""
         for kind in _KINDS:
-            await self._caller.bus.subscribe(
-                self._caller.subjects.inbox(self._caller.agent, kind), self._hear(kind)
-            )
+            await self._caller.inbox.subscribe(kind, self._hear(kind))
         while True:
             self._crashed.clear()
             stay = asyncio.create_task(self._stay())

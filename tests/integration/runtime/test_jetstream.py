@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from coordination.runtime.bus import NatsBus
+from coordination.runtime.bus import Delivery, NatsBus
+from coordination.runtime.carrying import read_push
 from coordination.runtime.errors import CorruptJournalError, NotLeaderError, UsageError
-from coordination.runtime.jetstream import JetStreamStore
+from coordination.runtime.jetstream import SHARDS_KEY, JetStreamStore
 from coordination.runtime.journal import Journal, Snapshot
 from coordination.runtime.names import Subjects
-from coordination.runtime.store import Pointer, SnapshotRef
+from coordination.runtime.store import Carried, Pointer, SnapshotRef
 from tests.support.fixtures import Connect
 from tests.support.nats_server import RealServer
 from tests.support.waiting import wait_until
@@ -81,7 +82,7 @@ async def test_reading_and_saving_leave_nothing_on_the_server(
     assert len(await store.snapshot_names()) == before[1] + 1, "the newest and the one before"
     await wait_until(lambda: subscription_count(own_server) == before[0])
     await reader.close()
-    await wait_until(lambda: subscription_count(own_server) == before[0] - 1)
+    await wait_until(lambda: subscription_count(own_server) == before[0] - 2)
 
 
 async def test_who_writes_does_not_hear_its_own_records(
@@ -91,9 +92,72 @@ async def test_who_writes_does_not_hear_its_own_records(
     await journal.open()
     alone = subscription_count(own_server)
     assert await journal.follow(0, timeout_s=0.01) == []
-    await wait_until(lambda: subscription_count(own_server) == alone + 1)
+    await wait_until(lambda: subscription_count(own_server) == alone + 2)
     await write(journal, 1)
     await wait_until(lambda: subscription_count(own_server) == alone)
+
+
+async def test_what_a_record_carries_is_handed_over_when_it_is_stored_and_not_if_it_is_refused(
+    connect: Connect, subjects: Subjects
+) -> None:
+    writer, standby, ann = await connect("toy"), await connect("toy"), await connect("ann")
+    heard: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    async def hear(delivery: Delivery) -> None:
+        heard.put_nowait(delivery)
+
+    await ann.subscribe(subjects.carried("ann"), hear)
+    await ann.flush()
+    store = JetStreamStore(writer, subjects=subjects, service="toy")
+    journal = Journal(store)
+    follower = Journal(JetStreamStore(standby, subjects=subjects, service="toy"))
+    await journal.open()
+    await write(journal, 1)
+    assert len(await follower.follow(0, timeout_s=5)) == 1
+    following = asyncio.create_task(follower.follow(1, timeout_s=20))
+    ended = asyncio.Event()
+    carried = Carried("ann", "task", '{"text":"\u00fc: \u2028"}'.encode())
+    stored = journal.send(b"secret", expected=1, record_id="r2", on_end=ended.set, carried=carried)
+    await ended.wait()
+    assert stored.result() == 2
+    assert not stored.was_repeated
+    ended.clear()
+    refused = journal.send(b"late", expected=0, record_id="late", on_end=ended.set, carried=carried)
+    await ended.wait()
+    with pytest.raises(NotLeaderError):
+        refused.result()
+    assert refused.was_repeated
+    await write(follower, 1)
+    assert [entry.payload for entry in await following][:1] == [b"secret"], "it hears of such records, too"
+    assert [entry.sequence async for entry in journal.replay(0)] == [1, 2, 3]
+    push = await heard.get()
+    assert read_push(push.headers["Conclave-Push"]) == ("task", carried.body)
+    assert push.headers["Nats-Sequence"] == "2"
+    assert push.payload == b"", "the record is not for agents"
+    await ann.flush()
+    assert heard.empty()
+    await follower.close()
+
+
+async def test_a_journal_of_an_earlier_version_is_brought_up_to_date(
+    connect: Connect, subjects: Subjects
+) -> None:
+    bus = await connect("toy")
+    js = bus.jetstream()
+    name, subject = subjects.journal_stream("toy", 0), subjects.journal("toy", 0)
+    await js.add_stream(name=name, subjects=[subject], metadata={SHARDS_KEY: "1"}, allow_direct=True)
+    for record in (b"1", b"2"):
+        await js.publish(subject, record)
+    journal = Journal(JetStreamStore(bus, subjects=subjects, service="toy"))
+    await journal.open()
+    ended = asyncio.Event()
+    carried = Carried("ann", "task", b"{}")
+    append = journal.send(b"3", expected=2, record_id="r3", on_end=ended.set, carried=carried)
+    await ended.wait()
+    assert append.result() == 3
+    await journal.open()  # again: there is nothing to change
+    await journal.append(b"4", expected=3, record_id="r4")
+    assert [entry.payload async for entry in journal.replay(0)] == [b"1", b"2", b"3", b"4"]
 
 
 async def test_a_follower_outlives_its_server(

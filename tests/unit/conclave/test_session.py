@@ -8,10 +8,8 @@ from pathlib import Path
 from conclave import Session
 from consensus.signing import is_public_key, verify
 from coordination.runtime.bus import Delivery
-from coordination.runtime.client import Caller
 from coordination.runtime.credentials import Credentials
 from coordination.runtime.memory import MemoryBus, MemoryExchange
-from coordination.tasks.client import TasksClient
 
 
 def session(*, seed: int = 1, credentials: Credentials | None = None) -> Session:
@@ -42,11 +40,12 @@ async def test_a_session_takes_pushes_of_one_kind_together_and_says_so() -> None
     said: list[str | None] = []
 
     async def answer(delivery: Delivery) -> None:
-        said.append(delivery.headers.get("Conclave-Bundles"))
+        said.append(delivery.headers.get("Conclave-Takes"))
         await service.publish(delivery.reply_to, b'{"queues":[]}')
 
     await service.subscribe("conclave.call.tasks.*.*", answer)
-    bus = MemoryBus(exchange, agent="ada")
-    await Session(bus, agent="ada").tasks.queues()
-    await TasksClient(Caller(bus, agent="ada")).queues()
-    assert said == ["1", None]
+    session = Session(MemoryBus(exchange, agent="ada"), agent="ada")
+    await session.tasks.queues()
+    await session.caller.inbox.listen("result", lambda _: None)
+    await session.tasks.queues()
+    assert said == [None, "1"]

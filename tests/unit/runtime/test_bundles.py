@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from coordination.runtime.bundles import Bundle, BundleTakers, bodies_of, bundled
+from coordination.runtime.bundles import Bundle, bodies_of, bundled
 from coordination.runtime.limits import MAX_BUNDLE_BYTES, MAX_BUNDLE_PUSHES
 from coordination.runtime.model import Notice, Push
+from coordination.runtime.takers import Takers
 
 _KINDS = frozenset({"task", "result"})
 
@@ -95,7 +96,7 @@ def test_a_body_that_cannot_be_written_is_left_to_whoever_sends_it() -> None:
 
 
 def test_what_the_last_request_of_an_agent_says_counts() -> None:
-    takers = BundleTakers()
+    takers = Takers()
     takers.note("ada", takes=True)
     takers.note("bob", takes=False)
     assert ("ada" in takers, "bob" in takers, len(takers)) == (True, False, 1)
@@ -115,7 +116,7 @@ def test_what_the_last_request_of_an_agent_says_counts() -> None:
 
 
 def test_whoever_said_so_longest_ago_is_forgotten_first() -> None:
-    takers = BundleTakers(most=2)
+    takers = Takers(most=2)
     for agent in ("ada", "bob", "ada", "eve"):
         takers.note(agent, takes=True)
     assert [agent in takers for agent in ("ada", "bob", "eve")] == [True, False, True]

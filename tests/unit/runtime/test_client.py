@@ -146,12 +146,22 @@ def test_a_caller_needs_a_valid_id(agent: Any) -> None:
         Caller(MemoryBus(MemoryExchange(), agent="x"), agent=agent)
 
 
-async def test_whose_listeners_take_bundles_says_so_with_every_request() -> None:
-    peer = Peer(*[(b'{"number":1}', {})] * 4)
+async def test_whose_listeners_take_every_form_says_so_as_long_as_somebody_listens() -> None:
+    peer = Peer(*[(b'{"number":1}', {})] * 16)
     await peer.start()
-    bundled = Caller(peer.caller.bus, agent="ada", subjects=Subjects(prefix="blue"), takes_bundles=True)
-    for caller in (bundled, peer.caller):
+    listener = Caller(peer.caller.bus, agent="ada", subjects=Subjects(prefix="blue"), takes_every_form=True)
+
+    async def said() -> list[str | None]:
+        peer.asked.clear()
         await caller.command("echo", "say", Ask(), Told)
         await caller.query("echo", "say", Ask(), Told)
-    said = [delivery.headers.get("Conclave-Bundles") for delivery in peer.asked]
-    assert said == ["1", "1", None, None]
+        return [delivery.headers.get("Conclave-Takes") for delivery in peer.asked]
+
+    for caller, takes in ((listener, "1"), (peer.caller, None)):
+        assert await said() == [None, None], "nobody listens"
+        hearings = [await caller.inbox.listen(kind, lambda _: None) for kind in ("task", "result")]
+        assert await said() == [takes, takes]
+        await hearings[0].unsubscribe()
+        assert await said() == [takes, takes]
+        await hearings[1].unsubscribe()
+        assert await said() == [None, None], "nobody listens any more"

@@ -235,6 +235,7 @@ in
               "conclave.event.artifacts.>"
               "conclave.inbox.*.*"
               "conclave.journal.artifacts.*"
+              "conclave.journal.artifacts.*.*"
               "conclave.shard.artifacts.>"
               "conclave.upload.>"
             ];
@@ -254,6 +255,7 @@ in
               "_INBOX_artifacts.>"
               "conclave.call.artifacts.*.*"
               "conclave.journal.artifacts.*"
+              "conclave.journal.artifacts.*.*"
               "conclave.shard.artifacts.>"
             ];
           };
@@ -389,6 +391,7 @@ in
               "conclave.event.consensus.>"
               "conclave.inbox.*.*"
               "conclave.journal.consensus.*"
+              "conclave.journal.consensus.*.*"
               "conclave.shard.consensus.>"
             ];
             subscribe.allow = [
@@ -411,6 +414,7 @@ in
               "conclave.event.registry.online.*"
               "conclave.event.registry.registered.*"
               "conclave.journal.consensus.*"
+              "conclave.journal.consensus.*.*"
               "conclave.shard.consensus.>"
             ];
           };
@@ -546,6 +550,7 @@ in
               "conclave.event.dialog.>"
               "conclave.inbox.*.*"
               "conclave.journal.dialog.*"
+              "conclave.journal.dialog.*.*"
               "conclave.shard.dialog.>"
             ];
             subscribe.allow = [
@@ -564,6 +569,7 @@ in
               "_INBOX_dialog.>"
               "conclave.call.dialog.*.*"
               "conclave.journal.dialog.*"
+              "conclave.journal.dialog.*.*"
               "conclave.shard.dialog.>"
             ];
           };
@@ -701,6 +707,7 @@ in
               "conclave.event.gateway.>"
               "conclave.inbox.*.*"
               "conclave.journal.gateway.*"
+              "conclave.journal.gateway.*.*"
               "conclave.shard.gateway.>"
             ];
             subscribe.allow = [
@@ -728,6 +735,7 @@ in
               "conclave.call.gateway.*.*"
               "conclave.event.registry.*.*"
               "conclave.journal.gateway.*"
+              "conclave.journal.gateway.*.*"
               "conclave.query.>"
               "conclave.shard.gateway.>"
             ];
@@ -874,6 +882,7 @@ in
               "conclave.event.knowledge.>"
               "conclave.inbox.*.*"
               "conclave.journal.knowledge.*"
+              "conclave.journal.knowledge.*.*"
               "conclave.shard.knowledge.>"
             ];
             subscribe.allow = [
@@ -892,6 +901,7 @@ in
               "_INBOX_knowledge.>"
               "conclave.call.knowledge.*.*"
               "conclave.journal.knowledge.*"
+              "conclave.journal.knowledge.*.*"
               "conclave.shard.knowledge.>"
             ];
           };
@@ -1027,6 +1037,7 @@ in
               "conclave.event.registry.>"
               "conclave.inbox.*.*"
               "conclave.journal.registry.*"
+              "conclave.journal.registry.*.*"
               "conclave.presence.registry"
               "conclave.shard.registry.>"
             ];
@@ -1046,6 +1057,7 @@ in
               "_INBOX_registry.>"
               "conclave.call.registry.*.*"
               "conclave.journal.registry.*"
+              "conclave.journal.registry.*.*"
               "conclave.presence.*"
               "conclave.shard.registry.>"
             ];
@@ -1182,6 +1194,7 @@ in
               "conclave.event.tasks.>"
               "conclave.inbox.*.*"
               "conclave.journal.tasks.*"
+              "conclave.journal.tasks.*.*"
               "conclave.shard.tasks.>"
             ];
             subscribe.allow = [
@@ -1201,6 +1214,7 @@ in
               "conclave.call.tasks.*.*"
               "conclave.event.registry.*.*"
               "conclave.journal.tasks.*"
+              "conclave.journal.tasks.*.*"
               "conclave.presence.*"
               "conclave.shard.tasks.>"
             ];

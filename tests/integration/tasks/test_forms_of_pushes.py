@@ -9,13 +9,14 @@ from typing import Any
 import conclave
 from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
+from coordination.runtime.carrying import read_push
 from coordination.runtime.names import Subjects
 from tests.integration.tasks.conftest import WAIT_S, Plain, Speak
 from tests.support.fixtures import Connect
 from tests.support.nats_server import RealServer
 
 COUNT = 4
-TAKES = {"Conclave-Bundles": "1"}
+TAKES = {"Conclave-Takes": "1"}
 
 
 async def a_worker(speak: Speak) -> Plain:
@@ -84,6 +85,35 @@ async def test_a_plain_worker_gets_each_offer_alone_unless_its_last_request_says
         offers = pushes[0] if headers else pushes
         assert [each["payload"]["n"] for each in offers] == list(range(COUNT)), headers
         await complete(bob, offers)
+
+
+async def test_what_is_alone_is_carried_by_its_record_to_whoever_says_that_it_hears_that(
+    speak: Speak, connect: Connect, subjects: Subjects
+) -> None:
+    ada, bob = await speak("ada"), await a_worker(speak)
+    heard: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+
+    async def hear(delivery: Delivery) -> None:
+        kind, body = read_push(delivery.headers["Conclave-Push"])
+        heard.put_nowait((kind, json.loads(body)))
+
+    spy = await connect("spy")
+    for agent in ("ada", "bob"):
+        await spy.subscribe(subjects.carried(agent), hear)
+    await spy.flush()
+    await ada.listen("result")
+    for headers in (TAKES, {}):
+        ada.headers = bob.headers = headers
+        await bob.do("queues")
+        await ada.do("submit", {"capability": "python", "payload": {"n": 7}})
+        kind, offer = await heard.get() if headers else ("task", await bob.pushed("task"))
+        assert (kind, offer["payload"]) == ("task", {"n": 7})
+        ids = {"task_id": offer["task_id"], "fencing_token": offer["fencing_token"]}
+        assert (await bob.do("complete", {**ids, "result": {"n": 8}}))["state"] == "completed"
+        kind, result = await heard.get() if headers else ("result", await ada.pushed("result"))
+        assert (kind, result["task_id"], result["result"]) == ("result", offer["task_id"], {"n": 8})
+    await spy.flush()
+    assert heard.empty()
 
 
 async def test_a_session_takes_results_together_while_plain_clients_get_each_alone(

@@ -20,7 +20,7 @@ from coordination.runtime.model import Outcome, Push, Rejected
 from coordination.runtime.names import Subjects, inbox_prefix
 from coordination.runtime.runner import Runner, Shell
 from coordination.runtime.service import Command, ServiceDefinition
-from coordination.runtime.wire import HEADER_BUNDLES, Body
+from coordination.runtime.wire import HEADER_TAKES, Body
 from tests.support.clock import ManualClock
 from tests.support.stores import usurp, vacate
 from tests.support.toy import Add, Ledger
@@ -56,7 +56,7 @@ DEFINITION = ServiceDefinition(
     version="0.1.0",
     description="A ledger that tells agents things.",
     model=Telling,
-    bundled_kinds=frozenset({"note"}),
+    compact_kinds=frozenset({"note"}),
     endpoints=(
         Command(
             verb="tell",
@@ -98,7 +98,8 @@ class Stage:
     async def tell(self, agent: str, *, by: str, takes: bool = False, patience_s: float = WAIT_S) -> None:
         """A request of `by` that has `agent` told two things."""
         bus = MemoryBus(self.exchange, agent=by)
-        caller = Caller(bus, agent=by, takes_bundles=takes, patience_s=patience_s)
+        caller = Caller(bus, agent=by, takes_every_form=takes, patience_s=patience_s)
+        await caller.inbox.listen("note", lambda _: None)
         await caller.command("ledger", "tell", TellRequest(agent=agent), Total)
 
 
@@ -151,7 +152,7 @@ async def test_nobody_says_so_for_another_agent() -> None:
             SUBJECTS.call("ledger", "tell", "mallory"),
             b'{"agent": "bob"}',
             reply_to=f"{inbox_prefix('ada')}.1",
-            headers={HEADER_BUNDLES: "1"},
+            headers={HEADER_TAKES: "1"},
         )
         await stage.tell("ada", by="bob")
         assert await told(ada, 2) == ONE_BY_ONE
