@@ -34,7 +34,7 @@ DEFAULT_SAVE: Final = Path("out/tasks-benchmark")
 _WARM_UP_S: Final = 60.0
 _SETTLE_S: Final = 0.5
 """Between the throughput of a system and its being frozen: time to become idle."""
-UNMEASURED: Final = 15
+UNMEASURED: Final = 30
 """Tasks after each thaw that do not count: the first takes up to seconds (a blocking read has to run out),
 the next ten up to half as long again as later ones."""
 PEERS_CODE: Final = Path(__file__).resolve().parent / "peers"
