@@ -97,5 +97,5 @@ class Hearing:
 
     async def drain(self) -> None:
         """See `Subscription.drain`."""
+        await self._alone.drain()  # first: meanwhile what records carry arrives, too
         await self._forget(self)
-        await self._alone.drain()

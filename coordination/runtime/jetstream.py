@@ -23,9 +23,23 @@ from pydantic_core import from_json
 from coordination.runtime.bus import Delivery, NatsBus, Subscription
 from coordination.runtime.carrying import HEADER_PUSH, written_push
 from coordination.runtime.concurrency import raise_if_cancelled
-from coordination.runtime.errors import ConclaveError, CorruptJournalError, UnavailableError, UsageError
+from coordination.runtime.errors import (
+    ConclaveError,
+    CorruptJournalError,
+    PermissionDeniedError,
+    UnavailableError,
+    UsageError,
+)
 from coordination.runtime.jetstream_messages import append_headers, bytes_of, headers_of, object_digest
-from coordination.runtime.limits import DUPLICATE_WINDOW_S, MAX_IN_FLIGHT_RECORDS
+from coordination.runtime.jetstream_streams import (
+    SHARDS_KEY,
+    brought_up,
+    journal_stream,
+    objects_stream,
+    pointers_stream,
+)
+from coordination.runtime.limits import MAX_IN_FLIGHT_RECORDS
+from coordination.runtime.logs import get_logger
 from coordination.runtime.names import Subjects
 from coordination.runtime.store import (
     Bounds,
@@ -38,8 +52,6 @@ from coordination.runtime.store import (
     require_same_shards,
 )
 
-SHARDS_KEY: Final = "conclave-shards"
-"""Stream metadata: the number of shards that the store was made for."""
 _WRONG_SEQUENCE_CODES: Final = frozenset({10070, 10071, 10164})
 """The last message has another id; another sequence; or one is being stored."""
 _TOO_LARGE_CODE: Final = 10054
@@ -53,6 +65,7 @@ _PAGE_BYTES: Final = 8 * 1024 * 1024
 _CHUNK_BYTES: Final = 128 * 1024
 _CHUNKS_PER_PAGE: Final = 64
 _LISTEN_RETRY_S: Final = 0.05
+_log = get_logger(__name__)
 _POINTER: Final = TypeAdapter(tuple[SnapshotRef, ...])
 
 
@@ -103,6 +116,7 @@ class JetStreamStore:
         self._listening: list[Subscription] = []
         self._unlistening: asyncio.Task[None] | None = None
         self._waiting = 0
+        self._may_carry = True
 
     @property
     def name(self) -> str:
@@ -111,8 +125,12 @@ class JetStreamStore:
 
     @property
     def carries_pushes(self) -> bool:
-        """See `JournalStore.carries_pushes`."""
-        return True
+        """See `JournalStore.carries_pushes`.
+
+        Not on a replicated stream: there what is carried and what is pushed take different ways to an
+        agent, and could overtake one another.
+        """
+        return self._may_carry and self._replicas == 1
 
     @property
     def max_in_flight(self) -> int:
@@ -127,55 +145,23 @@ class JetStreamStore:
     async def open(self) -> None:
         """Make the stream and the buckets where there are none."""
         await self._open_pointers()
-        journal = {
-            "name": self._stream,
-            "subjects": [self._subject, self._carrying],
-            "republish": self._republish,
-            "storage": "file",
-            "retention": "limits",
-            "discard": "new",
-            "num_replicas": self._replicas,
-            "duplicate_window": DUPLICATE_WINDOW_S * 1_000_000_000,
-            "deny_delete": True,
-            "allow_direct": True,
-            "metadata": {SHARDS_KEY: str(self._shards)},
-        }
+        journal = journal_stream(
+            self._stream,
+            (self._subject, self._carrying),
+            self._republish,
+            replicas=self._replicas,
+            shards=self._shards,
+        )
         found = await self._make(journal)
         self._require_shards(found)
         self._replicas = int(found.get("num_replicas", 1))
-        metadata = {**(found.get("metadata") or {}), SHARDS_KEY: str(self._shards)}
-        present = {
-            "subjects": journal["subjects"],
-            "republish": self._republish,
-            "allow_direct": True,
-            "metadata": metadata,
-        }
-        if any(found.get(name) != value for name, value in present.items()):  # of an earlier version
-            await self._api(f"STREAM.UPDATE.{self._stream}", {**found, **present})
-        snapshots = {
-            "name": f"OBJ_{self._snapshots}",
-            "subjects": [f"$O.{self._snapshots}.C.>", f"$O.{self._snapshots}.M.>"],
-            "storage": "file",
-            "discard": "new",
-            "num_replicas": self._replicas,
-            "allow_rollup_hdrs": True,
-            "allow_direct": True,
-        }
-        await self._make(snapshots)
+        if (missing := brought_up(found, journal)) is not None:
+            await self._api(f"STREAM.UPDATE.{self._stream}", missing)
+        await self._make(objects_stream(self._snapshots, replicas=self._replicas))
 
     async def _open_pointers(self) -> None:
         """Make the service's pointer bucket. Its metadata fixes the number of shards for all of them."""
-        bucket = {
-            "name": f"KV_{self._pointers}",
-            "subjects": [f"$KV.{self._pointers}.>"],
-            "storage": "file",
-            "discard": "new",
-            "num_replicas": self._replicas,
-            "max_msgs_per_subject": 1,
-            "allow_rollup_hdrs": True,
-            "deny_delete": True,
-            "metadata": {SHARDS_KEY: str(self._shards)},
-        }
+        bucket = pointers_stream(self._pointers, replicas=self._replicas, shards=self._shards)
         try:
             found = await self._config(f"KV_{self._pointers}")
         except _NotFoundError:
@@ -249,6 +235,8 @@ class JetStreamStore:
             error: ConclaveError | None = None
             try:
                 self._require_appended(answer, expected, record_id)
+            except PermissionDeniedError as refusal:
+                error = refusal if carried is None else self._carry_no_more(refusal)
             except ConclaveError as refusal:
                 error = refusal
             on_end(error)
@@ -258,6 +246,12 @@ class JetStreamStore:
             headers[HEADER_PUSH] = written_push(carried.kind, carried.body)
             subject = f"{subject}.{carried.agent}"
         return self._bus.ask(subject, payload, timeout_s=_ATTEMPT_S, headers=headers, on_answer=hear)
+
+    def _carry_no_more(self, refusal: PermissionDeniedError) -> UnavailableError:
+        """The server's permissions are of an earlier version; records go as they did then."""
+        self._may_carry = False
+        _log.warning("records carry no pushes", journal=self._stream, reason=str(refusal))
+        return UnavailableError(str(refusal))
 
     def _require_appended(self, answer: Delivery | ConclaveError, expected: int, record_id: str) -> None:
         if isinstance(answer, ConclaveError):

@@ -107,9 +107,13 @@ to 64 KiB; a larger one costs more than the way that it saves."""
 TAKER_S: Final = 60.0
 """How long it is believed that an agent takes bundles, after the last request that said so."""
 
+CARRIED_TAKER_S: Final = 10.0
+"""As long that it hears what records carry: less, because another program that goes by its name now would
+hear nothing at all of that."""
+
 MAX_TAKERS: Final = 65_536
-"""Agents known to take bundles: three times as many as may be registered. Whoever is forgotten gets each push
-alone until its next request."""
+"""Agents known to take every form of push: three times as many as may be registered. Whoever is forgotten
+gets each push alone until its next request."""
 
 DUPLICATE_WINDOW_S: Final = 120
 """JetStream's own deduplication of appends by message id."""

@@ -10,7 +10,7 @@ from coordination.runtime.bus import Bus
 from coordination.runtime.carrying import carriable
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.failures import log_failure
-from coordination.runtime.limits import MAX_CARRIED_BYTES, TAKER_S
+from coordination.runtime.limits import CARRIED_TAKER_S, MAX_CARRIED_BYTES, TAKER_S
 from coordination.runtime.logs import get_logger
 from coordination.runtime.model import Notice, Push
 from coordination.runtime.names import Subjects
@@ -49,7 +49,7 @@ class Outbox:
         """
         given: Sequence[Push | Notice | Bundle] = messages
         if len(messages) > 1 and self.takers:
-            self._forget_takers()
+            self.takers.forget(asyncio.get_running_loop().time() - TAKER_S)
             given = bundled(messages, kinds=self._kinds, takers=self.takers)
         written: list[tuple[str, bytes]] = []
         for message in given:
@@ -65,18 +65,15 @@ class Outbox:
         """What of the messages of one record that record may carry, and how; None for nothing."""
         if not self.takers:
             return None
-        self._forget_takers()
         push = carriable(messages, kinds=self._kinds, takers=self.takers)
-        if push is None:
+        since_s = asyncio.get_running_loop().time() - CARRIED_TAKER_S
+        if push is None or not self.takers.said_since(push.agent, since_s):
             return None
         try:
             body = to_json(push.body)
         except ValueError:
             return None  # whoever sends it by itself says so
         return (push, Carried(push.agent, push.kind, body)) if len(body) <= MAX_CARRIED_BYTES else None
-
-    def _forget_takers(self) -> None:
-        self.takers.forget(asyncio.get_running_loop().time() - TAKER_S)
 
     async def send(self, written: Sequence[tuple[str, bytes]]) -> None:
         """Send what was prepared; what cannot be sent is logged, and the others go."""

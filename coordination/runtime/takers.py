@@ -33,6 +33,10 @@ class Takers:
                 del agents[next(iter(agents))]
             agents[agent] = now_s
 
+    def said_since(self, agent: str, since_s: float) -> bool:
+        """Whether `agent` has said so since then."""
+        return self._agents.get(agent, -math.inf) >= since_s
+
     def forget(self, before_s: float) -> None:
         """Forget who has not said so since: another program may go by its name now, which only listens."""
         agents = self._agents

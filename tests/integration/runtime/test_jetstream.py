@@ -12,7 +12,8 @@ import pytest
 from coordination.runtime.bus import Delivery, NatsBus
 from coordination.runtime.carrying import read_push
 from coordination.runtime.errors import CorruptJournalError, NotLeaderError, UsageError
-from coordination.runtime.jetstream import SHARDS_KEY, JetStreamStore
+from coordination.runtime.jetstream import JetStreamStore
+from coordination.runtime.jetstream_streams import SHARDS_KEY
 from coordination.runtime.journal import Journal, Snapshot
 from coordination.runtime.names import Subjects
 from coordination.runtime.store import Carried, Pointer, SnapshotRef
@@ -21,6 +22,12 @@ from tests.support.nats_server import RealServer
 from tests.support.waiting import wait_until
 
 CYCLES = 20
+_PERMISSIONS_OF_AN_EARLIER_VERSION = """
+authorization { users: [{
+  user: toy, password: toy, permissions: { publish: { allow: ">", deny: "conclave.journal.toy.0.*" } }
+}] }
+no_auth_user: toy
+"""
 
 
 async def write(journal: Journal, count: int) -> None:
@@ -137,6 +144,28 @@ async def test_what_a_record_carries_is_handed_over_when_it_is_stored_and_not_if
     await ann.flush()
     assert heard.empty()
     await follower.close()
+
+
+async def test_where_the_server_knows_no_carried_pushes_records_are_stored_without(
+    own_server: RealServer,
+) -> None:
+    own_server.kill()
+    own_server.extra = _PERMISSIONS_OF_AN_EARLIER_VERSION
+    own_server.start()
+    bus = await NatsBus.connect(own_server.url, agent="toy")
+    journal = Journal(JetStreamStore(bus, subjects=Subjects(), service="toy"))
+    await journal.open()
+    carries = [journal.carries_pushes]
+    ended = asyncio.Event()
+    carried = Carried("ann", "task", b"{}")
+    append = journal.send(b"1", expected=0, record_id="r1", on_end=ended.set, carried=carried)
+    async with asyncio.timeout(10):
+        await ended.wait()
+    assert append.result() == 1
+    assert append.was_repeated, "who sent it sends the push itself"
+    carries.append(journal.carries_pushes)
+    assert carries == [True, False]
+    await bus.close()
 
 
 async def test_a_journal_of_an_earlier_version_is_brought_up_to_date(

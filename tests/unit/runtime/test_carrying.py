@@ -16,7 +16,7 @@ from coordination.runtime.errors import UnavailableError
 from coordination.runtime.host import Host
 from coordination.runtime.inbox import Inbox
 from coordination.runtime.journal import Journal
-from coordination.runtime.limits import MAX_CARRIED_BYTES, MIN_PIPELINED_BYTES
+from coordination.runtime.limits import CARRIED_TAKER_S, MAX_CARRIED_BYTES, MIN_PIPELINED_BYTES
 from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.runtime.memory_store import MemoryStream
 from coordination.runtime.model import Notice, Outcome, Push, Rejected
@@ -70,7 +70,10 @@ async def test_an_outbox_carries_what_is_small_to_whoever_takes_it() -> None:
     bus = MemoryBus(MemoryExchange(), agent="tasks")
     outbox = Outbox("tasks", bus=bus, subjects=Subjects(), compact_kinds=KINDS)
     assert outbox.carried([push("ann")]) is None
-    outbox.takers.note("ann", takes=True)
+    now_s = asyncio.get_running_loop().time()
+    outbox.takers.note("ann", takes=True, now_s=now_s - CARRIED_TAKER_S - 1)
+    assert outbox.carried([push("ann")]) is None, "another program may go by that name now"
+    outbox.takers.note("ann", takes=True, now_s=now_s)
     said = push("ann", n=1)
     assert outbox.carried([said]) == (said, Carried("ann", "task", b'{"n":1}'))
     assert outbox.carried([push("ann", text="x" * MAX_CARRIED_BYTES)]) is None
@@ -243,7 +246,9 @@ async def test_whoever_listens_hears_what_was_carried_as_if_it_had_come_alone() 
     await carry("task", b"4")
     await carry("result", b"5")
     assert [each[2] for each in heard] == [b"1", b"2", b"5"]
+    await service.publish(Subjects().carried("ann"), b"", headers={HEADER_PUSH: written_push("result", b"6")})
     await listening.drain()
+    assert heard[-1][2] == b"6", "what is on its way is heard"
     assert listening.dropped == 0
     assert not ann._routes, "nothing is listened to for nobody"
     await ann.close()
