@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -42,25 +43,33 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
+def tree_of(pid: int) -> Iterator[int]:
+    """A process and all its descendants, as far as they are there.
+
+    The children of each are looked for after it has been yielded.
+    """
+    threads = Path(f"/proc/{pid}/task")
+    if not threads.exists():
+        return
+    yield pid
+    children: list[int] = []
+    # Threads and processes end while we look.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in threads.iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                children += map(int, (thread / "children").read_text(encoding="utf-8").split())
+    for child in children:
+        yield from tree_of(child)
+
+
 def tree_cpu_s(roots: Iterable[int]) -> float:
     """CPU seconds so far of processes and all their descendants, also of those that have ended."""
-    seen: dict[int, tuple[int, float]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            # Processes end while we look.
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                fields = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-                seen[int(entry.name)] = (int(fields[1]), sum(map(int, fields[11:15])) / _TICKS_PER_S)
-    wanted = set(roots)
-
-    def is_wanted(pid: int) -> bool:
-        while pid in seen:
-            if pid in wanted:
-                return True
-            pid = seen[pid][0]
-        return False
-
-    return sum(used_s for pid, (_, used_s) in seen.items() if is_wanted(pid))
+    used_s = 0.0
+    for pid in itertools.chain.from_iterable(map(tree_of, roots)):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            used_s += sum(map(int, fields[11:15])) / _TICKS_PER_S
+    return used_s
 
 
 def resident_bytes(pid: int) -> int:

@@ -14,11 +14,11 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
-from benchmarks.machine import tree_cpu_s
+from benchmarks.machine import tree_cpu_s, tree_of
 from benchmarks.peers.side import CREDENTIALS, NATS_URL, REDIS_URL, SETTINGS
 from benchmarks.peers.systems import Environment, Variant
 from conclave.embedded import embedded_server
@@ -95,41 +95,32 @@ class Running:
 
     async def freeze(self) -> None:
         """Stop every process of the system where it stands; returns when none of them runs any more."""
-        while moving := [pid for pid, is_stopped in self._processes() if not is_stopped]:
+        # Children are looked for after their parent, so none is missed once all are said to be at rest.
+        while moving := [pid for pid in self._processes() if not is_at_rest(pid)]:
             _signal_all(moving, signal.SIGSTOP)
             await asyncio.sleep(_FREEZE_POLL_S)
 
     def thaw(self) -> None:
         """Let every process of the system run on, the servers first; nothing happens to those that run."""
-        _signal_all([pid for pid, _ in self._processes()], signal.SIGCONT)
+        _signal_all(self._processes(), signal.SIGCONT)
 
-    def _processes(self) -> Iterator[tuple[int, bool]]:
-        """Everything that belongs to the system, as `processes_of` tells it."""
-        for pids in self._pids.values():
-            for pid in pids:
-                yield from processes_of(pid)
+    def _processes(self) -> Iterator[int]:
+        """Everything that belongs to the system."""
+        return (pid for pids in self._pids.values() for root in pids for pid in tree_of(root))
 
 
-def processes_of(pid: int) -> Iterator[tuple[int, bool]]:
-    """A process and all its descendants, each with whether it is stopped or has ended.
-
-    Children are looked for after their parent, so that none is missed once all are said to be stopped.
-    """
-    children: list[int] = []
-    is_stopped = True
-    # Threads and processes end while we look.
+def is_at_rest(pid: int) -> bool:
+    """Whether every thread of a process is stopped, or the process has ended."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 state = (thread / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-                is_stopped = is_stopped and state in _AT_REST
-                children += map(int, (thread / "children").read_text(encoding="utf-8").split())
-        yield pid, is_stopped
-        for child in children:
-            yield from processes_of(child)
+                if state not in _AT_REST:
+                    return False
+    return True
 
 
-def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
+def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -209,7 +200,7 @@ async def child_process(
                     await started.wait()
             except TimeoutError:
                 # With its descendants: Taskiq's workers sometimes hang, and would outlive their parent.
-                _signal_all([pid for pid, _ in processes_of(started.pid)], signal.SIGKILL)
+                _signal_all([*tree_of(started.pid)], signal.SIGKILL)
                 await started.wait()
 
 

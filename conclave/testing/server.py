@@ -14,7 +14,7 @@ from conclave.session import Session
 from conclave.testing.mesh import Mesh
 from conclave.testing.record import Said
 from coordination.runtime.bus import Bus, Delivery, NatsBus
-from coordination.runtime.carrying import HEADER_PUSH, read_push
+from coordination.runtime.carrying import HEADER_PUSH, as_if_alone
 from coordination.runtime.clock import SystemClock
 from coordination.runtime.concurrency import one_error
 from coordination.runtime.credentials import Credentials
@@ -120,11 +120,10 @@ class ServerMesh(Mesh):
 
     async def _note(self, delivery: Delivery) -> None:
         at_s = asyncio.get_running_loop().time() - self._started_s
-        subject, payload = delivery.subject, delivery.payload
         if HEADER_PUSH in delivery.headers:  # how a push comes is nobody's business
-            kind, payload = read_push(delivery.headers[HEADER_PUSH])
-            subject = f"{subject.rpartition('.')[0]}.{kind}"
-        self.record.add(Said(at_s=at_s, subject=subject, payload=payload, headers=delivery.headers))
+            delivery = as_if_alone(delivery)
+        said = Said(at_s=at_s, subject=delivery.subject, payload=delivery.payload, headers=delivery.headers)
+        self.record.add(said)
 
     async def _open_bus(self, agent: str) -> NatsBus:
         minted = await self._server.identities.ensure(agent)

@@ -103,7 +103,8 @@ def payload_of(body: BaseModel) -> bytes:
     if b"null" in payload:
         place = next(_not_finite(body, ""), None)
         if place is not None:
-            raise UsageError(f"{place[:_MAX_SHOWN_CHARS]}: JSON has no NaN and no infinity; write None")
+            shown = " ".join(place.split())[:_MAX_SHOWN_CHARS]  # a name may hold line ends
+            raise UsageError(f"{shown}: JSON has no NaN and no infinity; write None")
     return payload
 
 

@@ -8,10 +8,10 @@ service hears that its record is stored, and not after that.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Sequence
 from typing import Final
 
+from coordination.runtime.delivery import Delivery
 from coordination.runtime.model import Notice, Push
 
 HEADER_PUSH: Final = "Conclave-Push"
@@ -31,9 +31,9 @@ def carriable(
         takers: Agents that hear what is carried.
     """
     pushes = [each for each in messages if isinstance(each, Push)]
-    told = Counter(each.agent for each in pushes)
+    agents = [each.agent for each in pushes]
     for push in pushes:
-        if push.kind in kinds and told[push.agent] == 1 and push.agent in takers:
+        if push.kind in kinds and push.agent in takers and agents.count(push.agent) == 1:
             return push
     return None
 
@@ -43,7 +43,11 @@ def written_push(kind: str, body: bytes) -> str:
     return f"{kind} {body.decode()}"
 
 
-def read_push(value: str) -> tuple[str, bytes]:
-    """Kind and body of a header's value; total: who reads the body says what is wrong with it."""
-    kind, _, body = value.partition(" ")
-    return kind, body.encode()
+def as_if_alone(delivery: Delivery) -> Delivery:
+    """What came on the subject of carried pushes, as if it had come alone on that of its kind.
+
+    Total: who reads the body says what is wrong with it, and one without a push is of no kind.
+    """
+    kind, _, body = delivery.headers.get(HEADER_PUSH, "").partition(" ")
+    subject = f"{delivery.subject.rpartition('.')[0]}.{kind}"
+    return Delivery(subject=subject, payload=body.encode(), headers=delivery.headers)

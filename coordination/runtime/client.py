@@ -69,13 +69,12 @@ class Caller:
         self.bus = bus
         self.agent = require_id(agent)
         self.subjects = subjects or Subjects()
-        self.inbox = Inbox(bus, subjects=self.subjects, agent=self.agent)
+        on_change = self._say_what_is_taken if takes_every_form else None
+        self.inbox = Inbox(bus, subjects=self.subjects, agent=self.agent, on_change=on_change)
         """What is pushed to the agent over its connection."""
         self._patience_s = patience_s
         self._says: dict[str, str] = {HEADER_TIMEOUT: _timeout(min(FIRST_TIMEOUT_S, patience_s))}
         """Headers of every first attempt."""
-        if takes_every_form:
-            self.inbox.on_change = self._say_what_is_taken
         self.entropy: random.Random = entropy or random.SystemRandom()
         """For whoever needs more ids of this caller's."""
         self._ids = RandomIds(self.entropy)

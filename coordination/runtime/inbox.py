@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from coordination.runtime.bus import Bus, Subscription
-from coordination.runtime.carrying import HEADER_PUSH, read_push
+from coordination.runtime.carrying import as_if_alone
 from coordination.runtime.delivery import Delivery, Handler, Listener
 from coordination.runtime.names import Subjects
 
@@ -18,9 +18,12 @@ class Inbox:
         bus: The agent's connection.
         subjects: The deployment's subjects.
         agent: Whose inbox.
+        on_change: Called when somebody begins to hear something (True), and when nobody does any more.
     """
 
-    def __init__(self, bus: Bus, *, subjects: Subjects, agent: str) -> None:
+    def __init__(
+        self, bus: Bus, *, subjects: Subjects, agent: str, on_change: Callable[[bool], None] | None = None
+    ) -> None:
         self._bus = bus
         self._subjects = subjects
         self._agent = agent
@@ -28,8 +31,7 @@ class Inbox:
         """By kind."""
         self._carried: Subscription | None = None
         """While somebody hears anything."""
-        self.on_change: Callable[[bool], None] | None = None
-        """Called when somebody begins to (True), and when nobody does any more."""
+        self._on_change = on_change
 
     async def subscribe(self, kind: str, handler: Handler) -> Hearing:
         """Call `handler` for each push of `kind`; as `Bus.subscribe`."""
@@ -52,17 +54,14 @@ class Inbox:
         return hearing
 
     def _say_heard(self) -> None:
-        if self.on_change is not None:
-            self.on_change(self._carried is not None)
+        if self._on_change is not None:
+            self._on_change(self._carried is not None)
 
     def _receive(self, delivery: Delivery) -> None:
         """Hand on what came with a record, as if it had come alone."""
-        kind, body = read_push(delivery.headers.get(HEADER_PUSH, ""))
-        hearers = self._hearers.get(kind)
-        if hearers:
-            push = Delivery(subject=self._subjects.inbox(self._agent, kind), payload=body)
-            for hearing in tuple(hearers):
-                hearing.receive(push)
+        push = as_if_alone(delivery)
+        for hearing in tuple(self._hearers.get(push.subject.rpartition(".")[2], ())):
+            hearing.receive(push)
 
     async def _forget(self, kind: str, hearing: Hearing) -> None:
         hearers = self._hearers.get(kind, [])

@@ -102,6 +102,8 @@ class JetStreamStore:
         if not 0 <= shard < shards:
             raise UsageError(f"{service}: shard {shard} is not one of {shards}: they count from 0")
         self._bus = bus
+        self._subjects = subjects
+        self._service = service
         self._shard = shard
         self._shards = shards
         self._replicas = replicas
@@ -244,7 +246,7 @@ class JetStreamStore:
         headers, subject = append_headers(expected, record_id, previous_id), self._subject
         if carried is not None:
             headers[HEADER_PUSH] = written_push(carried.kind, carried.body)
-            subject = f"{subject}.{carried.agent}"
+            subject = self._subjects.journal_for(self._service, self._shard, carried.agent)
         return self._bus.ask(subject, payload, timeout_s=_ATTEMPT_S, headers=headers, on_answer=hear)
 
     def _carry_no_more(self, refusal: PermissionDeniedError) -> UnavailableError:

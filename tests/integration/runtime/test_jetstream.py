@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from coordination.runtime.bus import Delivery, NatsBus
-from coordination.runtime.carrying import read_push
+from coordination.runtime.carrying import as_if_alone
 from coordination.runtime.errors import CorruptJournalError, NotLeaderError, UsageError
 from coordination.runtime.jetstream import JetStreamStore
 from coordination.runtime.jetstream_streams import SHARDS_KEY
@@ -138,7 +138,8 @@ async def test_what_a_record_carries_is_handed_over_when_it_is_stored_and_not_if
     assert [entry.payload for entry in await following][:1] == [b"secret"], "it hears of such records, too"
     assert [entry.sequence async for entry in journal.replay(0)] == [1, 2, 3]
     push = await heard.get()
-    assert read_push(push.headers["Conclave-Push"]) == ("task", carried.body)
+    alone = as_if_alone(push)
+    assert (alone.subject, alone.payload) == (subjects.inbox("ann", "task"), carried.body)
     assert push.headers["Nats-Sequence"] == "2"
     assert push.payload == b"", "the record is not for agents"
     await ann.flush()

@@ -9,7 +9,7 @@ from typing import Any
 import conclave
 from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
-from coordination.runtime.carrying import read_push
+from coordination.runtime.carrying import as_if_alone
 from coordination.runtime.names import Subjects
 from tests.integration.tasks.conftest import WAIT_S, Plain, Speak
 from tests.support.fixtures import Connect
@@ -94,8 +94,8 @@ async def test_what_is_alone_is_carried_by_its_record_to_whoever_says_that_it_he
     heard: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
 
     async def hear(delivery: Delivery) -> None:
-        kind, body = read_push(delivery.headers["Conclave-Push"])
-        heard.put_nowait((kind, json.loads(body)))
+        push = as_if_alone(delivery)
+        heard.put_nowait((push.subject.rpartition(".")[2], json.loads(push.payload)))
 
     spy = await connect("spy")
     for agent in ("ada", "bob"):

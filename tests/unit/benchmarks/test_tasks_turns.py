@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from benchmarks import tasks
+from benchmarks.machine import tree_of
 from benchmarks.peers import report
 from benchmarks.peers import running as starting
-from benchmarks.peers.running import Running, SystemFailedError, processes_of
+from benchmarks.peers.running import Running, SystemFailedError, is_at_rest
 from tests.support.waiting import wait_until
 
 _PARENT = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'print(flush=True); input()'])"
@@ -33,7 +34,7 @@ async def process_and_child() -> AsyncIterator[asyncio.subprocess.Process]:
         await process.stdout.readline()
         yield process
     finally:
-        for pid, _ in list(processes_of(process.pid)):
+        for pid in list(tree_of(process.pid)):
             os.kill(pid, signal.SIGKILL)
         await process.wait()
 
@@ -43,7 +44,7 @@ def system_of(process: asyncio.subprocess.Process, logs: Path) -> Running:
 
 
 def are_stopped(process: asyncio.subprocess.Process) -> list[bool]:
-    return [is_stopped for _, is_stopped in processes_of(process.pid)]
+    return [is_at_rest(pid) for pid in tree_of(process.pid)]
 
 
 async def test_a_frozen_system_stands_still_with_all_its_descendants_until_it_is_thawed(
@@ -87,11 +88,11 @@ async def test_a_program_that_does_not_stop_is_killed_with_its_descendants(
         async with starting.child_process(command, os.environ, log, is_asked=True) as process:
             assert process.stdout is not None
             await process.stdout.readline()
-            pids = [pid for pid, _ in processes_of(process.pid)]
+            pids = [*tree_of(process.pid)]
             assert len(pids) == 2
     assert process.returncode == -signal.SIGKILL
     # A kill takes effect a little later, and whoever adopted the child may not reap it at once.
-    await wait_until(lambda: all(is_stopped for pid in pids for _, is_stopped in processes_of(pid)))
+    await wait_until(lambda: all(map(is_at_rest, pids)))
 
 
 class Pretended(Running):

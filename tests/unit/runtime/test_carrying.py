@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coordination.runtime.carrying import HEADER_PUSH, carriable, read_push, written_push
+from coordination.runtime.carrying import HEADER_PUSH, as_if_alone, carriable, written_push
 from coordination.runtime.delivery import Delivery
 from coordination.runtime.errors import UnavailableError
 from coordination.runtime.host import Host
@@ -62,8 +62,13 @@ def test_a_record_carries_the_one_push_to_an_agent_that_hears_it(
 @pytest.mark.parametrize("text", ["", " ", "plain", 'a "quoted"\r\nline \u2028 \x7f', "ü\U0001f600"])
 def test_what_is_written_is_read(text: str) -> None:
     body = json.dumps({"text": text}, ensure_ascii=False).encode()
-    assert read_push(written_push("task", body)) == ("task", body)
-    assert read_push("") == ("", b"")
+    delivery = Delivery(
+        subject=Subjects().carried("ann"), payload=b"", headers={HEADER_PUSH: written_push("task", body)}
+    )
+    push = as_if_alone(delivery)
+    assert (push.subject, push.payload) == ("conclave.inbox.ann.task", body)
+    nothing = as_if_alone(Delivery(subject=Subjects().carried("ann"), payload=b"no header"))
+    assert (nothing.subject, nothing.payload) == ("conclave.inbox.ann.", b"")
 
 
 async def test_an_outbox_carries_what_is_small_to_whoever_takes_it() -> None:
