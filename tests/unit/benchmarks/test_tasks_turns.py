@@ -35,7 +35,8 @@ async def process_and_child() -> AsyncIterator[asyncio.subprocess.Process]:
         yield process
     finally:
         for pid in list(tree_of(process.pid)):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ends while we look
+                os.kill(pid, signal.SIGKILL)
         await process.wait()
 
 
