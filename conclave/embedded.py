@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from conclave import store as directory
+from conclave.cores import usable_cores
 from conclave.identity import AUTHORIZATION_FILE, Identities, RunningServer
 from conclave.identity.running import CONFIGURATION_FILE
 from coordination.runtime.credentials import Credentials
@@ -39,6 +40,7 @@ _STOP_TIMEOUT_S: Final = 10.0
 _LOCK_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.01
 _PR_SET_PDEATHSIG: Final = 1
+_GO_THREADS: Final = "GOMAXPROCS"
 _log = get_logger(__name__)
 
 
@@ -183,6 +185,7 @@ class EmbeddedServer:
                 nats_server_path(),
                 "--config",
                 str(config),
+                env=server_environment(os.environ, cores=usable_cores()),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -222,6 +225,16 @@ async def embedded_server(
         yield server
     finally:
         await server.stop()
+
+
+def server_environment(ours: Mapping[str, str], *, cores: int) -> dict[str, str]:
+    """The environment of the server: ours, and how many threads it may run at a time.
+
+    Half the cores, at least one, unless ``GOMAXPROCS`` says otherwise. What the server does for one message
+    goes through many goroutines, one after the other; with a thread on every core each hand-over wakes a
+    thread on another core, and takes that core from services and agents (docs/adr/0003).
+    """
+    return {_GO_THREADS: str(max(1, cores // 2)), **ours}
 
 
 def nats_server_path() -> str:

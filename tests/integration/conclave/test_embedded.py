@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from conclave.cores import usable_cores
 from conclave.embedded import EmbeddedServer, embedded_server
 from conclave.identity import RunningServer
 from coordination.runtime.bus import NatsBus
@@ -20,6 +21,7 @@ from tests.support.processes import free_port, is_alive
 
 PARENT = """
 import asyncio, pathlib, sys
+from conclave.cores import usable_cores
 from conclave.embedded import EmbeddedServer
 
 async def main():
@@ -51,6 +53,16 @@ async def test_configuration_makes_acknowledged_records_durable(tmp_path: Path) 
         text = (tmp_path / "nats-server.conf").read_text(encoding="utf-8")
     assert "sync_interval: always" in text
     assert "feature_flags { js_ack_fc_v2: false }" in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_the_server_process_leaves_cores_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOMAXPROCS", raising=False)
+    async with embedded_server(tmp_path, port=free_port()) as server:
+        environment = await asyncio.to_thread(Path(f"/proc/{server.pid}/environ").read_bytes)
+    assert b"GOMAXPROCS=%d" % max(1, usable_cores() // 2) in environment.split(b"\0")
 
 
 async def test_taken_port_is_named(tmp_path: Path) -> None:
