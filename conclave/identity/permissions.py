@@ -121,7 +121,7 @@ def service_permissions(service: str, subjects: Subjects) -> Permissions:
         raise UsageError(f"no service {service!r}; there are: {', '.join(SERVICE_NAMES)}")
     own_answers = f"{inbox_prefix(service)}.>"
     own_shards = f"{subjects.prefix}.shard.{service}.>"
-    own_journal = (subjects.journal(service, "*"), subjects.journal_for(service, "*", "*"))
+    own_journal = (subjects.journal(service, "*"), subjects.journal_for(service, "*", "*", "*"))
     return Permissions(
         publish=(
             subjects.call("*", "*", service),

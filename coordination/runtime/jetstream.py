@@ -57,7 +57,7 @@ _WRONG_SEQUENCE_CODES: Final = frozenset({10070, 10071, 10164})
 _TOO_LARGE_CODE: Final = 10054
 _NAME_IN_USE_CODE: Final = 10058
 _TO_AGENT: Final = "{{wildcard(1)}}"
-"""In the destination of a republished record: the agent whose id ends its subject."""
+"""In the destination of a republished record: the agent that its subject names."""
 _ATTEMPT_S: Final = 2.0
 """One attempt. Repeating early is safe, and after an outage nobody waits for a lost request."""
 _SETUP_TIMEOUT_S: Final = 5.0
@@ -109,7 +109,7 @@ class JetStreamStore:
         self._replicas = replicas
         self._stream = subjects.journal_stream(service, shard)
         self._subject = subjects.journal(service, shard)
-        self._carrying = subjects.journal_for(service, shard, "*")
+        self._carrying = subjects.journal_for(service, shard, "*", "*")
         self._republish = {"src": self._carrying, "dest": subjects.carried(_TO_AGENT), "headers_only": True}
         self._first_stream = subjects.journal_stream(service, 0)
         self._pointers = f"{subjects.prefix}-pointers-{service}"
@@ -246,7 +246,7 @@ class JetStreamStore:
         headers, subject = append_headers(expected, record_id, previous_id), self._subject
         if carried is not None:
             headers[HEADER_PUSH] = written_push(carried.kind, carried.body)
-            subject = self._subjects.journal_for(self._service, self._shard, carried.agent)
+            subject = self._subjects.journal_for(self._service, self._shard, carried.agent, expected + 1)
         return self._bus.ask(subject, payload, timeout_s=_ATTEMPT_S, headers=headers, on_answer=hear)
 
     def _carry_no_more(self, refusal: PermissionDeniedError) -> UnavailableError:

@@ -86,9 +86,13 @@ class Subjects:
         """Subject of one shard's journal; `shard` may be ``*``. Services only."""
         return f"{self.prefix}.journal.{service}.{shard}"
 
-    def journal_for(self, service: str, shard: int | str, agent: str) -> str:
-        """Subject of such a record that carries a push to `agent`, which may be ``*``. Services only."""
-        return f"{self.prefix}.journal.{service}.{shard}.{agent}"
+    def journal_for(self, service: str, shard: int | str, agent: str, sequence: int | str) -> str:
+        """Subject of the record of this `sequence`, which carries a push to `agent`. Services only.
+
+        All but `service` may be ``*``. No other record has this subject: before the server hands over a push,
+        it looks for the last message on its subject, and reads up to 8 MiB if that is not in memory.
+        """
+        return f"{self.prefix}.journal.{service}.{shard}.{agent}.{sequence}"
 
     def journal_stream(self, service: str, shard: int) -> str:
         """Name of the stream behind `journal` (stream names have no dots)."""

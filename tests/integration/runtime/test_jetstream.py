@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from nats.js.api import RePublish, StreamConfig
 
 from coordination.runtime.bus import Delivery, NatsBus
 from coordination.runtime.carrying import as_if_alone
@@ -24,7 +25,7 @@ from tests.support.waiting import wait_until
 CYCLES = 20
 _PERMISSIONS_OF_AN_EARLIER_VERSION = """
 authorization { users: [{
-  user: toy, password: toy, permissions: { publish: { allow: ">", deny: "conclave.journal.toy.0.*" } }
+  user: toy, password: toy, permissions: { publish: { allow: ">", deny: "conclave.journal.toy.0.*.*" } }
 }] }
 no_auth_user: toy
 """
@@ -142,6 +143,8 @@ async def test_what_a_record_carries_is_handed_over_when_it_is_stored_and_not_if
     assert (alone.subject, alone.payload) == (subjects.inbox("ann", "task"), carried.body)
     assert push.headers["Nats-Sequence"] == "2"
     assert push.payload == b"", "the record is not for agents"
+    own = subjects.journal_for("toy", 0, "ann", 2)
+    assert push.headers["Nats-Subject"] == own, "else the server looks for the last one, and may read 8 MiB"
     await ann.flush()
     assert heard.empty()
     await follower.close()
@@ -169,15 +172,20 @@ async def test_where_the_server_knows_no_carried_pushes_records_are_stored_witho
     await bus.close()
 
 
+@pytest.mark.parametrize("carries", [False, True], ids=["carries nothing", "one subject for each agent"])
 async def test_a_journal_of_an_earlier_version_is_brought_up_to_date(
-    connect: Connect, subjects: Subjects
+    connect: Connect, subjects: Subjects, *, carries: bool
 ) -> None:
     bus = await connect("toy")
     js = bus.jetstream()
     name, subject = subjects.journal_stream("toy", 0), subjects.journal("toy", 0)
-    await js.add_stream(name=name, subjects=[subject], metadata={SHARDS_KEY: "1"}, allow_direct=True)
-    for record in (b"1", b"2"):
-        await js.publish(subject, record)
+    earlier = StreamConfig(name=name, subjects=[subject], metadata={SHARDS_KEY: "1"}, allow_direct=True)
+    if carries:
+        earlier.subjects = [subject, f"{subject}.*"]
+        earlier.republish = RePublish(src=f"{subject}.*", dest=subjects.carried("{{wildcard(1)}}"))
+    await js.add_stream(earlier)
+    for record, of_agent in ((b"1", ""), (b"2", ".ann" if carries else "")):
+        await js.publish(f"{subject}{of_agent}", record)
     journal = Journal(JetStreamStore(bus, subjects=subjects, service="toy"))
     await journal.open()
     ended = asyncio.Event()

@@ -235,7 +235,7 @@ in
               "conclave.event.artifacts.>"
               "conclave.inbox.*.*"
               "conclave.journal.artifacts.*"
-              "conclave.journal.artifacts.*.*"
+              "conclave.journal.artifacts.*.*.*"
               "conclave.shard.artifacts.>"
               "conclave.upload.>"
             ];
@@ -255,7 +255,7 @@ in
               "_INBOX_artifacts.>"
               "conclave.call.artifacts.*.*"
               "conclave.journal.artifacts.*"
-              "conclave.journal.artifacts.*.*"
+              "conclave.journal.artifacts.*.*.*"
               "conclave.shard.artifacts.>"
             ];
           };
@@ -391,7 +391,7 @@ in
               "conclave.event.consensus.>"
               "conclave.inbox.*.*"
               "conclave.journal.consensus.*"
-              "conclave.journal.consensus.*.*"
+              "conclave.journal.consensus.*.*.*"
               "conclave.shard.consensus.>"
             ];
             subscribe.allow = [
@@ -414,7 +414,7 @@ in
               "conclave.event.registry.online.*"
               "conclave.event.registry.registered.*"
               "conclave.journal.consensus.*"
-              "conclave.journal.consensus.*.*"
+              "conclave.journal.consensus.*.*.*"
               "conclave.shard.consensus.>"
             ];
           };
@@ -550,7 +550,7 @@ in
               "conclave.event.dialog.>"
               "conclave.inbox.*.*"
               "conclave.journal.dialog.*"
-              "conclave.journal.dialog.*.*"
+              "conclave.journal.dialog.*.*.*"
               "conclave.shard.dialog.>"
             ];
             subscribe.allow = [
@@ -569,7 +569,7 @@ in
               "_INBOX_dialog.>"
               "conclave.call.dialog.*.*"
               "conclave.journal.dialog.*"
-              "conclave.journal.dialog.*.*"
+              "conclave.journal.dialog.*.*.*"
               "conclave.shard.dialog.>"
             ];
           };
@@ -707,7 +707,7 @@ in
               "conclave.event.gateway.>"
               "conclave.inbox.*.*"
               "conclave.journal.gateway.*"
-              "conclave.journal.gateway.*.*"
+              "conclave.journal.gateway.*.*.*"
               "conclave.shard.gateway.>"
             ];
             subscribe.allow = [
@@ -735,7 +735,7 @@ in
               "conclave.call.gateway.*.*"
               "conclave.event.registry.*.*"
               "conclave.journal.gateway.*"
-              "conclave.journal.gateway.*.*"
+              "conclave.journal.gateway.*.*.*"
               "conclave.query.>"
               "conclave.shard.gateway.>"
             ];
@@ -882,7 +882,7 @@ in
               "conclave.event.knowledge.>"
               "conclave.inbox.*.*"
               "conclave.journal.knowledge.*"
-              "conclave.journal.knowledge.*.*"
+              "conclave.journal.knowledge.*.*.*"
               "conclave.shard.knowledge.>"
             ];
             subscribe.allow = [
@@ -901,7 +901,7 @@ in
               "_INBOX_knowledge.>"
               "conclave.call.knowledge.*.*"
               "conclave.journal.knowledge.*"
-              "conclave.journal.knowledge.*.*"
+              "conclave.journal.knowledge.*.*.*"
               "conclave.shard.knowledge.>"
             ];
           };
@@ -1037,7 +1037,7 @@ in
               "conclave.event.registry.>"
               "conclave.inbox.*.*"
               "conclave.journal.registry.*"
-              "conclave.journal.registry.*.*"
+              "conclave.journal.registry.*.*.*"
               "conclave.presence.registry"
               "conclave.shard.registry.>"
             ];
@@ -1057,7 +1057,7 @@ in
               "_INBOX_registry.>"
               "conclave.call.registry.*.*"
               "conclave.journal.registry.*"
-              "conclave.journal.registry.*.*"
+              "conclave.journal.registry.*.*.*"
               "conclave.presence.*"
               "conclave.shard.registry.>"
             ];
@@ -1194,7 +1194,7 @@ in
               "conclave.event.tasks.>"
               "conclave.inbox.*.*"
               "conclave.journal.tasks.*"
-              "conclave.journal.tasks.*.*"
+              "conclave.journal.tasks.*.*.*"
               "conclave.shard.tasks.>"
             ];
             subscribe.allow = [
@@ -1214,7 +1214,7 @@ in
               "conclave.call.tasks.*.*"
               "conclave.event.registry.*.*"
               "conclave.journal.tasks.*"
-              "conclave.journal.tasks.*.*"
+              "conclave.journal.tasks.*.*.*"
               "conclave.presence.*"
               "conclave.shard.tasks.>"
             ];
