@@ -255,7 +255,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tasks", type=_positive, default=10_000, help="submitted at once")
-    parser.add_argument("--latency-tasks", type=_positive, default=300, help="one at a time")
+    parser.add_argument("--latency-tasks", type=_positive, default=600, help="one at a time")
     parser.add_argument("--rounds", type=_positive, default=3)
     parser.add_argument("--workers", type=_positive, default=2, help="worker processes of each system")
     parser.add_argument("--only", metavar="TEXT", nargs="+", help="systems whose name holds one of these")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _PERCENTILES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-_MOST_TURNS: Final = 12
+_MOST_TURNS: Final = 24
 """Into how many turns the latency of a round is split, if there are as many tasks."""
 RATE_FACTOR: Final = 3.0
 """How many times the best peer's tasks per second ours must complete."""

@@ -32,10 +32,19 @@ _find_white: Final = re.compile(r"[ \t\r\n]").search
 _is_header_name: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _known_names: Final = {
     "Conclave-Age-Ms",
+    "Conclave-Push",
+    "Conclave-Takes",
     "Conclave-Timeout-Ms",
+    "Nats-Expected-Last-Sequence",
+    "Nats-Last-Sequence",
     "Nats-Msg-Id",
+    "Nats-Msg-Size",
+    "Nats-Sequence",
     "Nats-Service-Error",
     "Nats-Service-Error-Code",
+    "Nats-Stream",
+    "Nats-Subject",
+    "Nats-Time-Stamp",
     "traceparent",
 }
 """Header names known to be valid; what we write is added, up to `_MAX_KNOWN_NAMES`."""

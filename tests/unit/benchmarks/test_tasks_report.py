@@ -124,7 +124,7 @@ def in_turns(variant: str, *turns: tuple[float, ...]) -> report.Measurement:
 def test_tasks_are_split_over_turns_that_differ_by_one_at_most(tasks: int) -> None:
     sizes = report.turn_sizes(tasks)
     assert sum(sizes) == tasks
-    assert len(sizes) == min(tasks, 12)
+    assert len(sizes) == min(tasks, 24)
     assert max(sizes) - min(sizes) <= 1
 
 

@@ -139,11 +139,11 @@ async def test_all_take_turns_in_rotating_order_and_only_one_is_thawed() -> None
 
 async def test_the_first_tasks_of_a_turn_do_not_count_and_the_others_are_joined() -> None:
     alone = contender("a", [])
-    await tasks.measure_latency([alone], 14)
+    await tasks.measure_latency([alone], 26)
     seen = alone.measurement()
     first = float(tasks.UNMEASURED)
-    assert seen.turn_sizes == (1,) * 10 + (2,) * 2
-    assert seen.done_ms == (first,) * 10 + (first, first + 1) * 2
+    assert seen.turn_sizes == (1,) * 22 + (2,) * 2
+    assert seen.done_ms == (first,) * 22 + (first, first + 1) * 2
     assert seen.began_ms == seen.done_ms
 
 
