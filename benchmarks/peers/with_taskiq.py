@@ -16,6 +16,8 @@ from benchmarks.peers.side import GIVE_UP_S, NATS_URL, REDIS_URL, Client, run, s
 
 _PULL_TIMEOUT_S: Final = 1.0
 _POLL_S: Final = 0.02
+_SOCKET_TIMEOUT_S: Final = 600.0
+"""By default 5 s: a worker that was frozen for longer took its Redis for dead, and listened no more."""
 
 
 def _broker() -> AsyncBroker:
@@ -26,6 +28,7 @@ def _broker() -> AsyncBroker:
             max_connection_pool_size=chosen["connections"],
             xread_count=chosen["prefetch"],
             unacknowledged_batch_size=chosen["prefetch"],
+            socket_timeout=_SOCKET_TIMEOUT_S,
         )
     # Not the push broker: its client subscribes as well, in the workers' queue group, and does nothing with
     # the tasks that it is then sent; they come again after 30 s (seen with taskiq-nats 0.7.0).
@@ -40,7 +43,11 @@ def _broker() -> AsyncBroker:
 def _results() -> AsyncResultBackend[Any]:
     chosen = settings()
     if chosen["results"] == "redis":
-        return RedisAsyncResultBackend(os.environ[REDIS_URL], max_connection_pool_size=chosen["connections"])
+        return RedisAsyncResultBackend(
+            os.environ[REDIS_URL],
+            max_connection_pool_size=chosen["connections"],
+            socket_timeout=_SOCKET_TIMEOUT_S,
+        )
     return NATSObjectStoreResultBackend([os.environ[NATS_URL]])
 
 

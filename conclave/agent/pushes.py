@@ -15,7 +15,7 @@ from conclave.agent.part import Part
 from coordination.runtime.bundles import bodies_of
 from coordination.runtime.bus import Delivery
 from coordination.runtime.errors import UsageError
-from coordination.runtime.names import require_id
+from coordination.runtime.names import CARRIED, require_id
 from coordination.tasks.wire import COMPACT_KINDS
 
 _DECORATED: Final = ("task", "message", "proposal", "decision", "prompt")
@@ -59,6 +59,11 @@ class Pushes(Part):
         require_id(kind, what="kind of push")
         if kind in _DECORATED:
             raise UsageError(f"handler {handler.name}: for {kind}s there is @agent.{kind}")
+        if kind == CARRIED:
+            raise UsageError(
+                f"handler {handler.name}: no push is of kind {kind!r}; what a record has carried is heard "
+                "under the kind that it is"
+            )
         if kind in self.handlers:
             raise UsageError(
                 f"handler {handler.name}: {self.handlers[kind].handler.name} hears {kind!r} already"

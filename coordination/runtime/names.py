@@ -40,6 +40,10 @@ def require_id(text: str, *, what: str = "agent id") -> str:
     return text
 
 
+CARRIED: Final = "carried"
+"""No kind of push, but the last token of where pushes of any kind arrive that a record has carried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subjects:
     """Builds every subject of one deployment."""
@@ -68,7 +72,7 @@ class Subjects:
 
     def carried(self, agent: str) -> str:
         """Subject of pushes to one agent that a record has carried (`coordination.runtime.carrying`)."""
-        return self.inbox(agent, "carried")
+        return self.inbox(agent, CARRIED)
 
     def presence(self, agent: str) -> str:
         """Subject of an agent's heartbeats; `agent` may be ``*``."""

@@ -229,6 +229,8 @@ def test_mistakes_are_told_where_they_are_made() -> None:
     for kind in ("task", "message", "proposal", "decision", "prompt"):
         with pytest.raises(UsageError, match=rf"for {kind}s there is @agent.{kind}"):
             agent.on(kind)(lambda: None)
+    with pytest.raises(UsageError, match=r"no push is of kind 'carried'; .* under the kind that it is"):
+        agent.on("carried")(lambda: None)
     with pytest.raises(UsageError, match=r"kind of push 'a.b' is not valid"):
         agent.on("a.b")(lambda: None)
 
