@@ -27,7 +27,7 @@ def usable_cores(own_group: Path = _OWN_GROUP, groups: Path = _GROUPS) -> int:
 def _quotas(own_group: Path, groups: Path) -> Iterator[int]:
     """Cores that our control group and those around it may use; nothing where there is no limit."""
     try:
-        lines = own_group.read_text(encoding="utf-8").splitlines()
+        lines = own_group.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return  # not Linux, or /proc is not there
     for line in lines:

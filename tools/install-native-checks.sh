@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs from Debian the programs that the tests run on generated configurations: nginx, haproxy, nft and others.
+# Installs from Debian the programs that the tests run on generated configurations and drawings: nginx, haproxy, nft, dot and others.
 #
 #   tools/install-native-checks.sh
 #
@@ -21,6 +21,7 @@ rabbitmq-server                             rabbitmq-server
 /usr/lib/nginx/modules/ngx_stream_module.so libnginx-mod-stream
 prometheus                                  prometheus
 amtool                                      prometheus-alertmanager
+dot                                         graphviz
 prometheus-blackbox-exporter                prometheus-blackbox-exporter
 prometheus-mysqld-exporter                  prometheus-mysqld-exporter
 prometheus-node-exporter                    prometheus-node-exporter
