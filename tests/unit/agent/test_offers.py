@@ -246,3 +246,20 @@ async def test_an_offer_whose_acceptance_is_refused_is_dropped_and_its_place_is_
     await settle()
     assert (service.begun, service.duty.tasks_held) == ([], 0)
     await service.duty.finish(1)
+
+
+async def test_what_is_taken_away_in_the_turn_in_which_its_payload_arrives_never_begins(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived: asyncio.Future[Item] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr("conclave.agent.job.fetched", lambda *_: arrived)
+    service.may_answer.set()
+    service.push(offer("a", payload={}, payload_reference={"sha256": "0" * 64, "size_bytes": 200_000}))
+    await wait_until(lambda: service.duty.tasks_held == 1)
+    await settle()
+    service.push({"task_id": "a", "fencing_token": 1, "state": "canceling"}, kind="cancel")
+    arrived.set_result({"said": "a"})
+    await wait_until(lambda: service.duty.tasks_held == 0)
+    await settle()
+    assert service.begun == []
+    assert service.said() == ["confirm a"]
