@@ -51,7 +51,7 @@ def test_the_password_of_a_redis_container_reaches_the_server_and_no_argument(
     port = int(words[words.index("--port") + 1])
     real = [word.replace("/run/secrets", str(tmp_path)) for word in words]
     real[real.index("redis-server")] = program
-    with subprocess.Popen(real, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(real, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         assert server.stdout is not None
         try:
             assert any("Ready to accept" in line for line in server.stdout)
