@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from conclave.agent.errors import WorkCancelledError
+from conclave.agent.errors import TaskFailed, WorkCancelledError
 from conclave.agent.reporting import RETRY_S, Report, Reports, answering
 from coordination.runtime.errors import RejectedError, UnavailableError, UsageError
 from coordination.tasks.limits import MAX_NOTE_CHARS
@@ -20,11 +20,13 @@ from coordination.tasks.wire import TaskOffer
 
 RENEWALS_PER_LEASE: Final = 3
 """How often a running task's lease is renewed within its length."""
-HOLD_ON_S: Final = 5.0
+HOLD_ON_S: Final = 30.0
 """How long a handler goes on after the end of its lease while nobody answers. A change of leaders and a
 restart of nats-server take less, and no lease ends by them: a task service that is back waits for its workers
 (`coordination.tasks.limits.Policy.resume_grace_ms`). If only this agent is cut off, somebody else may have
-the task meanwhile."""
+the task meanwhile, for as long at most."""
+UNHEARD: Final = f"nobody answered until {HOLD_ON_S:g} s after the lease had ended, and the work was stopped"
+"""Why an attempt has failed whose worker gave it up; said as soon as somebody hears it again."""
 BEING_CANCELED: Final = "being_canceled"
 """Refusal of what a worker says of a task whose cancellation it is to confirm."""
 LEASE_LOST: Final = "lease lost"
@@ -39,8 +41,9 @@ class Lease:
         since_s: When it was asked for, by the event loop's clock.
         length_s: How long it lasts; of an offer that was not accepted: how long it stands. Progress
             accepts it.
-        on_lost: Called once when the lease is over, with why: `LEASE_LOST` or `BEING_CANCELED`.
-        on_trouble: Called with an error that nobody expects.
+        on_lost: Called once when the service says that the lease is over, with why: `LEASE_LOST` or
+            `BEING_CANCELED`.
+        on_trouble: Called with why the attempt fails: nobody answered, or an error that nobody expects.
     """
 
     __slots__ = (
@@ -128,7 +131,9 @@ class Lease:
         if self._is_over:
             return
         if self._loop.time() >= self.ends_s:
-            self._lose(LEASE_LOST)
+            # A renewal that is still under way may take effect yet: then the task is not to wait for nobody.
+            self.end()
+            self._on_trouble(TaskFailed(UNHEARD))
         else:
             self._renew()
 

@@ -182,10 +182,13 @@ class MemoryMesh(Mesh):
         for process in self._processes_of(agent):
             self._virtual_loop().resume(process)
 
-    async def restart_services(self) -> None:
+    async def restart_services(self, *, away_s: float = 0.0) -> None:
         """Kill all services at once and start them again over what they had stored.
 
         Returns when they answer.
+
+        Args:
+            away_s: How much virtual time passes before they are started.
 
         Raises:
             UsageError: Time is real.
@@ -193,6 +196,8 @@ class MemoryMesh(Mesh):
         self._virtual_loop()
         (node,) = self._cluster.nodes
         node.crash()
+        if away_s:
+            await self.advance(away_s)
         node.start()
         await self._wait_until_ready()
 

@@ -176,6 +176,15 @@ def _lease_end_ms(draft: Draft, task: Task) -> int:
     return draft.now_ms + (draft.view.policy.lease_ms if lease_ms is None else lease_ms)
 
 
+def _renewed_end_ms(draft: Draft, task: Task) -> int:
+    """When the lease ends that a report renews: never before it would have ended without it.
+
+    After an outage leases last for a while more (`timing.resume`), which may be longer than their own length.
+    """
+    ends_ms = _lease_end_ms(draft, task)
+    return max(ends_ms, task.holder.expires_ms) if task.state is State.RUNNING and task.holder else ends_ms
+
+
 def _accept(draft: Draft, task: Task, _: AcceptOffer) -> Task:
     lease_ms = _lease_end_ms(draft, task)
     return draft.add(task, _new_accepted(task_id=task.task_id, at_ms=draft.now_ms, lease_expires_ms=lease_ms))
@@ -192,7 +201,7 @@ def _progress(draft: Draft, task: Task, command: ReportProgress) -> Task:
         at_ms=draft.now_ms,
         share=command.share,
         note=command.note,
-        lease_expires_ms=_lease_end_ms(draft, task),
+        lease_expires_ms=_renewed_end_ms(draft, task),
         spent=command.spent,
     )
     if overrun is None:

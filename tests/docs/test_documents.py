@@ -61,7 +61,7 @@ async def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         embedded_server(tmp_path, port=free_port(), secured=Subjects()) as server,
         deployed(server.url, credentials=server.credentials),
     ):
-        await server.identities.add(*agents_added(), "guest")
+        await server.identities.add(*{*agents_added(), "guest"})
         monkeypatch.setenv(ENVIRONMENT_VARIABLE, str(server.identities.directory))
         monkeypatch.setenv(URL_VARIABLE, server.url)
         yield server.url

@@ -19,6 +19,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 WIRE = (DOCS / "wire.md").read_text(encoding="utf-8")
 TASKS = (DOCS / "tasks.md").read_text(encoding="utf-8")
 REQUESTS = re.findall(r"^\$ bob req conclave\.call\.(\w+\.\w+)\.bob '(.*)'$", WIRE, re.MULTILINE)
+OPERATIONS = re.findall(
+    r"^\$ (?:ada|operator) req conclave\.call\.tasks\.(\w+)\.\w+ '(.*)'$", WIRE, re.MULTILINE
+)
 KINDS: dict[str, type[BaseModel]] = {
     "registry.register": RegisterRequest,
     "tasks.accept": wire.AcceptRequest,
@@ -36,6 +39,13 @@ def test_the_worker_without_an_sdk_sends_one_of_each_that_a_worker_may() -> None
 @pytest.mark.parametrize(("verb", "body"), REQUESTS, ids=lambda value: value[:20])
 def test_each_request_of_the_worker_without_an_sdk_is_taken(verb: str, body: str) -> None:
     assert parse_body(TypeAdapter(KINDS[verb]), body.encode())
+
+
+def test_the_schedule_and_the_settings_that_are_shown_are_taken() -> None:
+    kinds = {"set_schedule": wire.SetScheduleRequest, "set_queue": wire.SetQueueRequest}
+    assert [verb for verb, body in OPERATIONS if parse_body(TypeAdapter(kinds[verb]), body.encode())] == list(
+        kinds
+    )
 
 
 def test_the_worker_without_an_sdk_listens_before_it_registers() -> None:

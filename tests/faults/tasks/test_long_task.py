@@ -1,8 +1,9 @@
 """Tasks longer than their lease: one start, one end, one attempt, whatever happens to the services meanwhile.
 
-The long form, tasks of 60 s with a lease of 2 s::
+The long form, tasks of 60 s with a lease of 2 s and a server that is away for 15 s::
 
-    CONCLAVE_LONG_TASK_S=60 CONCLAVE_LONG_LEASE_MS=2000 pytest -s tests/faults/tasks/test_long_task.py
+    CONCLAVE_LONG_TASK_S=60 CONCLAVE_LONG_LEASE_MS=2000 CONCLAVE_LONG_AWAY_S=15 \\
+        pytest -s tests/faults/tasks/test_long_task.py
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,10 +23,14 @@ from coordination.tasks.wire import TaskRecord
 from tests.support.labourers import KINDS, Diary, labourer
 from tests.support.nats_server import RealServer
 from tests.support.taskservice import client, record_when, task_service
+from tests.support.waiting import wait_until
 
 LASTS_S = float(os.environ.get("CONCLAVE_LONG_TASK_S", "0"))
 """How long a handler works at least; it never ends before everything has happened."""
 LEASE_MS = int(os.environ.get("CONCLAVE_LONG_LEASE_MS", "1000"))
+
+AWAY_S = float(os.environ.get("CONCLAVE_LONG_AWAY_S", "0"))
+"""How long nats-server is away."""
 
 
 def lease_end_ms(record: TaskRecord) -> int:
@@ -44,7 +50,7 @@ async def renewed(handles: Sequence[TaskHandle], *, leases: int) -> None:
     await asyncio.gather(*map(renew, handles))
 
 
-@pytest.mark.timeout(LASTS_S + 120)
+@pytest.mark.timeout(LASTS_S + AWAY_S + 120)
 async def test_long_tasks_run_once_across_a_failover_and_a_restart_of_the_server(
     own_server: RealServer, subjects: Subjects, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +69,8 @@ async def test_long_tasks_run_once_across_a_failover_and_a_restart_of_the_server
         await service.kill_leader()
         await renewed(handles, leases=2)
         own_server.kill()
+        back_s = time.monotonic() + AWAY_S
+        await wait_until(lambda: time.monotonic() >= back_s, timeout_s=AWAY_S + 5)
         own_server.start()
         await renewed(handles, leases=2)
         Diary(tmp_path).let_end()

@@ -52,6 +52,18 @@ def test_a_worker_that_is_heard_in_time_has_lost_nothing() -> None:
     assert tasking.task().state is State.COMPLETED
 
 
+def test_a_renewal_does_not_shorten_what_the_return_has_prolonged() -> None:
+    tasking = Tasking(policy=POLICY)
+    tasking.bring_to(State.RUNNING)
+    resumed(tasking)
+    tasking.work(Input.PROGRESS)
+    tasking.tick(tasking.now_ms + 4_999)
+    assert tasking.task().state is State.RUNNING
+    tasking.work(Input.PROGRESS)
+    tasking.tick(tasking.now_ms + POLICY.lease_ms)
+    assert tasking.task().state is State.FAILED
+
+
 def test_an_offer_can_be_accepted_that_would_have_ended_while_nobody_listened() -> None:
     tasking = Tasking(policy=POLICY)
     token = tasking.bring_to(State.OFFERED).fencing_token
