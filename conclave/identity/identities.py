@@ -177,12 +177,8 @@ class Identities:
     def _refuse_taken(self, names: Iterable[str], users: Users, out: Path | None, *, rotate: bool) -> None:
         if rotate:
             return
-        for name in names:
-            if users.find(name) is not None:
-                raise UsageError(
-                    f"agent {name!r} has a credential already; "
-                    "--rotate replaces it, which ends the agent's connections"
-                )
+        if taken := [name for name in names if users.find(name) is not None]:
+            raise UsageError(_taken(taken, [name for name in names if name not in taken]))
         if out is not None and out.exists():
             raise UsageError(f"{out} exists already; choose another file, or give --rotate to replace it")
 
@@ -231,3 +227,20 @@ class Identities:
             and self.path(name).exists()
             and Credentials.read(self.path(name)).public_key == public_key
         )
+
+
+def _taken(taken: list[str], others: list[str]) -> str:
+    """That some agents have credentials already, so that nobody gets one."""
+    have = (
+        f"agent {taken[0]!r} has a credential"
+        if len(taken) == 1
+        else f"agents {_listed(taken)} have credentials"
+    )
+    them = "it" if len(taken) == 1 else "them"
+    none = f", and none was made for {_listed(others)}: leave {them} out, or" if others else ";"
+    whose = "the agent's" if len(taken) == 1 else "the agents'"
+    return f"{have} already{none} --rotate replaces {them}, which ends {whose} connections"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -188,11 +188,14 @@ def _use(state: TasksState, tasks_above: Iterable[Task], *, tasks: int, cost: in
 
 
 def _exceeded(task: Task, what: str, left: int, limit: int, wanted: int) -> Rejected:
-    unit = "of its tasks" if what == "tasks" else "units"
+    if what == "tasks":  # counted once for ever: no end of another task gives one back
+        unit, mend = "of its tasks", "ask for less, or do the rest without a task"
+    else:
+        unit, mend = "units", "ask for less, or wait until others below it end"
     return Rejected(
         code="budget_exceeded",
         message=f"the budget of task {task.task_id} has {left} of {limit} {unit} left, and this takes "
-        f"{wanted}; ask for less, or wait until others below it end",
+        f"{wanted}; {mend}",
         details={"task_id": task.task_id, "what": what, "left": left, "limit": limit, "wanted": wanted},
     )
 

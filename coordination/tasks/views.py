@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from coordination.tasks.dags import Dag
+from coordination.tasks.lifecycle import State
 from coordination.tasks.queues import QueueSettings, RateLimit
 from coordination.tasks.record import Call, Task, TasksState
 from coordination.tasks.schedules import Schedule
@@ -47,7 +48,7 @@ def summary_view(task: Task) -> dict[str, Any]:
         "retry_at_ms": task.retry_at_ms,
         "share": task.share,
         "note": task.note,
-        "reason": task.reason,
+        "reason": _reason(task),
         "finished_at_ms": task.finished_at_ms,
         "canceled_by": task.canceled_by,
         "is_confirmed": task.is_confirmed,
@@ -58,6 +59,13 @@ def summary_view(task: Task) -> dict[str, Any]:
         "compensates": spec.compensates,
         "schedule": spec.schedule,
     }
+
+
+def _reason(task: Task) -> str:
+    """Why it ended or is being stopped; while it waits for its next attempt, why the last one failed."""
+    if task.state is State.FAILED and not task.reason:
+        return task.attempts[-1].error
+    return task.reason
 
 
 def record_view(task: Task, *, shows_bids: bool = True) -> dict[str, Any]:

@@ -103,6 +103,11 @@ def test_an_agent_is_not_minted_twice_unless_it_is_asked_for(tmp_path: Path) -> 
         "conclave: agent 'ada' has a credential already; "
         "--rotate replaces it, which ends the agent's connections\n"
     )
+    assert agent("add", "new", "ada", *store).stderr == (
+        "conclave: agent 'ada' has a credential already, and none was made for 'new': leave it out, or "
+        "--rotate replaces it, which ends the agent's connections\n"
+    )
+    assert [user.name for user in Identities(tmp_path / "store").agents()] == ["ada"]
     assert Credentials.read(path) == first
     assert agent("add", "ada", "--rotate", *store).exit_code == 0
     second = Credentials.read(path)

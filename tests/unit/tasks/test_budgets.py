@@ -18,6 +18,12 @@ def _used(kin: Kin, task_id: str = "root") -> tuple[int, int]:
     return task.used_tasks, task.used_cost
 
 
+def _advice(kin: Kin, task_id: str, **fields: Any) -> str:
+    outcome = kin.send(kin.command(task_id, parent="root", **fields))
+    assert isinstance(outcome, Rejected)
+    return outcome.message.partition("; ")[2]
+
+
 def _refusal(kin: Kin, task_id: str, **fields: Any) -> dict[str, Any]:
     outcome = kin.send(kin.command(task_id, **fields))
     assert isinstance(outcome, Rejected)
@@ -104,6 +110,7 @@ def test_no_child_is_taken_beyond_a_budget_anywhere_above_and_the_refusal_says_w
     }
     kin.submit("deep", parent="child", cost=30)
     assert _refusal(kin, "wide", parent="root", cost=11)["left"] == 10
+    assert _advice(kin, "wide", cost=11) == "ask for less, or wait until others below it end"
     kin.submit("wide", parent="root", cost=10)
     kin.submit("last", parent="root")
     assert _refusal(kin, "fifth", parent="root") == {
@@ -116,6 +123,7 @@ def test_no_child_is_taken_beyond_a_budget_anywhere_above_and_the_refusal_says_w
     kin.complete("child")
     kin.settle()
     assert _refusal(kin, "fifth", parent="root")["what"] == "tasks"  # ended ones count as well
+    assert _advice(kin, "fifth") == "ask for less, or do the rest without a task"
     kin.check()
 
 

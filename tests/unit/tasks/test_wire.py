@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -427,3 +428,8 @@ def test_the_states_of_the_wire_are_those_of_the_lifecycle() -> None:
     states = TypeAdapter(wire.State).json_schema()["enum"]
     assert states == [each.value for each in State]
     assert TypeAdapter(wire.DagState).json_schema()["enum"] == [each.value for each in DagState]
+
+
+def test_a_task_that_is_tried_again_says_why_its_last_attempt_failed() -> None:
+    again = replace(FULL, state=State.FAILED, reason="", retry_at_ms=9)
+    assert [views.summary_view(each)["reason"] for each in (again, FULL)] == ["x", FULL.reason]
