@@ -23,7 +23,7 @@ from conclave.agent.handler import Handler, caller_namespace
 from conclave.agent.messages import Messages
 from conclave.agent.part import Part
 from conclave.agent.profile import capability as capability_of
-from conclave.agent.profile import declared, drain_time, mapping, own_id, profile
+from conclave.agent.profile import declared, drain_time, flag, mapping, own_id, profile
 from conclave.agent.prompts import MAX_PROMPTS, PromptHandler, Prompts
 from conclave.agent.proposals import Decisions, Proposals, Stage
 from conclave.agent.pushes import Pushes
@@ -154,8 +154,11 @@ class Agent:
                 heard, and what begins then is done by somebody else as well.
 
         Raises:
-            UsageError: The signature is impossible, the capability not valid or taken already.
+            UsageError: The signature is impossible, the capability not valid or taken already, or a flag is
+                no truth value.
         """
+        flag("requires_approval", requires_approval)
+        flag("eager", eager)
         if callable(capability):
             return self._add_task(capability, None, caller_namespace(1))
 

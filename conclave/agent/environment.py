@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from conclave.agent.profile import declared
 from coordination.registry.wire import MAX_TASKS, Capabilities, Capability
 from coordination.runtime.errors import UsageError
+from coordination.runtime.problems import problems_of
 
 CAPABILITIES_VARIABLE: Final = "CONCLAVE_CAPABILITIES"
 MAX_TASKS_VARIABLE: Final = "CONCLAVE_MAX_TASKS"
@@ -31,10 +32,9 @@ def deployed_capabilities() -> tuple[Capability, ...]:
     except UsageError as error:
         raise UsageError(f"{CAPABILITIES_VARIABLE}: {error}") from None
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        place = "".join(f"{part}: " for part in problem["loc"])
+        problem = problems_of(error, most=1, body=_CAPABILITIES)[0]
         raise UsageError(
-            f'{CAPABILITIES_VARIABLE}: {place}{problem["msg"]}; write JSON such as [{{"name": "review"}}]'
+            f'{CAPABILITIES_VARIABLE}: {problem}; write JSON such as [{{"name": "review"}}]'
         ) from None
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from conclave.identity.permissions import require_agent_id
 from coordination.registry.metadata import require_metadata
 from coordination.registry.wire import Capability, RegisterRequest
 from coordination.runtime.errors import RejectedError, UsageError
+from coordination.runtime.problems import problems_of
 
 
 def own_id(agent_id: object) -> str:
@@ -35,6 +36,16 @@ def drain_time(drain_s: object) -> float:
     return drain_s
 
 
+def flag(name: str, given: object) -> None:
+    """Return if the argument `name` of a decorator is a truth value.
+
+    Raises:
+        UsageError: It is something else, such as ``"no"``, which would count as true.
+    """
+    if not isinstance(given, bool):
+        raise UsageError(f"{name} is {given!r:.80}; it is True or False")
+
+
 def capability(name: str, **about: Any) -> Capability:
     """A capability of this name.
 
@@ -44,7 +55,7 @@ def capability(name: str, **about: Any) -> Capability:
     try:
         return Capability(name=name, **about)
     except ValidationError as error:
-        raise UsageError(f"capability {name[:80]!r}: {_problem(error)}") from None
+        raise UsageError(f"capability {name!r:.80}: {_problem(error, Capability)}") from None
 
 
 def declared(capabilities: object) -> tuple[Capability, ...]:
@@ -80,7 +91,7 @@ def _declared_one(given: object) -> Capability:
     try:
         return Capability.model_validate(dict(given))
     except ValidationError as error:
-        raise UsageError(f"agent: capabilities holds {given!r:.80}: {_problem(error)}") from None
+        raise UsageError(f"agent: capabilities holds {given!r:.80}: {_problem(error, Capability)}") from None
 
 
 def mapping(value: object, what: str) -> dict[Any, Any]:
@@ -106,13 +117,12 @@ def profile(**fields: Any) -> RegisterRequest:
         request = RegisterRequest(**fields)
         require_metadata(request.metadata)
     except ValidationError as error:
-        raise UsageError(f"agent: {_problem(error)}") from None
+        raise UsageError(f"agent: {_problem(error, RegisterRequest)}") from None
     except RejectedError as error:
         raise UsageError(f"agent: {error.message}") from None
     return request
 
 
-def _problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}"
+def _problem(error: ValidationError, body: type[BaseModel]) -> str:
+    """The first thing that is wrong, as the registry would tell it."""
+    return str(problems_of(error, most=1, body=body)[0])

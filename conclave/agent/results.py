@@ -17,6 +17,8 @@ _UNKNOWN_TYPE: Final = "Unable to serialize unknown type"
 """How pydantic begins when it names a type."""
 _TOO_DEEP: Final = ("Circular reference detected (id repeated)", "Maximum serialization depth exceeded")
 """How it ends when there is too much."""
+_HALF: Final = "surrogates not allowed"
+"""How it ends when a text is none."""
 
 
 class ResultError(ValueError):
@@ -74,6 +76,8 @@ def _json(value: Any) -> bytes:
         text = str(error)
         if text.endswith(_TOO_DEEP):
             problem = "it is nested too deep, or in itself"
+        elif text.endswith(_HALF):
+            problem = "it holds half a surrogate pair, which cannot be sent as text"
         else:
             problem = text[:_MAX_PROBLEM_CHARS] if text.startswith(_UNKNOWN_TYPE) else "a serializer failed"
         raise ResultError(f"what the handler returned is not JSON: {problem}") from None

@@ -8,7 +8,13 @@ import click
 
 from conclave.commands.access import Access, ask, asks
 from conclave.commands.options import json_option
-from conclave.commands.taskoptions import complete_schedule, read_lasting, read_moment, task_options
+from conclave.commands.taskoptions import (
+    complete_schedule,
+    read_lasting,
+    read_moment,
+    refuse_idle,
+    task_options,
+)
 
 OVERLAPS: Final = ("skip", "allow", "cancel")
 CATCH_UPS: Final = ("none", "one", "all")
@@ -99,6 +105,7 @@ def set_command(
         raise click.UsageError("--time-zone is for --cron")
     if at_ms is not None and (given["start_ms"] or given["end_ms"] or given["max_count"]):
         raise click.UsageError("--at is one moment; --start, --end and --count are for the others")
+    refuse_idle(given)
     from conclave.commands.scheduleview import When, set_schedule  # noqa: PLC0415
 
     when = When(

@@ -12,8 +12,10 @@ from conclave.commands import tables, taskview
 from conclave.commands.access import Access
 from conclave.commands.listing import now_ms
 from conclave.commands.output import print_json
+from conclave.commands.queueview import find as find_queue
 from conclave.commands.taskdesk import newest, tasks
 from conclave.commands.taskoptions import STATES
+from coordination.runtime.errors import RejectedError
 from coordination.runtime.names import require_id
 from coordination.tasks.client import TasksClient
 from coordination.tasks.wire import TaskSummary
@@ -63,12 +65,27 @@ async def list_tasks(access: Access, wanted: Wanted, *, as_json: bool) -> None:
             require_id(name, what="id")
     async with tasks(access) as (client, _):
         found = await wanted.fetch(client)
+        nothing = "no tasks" if found or as_json else await _why_none(client, wanted)
     if as_json:
         print_json([each.model_dump(mode="json") for each in found])
         return
-    show(found, nothing="no tasks")
+    show(found, nothing=nothing)
     if len(found) == wanted.limit:
         click.echo(f"the newest {wanted.limit}; --limit shows more", err=True)
+
+
+async def _why_none(client: TasksClient, wanted: Wanted) -> str:
+    """What is said of no tasks: with the name that nobody knows, which may be misspelt, if there is one."""
+    try:
+        if wanted.dag is not None:
+            await client.dag(wanted.dag)
+        if wanted.parent is not None:
+            await client.get(wanted.parent)
+        if wanted.queue is not None:
+            await find_queue(client, wanted.queue)
+    except RejectedError as error:
+        return f"no tasks: {error.message}"
+    return "no tasks"
 
 
 def show(found: list[TaskSummary], *, nothing: str) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,6 +20,7 @@ from coordination.runtime.names import is_id
 from coordination.tasks.limits import MAX_DURATION_MS, MAX_LEASE_MS, MIN_LEASE_MS
 
 STRATEGIES: Final = ("round_robin", "least_loaded", "best_match", "contract_net")
+_GATHERS_BIDS: Final = "contract_net"
 CRITERIA: Final = ("cost", "eta")
 ON_FAILURE: Final = ("fail", "skip", "run")
 STATES: Final = (
@@ -246,6 +247,34 @@ _OPTIONS: Final = (
         help="Levels of delegation below it.  [default: 8]",
     ),
 )
+
+
+_OF_BIDS: Final = {"bid_time": "--bid-time", "bid_by": "--bid-by", "bidders": "--bidders"}
+
+
+def refuse_idle(given: Mapping[str, Any]) -> None:
+    """Refuse options that say nothing without another one that was not given.
+
+    Args:
+        given: Values of the options, by their names.
+
+    Raises:
+        click.UsageError: There is one; names the other.
+    """
+    if given["sticky_wait"] and not given["sticky_key"]:
+        raise click.UsageError("--sticky-wait: for which key? Give --sticky, too")
+    # The empty key is one, too: that of all tasks that have no other.
+    if given["fairness_weight"] is not None and given["fairness_key"] is None:
+        raise click.UsageError("--weight: of which key? Give --fairness-key, too ('' is that of all others)")
+    strategy = given["strategy"]
+    # Without a strategy the queue's counts, and may be set to be this one.
+    if strategy in (None, _GATHERS_BIDS):
+        return
+    for name, option in _OF_BIDS.items():
+        if given[name] is not None:
+            raise click.UsageError(
+                f"{option} is for --strategy {_GATHERS_BIDS}, and {strategy} gathers no bids"
+            )
 
 
 def task_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -62,7 +62,9 @@ def json_object(content: bytes, where: str) -> dict[str, Any]:
         raise UsageError(f"{where} is no JSON: {place}: {error.msg}; {_FORMS}") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{where} is no JSON: byte {error.start} is not UTF-8") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise UsageError(f"{where} is nested too deep; flatten it, or write its inner part as text") from None
+    except ValueError as error:
         raise UsageError(f"{where} is no JSON: {str(error)[:80]}") from None
     if not isinstance(value, dict):
         kind = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(

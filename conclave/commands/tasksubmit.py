@@ -13,7 +13,14 @@ from conclave.commands.access import Access, ask, asks
 from conclave.commands.confirming import all_met_option, met_option
 from conclave.commands.electing import complete_proposal
 from conclave.commands.options import json_option, refuse_together
-from conclave.commands.taskoptions import read_after, read_coming, read_moment, read_parent, task_options
+from conclave.commands.taskoptions import (
+    read_after,
+    read_coming,
+    read_moment,
+    read_parent,
+    refuse_idle,
+    task_options,
+)
 
 _OPTIONS: Final = (
     # --- when
@@ -103,8 +110,7 @@ def submit_command(
     refuse_together("--met", "--all-met", both=bool(conditions_met) and are_all_met)
     if (conditions_met or are_all_met) and proposal is None:
         raise click.UsageError("--met: of which proposal? Give --proposal, too")
-    if given["sticky_wait"] and not given["sticky_key"]:
-        raise click.UsageError("--sticky-wait: for which key? Give --sticky, too")
+    refuse_idle(given)
     _refuse_order(given)
     from conclave.commands.tasksubmitting import Leave, submit  # noqa: PLC0415 - not for --help
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from coordination.artifacts.client import ArtifactsClient
 from coordination.artifacts.limits import MAX_ARTIFACT_BYTES
+from coordination.runtime.asking import NO_NUMBER, TOO_DEEP
 from coordination.runtime.errors import PeerProtocolError, UsageError
 from coordination.tasks.limits import MAX_PAYLOAD_BYTES
 from coordination.tasks.wire import Reference, ReferenceView
+
+_STOPPED: Final = "recursion limit exceeded"
+"""In what the reader of pydantic says of what is nested too deep for it."""
 
 
 async def stored(artifacts: ArtifactsClient, content: bytes) -> Reference:
@@ -37,7 +41,8 @@ async def placed(artifacts: ArtifactsClient, payload: Any) -> Reference | None:
     """Where `payload` is, if it is too large for a task's record: there after this call. None if it is not.
 
     Raises:
-        UsageError: It is too large for the object store, too, or holds what JSON does not have.
+        UsageError: It is too large for the object store, too, nested too deep, or holds what JSON does not
+            have.
     """
     if not payload:
         return None
@@ -54,6 +59,7 @@ async def placed(artifacts: ArtifactsClient, payload: Any) -> Reference | None:
         )
     try:
         from_json(content, allow_inf_nan=False)
-    except ValueError:
-        raise UsageError("payload: JSON has no NaN and no infinity; write None") from None
+    except ValueError as error:
+        problem = TOO_DEEP if _STOPPED in str(error) else NO_NUMBER
+        raise UsageError(f"payload: {problem}") from None
     return await stored(artifacts, content)

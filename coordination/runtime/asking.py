@@ -21,6 +21,18 @@ T = TypeVar("T")
 P = ParamSpec("P")
 _MAX_PROBLEMS: Final = 3
 _MAX_SHOWN_CHARS: Final = 80
+_MAX_LEVELS: Final = 200
+"""Readers take no more; what pydantic refuses to write for its depth has more."""
+_NO_END: Final = -1
+"""Of what has been serialised, so that it has an end."""
+_REPLACED: Final = "\N{REPLACEMENT CHARACTER}".encode()
+"""What pydantic writes for each byte of half a surrogate pair in a name."""
+NO_NUMBER: Final = (
+    "JSON has no NaN and no infinity, which is what a number beyond 1.8e308 is read as; "
+    "write null (in Python None), or a text"
+)
+_HALF: Final = "half a surrogate pair (\\ud800 to \\udfff) is no text; write the whole character, or none"
+TOO_DEEP: Final = "it is nested too deep for JSON, or in itself; flatten it, or write its inner part as text"
 
 
 def request(body: Callable[P, B], *args: P.args, **kwargs: P.kwargs) -> B:
@@ -97,26 +109,67 @@ def payload_of(body: BaseModel) -> bytes:
         # As `model_dump_json`, which makes a text of it first.
         payload = body.__pydantic_serializer__.to_json(body, exclude_defaults=True)
     except (ValueError, RecursionError) as error:  # pydantic's own error is a ValueError, too
-        reason = str(error).removeprefix("Error serializing to JSON: ")[:200]
-        raise UsageError(f"this cannot be sent as JSON: {reason}") from None
-    # What is no number becomes null; looking for it costs only those that say null at all.
-    if b"null" in payload:
-        place = next(_not_finite(body, ""), None)
-        if place is not None:
-            shown = " ".join(place.split())[:_MAX_SHOWN_CHARS]  # a name may hold line ends
-            raise UsageError(f"{shown}: JSON has no NaN and no infinity; write None")
+        raise _no_json(body, error) from None
+    # What is no number becomes null, and half a pair in a name what stands for no character; looking for
+    # them costs only those that say such things at all.
+    if b"null" in payload or _REPLACED in payload:
+        problem = next(_problems(body, "", levels=_NO_END), None)
+        if problem is not None:
+            raise _told(*problem)
     return payload
 
 
-def _not_finite(value: object, place: str) -> Iterator[str]:
-    """The places of floats that JSON does not have; no deeper than what could be serialised."""
+def _no_json(body: BaseModel, error: Exception) -> UsageError:
+    """What is wrong with a body that `error` says cannot be serialised."""
+    problem = next(_problems(body, "", levels=_MAX_LEVELS), None)
+    if problem is not None:
+        return _told(*problem)
+    reason = str(error).removeprefix("Error serializing to JSON: ")[:200]
+    return UsageError(f"this cannot be sent as JSON: {reason}")
+
+
+def _told(place: str, what: str) -> UsageError:
+    shown = " ".join(place.split())  # a name may hold line ends
+    if len(shown) > _MAX_SHOWN_CHARS:
+        shown = f"{shown[:_MAX_SHOWN_CHARS]}…"
+    return UsageError(f"{shown.encode(errors='replace').decode()}: {what}")
+
+
+def _problems(value: object, place: str, *, levels: int) -> Iterator[tuple[str, str]]:
+    """Places of numbers and texts that JSON does not have, and of what is too deep; what is wrong there.
+
+    Args:
+        value: A body, or something in it.
+        place: Where it stands.
+        levels: What has more of them is too deep.
+    """
     children: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, float):
         if not math.isfinite(value):
-            yield place
+            yield place, NO_NUMBER
+    elif isinstance(value, str):
+        if _is_half(value):
+            yield place, _HALF
     elif isinstance(value, (BaseModel, Mapping)):
         children = dict(value).items()
     elif isinstance(value, (list, tuple, set, frozenset)):
         children = enumerate(value)
+    if children and not levels:
+        yield place, TOO_DEEP
+        return
     for name, child in children:
-        yield from _not_finite(child, f"{place}.{name}" if place else str(name))
+        inner = f"{place}.{name}" if place else str(name)
+        if isinstance(name, str) and _is_half(name):
+            yield inner, f"this name: {_HALF}"
+        yield from _problems(child, inner, levels=levels - 1)
+
+
+def _is_half(text: str) -> bool:
+    """Whether `text` holds half a surrogate pair."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -158,6 +158,11 @@ def _pattern(each: ErrorDetails, _: _Where, __: Shape | None) -> str:
     )
 
 
+def _no_json(each: ErrorDetails, _: _Where, __: Shape | None) -> str:
+    reason = str(each.get("ctx", {}).get("error", ""))
+    return "is nested too deep; flatten it" if "recursion limit" in reason else each["msg"][:_MAX_TEXT_CHARS]
+
+
 _WORDS: Final[dict[str, Callable[[ErrorDetails, _Where, Shape | None], str]]] = {
     "extra_forbidden": _no_such_field,
     "missing": lambda *_: "is missing",
@@ -171,6 +176,7 @@ _WORDS: Final[dict[str, Callable[[ErrorDetails, _Where, Shape | None], str]]] = 
     "too_short": _count,
     "too_long": _count,
     "string_pattern_mismatch": _pattern,
+    "json_invalid": _no_json,
 }
 """What is said of the types of pydantic's errors whose own words are for programmers."""
 

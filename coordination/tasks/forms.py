@@ -185,7 +185,8 @@ def dag(call: Call, request: wire.SubmitDagRequest) -> SubmitDag:
     try:
         names = ordered(edges)
     except DagError as error:
-        raise _invalid(str(error), cycle=list(error.cycle)) from None
+        details = {"cycle": list(error.cycle)} if error.cycle else {}
+        raise _invalid(str(error), **details) from None
     dag_id = request.dag_id or call.fresh_id
     ids = {name: by_name[name].task_id or _id_of_member(call.caller, dag_id, name) for name in names}
     tasks = []

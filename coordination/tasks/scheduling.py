@@ -53,7 +53,10 @@ def decide(
     """What a command about a schedule leads to; the reply is the schedule as it stands, or its removal."""
     known = view.state.schedules.get(command.schedule_id)
     if known is not None and command.caller not in {known.owner, OPERATOR}:
-        message = f"only {known.owner}, who set schedule {known.schedule_id} up, or the operator may do that"
+        setter = f"who set schedule {known.schedule_id} up,"
+        is_ours = known.owner == OPERATOR
+        who = f"the operator, {setter}" if is_ours else f"{known.owner}, {setter} or the operator"
+        message = f"only {who} may do that"
         return Rejected(code="not_owner", message=message)
     if isinstance(command, SetSchedule):
         return _set(view.state, command, known, now_ms)

@@ -10,6 +10,8 @@ from conclave.commands.taskoptions import STRATEGIES
 from tests.support.cli import Finished, registry_here, started
 from tests.support.taskbench import Bench, bench
 
+NOBODY_KNOWS = "nobody has set up a queue 'reprots', and no task is in it"
+
 
 def refused(done: Finished, status: int, *texts: str) -> None:
     """One line on standard error that has each of `texts`, and nothing on standard output."""
@@ -305,6 +307,14 @@ async def test_what_cannot_be_done_is_said_in_one_line_with_a_way_out(tmp_path: 
         newest = await at.run("task", "list", "--limit", "1")
         assert [line.split()[0] for line in newest.out.splitlines()] == ["ID", "report-7b"]
         assert newest.err == "the newest 1; --limit shows more\n"
+        named = (("--dag", "nodag"), ("--parent", "zzzz1"), ("-q", "reprots"), ("--capability", "no"))
+        empty = await asyncio.gather(*(at.run("task", "list", *only) for only in named))
+        assert [(each.status, each.out, each.err) for each in empty] == [
+            (0, "", "no tasks: there is no DAG nodag, or it ended long ago\n"),
+            (0, "", "no tasks: there is no task zzzz1, or it ended long ago; check the id\n"),
+            (0, "", f"no tasks: {NOBODY_KNOWS}; see: conclave queue list\n"),
+            (0, "", "no tasks\n"),
+        ]
         malformed = await at.run("task", "submit", "region in eu")
         assert (malformed.status, malformed.out) == (2, "")
         assert malformed.err.splitlines()[-1].strip() == "^"

@@ -62,8 +62,8 @@ def test_without_variables_an_agent_has_one_place_and_what_its_handlers_say(
         ("CONCLAVE_MAX_TASKS", "\u0663", "it is a whole number"),
         ("CONCLAVE_MAX_TASKS", "9" * 5000, "it is a whole number"),
         ("CONCLAVE_CAPABILITIES", "review", "CONCLAVE_CAPABILITIES: Invalid JSON.*write JSON such as"),
-        ("CONCLAVE_CAPABILITIES", '{"name": "review"}', "CONCLAVE_CAPABILITIES: Input should be a valid"),
-        ("CONCLAVE_CAPABILITIES", '[{"name": "Review"}]', "CONCLAVE_CAPABILITIES: 0: name: String should"),
+        ("CONCLAVE_CAPABILITIES", '{"name": "review"}', "CONCLAVE_CAPABILITIES: must be a list"),
+        ("CONCLAVE_CAPABILITIES", '[{"name": "Review"}]', r"CONCLAVE_CAPABILITIES: 0\.name: use 1 to 63"),
         ("CONCLAVE_CAPABILITIES", '[{"name": "a"}, {"name": "a"}]', "CONCLAVE_CAPABILITIES: .*'a' twice"),
     ],
 )

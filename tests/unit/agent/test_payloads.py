@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from conclave import UsageError
+from conclave import RejectedError, UsageError
 from conclave.testing import MemoryMesh
 from conclave.work.jsonvalues import is_plain, require_json
 from coordination.tasks.limits import MAX_PAYLOAD_BYTES
@@ -61,6 +61,20 @@ async def test_a_payload_that_is_no_json_is_refused_with_the_place(
         with pytest.raises(UsageError, match=f"^tasks.first.{said}"):
             await boss.submit_dag({"first": {"requirement": "read", "payload": payload}})
         assert await boss.tasks.list() == ()
+
+
+@pytest.mark.parametrize("size", [1, MAX_PAYLOAD_BYTES])
+async def test_a_payload_that_is_nested_too_deep_is_told_so_whatever_its_size(
+    memory_mesh: MemoryMesh, size: int
+) -> None:
+    deep: Any = "x" * size
+    for _ in range(220):
+        deep = [deep]
+    async with memory_mesh.connect("boss") as boss:
+        with pytest.raises((UsageError, RejectedError), match="nested too deep"):
+            await boss.submit("read", {"a": deep})
+        with pytest.raises(UsageError, match=r"^payload\.a\.0.*half a surrogate pair"):
+            await boss.submit("read", {"a": ["\ud800" * size]})
 
 
 def test_models_dataclasses_and_tuples_stand_for_what_they_hold() -> None:

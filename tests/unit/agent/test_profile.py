@@ -35,11 +35,12 @@ DEEP: dict[str, Any] = {"1": {"2": {"3": {"4": {"5": {"6": {"7": {"8": {}}}}}}}}
         ({"capabilities": {"python": "3.0.0"}}, r"capabilities is .*; it is a list of names"),
         ({"capabilities": 7}, r"capabilities is 7; it is a list of names, of Capability or of mappings"),
         ({"capabilities": [7]}, r"capabilities holds 7; each is a name or a Capability"),
-        ({"capabilities": [{"nam": "a"}]}, r"capabilities holds {'nam': 'a'}: name: Field required"),
+        ({"capabilities": [{"nam": "a"}]}, r"capabilities holds {'nam': 'a'}: name: is missing"),
         ({"capabilities": [{"name": "a", "version": "2"}]}, r"capabilities holds .*: version: "),
         ({"capabilities": ["a", {"name": "a"}]}, r"capabilities holds 'a' twice"),
         ({"capabilities": ["a", Capability(name="a", version="2.0.0")]}, r"capabilities holds 'a' twice"),
-        ({"capabilities": ["Not Valid"]}, r"capability 'Not Valid': name"),
+        ({"capabilities": ["Not Valid"]}, r"capability 'Not Valid': name: use 1 to 63 of a-z, 0-9, '_', "),
+        ({"labels": {"Not Valid": "x"}}, r"agent: labels.*: use 1 to 63 of a-z"),
     ],
 )
 def test_an_argument_that_the_registry_would_not_take_is_refused_in_one_line(
@@ -48,6 +49,21 @@ def test_an_argument_that_the_registry_would_not_take_is_refused_in_one_line(
     with pytest.raises(UsageError, match=problem) as caught:
         Agent("worker", **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a b", "Review", "", 7, "x" * 1000])
+def test_the_name_of_a_capability_is_explained_in_words(name: Any) -> None:
+    said = r"^capability .{1,80}: name: (use 1 to 63 of a-z|must be a valid string)"
+    with pytest.raises(UsageError, match=said) as caught:
+        Agent("worker").task(name)(lambda: None)
+    assert "^[" not in str(caught.value)
+
+
+@pytest.mark.parametrize("flag", ["eager", "requires_approval"])
+@pytest.mark.parametrize("given", ["yes", 1, None])
+def test_a_flag_that_is_no_truth_value_is_refused(flag: str, given: Any) -> None:
+    with pytest.raises(UsageError, match=rf"^{flag} is {given!r}; it is True or False"):
+        Agent("worker").task("work", **{flag: given})
 
 
 def test_what_can_be_taken_is_taken() -> None:

@@ -79,6 +79,9 @@ def test_what_a_task_handler_returns_becomes_the_result(returned: Any, result: d
         (float("nan"), "NaN or infinity"),
         ({"a": [float("inf")]}, "NaN or infinity"),
         (ITSELF, "nested too deep, or in itself"),
+        ("\ud800", "not JSON: it holds half a surrogate pair, which cannot be sent as text"),
+        (Point("\ud800"), "it holds half a surrogate pair"),  # type: ignore[arg-type]
+        ({"a": {"\ud800": 1}}, "it holds half a surrogate pair"),
         (b"\xff", "not JSON"),
         ("x" * MAX_ARTIFACT_BYTES, r"has 16777218 bytes of JSON.*at most 16777216; put the parts into art"),
     ],

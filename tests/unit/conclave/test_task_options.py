@@ -174,7 +174,7 @@ def test_a_payload_comes_from_the_line_or_a_file(tmp_path: Path) -> None:
         ('{"a": NaN}', "JSON has no NaN"),
         ("@", "cannot be read"),
         ("@/no/such/file", "/no/such/file cannot be read: No such file"),
-        ("[" * 100_000, "is no JSON"),
+        ("[" * 100_000, "the payload is nested too deep; flatten it"),
     ],
 )
 def test_a_payload_that_is_none_is_refused_with_the_place(text: str, said: str) -> None:
@@ -329,6 +329,22 @@ def test_every_rate_that_is_shown_is_read_back_as_the_same(
         (task_command, ("submit", "ocr", "--parent", "a"), "is not ID:TOKEN"),
         (task_command, ("submit", "ocr", "--backoff", "1s..x"), "write FIRST or FIRST..LAST"),
         (task_command, ("submit", "ocr", "--sticky-wait"), "for which key? Give --sticky, too"),
+        (task_command, ("submit", "ocr", "--weight", "3"), "of which key? Give --fairness-key, too"),
+        (
+            task_command,
+            ("submit", "ocr", "--bid-time", "3s", "--strategy", "best_match"),
+            "--bid-time is for --strategy contract_net, and best_match gathers no bids",
+        ),
+        (
+            task_command,
+            ("submit", "ocr", "--bid-by", "eta", "--strategy", "round_robin"),
+            "--bid-by is for --strategy contract_net",
+        ),
+        (
+            task_command,
+            ("submit", "ocr", "--bidders", "3", "--strategy", "least_loaded"),
+            "--bidders is for --strategy contract_net",
+        ),
         (task_command, ("submit", "ocr", "--met", "x"), "of which proposal? Give --proposal, too"),
         (task_command, ("submit", "ocr", "--priority", "10"), "10 is not in the range"),
         (task_command, ("watch",), "say what to watch, in one way"),
@@ -355,6 +371,8 @@ def test_every_rate_that_is_shown_is_read_back_as_the_same(
             "is for --cron",
         ),
         (schedules.schedule_command, ("set", "s", "o", "--at", "5m", "--count", "2"), "--at is one moment"),
+        (schedules.schedule_command, ("set", "s", "o", "--every", "5m", "--sticky-wait"), "for which key?"),
+        (schedules.schedule_command, ("set", "s", "o", "--every", "5m", "--weight", "3"), "of which key?"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anybody_is_asked(
@@ -363,3 +381,17 @@ def test_wrong_arguments_are_refused_before_anybody_is_asked(
     done = CliRunner().invoke(group, arguments)
     assert done.exit_code == 2
     assert said in done.output
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--weight", "3", "--fairness-key", ""),
+        ("--bid-time", "3s"),
+        ("--bid-time", "3s", "--strategy", "contract_net"),
+    ],
+)
+def test_what_counts_for_the_key_of_no_key_or_by_the_strategy_of_the_queue_is_taken(
+    options: tuple[str, ...],
+) -> None:
+    taskoptions.refuse_idle(given_to(tasksubmit.submit_command, "ocr", *options))

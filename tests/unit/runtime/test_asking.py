@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conclave.session import Session
 from coordination.registry.wire import Capability
-from coordination.runtime.asking import items, payload_of, request
+from coordination.runtime.asking import NO_NUMBER, items, payload_of, request
 from coordination.runtime.errors import UsageError
 from coordination.runtime.memory import MemoryBus, MemoryExchange
 from coordination.runtime.wire import Body
@@ -35,6 +35,13 @@ def session() -> Session:
 
 
 Call = Callable[[Any], Awaitable[Any]]
+
+
+def nested(levels: int, inner: Any = 0) -> Any:
+    """`inner` in so many lists."""
+    for _ in range(levels):
+        inner = [inner]
+    return inner
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,14 @@ Call = Callable[[Any], Awaitable[Any]]
         (lambda s: s.tasks.submit("opt", {"x": {"y": [1, NAN]}}), "payload.x.y.1: JSON has no NaN"),
         (lambda s: s.registry.register(metadata={"x": INFINITY}), "metadata.x: JSON has no NaN"),
         (lambda s: s.tasks.complete("t", 1, {"x": object()}), "this cannot be sent as JSON"),
-        (lambda s: s.tasks.complete("t", 1, "\ud800"), "this cannot be sent as JSON"),
+        (lambda s: s.tasks.complete("t", 1, "\ud800"), "result: half a surrogate pair"),
+        (
+            lambda s: s.tasks.submit("opt", {"x": INFINITY}),
+            f"payload.x: {NO_NUMBER}",
+        ),
+        (lambda s: s.tasks.submit("opt", {"x": [0, "\ud800"]}), "payload.x.1: half a surrogate pair"),
+        (lambda s: s.tasks.submit("opt", {"\ud800": 1}), "payload.?: this name: half a surrogate pair"),
+        (lambda s: s.tasks.submit("opt", {"x": nested(300)}), "payload.x.0.0"),
         (lambda s: s.knowledge.query("x" * 10_000), "topic: "),
     ],
 )
@@ -119,6 +133,23 @@ async def test_metadata_without_end_is_refused_in_few_words() -> None:
         await session().registry.register(metadata=deep)
     assert str(refused.value).startswith("metadata.a")
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("levels", [260, 300, 100_000])
+async def test_what_is_nested_too_deep_is_named_and_cut(levels: int) -> None:
+    with pytest.raises(UsageError, match=r"^result\.a\.0\.0[.0]{20,80}…: it is nested too deep") as refused:
+        await session().tasks.complete("t", 1, {"a": nested(levels)})
+    assert len(str(refused.value)) < 250
+
+
+def test_what_is_not_too_deep_to_be_written_is_searched_to_its_end() -> None:
+    assert payload_of(Parcel(content=[None, nested(220)])).startswith(b'{"content":[null,[[')
+    with pytest.raises(UsageError, match="JSON has no NaN"):
+        payload_of(Parcel(content=nested(220, NAN)))
+
+
+def test_a_sign_for_what_is_no_character_is_one() -> None:
+    assert payload_of(Parcel(content={"\ufffd": "\ufffd"})) == '{"content":{"\ufffd":"\ufffd"}}'.encode()
 
 
 def test_no_more_than_three_places_are_named() -> None:

@@ -59,3 +59,9 @@ def said(value: Any) -> list[str]:
 )
 def test_each_problem_is_one_sentence_without_words_of_pydantics(value: Any, expected: list[str]) -> None:
     assert said(value) == expected
+
+
+def test_a_text_that_is_nested_too_deep_is_told_so() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Body.model_validate_json("[" * 1000)
+    assert [each.text for each in problems_of(refused.value, most=1)] == ["is nested too deep; flatten it"]

@@ -280,6 +280,18 @@ def test_only_the_owner_and_the_operator_change_or_remove_a_schedule(schedules: 
     assert schedules.refuse(RemoveSchedule(schedule_id="nightly", caller="ada")) == "unknown_schedule"
 
 
+@pytest.mark.parametrize(
+    ("owner", "who"),
+    [
+        ("ada", "ada, who set schedule nightly up, or the operator"),
+        (OPERATOR, "the operator, who set schedule nightly up,"),
+    ],
+)
+def test_whoever_may_not_change_a_schedule_hears_who_may(schedules: Scheduling, owner: str, who: str) -> None:
+    schedules.set(caller=owner)
+    assert schedules.refused_schedule(caller="eve").message == f"only {who} may do that"
+
+
 def test_a_schedule_that_is_removed_and_set_again_does_not_repeat_a_time(schedules: Scheduling) -> None:
     schedules.set(every_ms=MINUTE_MS, start_ms=BEGIN_MS + MINUTE_MS, overlap=Overlap.ALLOW)
     schedules.advance(BEGIN_MS + MINUTE_MS)
