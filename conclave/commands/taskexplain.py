@@ -24,6 +24,7 @@ VERDICTS: Final = {
     "chosen": ("✓", "has it", "bold green"),
     "free": ("→", "free", "green"),
     "outranked": ("◔", "outranked", "cyan"),
+    "not_chosen": ("◌", "not chosen", "cyan"),
     "busy": ("●", "busy", "yellow"),
     "rate_limited": ("◷", "rate limited", "yellow"),
     "queue_limit": ("◷", "queue limit", "yellow"),

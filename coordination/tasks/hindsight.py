@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from coordination.tasks.record import Call, ReceivedBid, Task
-from coordination.tasks.spec import Criterion
+from coordination.tasks.placing import BETWEEN_BIDS, bid_text, value_of
+from coordination.tasks.record import Call, Task
 from coordination.tasks.transitions import bid_of
 
 
@@ -46,9 +46,11 @@ class Hindsight:
             return self._called(agent, task.call)
         return None
 
-    def beaten(self) -> str:
-        """What is true of an agent that could have had it."""
-        return f"was not chosen then: '{self.winner}' was, {self.why}"
+    def passed_over(self) -> str:
+        """What is true of an agent of which the record says nothing: its slots and marks are not kept."""
+        if not self.winner:
+            return "was not chosen, nor was anybody else; more is not recorded"
+        return f"'{self.winner}' was chosen then: {self.why}; of this one no more is recorded"
 
     def _called(self, agent: str, call: Call) -> tuple[str, str]:
         answer = next((each for each in call.bids if each.agent == agent), None)
@@ -56,10 +58,13 @@ class Hindsight:
             return "refused", "was called for proposals, and did not answer"
         if answer.is_refusal:
             return "refused", "declined to bid" + (f": {answer.reason}" if answer.reason else "")
-        best = bid_of(self._task, self.winner)
-        other = f", the winner {self._value(best)}" if best is not None else ""
-        return "outranked", f"bid {self._value(answer)}{other}"
-
-    def _value(self, bid: ReceivedBid) -> str:
-        by_cost = self._task.spec.bidding.criterion is Criterion.COST
-        return f"{bid.cost:g}" if by_cost else f"{bid.eta_ms} ms"
+        task, best = self._task, bid_of(self._task, self.winner)
+        bid = bid_text(task, answer)
+        if best is None:
+            return "not_chosen", f"bid {bid}"
+        ours, theirs, more = value_of(task, answer), value_of(task, best), bid_text(task, best)
+        if ours == theirs:
+            return "outranked", f"bid {bid}, as much as the winner; {BETWEEN_BIDS}"
+        if ours < theirs:
+            return "not_chosen", f"bid {bid}, less than the winner's {more}, and was not to be had then"
+        return "outranked", f"bid {bid}, the winner {more}"

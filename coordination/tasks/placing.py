@@ -13,8 +13,9 @@ from coordination.runtime.fast_init import fast_init
 from coordination.tasks import rounds
 from coordination.tasks.holdings import Holdings
 from coordination.tasks.limits import MAX_REFUSALS, Policy
+from coordination.tasks.preferring import Preference, why_first
 from coordination.tasks.queues import AllocationState, QueueSettings
-from coordination.tasks.record import Task
+from coordination.tasks.record import ReceivedBid, Task
 from coordination.tasks.roster import Eligible
 from coordination.tasks.rounds import resumes_ms
 from coordination.tasks.spec import Criterion, Nearness, Strategy
@@ -23,6 +24,8 @@ from coordination.tasks.transitions import bid_of
 
 DEFAULTS: Final = QueueSettings()
 """Of a queue that nobody set up."""
+BETWEEN_BIDS: Final = "between equal bids the better match decides, then the earlier bid"
+"""The order of `ranked_bidders`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +198,7 @@ class Placing:
         agents = self._pick(passed, self.task.spec.bidding.max_bidders if is_call else 1)
         if not agents:
             return Choice(new_round=new_round)
-        why = "" if is_call else self._why(agents[0])
+        why = "" if is_call else self._why(agents[0], is_restricted=bool(passed))
         return Choice(
             agents=tuple(agents), is_call=is_call, new_round=new_round, counts_round=counts_round, why=why
         )
@@ -255,26 +258,57 @@ class Placing:
             out.update(self._holdings.with_mark(each.mark))
         return len(self._eligible) - sum(agent in self._eligible for agent in out)
 
-    def _why(self, agent: str) -> str:
-        kept = self._kept(agent)
+    def _why(self, agent: str, *, is_restricted: bool) -> str:
+        """Why `agent` is asked before all others; `is_restricted`: not all that are free may be."""
         count = self._pool.free_count(self._eligible)
-        why = why_chosen(self._pool, self._holdings, agent, self._eligible, self.strategy, count)
-        return f"{why}; keeps {kept} of {len(self._preferred)} preferences" if self._preferred else why
+        of = len(self._preferred)
+        if count == 1:
+            crowd = ""
+        elif of:
+            crowd = "of those that keep as many"
+        elif is_restricted or self._required or self._above:
+            crowd = "of those that may be asked"
+        else:
+            crowd = f"of {count} free agents"
+        why = why_first(self._pool, self._holdings, self._eligible, self.strategy, agent, crowd)
+        return f"{why}; keeps {self._kept(agent)} of {of} preferences for marks" if of else why
+
+    def beaten(self, agent: str, choice: Choice) -> str:
+        """Why a free agent that may be asked is not, while those of `choice` are."""
+        first = choice.agents[0]
+        if choice.is_call:
+            last = choice.agents[-1]
+            return f"as many as are called at a time go first, the last '{last}': {self._before(last, agent)}"
+        if not choice.new_round and self.next_bidder(self.bound) == first:
+            return f"'{first}' goes first: {self._outbid(first, agent)}"
+        return f"'{first}' goes first: {self._before(first, agent)}"
+
+    def _before(self, first: str, agent: str) -> str:
+        ours, theirs = self._kept(first), self._kept(agent)
+        if ours > theirs:
+            return f"it keeps {ours} of {len(self._preferred)} preferences for marks, this one {theirs}"
+        return self._preference().before(first, agent)
+
+    def _outbid(self, winner: str, agent: str) -> str:
+        best, bid = bid_of(self.task, winner), bid_of(self.task, agent)
+        if best is None or bid is None or agent not in ranked_bidders(self.task, self._eligible):
+            return "it has bid, this one has not"
+        if value_of(self.task, best) != value_of(self.task, bid):
+            return f"it has bid {bid_text(self.task, best)}, this one {bid_text(self.task, bid)}"
+        is_better = self._eligible[winner] > self._eligible[agent]
+        rule = "the better match" if is_better else "the earlier bid"
+        return f"both have bid {bid_text(self.task, bid)}; {rule} decides"
+
+    def _preference(self) -> Preference:
+        return Preference(self._pool, self._holdings, self._eligible, self.strategy)
 
 
 def why_chosen(
     pool: Pool, holdings: Holdings, agent: str, eligible: Eligible, strategy: Strategy, count: int
 ) -> str:
-    """Why a strategy prefers a free agent of `count`, in a few words."""
-    of_all = f"of {count} free agents" if count > 1 else "the only free agent"
-    if strategy is Strategy.ROUND_ROBIN:
-        return f"round_robin: asked longest ago, {of_all}" if count > 1 else f"round_robin: {of_all}"
-    if strategy is Strategy.BEST_MATCH:
-        share = f"best_match: meets {eligible[agent]:.0%} of the preferences"
-        return f"{share}, the best {of_all}" if count > 1 else f"{share}, {of_all}"
-    slots = pool.views[agent].max_tasks
-    use = f"least_loaded: {holdings.of_agent(agent)} of {slots} slot{'s' if slots != 1 else ''}"
-    return f"{use}, the fewest {of_all}" if count > 1 else f"{use}, {of_all}"
+    """Why a strategy prefers a free agent to all others of `count`, in a few words."""
+    crowd = f"of {count} free agents" if count > 1 else ""
+    return why_first(pool, holdings, eligible, strategy, agent, crowd)
 
 
 def ranked_bidders(task: Task, eligible: Eligible) -> list[str]:
@@ -282,27 +316,42 @@ def ranked_bidders(task: Task, eligible: Eligible) -> list[str]:
     call = task.call
     if call is None:
         return []
-    by_cost = task.spec.bidding.criterion is Criterion.COST
     ranked: list[tuple[float, float, int, str]] = []
     for arrival, bid in enumerate(call.bids):
         view = eligible.view(bid.agent)
         if not bid.is_refusal and view is not None and view.incarnation == bid.incarnation:
-            value = bid.cost if by_cost else float(bid.eta_ms)
-            ranked.append((value, -eligible[bid.agent], arrival, bid.agent))
+            ranked.append((float(value_of(task, bid)), -eligible[bid.agent], arrival, bid.agent))
     return [agent for _, _, _, agent in sorted(ranked)]
 
 
 def won(task: Task, agent: str) -> str:
-    """Why the bid of `agent` is taken, in a few words."""
+    """Why the bid of `agent` is taken, in a few words; true as well for those that have bid as much."""
     bid = bid_of(task, agent)
     assert bid is not None, "who wins has bid"
     assert task.call is not None
+    value, told = value_of(task, bid), f"bid {bid_text(task, bid)}"
+    values = [value_of(task, each) for each in task.call.bids if not each.is_refusal]
+    if len(values) == 1:
+        return f"{told}, the only one"
     by_cost = task.spec.bidding.criterion is Criterion.COST
-    values = [each.cost if by_cost else each.eta_ms for each in task.call.bids if not each.is_refusal]
-    value, is_less = (f"{bid.cost:g}", "lowest") if by_cost else (f"{bid.eta_ms} ms", "soonest")
-    if (bid.cost if by_cost else bid.eta_ms) > min(values):
-        return f"bid {value}, of {len(values)} the {is_less} that could take it"
-    return f"bid {value}, the {is_less} of {len(values)}" if len(values) > 1 else f"bid {value}, the only one"
+    others = values.count(value) - 1
+    equal = f"as {'low' if by_cost else 'soon'} as {others} other{'s' if others > 1 else ''}"
+    if value > min(values):
+        told += f", of {len(values)} the {'lowest' if by_cost else 'soonest'} that could take it"
+    elif not others:
+        return f"{told}, the {'lowest' if by_cost else 'soonest'} of {len(values)}"
+    return f"{told}, {equal}; {BETWEEN_BIDS}" if others else told
+
+
+def value_of(task: Task, bid: ReceivedBid) -> float:
+    """What of a bid counts, by the criterion of the task; the smallest is the best."""
+    return bid.cost if task.spec.bidding.criterion is Criterion.COST else bid.eta_ms
+
+
+def bid_text(task: Task, bid: ReceivedBid) -> str:
+    """What of a bid counts, in words: all digits, so that different ones look different."""
+    by_cost = task.spec.bidding.criterion is Criterion.COST
+    return f"{bid.cost:.15g}" if by_cost else f"{bid.eta_ms} ms"
 
 
 def _nobody(task: Task) -> str:

@@ -182,7 +182,8 @@ class AgentVerdict(Reply):
     agent: Id
     verdict: str
     """``chosen``, ``free``, ``busy``, ``lacks``, ``offline``, ``refused``, ``in_chain``, ``apart``, ``near``,
-    ``sticky_elsewhere``, ``rate_limited``, ``queue_limit``, ``needs_approval`` or ``outranked``."""
+    ``sticky_elsewhere``, ``rate_limited``, ``queue_limit``, ``needs_approval``, ``outranked``
+    (others go before it) or ``not_chosen`` (why is not recorded)."""
     text: str
     reasons: tuple[str, ...] = ()
 

@@ -57,13 +57,15 @@ class Judge:
     def verdicts(self) -> list[AgentVerdict]:
         """What is true of every agent that is known, or was when it was asked.
 
-        Of a task that ended without anybody having had it, only what the agents said that were asked.
+        Of a task that was canceled or skipped before anybody had it, only what the agents said that were
+        asked.
         """
         agents, hindsight = self._view.roster.agents, self._hindsight
         if hindsight is None:
             return [self.verdict(agent) for agent in agents.values()]
-        found = [self.verdict(agent) for agent in agents.values()] if hindsight.winner else []
-        seen = agents if hindsight.winner else ()
+        # A dead letter lacked an agent, so all of them are of interest.
+        seen = agents if hindsight.winner or self._task.state is State.DEAD_LETTERED else {}
+        found = [self.verdict(agent) for agent in seen.values()]
         for agent in hindsight.named:
             told = hindsight.told(agent) if agent not in seen else None
             if told is not None:
@@ -100,7 +102,8 @@ class Judge:
         if self._hindsight is not None:
             # Marks and slots are as they are now: what they were then is not known any more.
             is_above = bar is not None and bar.verdict == "in_chain" and not self._task.is_ended
-            return (bar.verdict, bar.text) if bar and is_above else ("outranked", self._hindsight.beaten())
+            passed_over = "not_chosen", self._hindsight.passed_over()
+            return (bar.verdict, bar.text) if bar is not None and is_above else passed_over
         if bar is not None:
             return bar.verdict, bar.text
         if agent.agent in self._refused:
@@ -125,14 +128,14 @@ class Judge:
     def _beaten(self, agent: AgentView) -> tuple[str, str]:
         placing, choice = self._placing, self._choice
         if self._task.state is State.ANNOUNCED:
-            return "outranked", "was not called for proposals"
+            return "not_chosen", "was not called for proposals"
         if placing.sticky and (choice.agents == (placing.sticky,) or placing.waits_for_sticky(self._refused)):
             return "sticky_elsewhere", f"the task stays with '{placing.sticky}'"
         if placing.strategy is Strategy.CONTRACT_NET and not placing.may_call(agent.agent):
             return "busy", "was called for proposals for as many tasks as it has free slots"
         if choice.agents:
-            return "outranked", f"'{choice.agents[0]}' goes first: {choice.why or 'a better match'}"
-        return "outranked", "free, but the task is not to be had now"
+            return "outranked", placing.beaten(agent.agent, choice)
+        return "not_chosen", "free, but the task is not to be had now"
 
     def _called(self, agent: str) -> str:
         bid = bid_of(self._task, agent)

@@ -57,8 +57,12 @@ def test_the_agent_that_would_be_next_is_free_and_the_others_are_outranked_by_it
         ("b", "outranked"),
         ("c", "outranked"),
     ]
-    assert explanation.agents[0].text == "least_loaded: 0 of 1 slot, the fewest of 3 free agents"
-    assert explanation.agents[1].text.startswith("'a' goes first: least_loaded")
+    tie = "'a' goes first: both hold the same share (0 of 1 slot, 0 of 1 slot); the smaller id decides"
+    assert [each.text for each in explanation.agents] == [
+        "least_loaded: 0 of 1 slot, as small a share as any of 3 free agents",
+        tie,
+        tie,
+    ]
     assert (explanation.position, explanation.counts) == (1, {"free": 1, "outranked": 2})
 
 
@@ -249,10 +253,10 @@ def test_of_a_task_that_somebody_has_the_others_are_told_why_they_do_not_and_aft
     tasking.roster.put(agent("c", "cobol"))
     tasking.submit()
     tasking.advance(tasking.now_ms)
-    why = "least_loaded: 0 of 1 slot, the fewest of 2 free agents"
+    why = "least_loaded: 0 of 1 slot, as small a share as any of 2 free agents"
     told = {
         "a": ("chosen", why),
-        "b": ("outranked", f"was not chosen then: 'a' was, {why}"),
+        "b": ("not_chosen", f"'a' was chosen then: {why}; of this one no more is recorded"),
         "c": ("lacks", "has no capability or label 'python'"),
     }
 
@@ -280,7 +284,7 @@ def test_who_has_bid_is_told_what_the_winner_bid_and_after_the_end_too() -> None
             task_id="t", agent=name, call=call.call, cost=cost or 0, is_refusal=cost is None, reason="no time"
         )
         tasking.accept(bid)
-    assert verdicts(tasking)["e"] == "outranked"
+    assert verdicts(tasking)["e"] == "not_chosen"
     assert waits_for(tasking)["bids"] == "3 of 4 agents have answered the call"
     tasking.advance(tasking.now_ms + 200)
     tasking.work(Input.ACCEPT)
@@ -288,7 +292,10 @@ def test_who_has_bid_is_told_what_the_winner_bid_and_after_the_end_too() -> None
         assert {each.agent: (each.verdict, each.text) for each in explained(tasking).agents} == {
             "b": ("chosen", "bid 3, the lowest of 2"),
             "a": ("outranked", "bid 5, the winner 3"),
-            "e": ("outranked", "was not chosen then: 'b' was, bid 3, the lowest of 2"),
+            "e": (
+                "not_chosen",
+                "'b' was chosen then: bid 3, the lowest of 2; of this one no more is recorded",
+            ),
             "c": ("refused", "declined to bid: no time"),
             "d": ("refused", "was called for proposals, and did not answer"),
         }
@@ -296,15 +303,22 @@ def test_who_has_bid_is_told_what_the_winner_bid_and_after_the_end_too() -> None
             tasking.work(Input.COMPLETE)
 
 
-def test_of_a_task_that_nobody_took_it_is_told_who_passed() -> None:
+def test_of_a_dead_letter_that_nobody_took_it_is_told_who_passed_and_what_is_known_of_the_others() -> None:
     tasking = room("a", "b")
     tasking.roster.set_status("b", "offline")
+    tasking.roster.put(agent("c", "cobol"))
     tasking.submit(max_rounds=1)
     tasking.advance(tasking.now_ms)
     refuse(tasking)
     tasking.advance(tasking.now_ms)
     assert tasking.task().state is State.DEAD_LETTERED
-    assert [(each.agent, each.text) for each in explained(tasking).agents] == [("a", "passed on it: no time")]
+    tasking.roster.put(agent("late", "python"))
+    assert [(each.agent, each.verdict, each.text) for each in explained(tasking).agents] == [
+        ("late", "not_chosen", "was not chosen, nor was anybody else; more is not recorded"),
+        ("a", "refused", "passed on it: no time"),
+        ("b", "offline", "is offline"),
+        ("c", "lacks", "has no capability or label 'python'"),
+    ]
 
 
 def test_the_most_telling_agents_are_named_and_the_others_counted() -> None:
