@@ -25,8 +25,10 @@ HOLD_ON_S: Final = 30.0
 restart of nats-server take less, and no lease ends by them: a task service that is back waits for its workers
 (`coordination.tasks.limits.Policy.resume_grace_ms`). If only this agent is cut off, somebody else may have
 the task meanwhile, for as long at most."""
+_STOOD_STILL_S: Final = 1.0
+"""A timer that rings so late was not let ring: this process, or all of them, stood still."""
 UNHEARD: Final = f"nobody answered until {HOLD_ON_S:g} s after the lease had ended, and the work was stopped"
-"""Why an attempt has failed whose worker gave it up; said as soon as somebody hears it again."""
+"""Why an attempt has failed whose worker gave it up; said if somebody hears it again soon."""
 BEING_CANCELED: Final = "being_canceled"
 """Refusal of what a worker says of a task whose cancellation it is to confirm."""
 LEASE_LOST: Final = "lease lost"
@@ -48,6 +50,7 @@ class Lease:
 
     __slots__ = (
         "_answer",
+        "_due_s",
         "_interval_s",
         "_is_over",
         "_loop",
@@ -92,6 +95,8 @@ class Lease:
         """To it."""
         self._timer: asyncio.TimerHandle | None = None
         """None until the first renewal."""
+        self._due_s = since_s + self._interval_s
+        """When it is to ring."""
         self._is_over = False
         self.ends_s: float = end_s(since_s, length_s)
         """Until when, by the event loop's clock, work goes on while nobody answers."""
@@ -125,12 +130,17 @@ class Lease:
     def _set_timer(self, at_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._due_s = at_s
         self._timer = self._loop.call_at(at_s, self._ring)
 
     def _ring(self) -> None:
         if self._is_over:
             return
-        if self._loop.time() >= self.ends_s:
+        now_s = self._loop.time()
+        if now_s - self._due_s > _STOOD_STILL_S:
+            # Nobody was asked meanwhile: if somebody else has the task by now, the answer says so.
+            self.ends_s = max(self.ends_s, now_s + HOLD_ON_S)
+        if now_s >= self.ends_s:
             # A renewal that is still under way may take effect yet: then the task is not to wait for nobody.
             self.end()
             self._on_trouble(TaskFailed(UNHEARD))

@@ -119,3 +119,25 @@ async def test_a_handler_that_is_heard_again_too_late_is_cancelled_at_once(memor
         handle = await boss.submit("long", lease_ms=int(LEASE_S * 1000))
         assert await handle.result() == {"result": "the second time"}
     assert [LEASE_S + 1 <= each < LEASE_S + HOLD_ON_S for each in lasted_s] == [True]
+
+
+async def test_a_worker_that_stood_still_asks_before_it_gives_up(memory_mesh: MemoryMesh) -> None:
+    """All machines may have: then the service still waits for it."""
+    agent = Agent("worker")
+    starts: list[int] = []
+
+    @agent.task("long")
+    async def work(context: TaskContext) -> str:
+        starts.append(context.attempt)
+        await pass_time(5)
+        return "done"
+
+    async with memory_mesh.connect("boss") as boss, memory_mesh.join(agent):
+        handle = await boss.submit("long", lease_ms=int(LEASE_S * 1000))
+        await memory_mesh.until(lambda: starts)
+        await pass_time(1)
+        memory_mesh.pause(agent)
+        await memory_mesh.restart_services(away_s=2 * HOLD_ON_S)
+        memory_mesh.resume(agent)
+        assert await handle.result() == {"result": "done"}
+    assert starts == [1]
