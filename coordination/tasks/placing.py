@@ -13,7 +13,7 @@ from coordination.runtime.fast_init import fast_init
 from coordination.tasks import rounds
 from coordination.tasks.holdings import Holdings
 from coordination.tasks.limits import MAX_REFUSALS, Policy
-from coordination.tasks.preferring import Preference, why_first
+from coordination.tasks.preferring import Precedence, why_first
 from coordination.tasks.queues import AllocationState, QueueSettings
 from coordination.tasks.record import ReceivedBid, Task
 from coordination.tasks.roster import Eligible
@@ -287,7 +287,7 @@ class Placing:
         ours, theirs = self._kept(first), self._kept(agent)
         if ours > theirs:
             return f"it keeps {ours} of {len(self._preferred)} preferences for marks, this one {theirs}"
-        return self._preference().before(first, agent)
+        return self._precedence().before(first, agent)
 
     def _outbid(self, winner: str, agent: str) -> str:
         best, bid = bid_of(self.task, winner), bid_of(self.task, agent)
@@ -299,8 +299,8 @@ class Placing:
         rule = "the better match" if is_better else "the earlier bid"
         return f"both have bid {bid_text(self.task, bid)}; {rule} decides"
 
-    def _preference(self) -> Preference:
-        return Preference(self._pool, self._holdings, self._eligible, self.strategy)
+    def _precedence(self) -> Precedence:
+        return Precedence(self._pool, self._holdings, self._eligible, self.strategy)
 
 
 def why_chosen(

@@ -80,7 +80,7 @@ def why_first(
     return f"{use}, as small a share as any {crowd}" if crowd else f"{use}, {ONLY_ONE}"
 
 
-class Preference:
+class Precedence:
     """Says of free agents that qualify why a strategy puts one before the other.
 
     Args:
